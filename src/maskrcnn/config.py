@@ -1,0 +1,344 @@
+"""Every setting of the package, as frozen dataclasses; `presets.py` holds the functions that fill them in.
+
+A run is one `Config`. Sections sit one level deep, so that a setting is named the same in Python
+(`config.rpn.nms_threshold`), in YAML (`rpn: {nms_threshold: 0.6}`) and on the command line
+(`--set rpn.nms_threshold=0.6`). Values are checked when a section is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from maskrcnn.errors import UserError
+
+Norm = Literal["frozen_bn", "bn", "sync_bn", "gn"]
+
+
+def _require(condition: bool, setting: str, expected: str, value: object) -> None:
+    if not condition:
+        raise UserError(f"{setting}: expected {expected}, got {value!r}")
+
+
+def _require_fraction(setting: str, value: float) -> None:
+    _require(0.0 <= value <= 1.0, setting, "a number from 0 to 1", value)
+
+
+def _require_positive(setting: str, value: float) -> None:
+    _require(value > 0, setting, "a number above 0", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """How an image becomes the network's input; `mean` and `std` apply to RGB in [0, 1]."""
+
+    min_size: int = 800
+    """Resize so that the short side has this many pixels ..."""
+    max_size: int = 1333
+    """... unless the long side would then exceed this."""
+    shrink: bool = True
+    """False: never make an image smaller to reach `min_size` (only `max_size` may)."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    size_divisor: int = 32
+    """Batches are padded to a multiple of this, the coarsest stride."""
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.min_size <= self.max_size,
+            "input.min_size",
+            f"1 to max_size ({self.max_size})",
+            self.min_size,
+        )
+        _require(all(s > 0 for s in self.std), "input.std", "three numbers above 0", self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """The bottom-up network (ResNet, He et al. 2016; ResNeXt, Xie et al. 2017)."""
+
+    name: str = "resnet50"
+    norm: Norm = "frozen_bn"
+    stem_channels: int = 64
+    """Width of the first convolution; the stages have 1, 2, 4 and 8 times as many (times 4 in bottlenecks)."""
+    stride_in_1x1: bool = False
+    """Where a bottleneck strides: in its first 1x1 (MSRA's weights) or in its 3x3 (torchvision's)."""
+    frozen_stages: int = 0
+    """How many stages keep their weights while training: 1 = the stem, 2 = the stem and stage 2, ... 5 = all."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.frozen_stages <= 5, "backbone.frozen_stages", "0 to 5", self.frozen_stages)
+        _require(
+            self.stem_channels > 0 and self.stem_channels % 8 == 0,
+            "backbone.stem_channels",
+            "a positive multiple of 8",
+            self.stem_channels,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FPNConfig:
+    """The feature pyramid (Lin et al. 2017): P2..P5, and P6 from max-pooling P5."""
+
+    channels: int = 256
+    norm: Norm | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorConfig:
+    """Reference boxes per pyramid level: every size with every ratio at every cell."""
+
+    sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    """Square root of the area in input pixels, a tuple per level, P2 first."""
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    """Height / width."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.sizes) == 5, "anchors.sizes", "five tuples, one per level P2..P6", self.sizes)
+        _require(
+            len({len(s) for s in self.sizes}) == 1 and len(self.sizes[0]) > 0,
+            "anchors.sizes",
+            "the same number of sizes on every level (the RPN head is shared)",
+            self.sizes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RPNConfig:
+    """Region proposal network (Ren et al. 2015)."""
+
+    num_convs: int = 1
+    positive_iou: float = 0.7
+    """An anchor with at least this IoU to a ground-truth box is positive (so is each box's best anchor)."""
+    negative_iou: float = 0.3
+    """An anchor with less than this to every box is negative."""
+    samples_per_image: int = 256
+    positive_fraction: float = 0.5
+    smooth_l1_beta: float = 1 / 9
+    """0 makes the box loss L1."""
+    pre_nms_top_k_train: int = 2000
+    """Per level."""
+    pre_nms_top_k_test: int = 1000
+    post_nms_top_k_train: int = 2000
+    """Per image."""
+    post_nms_top_k_test: int = 1000
+    nms_threshold: float = 0.7
+    min_size: float = 1e-3
+    """Proposals with a side below this (input pixels) are removed."""
+
+    def __post_init__(self) -> None:
+        for name in ("positive_iou", "negative_iou", "positive_fraction", "nms_threshold"):
+            _require_fraction(f"rpn.{name}", getattr(self, name))
+        for name in (
+            "pre_nms_top_k_train",
+            "pre_nms_top_k_test",
+            "post_nms_top_k_train",
+            "post_nms_top_k_test",
+        ):
+            _require_positive(f"rpn.{name}", getattr(self, name))
+        _require_positive("rpn.samples_per_image", self.samples_per_image)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoIConfig:
+    """Which regions the heads train on, and how their features are cut out."""
+
+    samples_per_image: int = 512
+    positive_fraction: float = 0.25
+    """1:3 positive to negative (Mask R-CNN section 3.1)."""
+    positive_iou: float = 0.5
+    crowd_overlap: float = 0.7
+    """Anchors and RoIs with more than this share of their area in a crowd region are never negatives."""
+    sampling_ratio: int = 2
+    """Bilinear samples per bin and axis; 0 adapts it to the RoI's size."""
+    aligned: bool = True
+    """Subtract the half pixel between continuous coordinates and pixel centres."""
+
+    def __post_init__(self) -> None:
+        for name in ("positive_fraction", "positive_iou", "crowd_overlap"):
+            _require_fraction(f"roi.{name}", getattr(self, name))
+        _require_positive("roi.samples_per_image", self.samples_per_image)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxHeadConfig:
+    """The class and box branch, and how its output becomes detections."""
+
+    pooled_size: int = 7
+    num_convs: int = 0
+    conv_channels: int = 256
+    num_fcs: int = 2
+    fc_channels: int = 1024
+    norm: Norm | None = None
+    """Norm of the conv layers."""
+    class_agnostic: bool = False
+    """One box regression for all classes instead of one per class."""
+    smooth_l1_beta: float = 1 / 9
+    score_threshold: float = 0.05
+    nms_threshold: float = 0.5
+    max_detections: int = 100
+    """Per image, over all classes."""
+
+    def __post_init__(self) -> None:
+        _require_fraction("box_head.score_threshold", self.score_threshold)
+        _require_fraction("box_head.nms_threshold", self.nms_threshold)
+        _require_positive("box_head.max_detections", self.max_detections)
+        _require(
+            self.num_fcs + self.num_convs > 0,
+            "box_head.num_fcs",
+            "at least one layer in the head",
+            self.num_fcs,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskHeadConfig:
+    """The mask branch: a small fully convolutional network on each RoI (Mask R-CNN section 3)."""
+
+    enabled: bool = True
+    pooled_size: int = 14
+    """Side of the RoI features; the mask has twice as many pixels a side (m = 28)."""
+    num_convs: int = 4
+    channels: int = 256
+    norm: Norm | None = None
+    class_agnostic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the data lies. A data directory holds `images/`, `instances_train.json`, `instances_val.json`."""
+
+    root: str = ""
+    train_annotations: str = "instances_train.json"
+    val_annotations: str = "instances_val.json"
+    images: str = "images"
+    num_workers: int = 2
+    max_pixels: int = 200_000_000
+    """Images that claim more are refused before they are decoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of the training images; each draws from the sample's own generator."""
+
+    min_sizes: tuple[int, ...] = ()
+    """Short sides to choose from at random; empty: `input.min_size`."""
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    """Extra random factor on the size (large-scale jitter: 0.1 to 2.0)."""
+    crop_size: int = 0
+    """Cut a square of this many input pixels at a random place; 0: none."""
+    horizontal_flip: float = 0.5
+    vertical_flip: float = 0.0
+    quarter_turns: bool = False
+    """Turn by 0, 90, 180 or 270 degrees."""
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("horizontal_flip", "vertical_flip", "brightness", "contrast", "saturation", "hue"):
+            _require_fraction(f"augment.{name}", getattr(self, name))
+        low, high = self.scale_range
+        _require(0 < low <= high, "augment.scale_range", "(low, high) with 0 < low <= high", self.scale_range)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """SGD or AdamW, with weight decay by kind of parameter."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.02
+    """For `reference_batch_size` images a step; scaled in proportion to the actual batch."""
+    reference_batch_size: int = 16
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    norm_weight_decay: float = 0.0
+    bias_weight_decay: float = 1e-4
+    clip_norm: float = 0.0
+    """Largest gradient norm of a step; 0: no clipping."""
+
+    def __post_init__(self) -> None:
+        _require_positive("optimizer.lr", self.lr)
+        _require_positive("optimizer.reference_batch_size", self.reference_batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How long to train, and the learning rate over it: linear warm-up, then steps or a cosine."""
+
+    steps: int = 90_000
+    """Optimiser steps in all."""
+    name: Literal["step", "cosine"] = "step"
+    milestones: tuple[float, ...] = (2 / 3, 8 / 9)
+    """Fractions of `steps` at which the rate drops by `gamma` (step schedule)."""
+    gamma: float = 0.1
+    warmup_steps: int = 1000
+    warmup_factor: float = 1e-3
+    """The rate starts at this fraction of the full rate."""
+
+    def __post_init__(self) -> None:
+        _require_positive("schedule.steps", self.steps)
+        _require(
+            all(0 < m < 1 for m in self.milestones),
+            "schedule.milestones",
+            "fractions between 0 and 1",
+            self.milestones,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The loop."""
+
+    batch_size: int = 2
+    """Images per forward pass."""
+    accumulate: int = 1
+    """Forward passes per optimiser step; the gradients equal one pass over all their images, averaged."""
+    amp: bool = False
+    """bf16 autocast."""
+    ema_decay: float = 0.0
+    """Exponential moving average of the weights, which is then evaluated and saved; 0: none."""
+    seed: int = 0
+    deterministic: bool = True
+    log_every: int = 20
+    """Steps."""
+    evaluate_every: int = 0
+    """Steps between evaluations on the val split; 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between savings of the whole training state."""
+    max_nonfinite_steps: int = 5
+    """Steps in a row that may be skipped for a non-finite loss before training stops; 0 stops at the first."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "accumulate", "log_every", "checkpoint_every"):
+            _require_positive(f"train.{name}", getattr(self, name))
+        _require(0.0 <= self.ema_decay < 1.0, "train.ema_decay", "0 up to, not including, 1", self.ema_decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """COCO metrics."""
+
+    max_detections: int = 100
+    """Detections per image that count (COCO's maxDets); printed with every result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A complete run: the model, its data, its training."""
+
+    input: InputConfig = field(default_factory=InputConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    fpn: FPNConfig = field(default_factory=FPNConfig)
+    anchors: AnchorConfig = field(default_factory=AnchorConfig)
+    rpn: RPNConfig = field(default_factory=RPNConfig)
+    roi: RoIConfig = field(default_factory=RoIConfig)
+    box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
+    mask_head: MaskHeadConfig = field(default_factory=MaskHeadConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -1,0 +1,44 @@
+"""ImageBatch: images of unlike sizes, padded into one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """N normalised images in the `input` frame.
+
+    Attributes:
+        pixels: (N, 3, H, W) float, channels-last in memory, padded right and bottom with zeros.
+        sizes: (height, width) of each image before padding, in the `input` frame.
+        original_sizes: (height, width) of each image in the `original` frame.
+    """
+
+    pixels: Tensor
+    sizes: tuple[Size, ...]
+    original_sizes: tuple[Size, ...]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @classmethod
+    def from_images(
+        cls, images: Sequence[Tensor], original_sizes: Sequence[Size], divisor: int = 32
+    ) -> ImageBatch:
+        """Pad (3, h, w) images to the largest height and width, rounded up to a multiple of `divisor`."""
+        sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
+        height = -(-max(h for h, _ in sizes) // divisor) * divisor
+        width = -(-max(w for _, w in sizes) // divisor) * divisor
+        pixels = images[0].new_zeros((len(images), images[0].shape[0], height, width))
+        pixels = pixels.to(memory_format=torch.channels_last)
+        for slot, image, (h, w) in zip(pixels, images, sizes, strict=True):
+            slot[:, :h, :w] = image
+        return cls(pixels, sizes, tuple(original_sizes))

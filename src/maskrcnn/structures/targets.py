@@ -1,0 +1,50 @@
+"""Targets: the ground truth of one image, as the losses want it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from maskrcnn.structures.masks import MaskCrops
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The G objects of one image in the `input` frame; G = 0 is normal.
+
+    Attributes:
+        boxes: (G, 4) float32 x1, y1, x2, y2, absolute pixels.
+        labels: (G,) int64 in 0..K-1.
+        masks: one mask per object, or None when the data has none.
+        crowd_boxes: (C, 4) float32 regions to ignore: neither object nor background.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    masks: MaskCrops | None = None
+    crowd_boxes: Tensor = field(default_factory=lambda: torch.zeros((0, 4)))
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        if self.boxes.shape != (count, 4):
+            raise ValueError(
+                f"targets: boxes must be ({count}, 4) to match labels, got {tuple(self.boxes.shape)}"
+            )
+        if self.masks is not None and len(self.masks) != count:
+            raise ValueError(f"targets: {len(self.masks)} masks for {count} boxes")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def empty(cls, image_size: tuple[int, int]) -> Targets:
+        """An image without objects."""
+        masks = MaskCrops.from_crops([], [], image_size)
+        return cls(torch.zeros((0, 4)), torch.zeros(0, dtype=torch.int64), masks)
+
+    def to(self, device: torch.device | str) -> Targets:
+        """A copy on `device`."""
+        masks = None if self.masks is None else self.masks.to(device)
+        return Targets(self.boxes.to(device), self.labels.to(device), masks, self.crowd_boxes.to(device))

@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference data beside the checkout; a test that needs it is skipped without it."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the reference data in ../shared, which is not part of the repository")
+    return folder
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A random generator with a fixed seed."""
+    return torch.Generator().manual_seed(0)
