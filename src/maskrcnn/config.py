@@ -38,6 +38,8 @@ class InputConfig:
     """... unless the long side would then exceed this."""
     shrink: bool = True
     """False: never make an image smaller to reach `min_size` (only `max_size` may)."""
+    antialias: bool = True
+    """Filter when shrinking, as good resizers do; torchvision's detectors do not."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     size_divisor: int = 32
@@ -60,11 +62,11 @@ class BackboneConfig:
     name: str = "resnet50"
     norm: Norm = "frozen_bn"
     stem_channels: int = 64
-    """Width of the first convolution; the stages have 1, 2, 4 and 8 times as many (times 4 in bottlenecks)."""
+    """Width of the first convolution; the stages have 1, 2, 4, 8 times as many (times 4 in bottlenecks)."""
     stride_in_1x1: bool = False
     """Where a bottleneck strides: in its first 1x1 (MSRA's weights) or in its 3x3 (torchvision's)."""
     frozen_stages: int = 0
-    """How many stages keep their weights while training: 1 = the stem, 2 = the stem and stage 2, ... 5 = all."""
+    """How many stages keep their weights while training: 1 = the stem, 2 = stage 2 too, ... 5 = all."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.frozen_stages <= 5, "backbone.frozen_stages", "0 to 5", self.frozen_stages)
@@ -308,7 +310,7 @@ class TrainConfig:
     checkpoint_every: int = 500
     """Steps between savings of the whole training state."""
     max_nonfinite_steps: int = 5
-    """Steps in a row that may be skipped for a non-finite loss before training stops; 0 stops at the first."""
+    """Steps in a row that may be skipped for a non-finite loss before training stops; 0: stop at once."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "accumulate", "log_every", "checkpoint_every"):

@@ -19,8 +19,8 @@ class Detections:
         boxes: (D, 4) float32 x1, y1, x2, y2, absolute pixels.
         scores: (D,) class probabilities.
         labels: (D,) int64 in 0..K-1.
-        mask_probs: (D, M, M) foreground probabilities relative to the box (full-frame bitmaps are made only when
-            asked for), or None for a model without mask branch.
+        mask_probs: (D, M, M) foreground probabilities relative to the box (full-frame bitmaps are made only
+            when asked for), or None for a model without mask branch.
         image_size: (height, width) of the image.
     """
 

@@ -33,7 +33,7 @@ class RLE:
 
 @dataclass(frozen=True)
 class Polygons:
-    """The parts of one object: a pixel belongs to it if any ring covers it (COCO's meaning of a list of rings).
+    """The parts of one object: a pixel belongs to it if any ring covers it, as COCO defines a list of rings.
 
     Attributes:
         rings: each (n, 2) float64, (x, y) in continuous pixels, n >= 3. Holes need an RLE.

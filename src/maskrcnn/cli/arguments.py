@@ -1,0 +1,85 @@
+"""The parser of one command: errors of one line, and options several commands share.
+
+Nothing here or at the top of a command's file may import PyTorch: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from maskrcnn.errors import UserError
+from maskrcnn.settings import nearest
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that raises `UserError` instead of printing its usage and leaving."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(
+            prog=f"maskrcnn {command}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        self.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="print the traceback of an unexpected error (or set MASKRCNN_DEBUG=1)",
+        )
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The values of `arguments`.
+
+        Raises:
+            UserError: an unknown option (naming the nearest), a missing or a malformed one.
+        """
+        values, unknown = self.parse_known_args(list(arguments))
+        if not unknown:
+            return values
+        option = unknown[0].partition("=")[0]
+        if not option.startswith("-"):
+            raise UserError(f"unexpected argument {option!r}; see {self.prog} --help")
+        raise UserError(f"unknown option {option}; {self._hint(option)}")
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse for anything it cannot accept."""
+        raise UserError(f"{message}; see {self.prog} --help")
+
+    def _hint(self, option: str) -> str:
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        return f"{nearest(option, options)} (see {self.prog} --help)"
+
+
+def add_model_option(parser: CommandParser, default: str | None = "nuclei") -> None:
+    """`--model`: which weights."""
+    parser.add_argument(
+        "--model",
+        default=default,
+        required=default is None,
+        metavar="NAME|FILE",
+        help="a bundled model (see `maskrcnn models`) or a .safetensors file",
+    )
+
+
+def add_device_option(parser: CommandParser) -> None:
+    """`--device`: where to compute."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number>")
+
+
+def number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:
+    """An argparse type: a number of this kind from `low` to `high`."""
+    expected = f"a number from {low:g} to {high:g}" if high < float("inf") else f"a number of at least {low:g}"
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
+        return value
+
+    return convert

@@ -1,0 +1,90 @@
+"""`maskrcnn COMMAND ...`: one table of commands, and one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import metadata
+
+from maskrcnn.cli import check, doctor, evaluate, models, predict, train
+from maskrcnn.errors import UserError
+from maskrcnn.settings import nearest
+
+COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "predict": (predict.main, "outline the objects in images"),
+    "train": (train.main, "train a model on your own data"),
+    "evaluate": (evaluate.main, "measure a model against annotated images"),
+    "check": (check.main, "check a data set before training on it"),
+    "models": (models.main, "list the bundled models and the presets"),
+    "doctor": (doctor.main, "report on this installation and machine"),
+}
+
+OK, SKIPPED_SOME, USER_ERROR, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+_ISSUES = "https://github.com/maskrcnn/maskrcnn/issues"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0 done; 1 done, but some inputs were skipped; 2 a mistake in what was asked; 3 a bug;
+        130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        return _fail(str(error), USER_ERROR)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (for the interpreter's last flush)
+        return OK
+    except MemoryError as error:
+        return _fail(f"out of memory ({error}); try smaller images or a smaller batch", USER_ERROR)
+    except Exception as error:
+        return _unexpected(error, debug="--debug" in arguments)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return OK if arguments else USER_ERROR
+    if arguments[0] == "--version":
+        print(f"maskrcnn {metadata.version('maskrcnn')}")
+        return OK
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UserError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
+    try:
+        return COMMANDS[name][0](rest)
+    except SystemExit as leaving:  # argparse leaves this way after --help
+        return int(leaving.code or 0)
+
+
+def _overview() -> str:
+    lines = [f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: maskrcnn COMMAND ...", "", "commands:", *lines, "", "maskrcnn COMMAND --help explains one."]
+    )
+
+
+def _unexpected(error: Exception, debug: bool) -> int:
+    if type(error).__name__ == "OutOfMemoryError":  # torch's; PyTorch is not imported here
+        return _fail("out of GPU memory; lower the batch or image size, or use --device cpu", USER_ERROR)
+    if debug or os.environ.get("MASKRCNN_DEBUG"):
+        traceback.print_exception(error)
+    first_line = (str(error).splitlines() or [""])[0]
+    return _fail(
+        f"unexpected {type(error).__name__}: {first_line}; this is a bug: please report it at {_ISSUES} "
+        "with the output of the same command and --debug",
+        BUG,
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,231 @@
+"""Reading of image files: JPEG, PNG, WebP, TIFF and BMP, known by their content and never by their name.
+
+Whatever a file holds becomes (H, W, 3) uint8 RGB by these rules:
+
+- 1-bit and 8-bit grey: the value in all three channels. Palette: its colours.
+- 16-bit grey, 32-bit integers and floats: stretched linearly, so that the 0.1st and the 99.9th percentile of the
+  picture's own values become 0 and 255 (microscopes use a small and shifting part of the range). A picture of a
+  single value becomes black. 16 bits per colour: the high byte.
+- Transparency: laid over white.
+- CMYK: Pillow's conversion, without colour management.
+- Several pictures in one file: the first.
+- EXIF orientation: applied, so that the picture stands upright. Labels refer to the upright picture too, unless
+  their width and height fit the stored pixels alone: then the stored pixels are used (`read_labelled_image`).
+
+Pillow decodes. Its classes are called directly and not through `Image.open`, so that no other format can be reached
+and no global limit of Pillow's needs to change; the size is checked before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from maskrcnn.errors import UserError
+from maskrcnn.structures import Size
+from maskrcnn.structures.masks import ByteArray
+
+MAX_PIXELS = 200_000_000
+"""Images that claim more are refused before they are decoded."""
+
+STRETCH_PERCENTILES = (0.1, 99.9)
+
+SIGNATURES: dict[bytes, type[ImageFile]] = {
+    b"\xff\xd8\xff": JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    b"RIFF": WebPImageFile,
+    b"II*\0": TiffImageFile,
+    b"MM\0*": TiffImageFile,
+    b"II+\0": TiffImageFile,
+    b"MM\0+": TiffImageFile,
+    b"BM": BmpImageFile,
+}
+"""The formats read, by the first bytes of the file."""
+
+ImagePath = str | os.PathLike[str]
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""The operation that sets a picture upright, by its EXIF orientation; 1 and unknown values need none."""
+_INVERSE = {6: 8, 8: 6}
+"""The orientation whose operation undoes another's; the rest undo themselves."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What an image file says of itself before it is decoded.
+
+    Attributes:
+        size: (height, width) of the upright picture.
+        raw_size: (height, width) of the pixels as stored, before the EXIF orientation is applied.
+        orientation: EXIF orientation, 1 to 8.
+    """
+
+    size: Size
+    raw_size: Size
+    orientation: int
+
+    def is_labelled_raw(self, label_size: Size) -> bool:
+        """Whether labels made for `label_size` fit the stored pixels and not the upright picture."""
+        return label_size != self.size and label_size == self.raw_size
+
+
+def read_image(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ByteArray:
+    """Decode an image file and set it upright.
+
+    Returns:
+        (H, W, 3) uint8 RGB, contiguous.
+
+    Raises:
+        UserError: no such file, not an image of the formats read, above `max_pixels`, broken or cut short.
+    """
+    with _opened(path, max_pixels) as image:
+        return _decoded(image, upright=True)
+
+
+def read_labelled_image(path: ImagePath, label_size: Size, max_pixels: int = MAX_PIXELS) -> ByteArray:
+    """Decode the picture that labels made for `label_size` refer to: the upright one, or else the stored pixels.
+
+    Raises:
+        UserError: as `read_image`, or the picture has neither way this size.
+    """
+    with _opened(path, max_pixels) as image:
+        header = _header(image)
+        if label_size not in (header.size, header.raw_size):
+            (height, width), (label_height, label_width) = header.size, label_size
+            raise UserError(
+                f"{path}: the picture is {width} x {height} but its labels are for {label_width} x {label_height}; "
+                "correct width and height in the annotations, or the picture"
+            )
+        return _decoded(image, upright=not header.is_labelled_raw(label_size))
+
+
+def read_header(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """Size and orientation, without decoding; raises `UserError` as `read_image` does."""
+    with _opened(path, max_pixels) as image:
+        return _header(image)
+
+
+def image_size(path: ImagePath, max_pixels: int = MAX_PIXELS) -> Size:
+    """(height, width) of the upright picture, without decoding; raises `UserError` as `read_image` does."""
+    return read_header(path, max_pixels).size
+
+
+@contextmanager
+def _opened(path: ImagePath, max_pixels: int) -> Iterator[ImageFile]:
+    """The image behind its header, of bearable size; what goes wrong inside the block names the file."""
+    try:
+        _require_regular_file(path)
+        with open(path, "rb") as stream, warnings.catch_warnings():
+            # Pillow warns of oddities (a strange EXIF block) that do not change the pixels.
+            warnings.simplefilter("ignore")
+            image = _format_of(path, stream)(stream)
+            _require_bearable_size(path, image, max_pixels)
+            yield image
+    except UserError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such image file; check the path") from None
+    except PermissionError:
+        raise UserError(f"{path}: not allowed to read this image file; check its permissions") from None
+    except Exception as error:
+        # Pillow's decoders answer broken bytes with almost any type: OSError, SyntaxError, struct.error, ...
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: broken or incomplete image file ({reason}); replace it") from error
+
+
+def _require_regular_file(path: ImagePath) -> None:
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+        what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+        raise UserError(f"{path}: expected an image file, got {what}; give the path of an image")
+
+
+def _format_of(path: ImagePath, stream: BinaryIO) -> type[ImageFile]:
+    start = stream.read(12)
+    stream.seek(0)
+    for signature, image_class in SIGNATURES.items():
+        if start.startswith(signature) and (signature != b"RIFF" or start[8:] == b"WEBP"):
+            return image_class
+    what = "an empty file" if not start else f"a file that starts with {start[:8]!r}"
+    raise UserError(f"{path}: expected a JPEG, PNG, WebP, TIFF or BMP image, got {what}; convert or remove it")
+
+
+def _require_bearable_size(path: ImagePath, image: ImageFile, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise UserError(
+            f"{path}: the image claims {width} x {height} pixels, more than the limit of {max_pixels}; "
+            "raise data.max_pixels if that is really its size"
+        )
+
+
+def _header(image: ImageFile) -> ImageHeader:
+    """Read the header of an opened image; `image.size` is that of the upright picture in TIFF files alone."""
+    width, height = image.size
+    orientation = _orientation(image)
+    turned = (width, height) if orientation >= 5 else (height, width)
+    if isinstance(image, TiffImageFile):
+        return ImageHeader((height, width), turned, orientation)
+    return ImageHeader(turned, (height, width), orientation)
+
+
+def _orientation(image: ImageFile) -> int:
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # a damaged EXIF block says nothing, and the picture may still be whole
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
+
+
+def _decoded(image: ImageFile, *, upright: bool) -> ByteArray:
+    """(H, W, 3) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
+    orientation = _orientation(image)
+    image.load()
+    rgb = _to_rgb(image)
+    if orientation != 1 and upright != isinstance(image, TiffImageFile):
+        rgb = rgb.transpose(_UPRIGHT[orientation if upright else _INVERSE.get(orientation, orientation)])
+    return np.array(rgb, dtype=np.uint8)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_stretched(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretched(values: npt.NDArray[np.generic]) -> ByteArray:
+    """(H, W) numbers of any kind -> uint8, by the stretch rule; what is not finite becomes black."""
+    numbers = values.astype(np.float64)
+    finite = np.isfinite(numbers)
+    if not finite.any():
+        return np.zeros(numbers.shape, np.uint8)
+    low, high = np.percentile(numbers[finite], STRETCH_PERCENTILES)
+    scaled = (np.where(finite, numbers, low) - low) / max(high - low, np.finfo(np.float64).tiny) * 255.0
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -1,0 +1,174 @@
+"""LabelStore: the labels of a whole data set in a dozen flat arrays.
+
+A million annotations as Python objects take gigabytes, and every worker process copies them as soon as it touches
+their reference counts. Flat torch tensors hold the same in a fraction, and torch's workers share their memory whether
+they are forked or spawned. Masks are packed as polygon points and run lengths and drawn per image, when needed.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import accumulate
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maskrcnn.structures import RLE, Polygons, Size
+from maskrcnn.structures.masks import FloatArray, IntArray
+
+
+class MaskKind(IntEnum):
+    """How the mask of an object is stored."""
+
+    NONE = 0
+    POLYGONS = 1
+    RLE = 2
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One image of a data set.
+
+    Attributes:
+        image_id: the data set's id.
+        file_name: relative to the folder of images.
+        size: (height, width) its labels refer to.
+    """
+
+    image_id: int
+    file_name: str
+    size: Size
+
+
+@dataclass(frozen=True)
+class ObjectEntry:
+    """One annotation of an image, in the `original` frame.
+
+    Attributes:
+        annotation_id: the data set's id.
+        label: 0..K-1.
+        box: x1, y1, x2, y2 in continuous pixels.
+        mask: polygons or run lengths; None only for ignored objects.
+        ignore: a region that is neither object nor background: a crowd, or an object without a usable mask.
+        area: pixels, as the data set gives it.
+    """
+
+    annotation_id: int
+    label: int
+    box: tuple[float, float, float, float]
+    mask: Polygons | RLE | None
+    ignore: bool
+    area: float
+
+
+@dataclass(frozen=True)
+class LabelStore:
+    """N images with G objects; image i owns the objects first_object[i] up to first_object[i + 1].
+
+    Attributes:
+        image_ids: (N,) int64.
+        image_sizes: (N, 2) int64 (height, width).
+        names: uint8 UTF-8 bytes of all file names; image i owns first_name_byte[i] up to first_name_byte[i + 1].
+        first_name_byte: (N + 1,) int64.
+        first_object: (N + 1,) int64.
+        annotation_ids: (G,) int64.
+        labels: (G,) int64.
+        boxes: (G, 4) float32 x1, y1, x2, y2 in the `original` frame.
+        ignore: (G,) bool.
+        areas: (G,) float32 pixels.
+        mask_kinds: (G,) uint8, each a `MaskKind`.
+        first_ring: (G + 1,) int64; object g owns the rings first_ring[g] up to first_ring[g + 1].
+        first_point: (R + 1,) int64; ring r owns the points first_point[r] up to first_point[r + 1].
+        points: (T, 2) float64 (x, y): pixels on edges would change with less precision.
+        first_run: (G + 1,) int64; object g owns the runs first_run[g] up to first_run[g + 1].
+        runs: int32 run lengths, plain: unpacking a compressed string for every sample would cost more time than
+            the few bytes are worth.
+    """
+
+    image_ids: Tensor
+    image_sizes: Tensor
+    names: Tensor
+    first_name_byte: Tensor
+    first_object: Tensor
+    annotation_ids: Tensor
+    labels: Tensor
+    boxes: Tensor
+    ignore: Tensor
+    areas: Tensor
+    mask_kinds: Tensor
+    first_ring: Tensor
+    first_point: Tensor
+    points: Tensor
+    first_run: Tensor
+    runs: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def num_objects(self) -> int:
+        """G, ignored regions included."""
+        return len(self.labels)
+
+    @property
+    def num_bytes(self) -> int:
+        """What the arrays occupy."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in vars(self).values())
+
+    def size(self, image: int) -> Size:
+        """(height, width) the labels of an image refer to."""
+        height, width = self.image_sizes[image].tolist()
+        return height, width
+
+    def file_name(self, image: int) -> str:
+        """File name relative to the folder of images."""
+        start, end = self.first_name_byte[image : image + 2].tolist()
+        return self.names[start:end].numpy().tobytes().decode()
+
+    def objects(self, image: int) -> range:
+        """The numbers of an image's objects."""
+        start, end = self.first_object[image : image + 2].tolist()
+        return range(start, end)
+
+    def mask(self, number: int) -> Polygons | RLE | None:
+        """The mask of an object in the `original` frame, unpacked; an RLE's size is not known here."""
+        raise NotImplementedError
+
+
+class StoreBuilder:
+    """Collects images, each followed by its objects, and packs them into a `LabelStore`.
+
+    Everything goes straight into typed arrays, so that building needs no more memory than the result.
+    """
+
+    def __init__(self) -> None:
+        self._image_ids = array("q")
+        self._image_sizes = array("q")
+        self._names = bytearray()
+        self._first_name_byte = array("q", [0])
+        self._first_object = array("q", [0])
+        self._annotation_ids = array("q")
+        self._labels = array("q")
+        self._boxes = array("f")
+        self._ignore = array("B")
+        self._areas = array("f")
+        self._mask_kinds = array("B")
+        self._first_ring = array("q", [0])
+        self._first_point = array("q", [0])
+        self._points = array("d")
+        self._first_run = array("q", [0])
+        self._runs = array("i")
+
+    def add_image(self, entry: ImageEntry, objects: Iterable[ObjectEntry]) -> None:
+        """Append an image with its objects."""
+        for item in objects:
+            self._add_object(item)
+        self._image_ids.append(entry.image_id)
+        self._image_sizes.extend(entry.size)
+        self._names += entry.file_name.encode()
+        self._first_name_byte.append(len(self._names))
+        self._first_object.append(len(self._labels))

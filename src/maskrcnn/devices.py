@@ -1,0 +1,26 @@
+"""Which device to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from maskrcnn.errors import UserError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is the first CUDA GPU if there is one, else the CPU.
+
+    Raises:
+        UserError: no such device, or none on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f'device: expected "auto", "cpu", "cuda" or "cuda:<number>", got {name!r}') from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"device: {name} is not there (CUDA GPUs found: {torch.cuda.device_count()}); use --device cpu or auto"
+        )
+    return device

@@ -1,0 +1,148 @@
+"""The class and box branch (Fast R-CNN): what is in each RoI, and where exactly?
+
+Shapes: R RoIs of all images, K classes, background = logit K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn.models.norm import conv_norm
+from maskrcnn.models.pooling import RoIPooler
+from maskrcnn.models.sampling import SampledRoIs
+from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes
+from maskrcnn.ops.losses import classification_loss, smooth_l1
+from maskrcnn.ops.nms import batched_nms
+from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
+
+BOX_WEIGHTS: BoxWeights = (10.0, 10.0, 5.0, 5.0)
+"""Deltas are divided by their usual spread (0.1, 0.1, 0.2, 0.2), so that all losses have one scale."""
+
+
+class BoxTrunk(nn.Sequential):
+    """The shared layers before the two outputs: optional 3x3 convolutions, then fully connected ones with ReLU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        pooled_size: int,
+        *,
+        num_convs: int = 0,
+        conv_channels: int = 256,
+        num_fcs: int = 2,
+        fc_channels: int = 1024,
+        norm: str | None = None,
+    ) -> None:
+        layers: list[nn.Module] = []
+        channels = in_channels
+        for _ in range(num_convs):
+            layers += [*conv_norm(channels, conv_channels, 3, norm=norm), nn.ReLU(inplace=True)]
+            channels = conv_channels
+        layers.append(nn.Flatten())
+        features = channels * pooled_size**2
+        for _ in range(num_fcs):
+            layers += [nn.Linear(features, fc_channels), nn.ReLU(inplace=True)]
+            features = fc_channels
+        super().__init__(*layers)
+        self.out_features = features
+
+
+class BoxHead(nn.Module):
+    """Classifies RoIs, refines their boxes, and keeps the best.
+
+    Args:
+        pooler: gives the RoI features.
+        trunk: RoI features -> vectors.
+        num_classes: K.
+        class_agnostic: one box regression for all classes.
+        smooth_l1_beta: of the box loss.
+        score_threshold: detections score above this.
+        nms_threshold: per class.
+        max_detections: per image.
+    """
+
+    def __init__(
+        self,
+        pooler: RoIPooler,
+        trunk: BoxTrunk,
+        num_classes: int,
+        *,
+        class_agnostic: bool = False,
+        smooth_l1_beta: float = 1 / 9,
+        score_threshold: float = 0.05,
+        nms_threshold: float = 0.5,
+        max_detections: int = 100,
+    ) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.trunk = trunk
+        self.num_classes = num_classes
+        self.num_box_classes = 1 if class_agnostic else num_classes
+        self.class_logits = nn.Linear(trunk.out_features, num_classes + 1)
+        self.deltas = nn.Linear(trunk.out_features, 4 * self.num_box_classes)
+        self.smooth_l1_beta = smooth_l1_beta
+        self.score_threshold = score_threshold
+        self.nms_threshold = nms_threshold
+        self.max_detections = max_detections
+        for layer, std in ((self.class_logits, 0.01), (self.deltas, 0.001)):
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Class logits (R, K + 1) and deltas (R, K or 1, 4) of the boxes of all images, image after image."""
+        x = self.trunk(self.pooler(features, boxes))
+        return self.class_logits(x), self.deltas(x).view(len(x), self.num_box_classes, 4)
+
+    def loss(self, class_logits: Tensor, deltas: Tensor, sampled: Sequence[SampledRoIs]) -> tuple[Tensor, Tensor]:
+        """L_cls over all RoIs; L_box over the positives, also divided by the number of all (Fast R-CNN, eq. 1)."""
+        labels = torch.cat([rois.labels for rois in sampled])
+        positive = (labels < self.num_classes).nonzero()[:, 0]
+        truth = encode_boxes(
+            torch.cat([rois.gt_boxes for rois in sampled]),
+            torch.cat([rois.positive_boxes for rois in sampled]),
+            BOX_WEIGHTS,
+        )
+        column = labels[positive] if self.num_box_classes > 1 else torch.zeros_like(positive)
+        difference = deltas[positive, column].float() - truth
+        box = smooth_l1(difference, self.smooth_l1_beta) / max(len(labels), 1)
+        return classification_loss(class_logits.float(), labels), box
+
+    @torch.no_grad()
+    def select(
+        self,
+        class_logits: Tensor,
+        deltas: Tensor,
+        proposals: Sequence[Proposals],
+        batch: ImageBatch,
+        *,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> list[Detections]:
+        """The detections of each image in the `input` frame, best first, still without masks; None: own limits."""
+        threshold = self.score_threshold if score_threshold is None else score_threshold
+        limit = self.max_detections if max_detections is None else max_detections
+        counts = [len(p) for p in proposals]
+        class_probs = F.softmax(class_logits.float(), dim=1)[:, :-1]
+        return [
+            self._select_one(p, d, proposal.boxes, size, threshold, limit)
+            for p, d, proposal, size in zip(
+                class_probs.split(counts), deltas.float().split(counts), proposals, batch.sizes, strict=True
+            )
+        ]
+
+    def _select_one(
+        self, class_probs: Tensor, deltas: Tensor, boxes: Tensor, size: Size, score_threshold: float, limit: int
+    ) -> Detections:
+        """Threshold first: only the few (box, class) pairs above it are decoded."""
+        row, label = (class_probs > score_threshold).nonzero(as_tuple=True)
+        column = label if self.num_box_classes > 1 else torch.zeros_like(label)
+        candidates = clip_boxes(decode_boxes(deltas[row, column], boxes[row], BOX_WEIGHTS), size)
+        scores = class_probs[row, label]
+        usable = candidates.isfinite().all(dim=1) & (candidates[:, 2:] > candidates[:, :2]).all(dim=1)
+        candidates, scores, label = candidates[usable], scores[usable], label[usable]
+        kept = batched_nms(candidates, scores, label, self.nms_threshold, limit)
+        return Detections(candidates[kept], scores[kept], label[kept], None, size)

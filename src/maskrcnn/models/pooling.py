@@ -1,0 +1,57 @@
+"""RoI features from a pyramid: each box is read from the level that suits its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn.ops.boxes import box_area
+from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+
+CANONICAL_SIZE = 224
+CANONICAL_LEVEL = 4
+"""A box of ImageNet's 224 x 224 pixels belongs to P4 (FPN section 4.2)."""
+
+
+def assign_levels(boxes: Tensor, min_level: int, max_level: int) -> Tensor:
+    """(R,) level k = floor(k0 + log2(sqrt(w h) / 224)), held within the pyramid (FPN, eq. 1).
+
+    The 1e-6 lifts boxes a rounding error below a boundary over it.
+    """
+    size = box_area(boxes).sqrt()
+    level = torch.floor(CANONICAL_LEVEL + torch.log2(size / CANONICAL_SIZE) + 1e-6)
+    return level.clamp(min_level, max_level).to(torch.int64)
+
+
+class RoIPooler(nn.Module):
+    """RoIAlign over the levels P2..P5.
+
+    Args:
+        strides: of the levels in input pixels, powers of two, finest first.
+        options: RoIAlign's options; the spatial scale is set per level.
+    """
+
+    def __init__(self, strides: Sequence[int], options: RoIAlignOptions) -> None:
+        super().__init__()
+        self.strides = tuple(strides)
+        self.options = options
+
+    def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """Features (R, C, S, S), channels-last, of the boxes (R_i, 4) of every image, image after image."""
+        all_boxes = torch.cat(list(boxes)).float()
+        counts = torch.tensor([len(b) for b in boxes])
+        image_index = torch.arange(len(boxes)).repeat_interleave(counts).to(all_boxes.device)
+        finest = self.strides[0].bit_length() - 1  # log2 of a power of two: stride 4 is P2
+        levels = assign_levels(all_boxes, finest, finest + len(self.strides) - 1) - finest
+        members = [(levels == level).nonzero()[:, 0] for level in range(len(self.strides))]
+        pooled = [
+            roi_align(
+                feature, all_boxes[index], image_index[index], replace(self.options, spatial_scale=1 / stride)
+            ).permute(0, 2, 3, 1)
+            for feature, stride, index in zip(features, self.strides, members, strict=False)
+        ]
+        original_order = torch.cat(members).argsort()
+        return torch.cat(pooled)[original_order].permute(0, 3, 1, 2)

@@ -1,0 +1,91 @@
+"""From pictures to the network's input, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn.ops.resize import resized_size
+from maskrcnn.structures import Detections, ImageBatch
+
+
+class Preprocess(nn.Module):
+    """Resizes, normalises and pads.
+
+    Args:
+        min_size: short side after resizing, pixels.
+        max_size: cap of the long side.
+        shrink: whether an image may be made smaller to reach `min_size`.
+        antialias: filter when shrinking.
+        mean: of RGB in [0, 1].
+        std: of RGB in [0, 1].
+        size_divisor: padded sides are multiples of this.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        min_size: int,
+        max_size: int,
+        shrink: bool,
+        antialias: bool,
+        mean: Sequence[float],
+        std: Sequence[float],
+        size_divisor: int,
+    ) -> None:
+        super().__init__()
+        self.min_size = min_size
+        self.max_size = max_size
+        self.shrink = shrink
+        self.antialias = antialias
+        self.size_divisor = size_divisor
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def resize(self, image: Tensor) -> Tensor:
+        """A (3, h, w) float image in the `original` frame -> the `input` frame."""
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        target = resized_size(size, self.min_size, self.max_size, self.shrink)
+        if target == size:
+            return image
+        return F.interpolate(
+            image[None], size=target, mode="bilinear", align_corners=False, antialias=self.antialias
+        )[0]
+
+    def batch(self, images: Sequence[Tensor], originals: Sequence[Tensor] | None = None) -> ImageBatch:
+        """Normalise and pad (3, h, w) images of the `input` frame, with values in [0, 1]."""
+        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in originals or images]
+        return ImageBatch.from_images([self._normalise(image) for image in images], sizes, self.size_divisor)
+
+    def prepare(self, images: Sequence[Tensor]) -> ImageBatch:
+        """Resize, normalise and pad images of the `original` frame."""
+        images = [_to_float(image.to(self.mean.device)) for image in images]
+        return self.batch([self.resize(image) for image in images], originals=images)
+
+    def _normalise(self, image: Tensor) -> Tensor:
+        return (_to_float(image.to(self.mean.device)) - self.mean) / self.std
+
+    @staticmethod
+    def to_original(detections: Sequence[Detections], batch: ImageBatch) -> list[Detections]:
+        """Scale boxes from the `input` back to the `original` frame."""
+        restored = []
+        for found, (height, width), original in zip(
+            detections, batch.sizes, batch.original_sizes, strict=True
+        ):
+            ratio_y, ratio_x = original[0] / height, original[1] / width
+            scale = found.boxes.new_tensor([ratio_x, ratio_y, ratio_x, ratio_y])
+            restored.append(
+                Detections(found.boxes * scale, found.scores, found.labels, found.mask_probs, original)
+            )
+        return restored
+
+
+def _to_float(image: Tensor) -> Tensor:
+    """Bytes become [0, 1]; floats are taken to be there already."""
+    return image.float() / 255 if image.dtype == torch.uint8 else image.float()

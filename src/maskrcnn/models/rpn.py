@@ -1,0 +1,169 @@
+"""Region proposal network (Ren et al. 2015): where may there be an object, of whatever class?
+
+Shapes: N images, L levels, A anchors per cell, B anchors of all levels together, P proposals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn.models.anchors import Anchors
+from maskrcnn.models.matching import match, sample
+from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes, is_larger_than
+from maskrcnn.ops.losses import objectness_loss, smooth_l1
+from maskrcnn.ops.nms import batched_nms
+from maskrcnn.structures import ImageBatch, Proposals, Size, Targets
+
+
+class RPNHead(nn.Module):
+    """3x3 convolutions, then 1x1 for A objectness logits and 4A box deltas, shared by all levels."""
+
+    def __init__(self, channels: int, num_anchors: int, num_convs: int = 1) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(num_convs))
+        self.objectness = nn.Conv2d(channels, num_anchors, 1)
+        self.deltas = nn.Conv2d(channels, 4 * num_anchors, 1)
+        for layer in (*self.convs, self.objectness, self.deltas):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Per level (N, h w A) objectness logits and (N, h w A, 4) deltas, in the anchors' order."""
+        logits, deltas = [], []
+        for x in features:
+            for conv in self.convs:
+                x = F.relu(conv(x), inplace=True)
+            logits.append(self.objectness(x).permute(0, 2, 3, 1).flatten(1))
+            deltas.append(self.deltas(x).permute(0, 2, 3, 1).reshape(len(x), -1, 4))
+        return logits, deltas
+
+
+@dataclass(frozen=True)
+class ProposalLimits:
+    """How many boxes survive each step of the selection."""
+
+    pre_nms_top_k: int
+    """Per level."""
+    post_nms_top_k: int
+    """Per image."""
+
+
+@dataclass(frozen=True)
+class RPNOutput:
+    """Raw outputs and their anchors, level by level: logits (N, B_l), deltas (N, B_l, 4), anchors (B_l, 4)."""
+
+    objectness_logits: list[Tensor]
+    deltas: list[Tensor]
+    anchors: list[Tensor]
+
+
+class RPN(nn.Module):
+    """Scores anchors, and turns the best into proposals.
+
+    Args:
+        head: gives logits and deltas per level.
+        anchors: gives the reference boxes per level.
+        train_limits: for `select` while training the second stage.
+        test_limits: the same for prediction.
+        nms_threshold: IoU above which the worse of two proposals of a level is dropped.
+        min_size: shortest side of a proposal, `input` pixels.
+        positive_iou: anchors with at least this IoU are positive.
+        negative_iou: anchors with less than this are negative.
+        samples_per_image: anchors per image in the loss.
+        positive_fraction: largest share of positives among them.
+        smooth_l1_beta: of the box loss.
+        crowd_overlap: anchors with more of their area in a crowd region are never negatives.
+    """
+
+    def __init__(
+        self,
+        head: RPNHead,
+        anchors: Anchors,
+        *,
+        train_limits: ProposalLimits,
+        test_limits: ProposalLimits,
+        nms_threshold: float = 0.7,
+        min_size: float = 1e-3,
+        positive_iou: float = 0.7,
+        negative_iou: float = 0.3,
+        samples_per_image: int = 256,
+        positive_fraction: float = 0.5,
+        smooth_l1_beta: float = 1 / 9,
+        crowd_overlap: float = 0.7,
+    ) -> None:
+        super().__init__()
+        self.head = head
+        self.anchors = anchors
+        self.train_limits = train_limits
+        self.test_limits = test_limits
+        self.nms_threshold = nms_threshold
+        self.min_size = min_size
+        self.positive_iou = positive_iou
+        self.negative_iou = negative_iou
+        self.samples_per_image = samples_per_image
+        self.positive_fraction = positive_fraction
+        self.smooth_l1_beta = smooth_l1_beta
+        self.crowd_overlap = crowd_overlap
+
+    def forward(self, features: Sequence[Tensor]) -> RPNOutput:
+        """Objectness and deltas of every anchor of the pyramid P2..P6."""
+        logits, deltas = self.head(features)
+        return RPNOutput(logits, deltas, self.anchors(features))
+
+    @torch.no_grad()
+    def select(self, output: RPNOutput, batch: ImageBatch, limits: ProposalLimits) -> list[Proposals]:
+        """The best boxes of each image: top-k per level, clipped, NMS per level, then the best of all levels."""
+        return [self._select_one(output, i, size, limits) for i, size in enumerate(batch.sizes)]
+
+    def _select_one(self, output: RPNOutput, image: int, size: Size, limits: ProposalLimits) -> Proposals:
+        boxes, logits, levels = [], [], []
+        rows = zip(output.objectness_logits, output.deltas, output.anchors, strict=True)
+        for level, (level_logits, level_deltas, anchors) in enumerate(rows):
+            top_k = min(limits.pre_nms_top_k, len(anchors))
+            best, index = level_logits[image].float().topk(top_k)
+            boxes.append(decode_boxes(level_deltas[image, index].float(), anchors[index]))
+            logits.append(best)
+            levels.append(torch.full_like(index, level))
+        all_boxes, all_logits, all_levels = (
+            clip_boxes(torch.cat(boxes), size),
+            torch.cat(logits),
+            torch.cat(levels),
+        )
+        usable = is_larger_than(all_boxes, self.min_size) & all_logits.isfinite()
+        all_boxes, all_logits, all_levels = all_boxes[usable], all_logits[usable], all_levels[usable]
+        kept = batched_nms(all_boxes, all_logits, all_levels, self.nms_threshold, limits.post_nms_top_k)
+        return Proposals(all_boxes[kept], all_logits[kept])
+
+    def loss(
+        self, output: RPNOutput, targets: Sequence[Targets], generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Objectness and box loss over the sampled anchors, both divided by their number (Faster R-CNN, eq. 1)."""
+        anchors = torch.cat(output.anchors)
+        logits = torch.cat(output.objectness_logits, dim=1)
+        deltas = torch.cat(output.deltas, dim=1)
+        sampled_logits, labels, differences = [], [], []
+        for i, target in enumerate(targets):
+            matches = match(
+                anchors,
+                target,
+                positive_iou=self.positive_iou,
+                negative_iou=self.negative_iou,
+                keep_best=True,
+                crowd_overlap=self.crowd_overlap,
+            )
+            positive, negative = sample(
+                matches.kinds, self.samples_per_image, self.positive_fraction, generator
+            )
+            sampled_logits.append(logits[i, torch.cat([positive, negative])])
+            labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
+            truth = target.boxes[matches.indices[positive]]
+            differences.append(deltas[i, positive] - encode_boxes(truth, anchors[positive]))
+        all_logits = torch.cat(sampled_logits).float()
+        objectness = objectness_loss(all_logits, torch.cat(labels))
+        box = smooth_l1(torch.cat(differences).float(), self.smooth_l1_beta) / max(len(all_logits), 1)
+        return objectness, box

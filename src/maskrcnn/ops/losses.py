@@ -1,0 +1,38 @@
+"""The losses of the five outputs, each already divided by what the paper divides by."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def smooth_l1(difference: Tensor, beta: float) -> Tensor:
+    """Sum of smooth-L1: 0.5 d^2 / beta below `beta`, |d| - beta / 2 above (Fast R-CNN, eq. 3); beta 0 is L1."""
+    magnitude = difference.abs()
+    if beta == 0:
+        return magnitude.sum()
+    return torch.where(magnitude < beta, 0.5 * magnitude**2 / beta, magnitude - 0.5 * beta).sum()
+
+
+def objectness_loss(logits: Tensor, is_object: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the sampled anchors (B,); no anchors give 0."""
+    return F.binary_cross_entropy_with_logits(logits, is_object.to(logits.dtype), reduction="sum") / max(
+        len(logits), 1
+    )
+
+
+def classification_loss(class_logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over the sampled RoIs (R, K + 1), background = label K; no RoIs give 0."""
+    return F.cross_entropy(class_logits, labels, reduction="sum") / max(len(labels), 1)
+
+
+def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
+    """L_mask: mean binary cross-entropy over the m x m pixels of the true class's mask (Mask R-CNN section 3).
+
+    Args:
+        mask_logits: (R, m, m), the mask of each positive RoI's true class; no RoIs give 0.
+        mask_targets: (R, m, m) in [0, 1].
+    """
+    loss = F.binary_cross_entropy_with_logits(mask_logits, mask_targets, reduction="sum")
+    return loss / max(mask_logits.numel(), 1)

@@ -1,0 +1,101 @@
+"""Greedy non-maximum suppression: keep the best box, drop all that overlap it too much, repeat.
+
+Equal scores keep their order (stable sort), and a box is dropped when its IoU is *above* the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maskrcnn.ops.boxes import box_iou
+
+_BLOCK = 512
+
+
+def nms_reference(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int) -> Tensor:
+    """The definition, box by box: suppression happens among equal labels only."""
+    waiting = scores.argsort(descending=True, stable=True).tolist()
+    kept: list[int] = []
+    while waiting and len(kept) < limit:
+        best, *rest = waiting
+        kept.append(best)
+        overlaps = box_iou(boxes[best : best + 1], boxes[rest])[0].double()
+        suppressed = (overlaps > threshold) & (labels[rest] == labels[best])
+        waiting = [index for index, drop in zip(rest, suppressed.tolist(), strict=True) if not drop]
+    return torch.tensor(kept, dtype=torch.int64, device=boxes.device)
+
+
+def nms_blocks(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int) -> Tensor:
+    """The same in blocks of sorted boxes: survivors of the earlier blocks suppress a block, then it settles itself.
+
+    Cost is (kept + block) x boxes instead of one Python step per kept box, and no B x B matrix is held.
+    """
+    order = scores.argsort(descending=True, stable=True)
+    threshold = _largest_float32_up_to(threshold)
+    boxes, labels = boxes[order], labels[order]
+    kept = order.new_empty(0)
+    for start in range(0, len(order), _BLOCK):
+        block = torch.arange(start, min(start + _BLOCK, len(order)), device=boxes.device)
+        suppressed = _overlapping(boxes, labels, kept, block, threshold).any(dim=0)
+        block = block[~suppressed]
+        kept = torch.cat([kept, block[_settle(_overlapping(boxes, labels, block, block, threshold))]])
+        if len(kept) >= limit:  # what follows is worse and cannot displace anything
+            break
+    return order[kept[:limit]]
+
+
+def _overlapping(boxes: Tensor, labels: Tensor, a: Tensor, b: Tensor, threshold: float) -> Tensor:
+    """(A, B) True where box a[i] would suppress box b[j], were it kept and better."""
+    return (box_iou(boxes[a], boxes[b]) > threshold) & (labels[a, None] == labels[None, b])
+
+
+def _settle(overlapping: Tensor) -> Tensor:
+    """(B,) the greedy survivors among sorted boxes, as the fixpoint of "kept if no kept better box overlaps".
+
+    Each round decides at least the next undecided box, so the greedy answer is reached exactly; in practice
+    after as many rounds as the longest chain of suppressions, about five.
+    """
+    better = overlapping.triu(diagonal=1).float()
+    kept = better.new_ones(len(better))
+    while True:
+        update = (kept @ better == 0).float()
+        if torch.equal(update, kept):
+            return kept > 0
+        kept = update
+
+
+def _largest_float32_up_to(value: float) -> float:
+    """IoUs are float32: "above `value`" must mean the same as comparing them with the exact number."""
+    nearest = np.float32(value)
+    return float(nearest if nearest <= value else np.nextafter(nearest, np.float32(-np.inf)))
+
+
+NO_LIMIT = 1 << 62
+
+NMS: dict[str, Callable[[Tensor, Tensor, Tensor, float, int], Tensor]] = {
+    "reference": nms_reference,
+    "blocks": nms_blocks,
+}
+
+
+def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int = NO_LIMIT) -> Tensor:
+    """Indices (int64) of the boxes kept, best score first.
+
+    Args:
+        boxes: (B, 4) x1, y1, x2, y2.
+        scores: (B,) higher is better.
+        threshold: boxes with an IoU above this to a better kept box are dropped.
+        limit: stop after this many.
+    """
+    return batched_nms(boxes, scores, scores.new_zeros(len(scores), dtype=torch.int64), threshold, limit)
+
+
+def batched_nms(
+    boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT
+) -> Tensor:
+    """`nms` among boxes of the same label only (classes, or pyramid levels)."""
+    return nms_blocks(boxes, scores, labels, threshold, limit)

@@ -1,0 +1,211 @@
+"""RoIAlign (Mask R-CNN section 3): the features of a box, bilinearly sampled at exact positions, nothing rounded.
+
+Each box is divided into S x S bins; a bin's value is the average (or maximum) over a regular grid of samples, each
+interpolated from its four neighbouring cells. Samples more than one cell outside the map count 0; those within one
+cell are moved to the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Reduce = Literal["mean", "max"]
+
+
+@dataclass(frozen=True)
+class RoIAlignOptions:
+    """The named differences between implementations.
+
+    Attributes:
+        output_size: S, bins per side.
+        spatial_scale: feature cells per box pixel (1 / stride).
+        sampling_ratio: samples per bin and axis; 0 takes ceil(box side in cells / S).
+        aligned: cell centres lie at half-integers (True), or the box is taken half a cell too far right and down.
+        reduce: average the samples of a bin, or take the largest.
+    """
+
+    output_size: int
+    spatial_scale: float = 1.0
+    sampling_ratio: int = 2
+    aligned: bool = True
+    reduce: Reduce = "mean"
+
+
+def roi_align_reference(
+    features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions
+) -> Tensor:
+    """The definition, bin by bin and sample by sample."""
+    size = options.output_size
+    starts, bins, counts = _bins(boxes, options)
+    output = features.new_zeros((len(boxes), features.shape[1], size, size))
+    for r in range(len(boxes)):
+        feature = features[int(image_index[r])]
+        count_y, count_x = counts[r].tolist()
+        for by in range(size):
+            for bx in range(size):
+                samples = [
+                    _interpolate(
+                        feature,
+                        starts[r, 1] + bins[r, 1] * (by + (iy + 0.5) / count_y),
+                        starts[r, 0] + bins[r, 0] * (bx + (ix + 0.5) / count_x),
+                    )
+                    for iy in range(count_y)
+                    for ix in range(count_x)
+                ]
+                if samples:
+                    stacked = torch.stack(samples)
+                    output[r, :, by, bx] = stacked.mean(0) if options.reduce == "mean" else stacked.amax(0)
+    return output
+
+
+def _interpolate(feature: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """(C,) the value of a map (C, H, W) at one position in cells."""
+    height, width = feature.shape[-2:]
+    if not (-1 <= y <= height and -1 <= x <= width):
+        return feature.new_zeros(feature.shape[0])
+    y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
+    y0, x0 = int(y), int(x)
+    y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
+    fy, fx = y - y0, x - x0
+    top = feature[:, y0, x0] * (1 - fx) + feature[:, y0, x1] * fx
+    bottom = feature[:, y1, x0] * (1 - fx) + feature[:, y1, x1] * fx
+    return top * (1 - fy) + bottom * fy
+
+
+def roi_align_bags(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
+    """The same as weighted sums of table rows: a map is a table (N H W, C), a bin a bag of its samples' neighbours.
+
+    `embedding_bag` reads whole channels-last rows, which is what memory is fast at. The result is channels-last.
+    """
+    size, channels = options.output_size, features.shape[1]
+    starts, bins, counts = _bins(boxes, options)
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    output = features.new_zeros((len(boxes), size, size, channels))
+    # RoIs with the same number of samples go together: one group unless the number is adaptive.
+    groups, group_of_roi = counts.unique(dim=0, return_inverse=True)
+    for group, (count_y, count_x) in enumerate(groups.tolist()):
+        if count_y == 0 or count_x == 0:
+            continue
+        members = (group_of_roi == group).nonzero()[:, 0] if len(groups) > 1 else slice(None)
+        rows, weights = _neighbours(
+            starts[members],
+            bins[members],
+            image_index[members],
+            (count_y, count_x),
+            size,
+            features.shape[-2:],
+        )
+        pooled = _pool(table, rows, weights, options.reduce)
+        output[members] = pooled.view(-1, size, size, channels).to(output.dtype)
+    return output.permute(0, 3, 1, 2)
+
+
+def _bins(boxes: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tensor]:
+    """Top-left corners (R, 2) and bin sides (R, 2) as (x, y) in cells, and sample counts (R, 2) as (y, x)."""
+    boxes = boxes * options.spatial_scale - (0.5 if options.aligned else 0.0)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    if not options.aligned:  # the original version has no RoI below one cell
+        sides = sides.clamp(min=1)
+    if options.sampling_ratio > 0:
+        counts = torch.full_like(boxes[:, :2], options.sampling_ratio, dtype=torch.int64)
+    else:
+        counts = (sides / options.output_size).ceil().to(torch.int64).clamp(min=0).flip(1)
+    return boxes[:, :2], sides / options.output_size, counts
+
+
+def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) -> tuple[Tensor, Tensor]:
+    """Cells (R, S, count, 2) below and above every sample along one axis, and their weights."""
+    steps = torch.arange(size * count, device=start.device, dtype=start.dtype)
+    position = start[:, None] + bin_side[:, None] * ((steps + 0.5) / count)  # (R, S * count)
+    inside = (position >= -1) & (position <= limit)
+    position = position.clamp(0, limit - 1)
+    low = position.floor()
+    fraction = position - low
+    cells = torch.stack([low, (low + 1).clamp(max=limit - 1)], dim=-1)
+    weights = torch.stack([1 - fraction, fraction], dim=-1) * inside[..., None]
+    shape = (len(start), size, count, 2)
+    return cells.to(torch.int64).view(shape), weights.view(shape)
+
+
+def _neighbours(
+    starts: Tensor, bins: Tensor, image_index: Tensor, counts: tuple[int, int], size: int, hw: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Table rows and weights (R S S, samples, 4) of every bin; separable, so made from two axes."""
+    height, width = hw
+    y_cells, y_weights = _axis(starts[:, 1], bins[:, 1], counts[0], size, height)
+    x_cells, x_weights = _axis(starts[:, 0], bins[:, 0], counts[1], size, width)
+    y_rows = (image_index[:, None, None, None] * height + y_cells) * width
+    rows = y_rows[:, :, None, :, None, :, None] + x_cells[:, None, :, None, :, None, :]
+    weights = y_weights[:, :, None, :, None, :, None] * x_weights[:, None, :, None, :, None, :]
+    shape = (-1, counts[0] * counts[1], 4)  # (R, S, S, cy, cx, 2, 2) flattened
+    return rows.reshape(shape), weights.reshape(shape)
+
+
+def _pool(table: Tensor, rows: Tensor, weights: Tensor, reduce: Reduce) -> Tensor:
+    """(bins, C): the mean or maximum over the samples of each bin."""
+    num_bins, num_samples, _ = rows.shape
+    if reduce == "max":
+        samples = weighted_rows(table, rows.view(-1, 4), weights.view(-1, 4))
+        return samples.view(num_bins, num_samples, -1).amax(1)
+    return weighted_rows(table, rows.flatten(1), weights.flatten(1) / num_samples)
+
+
+def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Sums (bags, C) of weighted table rows.
+
+    Args:
+        table: (T, C).
+        rows: (bags, entries) int64 row numbers.
+        weights: (bags, entries).
+    """
+    result: Tensor = _WeightedRows.apply(table, rows, weights.to(table.dtype))
+    return result
+
+
+class _WeightedRows(torch.autograd.Function):
+    """`embedding_bag` whose backward is a bag too: sorted by row, every row gathers its bags' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weights)
+        ctx.num_rows = len(table)
+        if rows.numel() == 0:
+            return table.new_zeros((len(rows), table.shape[1]))
+        return F.embedding_bag(rows.to(torch.int32), table, mode="sum", per_sample_weights=weights)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        rows, weights = ctx.saved_tensors
+        if rows.numel() == 0:
+            return gradient.new_zeros((ctx.num_rows, gradient.shape[1])), None, None
+        sorted_rows, order = rows.flatten().sort(stable=True)
+        bags = torch.arange(len(rows), device=rows.device).repeat_interleave(rows.shape[1])[order]
+        offsets = torch.searchsorted(sorted_rows, torch.arange(ctx.num_rows, device=rows.device))
+        table_gradient = F.embedding_bag(
+            bags, gradient.contiguous(), offsets, mode="sum", per_sample_weights=weights.flatten()[order]
+        )
+        return table_gradient, None, None
+
+
+ROI_ALIGN: dict[str, Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]] = {
+    "reference": roi_align_reference,
+    "bags": roi_align_bags,
+}
+
+
+def roi_align(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
+    """Features (R, C, S, S) of R boxes, channels-last in memory.
+
+    Args:
+        features: (N, C, H, W), channels-last in memory for speed.
+        boxes: (R, 4) x1, y1, x2, y2 in pixels.
+        image_index: (R,) int64, the image 0..N-1 of each box.
+        options: grid and sampling.
+    """
+    return roi_align_bags(features, boxes, image_index, options)

@@ -1,0 +1,251 @@
+"""Use a trained model: load it, give it images, get named objects in the pixels of those images.
+
+model = maskrcnn.load("nuclei")
+prediction = model.predict("cells.png")
+prediction.save("overlay.png")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from maskrcnn.config import Config
+from maskrcnn.devices import resolve_device
+from maskrcnn.errors import UserError
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.ops.paste import paste_mask_crop
+from maskrcnn.ops.polygons import rle_to_polygons
+from maskrcnn.ops.rle import encode_rle_crop, rle_to_string
+from maskrcnn.settings import nearest
+from maskrcnn.sources import Source, read_source, source_pixels
+from maskrcnn.structures import RLE, Categories, Detections, MaskCrops, Polygons
+from maskrcnn.structures.masks import ByteArray
+from maskrcnn.viz.overlay import draw_overlay, save_png
+from maskrcnn.weights.checkpoint import load_model
+
+MASK_THRESHOLD = 0.5
+"""A pixel belongs to an object from this probability on (Mask R-CNN section 3.1)."""
+
+_BUNDLED = Path(__file__).parent / "weights" / "bundled"
+
+
+@dataclass(frozen=True)
+class Prediction(Detections):
+    """The objects found in one image, with names, and the image itself within reach.
+
+    Small: masks stay `mask_probs`, and an image that came as a file is read again when it is needed.
+
+    Attributes:
+        categories: the model's classes.
+        source: the image as it was given.
+    """
+
+    categories: Categories
+    source: Source
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each object."""
+        return [self.categories.names[label] for label in self.labels.tolist()]
+
+    def image(self) -> ByteArray:
+        """(H, W, 3) uint8 RGB pixels of the image."""
+        return source_pixels(self.source)
+
+    def crops(self) -> MaskCrops:
+        """The binary masks, each stored only inside its own window.
+
+        Raises:
+            UserError: the model has no mask branch.
+        """
+        if self.mask_probs is None:
+            raise UserError("this model has no mask branch (mask_head.enabled is false): it gives boxes only")
+        return paste_mask_crop(self.mask_probs, self.boxes, self.image_size, MASK_THRESHOLD)
+
+    def masks(self) -> Tensor:
+        """(D, H, W) bool masks; they need D x H x W bytes, `crops` and `rle` need far less."""
+        return self.crops().bitmaps().bool()
+
+    def rle(self) -> list[RLE]:
+        """COCO run lengths of each mask, made crop by crop."""
+        crops = self.crops()
+        return [
+            encode_rle_crop(crops.crop(i).numpy(), tuple(crops.windows[i].tolist()), self.image_size)
+            for i in range(len(self))
+        ]
+
+    def polygons(self) -> list[Polygons]:
+        """The outline of each mask."""
+        return [rle_to_polygons(rle) for rle in self.rle()]
+
+    def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
+        """COCO results: per object category, box (x, y, width, height), score, and mask as compressed RLE."""
+        corners, sizes = self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]
+        results: list[dict[str, Any]] = [
+            {
+                "image_id": image_id,
+                "category_id": self.categories.ids[label],
+                "category_name": self.categories.names[label],
+                "bbox": [round(value, 3) for value in bbox],
+                "score": score,
+            }
+            for label, bbox, score in zip(
+                self.labels.tolist(), torch.cat([corners, sizes], 1).tolist(), self.scores.tolist(), strict=True
+            )
+        ]
+        if self.mask_probs is not None:
+            for result, rle in zip(results, self.rle(), strict=True):
+                result["segmentation"] = {"size": list(rle.size), "counts": rle_to_string(rle)}
+        return results
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the image with outlines, names and scores drawn over it.
+
+        Raises:
+            UserError: the image cannot be read again, or `path` cannot be written.
+        """
+        save_png(draw_overlay(self.image(), self, self.categories), Path(path))
+
+
+class Model:
+    """A trained network and its classes, ready for images.
+
+    Args:
+        network: the weights; moved to `device` and put into eval mode.
+        categories: its classes.
+        config: its settings.
+        device: as `torch.device` names it.
+        summary: what its training had to say.
+    """
+
+    def __init__(
+        self,
+        network: MaskRCNN,
+        categories: Categories,
+        config: Config,
+        device: torch.device | str = "cpu",
+        summary: dict[str, Any] | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+        self.categories = categories
+        self.config = config
+        self.summary = summary or {}
+
+    def __repr__(self) -> str:
+        classes = ", ".join(self.categories.names[:10]) + (", ..." if len(self.categories) > 10 else "")
+        return f"Model({self.config.backbone.name} on {self.device}, {len(self.categories)} classes: {classes})"
+
+    @overload
+    def predict(
+        self, source: list[Source], score_threshold: float = ..., max_detections: int | None = ...
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(self, source: Source, score_threshold: float = ..., max_detections: int | None = ...) -> Prediction: ...
+
+    def predict(
+        self,
+        source: Source | list[Source],
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Find the objects in an image, or in each of a list of images.
+
+        Args:
+            source: a file, a Pillow image, an (H, W, 3) uint8 array, a (3, H, W) tensor, or a list of these; RGB.
+            score_threshold: only objects with a higher score; may lie below the one the model was trained with.
+            max_detections: at most this many objects per image, the best; None: as the model was trained.
+
+        Raises:
+            UserError: an image that cannot be read.
+        """
+        if isinstance(source, list):
+            return list(self.stream(source, 1, score_threshold, max_detections))
+        return next(self.stream([source], 1, score_threshold, max_detections))
+
+    def stream(
+        self,
+        sources: Iterable[Source],
+        batch_size: int = 1,
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+        on_error: Callable[[Source, UserError], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """Predictions one after the other, however many images there are; memory stays that of one batch.
+
+        Args:
+            sources: images as for `predict`; taken from the iterable only when their turn comes.
+            batch_size: images per pass through the network.
+            score_threshold: as for `predict`.
+            max_detections: as for `predict`.
+            on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
+        """
+        images = _readable(sources, on_error)
+        while batch := list(islice(images, batch_size)):
+            found = self._detect([image for _, image in batch], score_threshold, max_detections)
+            for (source, _), detections in zip(batch, found, strict=True):
+                yield Prediction(**_fields(detections), categories=self.categories, source=source)
+
+    @torch.inference_mode()
+    def _detect(self, images: Sequence[Tensor], score_threshold: float, max_detections: int | None) -> list[Detections]:
+        return self.network.predict(
+            [image.to(self.device) for image in images],
+            score_threshold=score_threshold,
+            max_detections=max_detections,
+        )
+
+
+def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
+    """A model, ready to predict.
+
+    Args:
+        name_or_path: a bundled model's name, such as "nuclei", or a .safetensors file.
+        device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1", ...
+
+    Raises:
+        UserError: no such model or device, or a damaged file.
+    """
+    target = resolve_device(device)
+    network, config, categories, summary = load_model(_find_model(fspath(name_or_path)))
+    return Model(network, categories, config, target, summary)
+
+
+def bundled_models() -> dict[str, Path]:
+    """The models that come with the package, by name."""
+    return {path.stem: path for path in sorted(_BUNDLED.glob("*.safetensors"))}
+
+
+def _find_model(name: str) -> Path:
+    bundled, path = bundled_models(), Path(name).expanduser()
+    if name in bundled:
+        return bundled[name]
+    if path.exists() or path.suffix or path.name != name:  # it was meant as a file: reading it says what is wrong
+        return path
+    raise UserError(f"model {name!r}: neither a file nor a bundled model; {nearest(name, bundled)}")
+
+
+def _fields(detections: Detections) -> dict[str, Any]:
+    """The fields, on the CPU; cloned, since tensors made in inference mode refuse to be changed later."""
+    return {k: v.cpu().clone() if isinstance(v, Tensor) else v for k, v in vars(detections).items()}
+
+
+def _readable(
+    sources: Iterable[Source], on_error: Callable[[Source, UserError], None] | None
+) -> Iterator[tuple[Source, Tensor]]:
+    """Each source with its (3, H, W) image."""
+    for source in sources:
+        try:
+            yield source, read_source(source)
+        except UserError as error:
+            if on_error is None:
+                raise
+            on_error(source, error)

@@ -1,0 +1,140 @@
+"""Presets: functions that return a complete `Config`. A variant calls another preset and replaces what differs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+
+from maskrcnn.config import (
+    AnchorConfig,
+    AugmentConfig,
+    BackboneConfig,
+    BoxHeadConfig,
+    Config,
+    EvaluationConfig,
+    FPNConfig,
+    InputConfig,
+    MaskHeadConfig,
+    OptimizerConfig,
+    RoIConfig,
+    RPNConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from maskrcnn.errors import UserError
+
+
+def paper() -> Config:
+    """Mask R-CNN with ResNet-50-FPN as in the paper (section 3.1): 16 images a step, 800 pixels, 160k steps."""
+    return Config(
+        backbone=BackboneConfig(frozen_stages=2),
+        rpn=RPNConfig(min_size=0.0),
+        box_head=BoxHeadConfig(smooth_l1_beta=1.0),
+        schedule=ScheduleConfig(steps=160_000, milestones=(0.75,), warmup_steps=500, warmup_factor=1 / 3),
+        train=TrainConfig(batch_size=2, accumulate=8),
+    )
+
+
+def small() -> Config:
+    """For training from random weights on a desktop computer: narrow, batch norm, cosine schedule."""
+    return Config(
+        backbone=BackboneConfig(name="resnet18", norm="bn"),
+        fpn=FPNConfig(channels=128),
+        rpn=RPNConfig(pre_nms_top_k_train=1000, post_nms_top_k_train=500, smooth_l1_beta=0.0),
+        roi=RoIConfig(samples_per_image=128),
+        box_head=BoxHeadConfig(fc_channels=512, smooth_l1_beta=0.0),
+        mask_head=MaskHeadConfig(channels=128),
+        optimizer=OptimizerConfig(
+            name="adamw",
+            lr=4e-4,
+            reference_batch_size=4,
+            weight_decay=0.05,
+            bias_weight_decay=0.0,
+            clip_norm=10,
+        ),
+        schedule=ScheduleConfig(steps=3000, name="cosine", warmup_steps=100),
+        train=TrainConfig(batch_size=4, ema_decay=0.998, checkpoint_every=200),
+    )
+
+
+def nuclei() -> Config:
+    """Many small objects of one class: cell nuclei in microscope images (the bundled model)."""
+    base = small()
+    return replace(
+        base,
+        input=InputConfig(min_size=512, max_size=1400, shrink=False),
+        backbone=replace(base.backbone, stem_channels=48),
+        fpn=FPNConfig(channels=96),
+        anchors=AnchorConfig(sizes=((12,), (24,), (48,), (96,), (192,))),
+        rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
+        box_head=replace(base.box_head, max_detections=500),
+        mask_head=MaskHeadConfig(channels=96),
+        augment=AugmentConfig(
+            crop_size=256,
+            scale_range=(0.7, 1.4),
+            vertical_flip=0.5,
+            quarter_turns=True,
+            brightness=0.3,
+            contrast=0.3,
+            saturation=0.3,
+            hue=0.05,
+        ),
+        evaluation=EvaluationConfig(max_detections=500),
+    )
+
+
+def facades() -> Config:
+    """Street photographs of buildings, ten classes, 640 x 640 pixels."""
+    base = small()
+    return replace(
+        base,
+        input=InputConfig(min_size=640, max_size=1333, shrink=True),
+        anchors=AnchorConfig(sizes=((16,), (32,), (64,), (128,), (256,))),
+        box_head=replace(base.box_head, max_detections=200),
+        augment=AugmentConfig(
+            crop_size=384, scale_range=(0.5, 1.25), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05
+        ),
+        evaluation=EvaluationConfig(max_detections=200),
+    )
+
+
+def tiny() -> Config:
+    """For tests, and for learning a handful of images by heart."""
+    base = small()
+    return replace(
+        base,
+        input=InputConfig(min_size=256, max_size=512),
+        backbone=replace(base.backbone, stem_channels=16),
+        fpn=FPNConfig(channels=32),
+        rpn=replace(base.rpn, pre_nms_top_k_train=500, post_nms_top_k_train=200, post_nms_top_k_test=200),
+        roi=RoIConfig(samples_per_image=64),
+        box_head=replace(base.box_head, fc_channels=128),
+        mask_head=MaskHeadConfig(channels=32),
+        augment=AugmentConfig(horizontal_flip=0.0),
+        optimizer=replace(base.optimizer, lr=1e-3, weight_decay=0.0),
+        schedule=ScheduleConfig(steps=200, name="cosine", warmup_steps=10),
+        train=TrainConfig(batch_size=4, log_every=10, checkpoint_every=50),
+    )
+
+
+PRESETS: dict[str, Callable[[], Config]] = {
+    "paper": paper,
+    "small": small,
+    "nuclei": nuclei,
+    "facades": facades,
+    "tiny": tiny,
+}
+
+
+def preset(name: str) -> Config:
+    """The settings of a preset.
+
+    Raises:
+        UserError: for an unknown name, with the nearest one.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"preset: expected one of {', '.join(PRESETS)}; got {name!r}{hint}")
+    return PRESETS[name]()

@@ -1,0 +1,168 @@
+"""Settings from outside: a YAML file, `--set` assignments, and the JSON inside a checkpoint, all checked alike.
+
+A setting is named `section.name`, as in Python. An unknown name is an error that offers the nearest one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Plain dictionaries, lists, numbers and strings, ready for JSON and YAML; `config_from_dict` reads them."""
+    return {
+        section.name: {k: _plain(v) for k, v in dataclasses.asdict(getattr(config, section.name)).items()}
+        for section in dataclasses.fields(config)
+    }
+
+
+def config_from_dict(values: Mapping[str, Any], source: str = "settings") -> Config:
+    """The settings `config_to_dict` wrote; what `values` lacks keeps its default. Raises as `update_config` does."""
+    return update_config(Config(), values, source)
+
+
+def update_config(config: Config, values: Mapping[str, Any], source: str) -> Config:
+    """`config` with the settings in `values` (section -> name -> value) replaced.
+
+    Raises:
+        UserError: naming `source`, for an unknown section or setting, or a value of the wrong kind.
+    """
+    changed = {}
+    for section, settings in values.items():
+        _require_known(section, _field_names(config), "section", source)
+        if not isinstance(settings, Mapping):
+            raise UserError(f"{source}: {section} is a section: expected settings inside it, got {settings!r}")
+        changed[section] = _update_section(getattr(config, section), section, settings, source)
+    return dataclasses.replace(config, **changed)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The sections of a YAML settings file."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: expected a readable YAML file of settings: {' '.join(str(error).split())}") from error
+    if not isinstance(values or {}, Mapping):
+        raise UserError(f"{path}: expected sections such as `rpn:` at the top level, got {values!r}")
+    return dict(values or {})
+
+
+def write_yaml(config: Config) -> str:
+    """All settings as YAML text, one a line; `read_settings` reads it back from a file."""
+    lines = []
+    for section, settings in config_to_dict(config).items():
+        lines += [f"{section}:", *(f"  {name}: {json.dumps(value)}" for name, value in settings.items())]
+    return "\n".join(lines) + "\n"
+
+
+def differing_settings(a: Config, b: Config) -> list[str]:
+    """The full names, such as "rpn.nms_threshold", of the settings in which `a` and `b` differ."""
+    ours, theirs = config_to_dict(a), config_to_dict(b)
+    return [
+        f"{section}.{name}"
+        for section, settings in ours.items()
+        for name, value in settings.items()
+        if value != theirs[section][name]
+    ]
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`["rpn.nms_threshold=0.6"]` as `{"rpn": {"nms_threshold": 0.6}}`; values are read as YAML."""
+    values: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        section, dot, setting = name.strip().partition(".")
+        if not (equals and dot):
+            raise UserError(f"--set {assignment}: expected section.name=value, such as rpn.nms_threshold=0.6")
+        try:
+            values.setdefault(section, {})[setting] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"--set {assignment}: cannot read the value {text!r}") from None
+    return values
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The hint of every "unknown name" error: the nearest of `choices`, or all of them."""
+    names = list(choices)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
+
+
+def _update_section(section: Any, name: str, settings: Mapping[str, Any], source: str) -> Any:
+    """A section with some of its values replaced, all at once since checks may compare two of them."""
+    hints = get_type_hints(type(section))
+    for setting in settings:
+        _require_known(setting, _field_names(section), f"setting {name}.", source)
+    values = {s: _convert(value, hints[s], f"{source}: {name}.{s}") for s, value in settings.items()}
+    try:
+        return dataclasses.replace(section, **values)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def _field_names(section: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(section)]
+
+
+def _require_known(name: str, known: list[str], kind: str, source: str) -> None:
+    if name not in known:
+        label = f"{kind}{name}" if kind.endswith(".") else f"{kind} {name}"
+        raise UserError(f"{source}: unknown {label}; {nearest(str(name), known)}")
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the type `hint`; lists become tuples, and numbers may come as text (YAML reads 1e-3 so)."""
+    origin, options = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _require_choice(value, options, where)
+    if origin in (Union, types.UnionType):
+        inner = next(option for option in options if option is not type(None))
+        return None if value is None else _convert(value, inner, where)
+    if origin is tuple:
+        return _convert_tuple(value, options, where)
+    return _convert_scalar(value, hint, where)
+
+
+def _require_choice(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    if value not in options:
+        raise UserError(f"{where}: expected one of {', '.join(map(str, options))}, got {value!r}")
+    return value
+
+
+def _convert_tuple(value: Any, options: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise UserError(f"{where}: expected a list such as [1, 2], got {value!r}")
+    if options[-1] is Ellipsis:
+        return tuple(_convert(item, options[0], where) for item in value)
+    if len(value) != len(options):
+        raise UserError(f"{where}: expected {len(options)} values, got {len(value)}: {value!r}")
+    return tuple(_convert(item, hint, where) for item, hint in zip(value, options, strict=True))
+
+
+def _convert_scalar(value: Any, kind: type, where: str) -> Any:
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    if kind in (int, float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise UserError(f"{where}: expected {words[kind]}, got {value!r}") from None
+        if kind is float or number.is_integer():
+            return kind(number)
+    elif type(value) is kind:
+        return value
+    raise UserError(f"{where}: expected {words[kind]}, got {value!r}")

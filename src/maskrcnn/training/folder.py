@@ -1,0 +1,76 @@
+"""The output directory of a training run.
+
+config.yaml              the settings of the run; `--config` reads them back
+log.jsonl                one JSON object per logged step ("kind": "step") and per evaluation
+best.safetensors         the model with the best validation score so far
+last.safetensors         the model at the end of training
+state/step-*.safetensors the last two training states, for `--resume`
+evaluation/              metrics and predictions of the newest evaluation
+tensorboard/             the same numbers for TensorBoard, when it is installed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.files import write_atomically
+from maskrcnn.settings import write_yaml
+from maskrcnn.training.state import saved_states
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of a run lies."""
+
+    root: Path
+
+    @property
+    def states(self) -> Path:
+        """Training states."""
+        return self.root / "state"
+
+    @property
+    def best(self) -> Path:
+        """The best model so far."""
+        return self.root / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The final model."""
+        return self.root / "last.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """The JSONL log."""
+        return self.root / "log.jsonl"
+
+    @property
+    def settings(self) -> Path:
+        """The run's settings."""
+        return self.root / "config.yaml"
+
+    @property
+    def evaluation(self) -> Path:
+        """What the evaluation writes."""
+        return self.root / "evaluation"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.root / "tensorboard"
+
+    def claim(self, config: Config, *, resume: bool) -> None:
+        """Check that the folder is free (or to be resumed) and writable, by writing `config.yaml`.
+
+        Raises:
+            UserError: a run is there already, or the folder cannot be written.
+        """
+        if not resume and (self.settings.exists() or saved_states(self.states)):
+            raise UserError(
+                f"{self.root}: expected a new or empty output directory, but there is a run in it; "
+                "continue it with --resume or choose another --output"
+            )
+        write_atomically(self.settings, write_yaml(config))

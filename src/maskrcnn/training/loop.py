@@ -1,0 +1,189 @@
+"""The training loop.
+
+Everything random is a function of (seed, step): the batches, how each image is changed, and which anchors and RoIs
+are drawn. So a run that was cut off at any moment goes on from its last state with the same numbers, and on the
+CPU ends in the same bits (with the same number of threads and the same torch; another number of threads adds up
+in another order).
+
+See `folder.py` for what lies where in the output directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from maskrcnn.build import build_model
+from maskrcnn.config import Config
+from maskrcnn.data import Sample
+from maskrcnn.devices import resolve_device
+from maskrcnn.errors import UserError
+from maskrcnn.training.data import TrainingData
+from maskrcnn.training.ema import EMA
+from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.interruption import Interruption
+from maskrcnn.training.optimiser import build_optimizer, full_learning_rate, set_learning_rate
+from maskrcnn.training.progress import Screen, TrainingLog
+from maskrcnn.training.resume import resume_run
+from maskrcnn.training.schedule import learning_rate_factor
+from maskrcnn.training.seeds import step_generator
+from maskrcnn.training.state import TrainingState, save_state
+from maskrcnn.training.step import StepReport, training_step
+from maskrcnn.training.validation import validate
+from maskrcnn.weights import save_model
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How training ended.
+
+    Attributes:
+        steps: optimiser steps done.
+        metrics: of the last evaluation, as in `metrics.json`; empty without a val split.
+        best_score: the best validation score (mask AP; box AP without masks), None without a val split.
+        best: the model file of that score.
+        last: the model file of the last step.
+    """
+
+    steps: int
+    metrics: dict[str, Any]
+    best_score: float | None
+    best: Path
+    last: Path
+
+
+def train(config: Config, output: str | Path, *, device: str = "auto", resume: bool = False) -> TrainResult:
+    """Train a model and leave it, its settings, its log and its state in the directory `output`.
+
+    Args:
+        config: the model, the data, and how to train.
+        output: a new or empty directory, or with `resume` one that holds a run.
+        device: "auto", "cpu", "cuda" or "cuda:<number>".
+        resume: go on from the newest state in `output`; start anew if there is none.
+
+    Raises:
+        UserError: anything a user can mend: data, settings, the output directory, a loss that stays non-finite.
+        SystemExit: after SIGINT or SIGTERM, with code 128 + the signal's number, when the state is saved.
+    """
+    folder, screen = RunFolder(Path(output)), Screen()
+    with _deterministic(config.train.deterministic), Interruption() as interruption:
+        data = TrainingData.open(config, screen.say)
+        state = _fresh_state(config, len(data.categories), resolve_device(device))
+        if resume:
+            resume_run(folder, state, config, data.fingerprint, screen.say)
+        folder.claim(config, resume=resume)
+        with TrainingLog(folder, screen, config, state) as log:
+            for batches in data.steps(start=state.step):
+                report = _advance(state, batches, config)
+                log.step(state.step, _learning_rate(config, state.step - 1), report)
+                _check_finite(state, report, config, screen)
+                if _is_due(state.step, config.train.evaluate_every) and state.step < config.schedule.steps:
+                    _evaluate(state, config, data, folder, log)
+                if _is_due(state.step, config.train.checkpoint_every) or interruption.signal:
+                    save_state(folder.states, state, config, data.fingerprint)
+                if interruption.signal:
+                    _leave(folder, state, interruption.signal, screen)
+            save_state(folder.states, state, config, data.fingerprint)
+            metrics = _evaluate(state, config, data, folder, log)
+            save_model(folder.last, state.averaged_model, config, data.categories, _summary(state, metrics))
+    best = folder.best if state.best_score is not None else folder.last
+    return TrainResult(state.step, metrics, state.best_score, best, folder.last)
+
+
+def _fresh_state(config: Config, num_classes: int, device: torch.device) -> TrainingState:
+    """A model with random weights that depend on the seed alone, and what trains it."""
+    torch.manual_seed(config.train.seed)
+    model = build_model(config, num_classes).to(device).train()
+    optimizer = build_optimizer(model, config.optimizer)
+    ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
+    return TrainingState(model, optimizer, ema)
+
+
+def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config) -> StepReport:
+    """One step: learning rate, gradients, new weights, new average."""
+    set_learning_rate(state.optimizer, _learning_rate(config, state.step))
+    generator = step_generator(config.train.seed, state.step, state.device)
+    report = training_step(state.model, state.optimizer, batches, config, generator)
+    if report.complaint:
+        state.skipped_in_row += 1
+    else:
+        state.skipped_in_row = 0
+        if state.ema is not None:
+            state.ema.update(state.model, state.step)
+    state.step += 1
+    return report
+
+
+def _learning_rate(config: Config, step: int) -> float:
+    return full_learning_rate(config) * learning_rate_factor(step, config.schedule)
+
+
+def _check_finite(state: TrainingState, report: StepReport, config: Config, screen: Screen) -> None:
+    """Tell of a skipped step; give up when too many came in a row."""
+    if not report.complaint:
+        return
+    screen.say(f"step {state.step} skipped: {report.complaint}")
+    if state.skipped_in_row > config.train.max_nonfinite_steps:
+        raise UserError(
+            f"training stopped: {state.skipped_in_row} steps in a row were not finite (the last: "
+            f"{report.complaint}); try a lower optimizer.lr, optimizer.clip_norm, or look at these images"
+        )
+
+
+def _is_due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def _evaluate(
+    state: TrainingState, config: Config, data: TrainingData, folder: RunFolder, log: TrainingLog
+) -> dict[str, Any]:
+    """Metrics on the val split (empty without one); the best model so far is kept."""
+    if data.validation is None:
+        return {}
+    metrics, score = validate(state.averaged_model, config, data, folder.evaluation)
+    state.model.train()
+    log.evaluation(state.step, metrics, score)
+    if state.best_score is None or score > state.best_score:
+        state.best_score, state.best_step = score, state.step
+        save_model(folder.best, state.averaged_model, config, data.categories, _summary(state, metrics))
+    return metrics
+
+
+def _summary(state: TrainingState, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {"steps": state.step, "averaged": state.ema is not None, "metrics": metrics}
+
+
+def _leave(folder: RunFolder, state: TrainingState, signal: int, screen: Screen) -> NoReturn:
+    screen.say(
+        f"stopped after step {state.step}; the state is saved, go on with --resume --output {folder.root}"
+    )
+    raise SystemExit(128 + signal)
+
+
+@contextmanager
+def _deterministic(wanted: bool) -> Iterator[None]:
+    """While entered, operations that give the same bits every time, where torch has them.
+
+    On the CPU that is all of them. On a GPU some scatter-adds have none; torch then warns and goes on.
+    """
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    fill_before = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # writes every new tensor once more, for debugging
+    )
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fill_before

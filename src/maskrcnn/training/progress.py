@@ -1,0 +1,224 @@
+"""What a run shows and records while it trains: screen, `log.jsonl`, TensorBoard.
+
+A line of `log.jsonl` with "kind" "step" has the step (counted from 1), the learning rate, the losses, the gradient
+norm, images per second, seconds left and memory; with "kind" "evaluation" the step and the metrics. Numbers are
+those of the last step, not smoothed; a smoothed curve can always be made from them, the reverse not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.files import write_atomically
+from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.state import TrainingState
+from maskrcnn.training.step import StepReport
+
+
+class Screen:
+    """The user's terminal, or whatever stands in for one: a bar at the bottom if it can, else plain lines."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, soft_wrap=True)
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def start(self, step: int, steps: int) -> None:
+        """Show the bar, if this is a terminal."""
+        if self._console.is_terminal:
+            columns = BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}")
+            self._bar = Progress(*columns, console=self._console)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=steps, completed=step)
+
+    def show(self, step: int, steps: int, text: str) -> None:
+        """How far it is."""
+        if self._bar is None:
+            self.say(f"step {step}/{steps}  {text}")
+        else:
+            self._bar.update(self._task, completed=step, description=text)
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class TrainingLog:
+    """Takes in every step; shows and records the first, the last and every `train.log_every`-th.
+
+    Lines of `log.jsonl` after the step that training goes on from (a run that was cut off) are removed.
+    """
+
+    def __init__(self, folder: RunFolder, screen: Screen, config: Config, state: TrainingState) -> None:
+        self._path = folder.log
+        self._screen = screen
+        self._steps = config.schedule.steps
+        self._every = config.train.log_every
+        self._device = state.device
+        self._start = state.step
+        self._speed = _Speed()
+        _cut_log(self._path, state.step)
+        self._tensorboard = _open_tensorboard(folder.tensorboard, state.step, screen.say)
+
+    def __enter__(self) -> Self:
+        self._screen.start(self._start, self._steps)
+        self._speed.restart()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._screen.stop()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    def step(self, step: int, learning_rate: float, report: StepReport) -> None:
+        """Take in step `step` (1 is the first); the first, the last and every `every`-th is shown and recorded."""
+        self._speed.add(report.num_images)
+        if step != 1 and step != self._steps and step % self._every != 0:
+            return
+        images_per_second, seconds_left = self._speed.read(step, self._steps)
+        entry = {
+            "step": step,
+            "learning_rate": learning_rate,
+            "losses": report.losses,
+            "gradient_norm": report.gradient_norm,
+            "images_per_second": round(images_per_second, 3),
+            "seconds_left": round(seconds_left),
+            "memory_mib": memory_mib(self._device),
+        }
+        self._record("step", entry)
+        self._screen.show(step, self._steps, describe(entry))
+
+    def evaluation(self, step: int, metrics: Mapping[str, Any], score: float) -> None:
+        """Show and record the metrics after step `step`; the time they took does not count as training time."""
+        self._screen.say(f"step {step}/{self._steps}  evaluation: score {score:.4f}")
+        self._record("evaluation", {"step": step, "score": score, "metrics": metrics})
+        self._speed.restart()
+
+    def _record(self, kind: str, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(_json_safe({"kind": kind, **entry}))
+        _append(self._path, line)
+        if self._tensorboard is not None:
+            for name, value in _flatten(entry).items():
+                self._tensorboard.add_scalar(f"{kind}/{name}", value, entry["step"])
+
+
+def describe(entry: Mapping[str, Any]) -> str:
+    """A logged step as one line for people."""
+    losses = dict(entry["losses"])
+    total = losses.pop("total")
+    parts = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+    return (
+        f"loss {total:.3f} ({parts})  lr {entry['learning_rate']:.2e}  {entry['images_per_second']:.1f} images/s  "
+        f"{timedelta(seconds=entry['seconds_left'])} left  {entry['memory_mib']} MiB"
+    )
+
+
+def memory_mib(device: torch.device) -> int:
+    """The largest amount of memory used so far: the GPU's, or this process's on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) >> 20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> (20 if sys.platform == "darwin" else 10)  # macOS counts bytes, Linux KiB
+
+
+class _Speed:
+    """Images per second since the last reading, and the time left at the pace so far."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._seconds = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        self._since = time.perf_counter()
+        self._images = 0
+        self._new_steps = 0
+
+    def add(self, images: int) -> None:
+        self._images += images
+        self._new_steps += 1
+
+    def read(self, step: int, steps: int) -> tuple[float, float]:
+        seconds = time.perf_counter() - self._since
+        rate = self._images / seconds
+        self._steps += self._new_steps
+        self._seconds += seconds
+        self.restart()
+        return rate, (steps - step) * self._seconds / self._steps
+
+
+def _cut_log(path: Path, start: int) -> None:
+    """Drop what was logged after the state that training resumes from, and a last line that was cut off."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    write_atomically(path, "".join(f"{line}\n" for line in lines if _step_of(line) <= start))
+
+
+def _append(path: Path, line: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written: {error.strerror}; free some space, then --resume"
+        ) from error
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _open_tensorboard(folder: Path, start: int, say: Callable[[str], None]) -> Any:
+    """A writer, or None (and a line that says so) when TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        say("TensorBoard is not installed, so only log.jsonl is written (pip install maskrcnn[tensorboard])")
+        return None
+    return SummaryWriter(str(folder), purge_step=start + 1)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Nested numbers with their path as name; what is not a number is left out."""
+    flat: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and name != "step":
+            flat[prefix + name] = value
+    return flat
+
+
+def _json_safe(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {key: _json_safe(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

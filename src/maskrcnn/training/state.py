@@ -1,0 +1,187 @@
+"""The training state: everything that a resumed run needs to go on as if nothing had happened.
+
+That is the model, its average, the optimiser, how many steps are done, and the best result so far. Batches and
+random numbers are functions of (seed, step) and need no saving; nor does the learning rate. The state is one
+.safetensors file per saving (tensors, with the rest as JSON in its header), so nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.files import remove_partial_files
+from maskrcnn.settings import config_to_dict
+from maskrcnn.training.ema import EMA
+from maskrcnn.weights.checkpoint import load_weights
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+
+FORMAT = 1
+KEEP = 2
+"""The newest, and the one before in case the disk damages the newest."""
+
+
+@dataclass
+class TrainingState:
+    """What changes while training.
+
+    Attributes:
+        model: in training.
+        optimizer: over its parameters.
+        ema: its average, or None.
+        step: optimiser steps done, skipped ones included.
+        skipped_in_row: how many of the last steps were skipped for a non-finite loss.
+        best_score: the best validation score so far, or None before the first evaluation.
+        best_step: the step it belongs to.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    ema: EMA | None
+    step: int = 0
+    skipped_in_row: int = 0
+    best_score: float | None = None
+    best_step: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
+    @property
+    def averaged_model(self) -> nn.Module:
+        """What is evaluated and saved: the average if there is one."""
+        return self.model if self.ema is None else self.ema.model
+
+
+_COUNTERS = ("step", "skipped_in_row", "best_score", "best_step")
+
+
+def save_state(folder: Path, state: TrainingState, config: Config, data: Mapping[str, Any]) -> Path:
+    """Write the state to `folder`, atomically, and remove all but the last two; return the new file.
+
+    Args:
+        folder: of the run's states.
+        state: what to save.
+        config: the settings it belongs to.
+        data: the fingerprint of the training data, JSON-able.
+
+    Raises:
+        UserError: the system refused to write; the earlier states are as they were.
+    """
+    path = folder / f"step-{state.step:08d}.safetensors"
+    header = {
+        "training_state": FORMAT,
+        "package": version("maskrcnn"),
+        "torch": torch.__version__,
+        "config": config_to_dict(config),
+        "data": dict(data),
+        **{name: getattr(state, name) for name in _COUNTERS},
+    }
+    write_tensors(path, _tensors(state), header)
+    for old in saved_states(folder)[KEEP:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def saved_states(folder: Path) -> list[Path]:
+    """The state files in `folder`, newest first."""
+    return sorted(
+        (p for p in folder.glob("*.safetensors") if re.fullmatch(r"step-\d+", p.stem)), reverse=True
+    )
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A state as read from its file."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    header: dict[str, Any]
+
+
+def read_newest_state(folder: Path, say: Callable[[str], None]) -> SavedState | None:
+    """The newest state in `folder` that can be read; `say` gets a line for each one that cannot.
+
+    Raises:
+        UserError: there are states, but none is readable: starting anew must be the user's decision.
+    """
+    remove_partial_files(folder)
+    paths = saved_states(folder)
+    for path in paths:
+        try:
+            tensors, header = read_tensors(path)
+            _check_format(path, header)
+            return SavedState(path, tensors, header)
+        except UserError as error:
+            say(f"{error}; trying the state before")
+    if paths:
+        raise UserError(
+            f"{folder}: none of the {len(paths)} saved states is readable; train into a new directory"
+        )
+    return None
+
+
+def restore(state: TrainingState, saved: SavedState) -> None:
+    """Make `state`, freshly built from the same settings, what it was when it was saved.
+
+    Raises:
+        UserError: the tensors do not fit.
+    """
+    groups = _split(saved.tensors)
+    load_weights(state.model, groups["model"], str(saved.path))
+    if state.ema is not None:
+        load_weights(state.ema.model, groups["ema"], str(saved.path))
+    _restore_optimizer(state, groups["optimizer"])
+    for name in _COUNTERS:
+        setattr(state, name, saved.header[name])
+
+
+def _check_format(path: Path, header: Mapping[str, Any]) -> None:
+    if header.get("training_state") != FORMAT:
+        raise UserError(
+            f"{path}: expected a training state of format {FORMAT}, got {header.get('training_state')!r} "
+            f"from maskrcnn {header.get('package')}"
+        )
+
+
+def _tensors(state: TrainingState) -> dict[str, Tensor]:
+    """All tensors, named "<group>/<name>"; the optimiser's "optimizer/<parameter>/<what>"."""
+    tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
+    if state.ema is not None:
+        tensors |= {f"ema/{name}": tensor for name, tensor in state.ema.model.state_dict().items()}
+    for name, parameter in state.model.named_parameters():
+        for what, tensor in state.optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer/{name}/{what}"] = tensor
+    return tensors
+
+
+def _split(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = tensor
+    return groups
+
+
+def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+    """Put each tensor beside its parameter, laid out in memory as the parameter is.
+
+    The layout matters for the last bit: vectorised loops round differently in their tails.
+    """
+    parameters = dict(state.model.named_parameters())
+    for full_name, tensor in tensors.items():
+        name, _, what = full_name.rpartition("/")
+        parameter = parameters[name]
+        like_parameter = tensor.shape == parameter.shape and tensor.ndim > 0
+        value = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if like_parameter else tensor
+        state.optimizer.state[parameter][what] = value

@@ -1,0 +1,114 @@
+"""One optimiser step: losses, gradients, and what to do when they are not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn.config import Config
+from maskrcnn.data import Sample
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did.
+
+    Attributes:
+        losses: each part and `total`, averaged over the step's images.
+        gradient_norm: L2 norm over all gradients, before clipping.
+        complaint: empty if all was finite; else what was not and in which files, and the model is unchanged.
+        num_images: images in the step.
+    """
+
+    losses: dict[str, float]
+    gradient_norm: float
+    complaint: str
+    num_images: int
+
+
+def training_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Sequence[Sequence[Sample]],
+    config: Config,
+    generator: torch.Generator,
+) -> StepReport:
+    """Accumulate the gradients of `batches`, clip them, and step, unless something is not finite.
+
+    Each batch weighs as many images as it has, so the gradients are those of one pass over all the images
+    (for losses that are means over images).
+
+    Args:
+        model: has `loss(images, targets, generator=...)`; in train mode.
+        optimizer: over its parameters, with the learning rate already set.
+        batches: the passes of this step.
+        config: for autocast and clipping.
+        generator: where the model draws its samples from.
+    """
+    statistics = _batch_statistics(model)
+    optimizer.zero_grad(set_to_none=True)
+    num_images = sum(len(batch) for batch in batches)
+    parts = [_backward(model, batch, config, generator, weight=len(batch) / num_images) for batch in batches]
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm or math.inf)
+    names, values, norm_value = list(parts[0]), *_to_host(parts, norm)
+    complaint = _complaint(names, values, norm_value, batches)
+    if complaint:
+        _restore(statistics)
+    else:
+        optimizer.step()
+    sums = [math.fsum(column) for column in zip(*values, strict=True)]
+    return StepReport(dict(zip(names, sums, strict=True)), norm_value, complaint, num_images)
+
+
+def _backward(
+    model: nn.Module, batch: Sequence[Sample], config: Config, generator: torch.Generator, weight: float
+) -> dict[str, Tensor]:
+    """Add the gradients of `weight` times the loss of one batch; return the weighted parts."""
+    device = next(model.parameters()).device
+    images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.train.amp):
+        losses = model.loss(images, targets, generator=generator)
+        total = losses.total() * weight
+    total.backward()
+    parts = {name: value.detach() * weight for name, value in losses.items().items()}
+    return parts | {"total": total.detach()}
+
+
+def _to_host(parts: Sequence[dict[str, Tensor]], norm: Tensor) -> tuple[list[list[float]], float]:
+    """All numbers of a step in one transfer, the only place where a step waits for the GPU."""
+    rows = torch.stack([torch.stack([value.float() for value in part.values()]) for part in parts])
+    numbers = torch.cat([rows.flatten(), norm.float().reshape(1)]).tolist()
+    width = rows.shape[1]
+    return [numbers[i * width : (i + 1) * width] for i in range(len(parts))], numbers[-1]
+
+
+def _complaint(
+    names: Sequence[str], values: Sequence[Sequence[float]], norm: float, batches: Sequence[Sequence[Sample]]
+) -> str:
+    """Names the loss parts that are not finite and the files of their batch; empty when all is well."""
+    for row, batch in zip(values, batches, strict=True):
+        bad = [f"{name}={value}" for name, value in zip(names, row, strict=True) if not math.isfinite(value)]
+        if bad:
+            return f"loss {', '.join(bad)} in {_files(batch)}"
+    if not math.isfinite(norm):
+        return f"gradient norm {norm} in {', '.join(_files(batch) for batch in batches)}"
+    return ""
+
+
+def _files(batch: Sequence[Sample]) -> str:
+    return ", ".join(sample.file_name for sample in batch)
+
+
+def _batch_statistics(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Batch norm's running buffers with copies of them: a skipped pass has already been mixed into them."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    return [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+
+
+def _restore(statistics: list[tuple[Tensor, Tensor]]) -> None:
+    for buffer, copy in statistics:
+        buffer.copy_(copy)

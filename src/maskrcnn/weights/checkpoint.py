@@ -1,0 +1,129 @@
+"""A trained model as one .safetensors file: weights, settings, categories, and how it was trained.
+
+The header (JSON) holds `format`, `package` (the version that wrote it), `config`, `categories` (COCO's list)
+and `summary` (what training had to say: steps, metrics, ...). Nothing else is needed to use the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from maskrcnn.build import build_model
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.settings import config_from_dict, config_to_dict
+from maskrcnn.structures import Categories
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+
+FORMAT = 1
+"""Goes up when an older package could not read the file any more."""
+
+
+class Checkpoint(NamedTuple):
+    """What a model file holds."""
+
+    model: MaskRCNN
+    config: Config
+    categories: Categories
+    summary: dict[str, Any]
+
+
+def save_model(
+    path: Path,
+    model: nn.Module,
+    config: Config,
+    categories: Categories,
+    summary: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> None:
+    """Write a model to `path`, atomically.
+
+    Args:
+        path: a .safetensors file.
+        model: what `build_model(config, len(categories))` returned, trained or not.
+        config: its settings.
+        categories: its classes.
+        summary: JSON-able facts about the training.
+        half: store matrices and convolutions as float16, half the size; `load_model` gives float32 back. Biases,
+            norms and statistics stay float32: they are small, and variances can leave float16's range.
+
+    Raises:
+        UserError: the system refused to write; `path` is as it was before.
+    """
+    header = {
+        "format": FORMAT,
+        "package": version("maskrcnn"),
+        "config": config_to_dict(config),
+        "categories": categories.to_coco(),
+        "summary": dict(summary),
+    }
+    weights = model.state_dict()
+    write_tensors(path, {n: _halve(t) for n, t in weights.items()} if half else weights, header)
+
+
+def load_model(path: Path) -> Checkpoint:
+    """Read what `save_model` wrote: the model (float32, on the CPU, in eval mode), its settings and its classes.
+
+    Raises:
+        UserError: the file is missing, damaged, foreign, from a newer version, or its weights do not fit its
+            settings.
+    """
+    weights, header = read_tensors(path)
+    _check_format(path, header)
+    try:
+        config = config_from_dict(header["config"])
+        categories = Categories.from_coco(header["categories"])
+        summary = dict(header["summary"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: expected config, categories and summary in the header; missing: {error}"
+        ) from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    model = build_model(config, len(categories))
+    load_weights(model, weights, str(path))
+    return Checkpoint(model.eval(), config, categories, summary)
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Copy `weights` into `model`; a `UserError` that names `source` unless names and shapes agree."""
+    expected = model.state_dict()
+    for problem, names in (
+        ("lacks", expected.keys() - weights.keys()),
+        ("has the unknown weight", weights.keys() - expected.keys()),
+    ):
+        if names:
+            raise UserError(
+                f"{source}: {problem} {min(names)} ({len(names)} such); it belongs to a model with other settings"
+            )
+    for name, tensor in expected.items():
+        if tensor.shape != weights[name].shape:
+            raise UserError(
+                f"{source}: {name} has shape {tuple(weights[name].shape)}, but the settings in the file ask for "
+                f"{tuple(tensor.shape)}; it belongs to a model with other settings or classes"
+            )
+    model.load_state_dict(weights)
+
+
+def _halve(tensor: Tensor) -> Tensor:
+    return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+
+
+def _check_format(path: Path, header: Mapping[str, Any]) -> None:
+    if header.get("format") == FORMAT:
+        return
+    if isinstance(header.get("format"), int) and header["format"] > FORMAT:
+        raise UserError(
+            f"{path}: written in format {header['format']} by maskrcnn {header.get('package')}, "
+            f"this version reads format {FORMAT}; update maskrcnn"
+        )
+    raise UserError(
+        f"{path}: not a model file of maskrcnn (format: {header.get('format')!r}, expected {FORMAT})"
+    )
