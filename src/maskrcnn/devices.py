@@ -20,7 +20,5 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError:
         raise UserError(f'device: expected "auto", "cpu", "cuda" or "cuda:<number>", got {name!r}') from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"device: {name} is not there (CUDA GPUs found: {torch.cuda.device_count()}); use --device cpu or auto"
-        )
+        raise UserError(f"device: {name} is not there (CUDA GPUs found: {torch.cuda.device_count()}); use cpu or auto")
     return device

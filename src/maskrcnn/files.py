@@ -69,7 +69,5 @@ def _sync_folder(folder: Path) -> None:
 def _remove_quietly(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except (
-        OSError
-    ):  # the folder itself is gone or read-only: nothing to clean, and the first error matters more
+    except OSError:  # the folder itself is gone or read-only: nothing to clean, and the first error matters more
         return

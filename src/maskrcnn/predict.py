@@ -9,35 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
+from maskrcnn.files import write_atomically
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.ops.paste import paste_mask_crop
-from maskrcnn.ops.polygons import rle_to_polygons
-from maskrcnn.ops.rle import encode_rle_crop, rle_to_string
+from maskrcnn.ops.paste import paste_mask_crop, paste_rles, paste_windows
+from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
+from maskrcnn.ops.rle import rle_to_coco
 from maskrcnn.settings import nearest
 from maskrcnn.sources import Source, read_source, source_pixels
-from maskrcnn.structures import RLE, Categories, Detections, MaskCrops, Polygons
+from maskrcnn.structures import RLE, Categories, Detections, MaskCrops
 from maskrcnn.structures.masks import ByteArray
-from maskrcnn.viz.overlay import draw_overlay, save_png
+from maskrcnn.viz.overlay import draw_overlay
 from maskrcnn.weights.checkpoint import load_model
 
 MASK_THRESHOLD = 0.5
 """A pixel belongs to an object from this probability on (Mask R-CNN section 3.1)."""
 
+_PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+
 _BUNDLED = Path(__file__).parent / "weights" / "bundled"
 
 
-@dataclass(frozen=True)
+Part = tuple[Ring, list[Ring]]
+"""The outer ring of a connected part and the rings of its holes, each (n, 2) x, y in continuous pixels."""
+
+
+@dataclass(frozen=True, repr=False)
 class Prediction(Detections):
     """The objects found in one image, with names, and the image itself within reach.
 
@@ -50,6 +60,11 @@ class Prediction(Detections):
 
     categories: Categories
     source: Source
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        source = f" in {self.source}" if isinstance(self.source, str | PathLike) else ""
+        return f"Prediction({len(self)} objects{source}, {width} x {height} pixels)"
 
     @property
     def names(self) -> list[str]:
@@ -64,27 +79,22 @@ class Prediction(Detections):
         """The binary masks, each stored only inside its own window.
 
         Raises:
-            UserError: the model has no mask branch.
+            UserError: the model has no mask branch; so do the other methods that need masks.
         """
-        if self.mask_probs is None:
-            raise UserError("this model has no mask branch (mask_head.enabled is false): it gives boxes only")
-        return paste_mask_crop(self.mask_probs, self.boxes, self.image_size, MASK_THRESHOLD)
+        return paste_mask_crop(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
 
     def masks(self) -> Tensor:
         """(D, H, W) bool masks; they need D x H x W bytes, `crops` and `rle` need far less."""
         return self.crops().bitmaps().bool()
 
     def rle(self) -> list[RLE]:
-        """COCO run lengths of each mask, made crop by crop."""
-        crops = self.crops()
-        return [
-            encode_rle_crop(crops.crop(i).numpy(), tuple(crops.windows[i].tolist()), self.image_size)
-            for i in range(len(self))
-        ]
+        """COCO run lengths of each mask; only one is unpacked at a time."""
+        return paste_rles(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
 
-    def polygons(self) -> list[Polygons]:
-        """The outline of each mask."""
-        return [rle_to_polygons(rle) for rle in self.rle()]
+    def polygons(self) -> list[list[Part]]:
+        """The outline of each mask, part by connected part."""
+        windows = paste_windows(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
+        return [_moved(bitmap_to_polygons(crop), window[:2]) for crop, window in windows]
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
         """COCO results: per object category, box (x, y, width, height), score, and mask as compressed RLE."""
@@ -103,16 +113,29 @@ class Prediction(Detections):
         ]
         if self.mask_probs is not None:
             for result, rle in zip(results, self.rle(), strict=True):
-                result["segmentation"] = {"size": list(rle.size), "counts": rle_to_string(rle)}
+                result["segmentation"] = rle_to_coco(rle)
         return results
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the image with outlines, names and scores drawn over it.
 
+        Args:
+            path: a PNG, JPEG, WebP, TIFF or BMP file, by its ending.
+
         Raises:
-            UserError: the image cannot be read again, or `path` cannot be written.
+            UserError: an unknown ending, the image cannot be read again, or `path` cannot be written.
         """
-        save_png(draw_overlay(self.image(), self, self.categories), Path(path))
+        kind = _picture_format(Path(path))
+        masks = None if self.mask_probs is None else self.crops()
+        picture = draw_overlay(self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names)
+        buffer = BytesIO()
+        Image.fromarray(picture).save(buffer, kind)
+        write_atomically(Path(path), buffer.getvalue())
+
+    def _require_masks(self) -> Tensor:
+        if self.mask_probs is None:
+            raise UserError("this model has no mask branch (mask_head.enabled is false): it gives boxes only")
+        return self.mask_probs
 
 
 class Model:
@@ -231,6 +254,19 @@ def _find_model(name: str) -> Path:
     if path.exists() or path.suffix or path.name != name:  # it was meant as a file: reading it says what is wrong
         return path
     raise UserError(f"model {name!r}: neither a file nor a bundled model; {nearest(name, bundled)}")
+
+
+def _moved(parts: list[Part], offset: tuple[int, int]) -> list[Part]:
+    return [(outer + np.array(offset), [hole + np.array(offset) for hole in holes]) for outer, holes in parts]
+
+
+def _picture_format(path: Path) -> str:
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if kind not in _PICTURE_FORMATS:
+        raise UserError(
+            f"{path}: expected a name ending in .png, .jpg, .webp, .tif or .bmp, got {path.suffix!r}; rename it"
+        )
+    return kind
 
 
 def _fields(detections: Detections) -> dict[str, Any]:

@@ -64,12 +64,13 @@ def nuclei() -> Config:
     return replace(
         base,
         input=InputConfig(min_size=512, max_size=1400, shrink=False),
-        backbone=replace(base.backbone, stem_channels=48),
-        fpn=FPNConfig(channels=96),
+        backbone=replace(base.backbone, stem_channels=40),
+        fpn=FPNConfig(channels=64),
         anchors=AnchorConfig(sizes=((12,), (24,), (48,), (96,), (192,))),
         rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
-        box_head=replace(base.box_head, max_detections=500),
-        mask_head=MaskHeadConfig(channels=96),
+        box_head=replace(base.box_head, fc_channels=256, max_detections=500),
+        mask_head=MaskHeadConfig(channels=64),
+        optimizer=replace(base.optimizer, lr=6e-4),
         augment=AugmentConfig(
             crop_size=256,
             scale_range=(0.7, 1.4),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ def update_config(config: Config, values: Mapping[str, Any], source: str) -> Con
     """
     changed = {}
     for section, settings in values.items():
-        _require_known(section, _field_names(config), "section", source)
+        if section not in _field_names(config):
+            raise UserError(f"{source}: unknown section {section}; {nearest(str(section), _field_names(config))}")
         if not isinstance(settings, Mapping):
             raise UserError(f"{source}: {section} is a section: expected settings inside it, got {settings!r}")
         changed[section] = _update_section(getattr(config, section), section, settings, source)
@@ -103,7 +105,8 @@ def _update_section(section: Any, name: str, settings: Mapping[str, Any], source
     """A section with some of its values replaced, all at once since checks may compare two of them."""
     hints = get_type_hints(type(section))
     for setting in settings:
-        _require_known(setting, _field_names(section), f"setting {name}.", source)
+        if setting not in hints:
+            raise UserError(f"{source}: unknown setting {name}.{setting}; {_nearest_setting(name, str(setting))}")
     values = {s: _convert(value, hints[s], f"{source}: {name}.{s}") for s, value in settings.items()}
     try:
         return dataclasses.replace(section, **values)
@@ -115,10 +118,14 @@ def _field_names(section: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(section)]
 
 
-def _require_known(name: str, known: list[str], kind: str, source: str) -> None:
-    if name not in known:
-        label = f"{kind}{name}" if kind.endswith(".") else f"{kind} {name}"
-        raise UserError(f"{source}: unknown {label}; {nearest(str(name), known)}")
+def _nearest_setting(section: str, setting: str) -> str:
+    """The hint for an unknown setting: the same name in another section, or else the nearest full name."""
+    names = [f"{s}.{name}" for s, settings in config_to_dict(Config()).items() for name in settings]
+    elsewhere = [name for name in names if name.endswith(f".{setting}")]
+    if elsewhere:
+        return f"did you mean {' or '.join(elsewhere)}?"
+    in_section = [name for name in names if name.startswith(f"{section}.")]
+    return nearest(f"{section}.{setting}", in_section)
 
 
 def _plain(value: Any) -> Any:
@@ -132,7 +139,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return _require_choice(value, options, where)
     if origin in (Union, types.UnionType):
         inner = next(option for option in options if option is not type(None))
-        return None if value is None else _convert(value, inner, where)
+        return None if value is None else _convert(value, inner, f"{where} (null: none)")
     if origin is tuple:
         return _convert_tuple(value, options, where)
     return _convert_scalar(value, hint, where)
@@ -161,7 +168,7 @@ def _convert_scalar(value: Any, kind: type, where: str) -> Any:
             number = float(value)
         except (TypeError, ValueError):
             raise UserError(f"{where}: expected {words[kind]}, got {value!r}") from None
-        if kind is float or number.is_integer():
+        if number.is_integer() or (kind is float and math.isfinite(number)):
             return kind(number)
     elif type(value) is kind:
         return value

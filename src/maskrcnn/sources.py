@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from maskrcnn.data.images import pil_to_rgb, read_image
+from maskrcnn.data.images import read_image, to_rgb
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
 
@@ -34,8 +34,11 @@ def collect_sources(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
     Raises:
         UserError: a source that does not exist, or in which there are no images.
     """
-    found = (path for source in sources for path in _expand(os.fspath(source)))
-    return list({path.resolve(): path for path in reversed([*found])}.values())[::-1]
+    found: dict[Path, Path] = {}
+    for source in sources:
+        for path in _expand(os.fspath(source)):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def read_source(source: Source) -> Tensor:
@@ -58,7 +61,7 @@ def source_pixels(source: Source) -> ByteArray:
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, Image.Image):
-        return pil_to_rgb(source)
+        return np.array(to_rgb(source))
     if isinstance(source, str | os.PathLike):
         return read_image(source)
     raise UserError(
@@ -77,14 +80,15 @@ def _expand(source: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        candidates, kind = list(path.iterdir()), "folder"
+        candidates, where = list(path.iterdir()), "in this folder"
     else:
-        candidates, kind = [Path(match) for match in glob.glob(str(path), recursive=True)], "pattern"
+        candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]
+        where = "match this pattern"
         if not candidates and not glob.has_magic(source):
             raise UserError(f"{source}: expected an image, a folder or a pattern such as 'cells/*.png'; no such file")
     images = [c for c in candidates if c.suffix.lower() in IMAGE_SUFFIXES and c.is_file()]
     if not images:
-        raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}) match this {kind}")
+        raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}) {where}")
     return sorted(images, key=natural_key)
 
 

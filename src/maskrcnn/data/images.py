@@ -195,7 +195,8 @@ def _header(image: ImageFile) -> ImageHeader:
 
 def _orientation(image: ImageFile) -> int:
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        # The base class's method: that of PNG files would decode the picture to look for a block behind it.
+        orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
     except Exception:  # a damaged EXIF block says nothing, and the picture may still be whole
         return 1
     return orientation if orientation in _UPRIGHT else 1
@@ -205,13 +206,14 @@ def _decoded(image: ImageFile, *, upright: bool) -> ByteArray:
     """(H, W, 3) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
     orientation = _orientation(image)
     image.load()
-    rgb = _to_rgb(image)
+    rgb = to_rgb(image)
     if orientation != 1 and upright != isinstance(image, TiffImageFile):
         rgb = rgb.transpose(_UPRIGHT[orientation if upright else _INVERSE.get(orientation, orientation)])
     return np.array(rgb, dtype=np.uint8)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A Pillow image of any mode as RGB, by the rules at the top of this file; its orientation is left alone."""
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(_stretched(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
@@ -222,10 +224,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _stretched(values: npt.NDArray[np.generic]) -> ByteArray:
     """(H, W) numbers of any kind -> uint8, by the stretch rule; what is not finite becomes black."""
-    numbers = values.astype(np.float64)
+    numbers = values.astype(np.float32)
     finite = np.isfinite(numbers)
     if not finite.any():
         return np.zeros(numbers.shape, np.uint8)
     low, high = np.percentile(numbers[finite], STRETCH_PERCENTILES)
-    scaled = (np.where(finite, numbers, low) - low) / max(high - low, np.finfo(np.float64).tiny) * 255.0
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    if low == high:
+        return np.zeros(numbers.shape, np.uint8)
+    scaled = (np.where(finite, numbers, low) - low) * (255.0 / (high - low))
+    return np.asarray(np.rint(np.clip(scaled, 0, 255)), dtype=np.uint8)

@@ -11,14 +11,14 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import accumulate
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from maskrcnn.structures import RLE, Polygons, Size
-from maskrcnn.structures.masks import FloatArray, IntArray
 
 
 class MaskKind(IntEnum):
@@ -54,7 +54,6 @@ class ObjectEntry:
         box: x1, y1, x2, y2 in continuous pixels.
         mask: polygons or run lengths; None only for ignored objects.
         ignore: a region that is neither object nor background: a crowd, or an object without a usable mask.
-        area: pixels, as the data set gives it.
     """
 
     annotation_id: int
@@ -62,7 +61,6 @@ class ObjectEntry:
     box: tuple[float, float, float, float]
     mask: Polygons | RLE | None
     ignore: bool
-    area: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,6 @@ class LabelStore:
         labels: (G,) int64.
         boxes: (G, 4) float32 x1, y1, x2, y2 in the `original` frame.
         ignore: (G,) bool.
-        areas: (G,) float32 pixels.
         mask_kinds: (G,) uint8, each a `MaskKind`.
         first_ring: (G + 1,) int64; object g owns the rings first_ring[g] up to first_ring[g + 1].
         first_point: (R + 1,) int64; ring r owns the points first_point[r] up to first_point[r + 1].
@@ -98,7 +95,6 @@ class LabelStore:
     labels: Tensor
     boxes: Tensor
     ignore: Tensor
-    areas: Tensor
     mask_kinds: Tensor
     first_ring: Tensor
     first_point: Tensor
@@ -134,9 +130,18 @@ class LabelStore:
         start, end = self.first_object[image : image + 2].tolist()
         return range(start, end)
 
-    def mask(self, number: int) -> Polygons | RLE | None:
-        """The mask of an object in the `original` frame, unpacked; an RLE's size is not known here."""
-        raise NotImplementedError
+    def mask(self, number: int, size: Size) -> Polygons | RLE | None:
+        """The mask of an object, in the `original` frame of an image of `size`."""
+        kind = int(self.mask_kinds[number])
+        if kind == MaskKind.RLE:
+            start, end = self.first_run[number : number + 2].tolist()
+            return RLE(size, self.runs[start:end].numpy().astype(np.int64))
+        if kind == MaskKind.POLYGONS:
+            start, end = self.first_ring[number : number + 2].tolist()
+            bounds = self.first_point[start : end + 1].tolist()
+            points = self.points.numpy()
+            return Polygons(tuple(points[a:b] for a, b in pairwise(bounds)))
+        return None
 
 
 class StoreBuilder:
@@ -146,29 +151,72 @@ class StoreBuilder:
     """
 
     def __init__(self) -> None:
-        self._image_ids = array("q")
-        self._image_sizes = array("q")
-        self._names = bytearray()
-        self._first_name_byte = array("q", [0])
-        self._first_object = array("q", [0])
-        self._annotation_ids = array("q")
-        self._labels = array("q")
-        self._boxes = array("f")
-        self._ignore = array("B")
-        self._areas = array("f")
-        self._mask_kinds = array("B")
-        self._first_ring = array("q", [0])
-        self._first_point = array("q", [0])
-        self._points = array("d")
-        self._first_run = array("q", [0])
-        self._runs = array("i")
+        self._columns: dict[str, array[Any]] = {name: array(code) for name, code in _TYPE_CODES.items()}
+        for name, column in self._columns.items():
+            if name.startswith("first_"):
+                column.append(0)
 
     def add_image(self, entry: ImageEntry, objects: Iterable[ObjectEntry]) -> None:
         """Append an image with its objects."""
+        columns = self._columns
         for item in objects:
             self._add_object(item)
-        self._image_ids.append(entry.image_id)
-        self._image_sizes.extend(entry.size)
-        self._names += entry.file_name.encode()
-        self._first_name_byte.append(len(self._names))
-        self._first_object.append(len(self._labels))
+        columns["image_ids"].append(entry.image_id)
+        columns["image_sizes"].extend(entry.size)
+        columns["names"].frombytes(entry.file_name.encode())
+        columns["first_name_byte"].append(len(columns["names"]))
+        columns["first_object"].append(len(columns["labels"]))
+
+    def build(self) -> LabelStore:
+        """The finished store."""
+        packed = {name: _tensor(column) for name, column in self._columns.items()}
+        for name, width in (("image_sizes", 2), ("boxes", 4), ("points", 2)):
+            packed[name] = packed[name].view(-1, width)
+        packed["ignore"] = packed["ignore"].bool()
+        return LabelStore(**packed)
+
+    def _add_object(self, entry: ObjectEntry) -> None:
+        columns = self._columns
+        columns["annotation_ids"].append(entry.annotation_id)
+        columns["labels"].append(entry.label)
+        columns["boxes"].extend(entry.box)
+        columns["ignore"].append(entry.ignore)
+        columns["mask_kinds"].append(self._add_mask(entry.mask))
+        columns["first_ring"].append(len(columns["first_point"]) - 1)
+        columns["first_run"].append(len(columns["runs"]))
+
+    def _add_mask(self, mask: Polygons | RLE | None) -> MaskKind:
+        columns = self._columns
+        if mask is None:
+            return MaskKind.NONE
+        if isinstance(mask, RLE):
+            columns["runs"].frombytes(mask.counts.astype(np.int32).tobytes())
+            return MaskKind.RLE
+        for ring in mask.rings:
+            columns["points"].frombytes(ring.astype(np.float64).tobytes())
+            columns["first_point"].append(len(columns["points"]) // 2)
+        return MaskKind.POLYGONS
+
+
+_TYPE_CODES = {
+    "image_ids": "q",
+    "image_sizes": "q",
+    "names": "B",
+    "first_name_byte": "q",
+    "first_object": "q",
+    "annotation_ids": "q",
+    "labels": "q",
+    "boxes": "f",
+    "ignore": "B",
+    "mask_kinds": "B",
+    "first_ring": "q",
+    "first_point": "q",
+    "points": "d",
+    "first_run": "q",
+    "runs": "i",
+}
+"""The element types of the store's columns, in `array.array`'s letters."""
+
+
+def _tensor(column: array[Any]) -> Tensor:
+    return torch.from_numpy(np.array(column))  # np.array understands the type letter, also of an empty column

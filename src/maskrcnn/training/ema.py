@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
-class EMA:
+
+class EMA(Generic[AnyModule]):
     """A second copy of a model that follows the first one slowly.
 
     Parameters and floating-point buffers (batch norm's running statistics) are averaged alike, so that the
@@ -16,11 +19,11 @@ class EMA:
 
     Attributes:
         model: the averaged copy, in eval mode and without gradients.
-        decay: the share of the old average that stays in each update, at most. Update t (0 is the first) keeps
-            min(decay, (1 + t) / (10 + t)), so that the random weights of the start are soon forgotten.
+        decay: the share of the old average that stays in each update, at most. Update t (0 is the first)
+            keeps min(decay, (1 + t) / (10 + t)), so that the random weights of the start are soon forgotten.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: AnyModule, decay: float) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
 

@@ -1,9 +1,9 @@
 """The training loop.
 
-Everything random is a function of (seed, step): the batches, how each image is changed, and which anchors and RoIs
-are drawn. So a run that was cut off at any moment goes on from its last state with the same numbers, and on the
-CPU ends in the same bits (with the same number of threads and the same torch; another number of threads adds up
-in another order).
+Everything random is a function of (seed, step): the batches, how each image is changed, and which anchors and
+RoIs are drawn. So a run that was cut off at any moment goes on from its last state with the same numbers, and
+on the CPU ends in the same bits (with the same number of threads and the same torch; another number of threads
+adds up in another order).
 
 See `folder.py` for what lies where in the output directory.
 """
@@ -21,7 +21,7 @@ import torch
 
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
-from maskrcnn.data import Sample
+from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.training.data import TrainingData
@@ -68,7 +68,7 @@ def train(config: Config, output: str | Path, *, device: str = "auto", resume: b
         resume: go on from the newest state in `output`; start anew if there is none.
 
     Raises:
-        UserError: anything a user can mend: data, settings, the output directory, a loss that stays non-finite.
+        UserError: what a user can mend: data, settings, the output directory, a loss that stays non-finite.
         SystemExit: after SIGINT or SIGTERM, with code 128 + the signal's number, when the state is saved.
     """
     folder, screen = RunFolder(Path(output)), Screen()
@@ -79,7 +79,7 @@ def train(config: Config, output: str | Path, *, device: str = "auto", resume: b
             resume_run(folder, state, config, data.fingerprint, screen.say)
         folder.claim(config, resume=resume)
         with TrainingLog(folder, screen, config, state) as log:
-            for batches in data.steps(start=state.step):
+            for batches in data.steps(config, start=state.step):
                 report = _advance(state, batches, config)
                 log.step(state.step, _learning_rate(config, state.step - 1), report)
                 _check_finite(state, report, config, screen)
@@ -144,9 +144,9 @@ def _evaluate(
     state: TrainingState, config: Config, data: TrainingData, folder: RunFolder, log: TrainingLog
 ) -> dict[str, Any]:
     """Metrics on the val split (empty without one); the best model so far is kept."""
-    if data.validation is None:
+    if not data.has_val:
         return {}
-    metrics, score = validate(state.averaged_model, config, data, folder.evaluation)
+    metrics, score = validate(state.averaged_model, config, data, folder.evaluation, log.say)
     state.model.train()
     log.evaluation(state.step, metrics, score)
     if state.best_score is None or score > state.best_score:
@@ -160,9 +160,7 @@ def _summary(state: TrainingState, metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leave(folder: RunFolder, state: TrainingState, signal: int, screen: Screen) -> NoReturn:
-    screen.say(
-        f"stopped after step {state.step}; the state is saved, go on with --resume --output {folder.root}"
-    )
+    screen.say(f"stopped after step {state.step}; the state is saved, go on with --resume --output {folder.root}")
     raise SystemExit(128 + signal)
 
 
@@ -170,20 +168,14 @@ def _leave(folder: RunFolder, state: TrainingState, signal: int, screen: Screen)
 def _deterministic(wanted: bool) -> Iterator[None]:
     """While entered, operations that give the same bits every time, where torch has them.
 
-    On the CPU that is all of them. On a GPU some scatter-adds have none; torch then warns and goes on.
+    On the CPU only gradients of indexing need it: they are otherwise added up by all threads in any order. On a GPU
+    some operations have no such form; torch then warns and goes on.
     """
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    fill_before = torch.utils.deterministic.fill_uninitialized_memory
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_before = torch.is_deterministic_algorithms_warn_only_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
     torch.use_deterministic_algorithms(wanted, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # writes every new tensor once more, for debugging
-    )
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fill_before
+        torch.use_deterministic_algorithms(before, warn_only=warn_before)

@@ -1,15 +1,14 @@
 """What a run shows and records while it trains: screen, `log.jsonl`, TensorBoard.
 
-A line of `log.jsonl` with "kind" "step" has the step (counted from 1), the learning rate, the losses, the gradient
-norm, images per second, seconds left and memory; with "kind" "evaluation" the step and the metrics. Numbers are
-those of the last step, not smoothed; a smoothed curve can always be made from them, the reverse not.
+A line of `log.jsonl` with "kind" "step" has the step (counted from 1), the learning rate, the losses, the
+gradient norm, images per second, seconds left and memory; with "kind" "evaluation" the step and the metrics.
+Numbers are those of the last step, not smoothed; a smoothed curve can always be made from them, the reverse not.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +30,7 @@ from maskrcnn.training.step import StepReport
 
 
 class Screen:
-    """The user's terminal, or whatever stands in for one: a bar at the bottom if it can, else plain lines."""
+    """The user's terminal, or whatever stands in for one: plain lines, on a terminal with a bar below them."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, soft_wrap=True)
@@ -44,20 +43,18 @@ class Screen:
     def start(self, step: int, steps: int) -> None:
         """Show the bar, if this is a terminal."""
         if self._console.is_terminal:
-            columns = BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}")
+            columns = BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("steps  {task.description}")
             self._bar = Progress(*columns, console=self._console)
             self._bar.start()
             self._task = self._bar.add_task("", total=steps, completed=step)
 
-    def show(self, step: int, steps: int, text: str) -> None:
-        """How far it is."""
-        if self._bar is None:
-            self.say(f"step {step}/{steps}  {text}")
-        else:
+    def move(self, step: int, text: str | None = None) -> None:
+        """Bring the bar to `step`, with another text beside it if one is given."""
+        if self._bar is not None:
             self._bar.update(self._task, completed=step, description=text)
 
     def stop(self) -> None:
-        """Remove the bar."""
+        """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.stop()
 
@@ -94,9 +91,14 @@ class TrainingLog:
         if self._tensorboard is not None:
             self._tensorboard.close()
 
+    def say(self, text: str) -> None:
+        """One line on the screen."""
+        self._screen.say(text)
+
     def step(self, step: int, learning_rate: float, report: StepReport) -> None:
-        """Take in step `step` (1 is the first); the first, the last and every `every`-th is shown and recorded."""
+        """Take in step `step` (1 is the first)."""
         self._speed.add(report.num_images)
+        self._screen.move(step)
         if step != 1 and step != self._steps and step % self._every != 0:
             return
         images_per_second, seconds_left = self._speed.read(step, self._steps)
@@ -110,10 +112,11 @@ class TrainingLog:
             "memory_mib": memory_mib(self._device),
         }
         self._record("step", entry)
-        self._screen.show(step, self._steps, describe(entry))
+        self._screen.say(f"step {step}/{self._steps}  {describe(entry)}")
+        self._screen.move(step, _pace(entry))
 
     def evaluation(self, step: int, metrics: Mapping[str, Any], score: float) -> None:
-        """Show and record the metrics after step `step`; the time they took does not count as training time."""
+        """Show and record the metrics after step `step`; their time does not count as training time."""
         self._screen.say(f"step {step}/{self._steps}  evaluation: score {score:.4f}")
         self._record("evaluation", {"step": step, "score": score, "metrics": metrics})
         self._speed.restart()
@@ -131,16 +134,21 @@ def describe(entry: Mapping[str, Any]) -> str:
     losses = dict(entry["losses"])
     total = losses.pop("total")
     parts = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-    return (
-        f"loss {total:.3f} ({parts})  lr {entry['learning_rate']:.2e}  {entry['images_per_second']:.1f} images/s  "
-        f"{timedelta(seconds=entry['seconds_left'])} left  {entry['memory_mib']} MiB"
-    )
+    return f"loss {total:.3f} ({parts})  lr {entry['learning_rate']:.2e}  {_pace(entry)}  {entry['memory_mib']} MiB"
+
+
+def _pace(entry: Mapping[str, Any]) -> str:
+    return f"{entry['images_per_second']:.1f} images/s  {timedelta(seconds=entry['seconds_left'])} left"
 
 
 def memory_mib(device: torch.device) -> int:
-    """The largest amount of memory used so far: the GPU's, or this process's on the CPU."""
+    """The largest amount of memory used so far: the GPU's, or this process's on the CPU (0 where unknown)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) >> 20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak >> (20 if sys.platform == "darwin" else 10)  # macOS counts bytes, Linux KiB
 
@@ -184,9 +192,7 @@ def _append(path: Path, line: str) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written: {error.strerror}; free some space, then --resume"
-        ) from error
+        raise UserError(f"{path}: cannot be written: {error.strerror}; free some space, then --resume") from error
 
 
 def _step_of(line: str) -> float:

@@ -67,6 +67,4 @@ def _check_data(saved: SavedState, data: dict[str, Any]) -> None:
 
 
 def _refusal(path: Path, reason: str) -> UserError:
-    return UserError(
-        f"{path}: cannot resume, since {reason}; restore what was, or train into a new directory"
-    )
+    return UserError(f"{path}: cannot resume, since {reason}; restore what was, or train into a new directory")

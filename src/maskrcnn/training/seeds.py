@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, step), so that a resumed run draws what the unbroken one would have."""
+"""Random numbers as a function of (seed, step): a resumed run draws what the unbroken one would have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """The generator for step `step`; the global one is seeded alike, for parts that draw from it (dropout)."""
+    """The generator for step `step`; the global one is seeded too, for parts that draw from it (dropout)."""
     number = step_seed(seed, step)
     torch.manual_seed(number)
     return torch.Generator(device).manual_seed(number)

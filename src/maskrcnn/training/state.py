@@ -1,7 +1,7 @@
 """The training state: everything that a resumed run needs to go on as if nothing had happened.
 
-That is the model, its average, the optimiser, how many steps are done, and the best result so far. Batches and
-random numbers are functions of (seed, step) and need no saving; nor does the learning rate. The state is one
+That is the model, its average, the optimiser, how many steps are done, and the best result so far. Batches,
+random numbers and the learning rate are functions of (seed, step) and need no saving. The state is one
 .safetensors file per saving (tensors, with the rest as JSON in its header), so nothing is ever unpickled.
 """
 
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.files import remove_partial_files
+from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import config_to_dict
 from maskrcnn.training.ema import EMA
 from maskrcnn.weights.checkpoint import load_weights
@@ -44,9 +45,9 @@ class TrainingState:
         best_step: the step it belongs to.
     """
 
-    model: nn.Module
+    model: MaskRCNN
     optimizer: torch.optim.Optimizer
-    ema: EMA | None
+    ema: EMA[MaskRCNN] | None
     step: int = 0
     skipped_in_row: int = 0
     best_score: float | None = None
@@ -58,7 +59,7 @@ class TrainingState:
         return next(self.model.parameters()).device
 
     @property
-    def averaged_model(self) -> nn.Module:
+    def averaged_model(self) -> MaskRCNN:
         """What is evaluated and saved: the average if there is one."""
         return self.model if self.ema is None else self.ema.model
 
@@ -95,9 +96,7 @@ def save_state(folder: Path, state: TrainingState, config: Config, data: Mapping
 
 def saved_states(folder: Path) -> list[Path]:
     """The state files in `folder`, newest first."""
-    return sorted(
-        (p for p in folder.glob("*.safetensors") if re.fullmatch(r"step-\d+", p.stem)), reverse=True
-    )
+    return sorted((p for p in folder.glob("*.safetensors") if re.fullmatch(r"step-\d+", p.stem)), reverse=True)
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,7 @@ def read_newest_state(folder: Path, say: Callable[[str], None]) -> SavedState | 
         except UserError as error:
             say(f"{error}; trying the state before")
     if paths:
-        raise UserError(
-            f"{folder}: none of the {len(paths)} saved states is readable; train into a new directory"
-        )
+        raise UserError(f"{folder}: none of the {len(paths)} saved states is readable; train into a new directory")
     return None
 
 

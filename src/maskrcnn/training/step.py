@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.config import Config
-from maskrcnn.data import Sample
+from maskrcnn.data.dataset import Sample
+from maskrcnn.models.mask_rcnn import MaskRCNN
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class StepReport:
 
 
 def training_step(
-    model: nn.Module,
+    model: MaskRCNN,
     optimizer: torch.optim.Optimizer,
     batches: Sequence[Sequence[Sample]],
     config: Config,
@@ -65,7 +66,7 @@ def training_step(
 
 
 def _backward(
-    model: nn.Module, batch: Sequence[Sample], config: Config, generator: torch.Generator, weight: float
+    model: MaskRCNN, batch: Sequence[Sample], config: Config, generator: torch.Generator, weight: float
 ) -> dict[str, Tensor]:
     """Add the gradients of `weight` times the loss of one batch; return the weighted parts."""
     device = next(model.parameters()).device

@@ -51,8 +51,8 @@ def save_model(
         config: its settings.
         categories: its classes.
         summary: JSON-able facts about the training.
-        half: store matrices and convolutions as float16, half the size; `load_model` gives float32 back. Biases,
-            norms and statistics stay float32: they are small, and variances can leave float16's range.
+        half: store matrices and convolutions as float16, half the size; `load_model` gives float32 back.
+            Biases, norms and statistics stay float32: they are small, and variances can leave float16's range.
 
     Raises:
         UserError: the system refused to write; `path` is as it was before.
@@ -69,7 +69,7 @@ def save_model(
 
 
 def load_model(path: Path) -> Checkpoint:
-    """Read what `save_model` wrote: the model (float32, on the CPU, in eval mode), its settings and its classes.
+    """Read what `save_model` wrote; the model is float32, on the CPU, in eval mode.
 
     Raises:
         UserError: the file is missing, damaged, foreign, from a newer version, or its weights do not fit its
@@ -81,10 +81,8 @@ def load_model(path: Path) -> Checkpoint:
         config = config_from_dict(header["config"])
         categories = Categories.from_coco(header["categories"])
         summary = dict(header["summary"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: expected config, categories and summary in the header; missing: {error}"
-        ) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: expected config, categories and summary in the header; problem: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     model = build_model(config, len(categories))
@@ -106,8 +104,8 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     for name, tensor in expected.items():
         if tensor.shape != weights[name].shape:
             raise UserError(
-                f"{source}: {name} has shape {tuple(weights[name].shape)}, but the settings in the file ask for "
-                f"{tuple(tensor.shape)}; it belongs to a model with other settings or classes"
+                f"{source}: {name} has shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}; "
+                "it belongs to a model with other settings or classes"
             )
     model.load_state_dict(weights)
 
@@ -124,6 +122,4 @@ def _check_format(path: Path, header: Mapping[str, Any]) -> None:
             f"{path}: written in format {header['format']} by maskrcnn {header.get('package')}, "
             f"this version reads format {FORMAT}; update maskrcnn"
         )
-    raise UserError(
-        f"{path}: not a model file of maskrcnn (format: {header.get('format')!r}, expected {FORMAT})"
-    )
+    raise UserError(f"{path}: not a model file of maskrcnn (format: {header.get('format')!r}, expected {FORMAT})")

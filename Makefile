@@ -1,0 +1,68 @@
+# One command each. `make demo` and `make test` set everything up by themselves.
+#
+#   PYTHON       the Python to make the environment with (3.11 or newer)
+#   VENV         where the environment lies
+#   PIP_OPTIONS  more options for pip, for example for the CPU build of PyTorch, which is much smaller on Linux:
+#                make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   CONSTRAINTS  the pinned versions; empty takes whatever pyproject.toml allows
+#   VENV_OPTIONS --system-site-packages uses a PyTorch that is installed already (with CONSTRAINTS= if it is
+#                another version than the pinned one)
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_OPTIONS ?=
+PIP_OPTIONS ?=
+CONSTRAINTS ?= constraints.txt
+OUTPUT ?= outputs/demo
+
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+
+.PHONY: help setup demo test test-all fmt lint types bench clean
+
+help:
+	@echo "make demo      predict and evaluate on the example images; ends with pictures and an HTML report"
+	@echo "make test      the tests, without the slow ones (make test-all: with them)"
+	@echo "make setup     make the environment in $(VENV) (demo and test do so themselves)"
+	@echo "make fmt lint types bench clean"
+
+setup: $(READY)
+
+$(READY): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed; give one with: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_OPTIONS) $(PIN) -e ".[dev]"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/maskrcnn predict examples/nuclei_mini/images --output $(OUTPUT)/predict
+	$(BIN)/maskrcnn evaluate --annotations examples/nuclei_mini/instances_val.json \
+	    --images examples/nuclei_mini/images --output $(OUTPUT)/evaluate
+	@echo
+	@echo "pictures: $(abspath $(OUTPUT))/predict"
+	@echo "report:   $(abspath $(OUTPUT))/evaluate/report.html"
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+fmt: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY)
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) outputs build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -1,0 +1,157 @@
+"""`maskrcnn check`: look a data set over before training on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from torch import Tensor
+
+    from maskrcnn.cli.suggestions import ObjectStatistics
+    from maskrcnn.config import Config
+    from maskrcnn.data.coco import LabelledImages
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is in the data set, what is wrong with it, and which settings it asks for; 1 if there are faults."""
+    values = _parser().parse(arguments)
+    from maskrcnn.data.coco import read_coco
+    from maskrcnn.presets import preset
+
+    config, (files, images) = preset(values.preset), _locate(values)
+    splits = [read_coco(file, images, check_files=True) for file in files]
+    faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
+    faults += _print_disagreements(splits)
+    _print_suggestions(splits, config, values.preset)
+    return 1 if faults else 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("check", "Check a data set: files, annotations, object sizes; and suggest settings.")
+    parser.add_argument(
+        "data", metavar="DIR|FILE.json", help="a folder with images/ and instances_*.json, or one COCO file"
+    )
+    parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
+    parser.add_argument("--preset", default="small", metavar="NAME", help="the settings to compare with")
+    parser.add_argument("--headers-only", action="store_true", help="do not decode the images: faster")
+    return parser
+
+
+def _locate(values: Namespace) -> tuple[list[Path], Path]:
+    """The annotation files and the folder of images."""
+    data = Path(values.data)
+    folder = data if data.is_dir() else data.parent
+    files = sorted(data.glob("instances_*.json"), key=lambda file: "train" not in file.name)
+    if not data.is_dir():
+        files = [data]
+    if not files:
+        raise UserError(
+            f"{data}: expected instances_train.json and instances_val.json in this folder, found neither; "
+            "give the annotation file itself: maskrcnn check FILE.json --images DIR"
+        )
+    return files, Path(values.images) if values.images else folder / "images"
+
+
+def _print_split(split: LabelledImages, decode: bool) -> int:
+    """Everything about one annotation file; returns the number of faults."""
+    broken = _undecodable(split) if decode else []
+    for line in (*split.report.lines, *broken):
+        print(f"fault: {line}", file=sys.stderr)
+    for line in split.report.summary():
+        print(line)
+    _print_contents(split)
+    if decode:
+        print(f"  decoding      {len(split.labels) - len(broken)} of {len(split.labels)} images decode")
+    return split.report.counts.total() + len(broken)
+
+
+def _undecodable(split: LabelledImages) -> list[str]:
+    from maskrcnn.data.images import read_labelled_image
+
+    errors = []
+    for image in range(len(split.labels)):
+        try:
+            read_labelled_image(split.folder / split.labels.file_name(image), split.labels.size(image))
+        except UserError as error:
+            errors.append(str(error))
+    return errors
+
+
+def _print_contents(split: LabelledImages) -> None:
+    """Sizes, counts and classes."""
+    labels = split.labels
+    objects = labels.labels[~labels.ignore]
+    counts = labels.first_object.diff()
+    heights, widths = labels.image_sizes.unbind(dim=1)
+    boxes = labels.boxes[~labels.ignore]
+    sides = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
+    print(f"  image width   {_spread(widths)} pixels")
+    print(f"  image height  {_spread(heights)} pixels")
+    print(f"  objects       {_spread(counts)} per image; {int((counts == 0).sum())} images without any")
+    if len(sides):
+        print(f"  object side   {_spread(sides)} pixels (root of the box area)")
+    for label, name in enumerate(split.categories.names):
+        print(f"  class         {name}: {int((objects == label).sum())} objects")
+
+
+def _spread(values: Tensor) -> str:
+    return f"{values.min():.0f} to {values.max():.0f}, median {values.median():.0f}"
+
+
+def _print_disagreements(splits: Sequence[LabelledImages]) -> int:
+    """Classes that differ between the files, and images that are in more than one."""
+    faults, first = 0, splits[0]
+    for other in splits[1:]:
+        if other.categories != first.categories:
+            print(f"fault: {other.report.source}: other categories than {first.report.source}", file=sys.stderr)
+            faults += 1
+        shared = _file_names(first) & _file_names(other)
+        if shared:
+            print(
+                f"fault: {other.report.source}: {len(shared)} images are in {first.report.source} too, such as "
+                f"{min(shared)}; what is measured on them says nothing",
+                file=sys.stderr,
+            )
+            faults += 1
+    return faults
+
+
+def _file_names(split: LabelledImages) -> set[str]:
+    return {split.labels.file_name(image) for image in range(len(split.labels))}
+
+
+def _print_suggestions(splits: Sequence[LabelledImages], config: Config, preset: str) -> None:
+    from maskrcnn.cli.suggestions import suggest
+
+    suggestions = suggest(_statistics(splits, config), config)
+    if not suggestions:
+        print(f"the settings of the preset {preset} fit these objects")
+        return
+    print(f"suggested changes to the preset {preset}:")
+    for suggestion in suggestions:
+        print(f"  --set '{suggestion.assignment}'  ({suggestion.reason})")
+
+
+def _statistics(splits: Sequence[LabelledImages], config: Config) -> ObjectStatistics:
+    import numpy as np
+
+    from maskrcnn.cli.suggestions import ObjectStatistics, input_scale
+
+    sides, most = [np.zeros(0)], 0
+    for split in splits:
+        labels = split.labels
+        for image in range(len(labels)):
+            objects = [number for number in labels.objects(image) if not labels.ignore[number]]
+            corners = labels.boxes[objects].double().numpy()
+            areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+            sides.append(np.sqrt(areas) * input_scale(labels.size(image), config))
+            most = max(most, len(objects))
+    return ObjectStatistics(np.concatenate(sides), most)

@@ -1,0 +1,55 @@
+"""`maskrcnn evaluate`: measure a model against annotated images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskrcnn.cli.arguments import CommandParser, add_device_option, add_model_option, number
+from maskrcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Predict, count, and write `predictions.json`, `metrics.json` and `report.html`."""
+    values = _parser().parse(arguments)
+    annotations, images = _locate(values)
+    from maskrcnn.evaluate import evaluate
+    from maskrcnn.predict import load
+
+    output = Path(values.output)
+    model = load(values.model, values.device)
+    evaluate(model, annotations, images, output, max_detections=values.max_detections)
+    print(f"\nresults in {output}: metrics.json, predictions.json, report.html")
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("evaluate", "Measure a model against annotated images with the COCO metrics.")
+    add_model_option(parser)
+    parser.add_argument("--data", metavar="DIR", help="holds images/ and instances_val.json")
+    parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of DIR/instances_val.json")
+    parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
+    parser.add_argument("--output", default="evaluation", metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--max-detections",
+        type=number(int, 1),
+        metavar="N",
+        help="per image, COCO's maxDets (default: as the model was trained)",
+    )
+    add_device_option(parser)
+    return parser
+
+
+def _locate(values: Namespace) -> tuple[Path, Path]:
+    """The annotation file and the folder of images."""
+    if (values.data is None) == (values.annotations is None):
+        raise UserError(
+            "expected either --data DIR, with images/ and instances_val.json in it, "
+            "or --annotations FILE and --images DIR"
+        )
+    annotations = Path(values.annotations or Path(values.data) / "instances_val.json")
+    return annotations, Path(values.images) if values.images else annotations.parent / "images"

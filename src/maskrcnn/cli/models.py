@@ -1,0 +1,34 @@
+"""`maskrcnn models`: what there is to predict with and to train from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from maskrcnn.cli.arguments import CommandParser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the bundled models and the presets."""
+    CommandParser("models", "List the bundled models and the presets for training.").parse(arguments)
+    from maskrcnn.predict import bundled_models
+    from maskrcnn.presets import PRESETS
+
+    print("bundled models (maskrcnn predict --model NAME):")
+    for name, path in bundled_models().items():
+        print(f"  {name:<10} {_describe(path)}")
+    print("\npresets (maskrcnn train --preset NAME; add --print-config to see all settings):")
+    for name, preset in PRESETS.items():
+        print(f"  {name:<10} {(preset.__doc__ or '').splitlines()[0]}")
+    return 0
+
+
+def _describe(path: Path) -> str:
+    from maskrcnn.weights import load_model
+
+    checkpoint = load_model(path)
+    names = checkpoint.categories.names
+    return (
+        f"{checkpoint.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB, "
+        f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(names)}"
+    )

@@ -1,0 +1,95 @@
+"""Settings a data set asks for: each rule looks at the objects and answers with a setting, or with nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskrcnn.config import Config
+from maskrcnn.ops.resize import resized_size
+from maskrcnn.structures.masks import FloatArray
+
+_DETECTIONS = (100, 200, 300, 500, 1000, 2000, 5000)
+_FINEST_ANCHORS = (4, 6, 8, 12, 16, 24, 32)
+_LEVELS = 5
+
+
+@dataclass(frozen=True)
+class ObjectStatistics:
+    """What the suggestions depend on.
+
+    Attributes:
+        sides: (G,) square root of the box area of each object, in input pixels.
+        most_objects: in one image.
+    """
+
+    sides: FloatArray
+    most_objects: int
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One setting, written as for `--set`, and the reason."""
+
+    assignment: str
+    reason: str
+
+
+def input_scale(size: tuple[int, int], config: Config) -> float:
+    """How much larger an image of `size` is in the `input` frame."""
+    settings = config.input
+    return resized_size(size, settings.min_size, settings.max_size, settings.shrink)[0] / size[0]
+
+
+def suggest_detections(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
+    """Room for every object of the fullest image, and a fifth more."""
+    wanted = statistics.most_objects * 1.2
+    if config.box_head.max_detections >= wanted:
+        return []
+    limit = next((n for n in _DETECTIONS if n >= wanted), math.ceil(wanted))
+    reason = f"an image has {statistics.most_objects} objects, the setting is {config.box_head.max_detections}"
+    names = ("box_head.max_detections", "evaluation.max_detections")
+    return [Suggestion(f"{name}={limit}", reason) for name in names]
+
+
+def suggest_proposals(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
+    """Three proposals per object of the fullest image, since many overlap."""
+    wanted, current = 3 * statistics.most_objects, config.rpn.post_nms_top_k_test
+    if current >= wanted:
+        return []
+    reason = f"an image has {statistics.most_objects} objects, the setting is {current}"
+    return [Suggestion(f"rpn.{name}={wanted}", reason) for name in ("pre_nms_top_k_test", "post_nms_top_k_test")]
+
+
+def suggest_anchors(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
+    """Sizes that double from level to level and begin at the small objects.
+
+    A square anchor has an IoU of 0.5 or more with a centred square object whose side differs by a factor of at
+    most the root of 2; so the smallest anchor may be that much larger than the smallest objects (2nd percentile).
+    """
+    if not len(statistics.sides):
+        return []
+    small, large = np.percentile(statistics.sides, (2, 98))
+    reach = math.sqrt(2)
+    sizes = [size for level in config.anchors.sizes for size in level]
+    if min(sizes) / reach <= small and large <= max(sizes) * reach:
+        return []
+    finest = max((s for s in _FINEST_ANCHORS if s / reach <= small), default=_FINEST_ANCHORS[0])
+    doubled = ",".join(f"[{finest * 2**level}]" for level in range(_LEVELS))
+    reason = f"objects measure {small:.0f} to {large:.0f} input pixels, anchors {min(sizes):g} to {max(sizes):g}"
+    return [Suggestion(f"anchors.sizes=[{doubled}]", reason)]
+
+
+RULES: tuple[Callable[[ObjectStatistics, Config], Sequence[Suggestion]], ...] = (
+    suggest_detections,
+    suggest_proposals,
+    suggest_anchors,
+)
+
+
+def suggest(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
+    """What all rules have to say."""
+    return [suggestion for rule in RULES for suggestion in rule(statistics, config)]

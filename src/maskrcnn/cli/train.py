@@ -1,0 +1,109 @@
+"""`maskrcnn train`: train a model on your own data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskrcnn.cli.arguments import CommandParser, add_device_option
+from maskrcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from maskrcnn.config import Config
+    from maskrcnn.training.loop import TrainResult
+
+DEFAULT_PRESET = "small"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train, or with --print-config only show the settings."""
+    values = _parser().parse(arguments)
+    config = settings_of(values)
+    if values.print_config:
+        from maskrcnn.settings import write_yaml
+
+        print(write_yaml(config), end="")
+        return 0
+    _require_paths(values, config)
+    from maskrcnn.memory import keep_freed_memory
+    from maskrcnn.training.loop import train
+
+    keep_freed_memory()
+    _report(train(config, Path(values.output), device=values.device, resume=values.resume))
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "train",
+        "Train a model. Settings: the preset, over it the YAML file, over that each --set, over that the options "
+        "that name the data. --resume without them takes the settings of the interrupted run.",
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="holds images/, instances_train.json and instances_val.json (COCO)"
+    )
+    parser.add_argument("--output", metavar="DIR", help="a new folder for the model, the log and the state")
+    parser.add_argument("--preset", metavar="NAME", help=f"see `maskrcnn models` (default: {DEFAULT_PRESET})")
+    parser.add_argument("--config", metavar="FILE.yaml", help="settings, as --print-config writes them")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
+    )
+    parser.add_argument("--train-annotations", metavar="FILE", help="instead of DIR/instances_train.json")
+    parser.add_argument("--val-annotations", metavar="FILE", help="instead of DIR/instances_val.json")
+    parser.add_argument("--images", metavar="DIR", help="instead of DIR/images")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
+    add_device_option(parser)
+    return parser
+
+
+def settings_of(values: Namespace) -> Config:
+    """The settings the command line asks for: base <- YAML file <- `--set` <- options that name the data."""
+    from maskrcnn.settings import parse_assignments, read_settings, update_config
+
+    config = _base(values)
+    if values.config:
+        config = update_config(config, read_settings(Path(values.config)), values.config)
+    config = update_config(config, parse_assignments(values.set), "--set")
+    return update_config(config, {"data": _data_options(values, config.data.root)}, "the options")
+
+
+def _base(values: Namespace) -> Config:
+    """The preset; or, to resume, the settings the run began with."""
+    from maskrcnn.presets import preset
+    from maskrcnn.settings import config_from_dict, read_settings
+
+    saved = Path(values.output or "") / "config.yaml"
+    if values.resume and not values.preset and saved.is_file():
+        return config_from_dict(read_settings(saved), str(saved))
+    return preset(values.preset or DEFAULT_PRESET)
+
+
+def _data_options(values: Namespace, root: str) -> dict[str, str]:
+    """Files are meant relative to where the command is typed; the settings hold them relative to the root."""
+    root = values.data if values.data is not None else root
+    options = {"root": root}
+    for name in ("train_annotations", "val_annotations", "images"):
+        if (path := getattr(values, name)) is not None:
+            options[name] = os.path.relpath(path, root or ".")
+    return options
+
+
+def _require_paths(values: Namespace, config: Config) -> None:
+    if values.output is None:
+        raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
+    if not config.data.root and values.train_annotations is None:
+        raise UserError(
+            "--data is missing: expected a folder that holds images/, instances_train.json and "
+            "instances_val.json; other layouts: --train-annotations, --val-annotations and --images"
+        )
+
+
+def _report(result: TrainResult) -> None:
+    score = "" if result.best_score is None else f" (best validation score {result.best_score:.3f})"
+    print(f"model: {result.best}{score}")
+    print(f"use it: maskrcnn predict IMAGES --model {result.best}")

@@ -1,0 +1,241 @@
+"""Reader of COCO instance annotations.
+
+The file is checked while it is read, once. What is wrong with a single image or annotation is repaired or dropped by
+the rule `report.Rule` states, and written down in a `DataReport`; only a file that is no COCO file at all, or of which
+no image is left, is an error. Images without annotations are kept: they are background to learn from.
+
+Labels are absolute pixels of the upright picture; see `images.py` for labels made on a picture before its EXIF
+orientation was applied.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.data.coco_objects import read_object
+from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
+from maskrcnn.data.json_values import brief, load_json, whole_number
+from maskrcnn.data.report import DataReport, Rule, shortened
+from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
+from maskrcnn.errors import UserError
+from maskrcnn.structures import Categories, Size
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """A data set: images in a folder and what is known about them.
+
+    Attributes:
+        folder: the images' file names are relative to this.
+        categories: what the labels mean.
+        labels: image sizes, file names, objects.
+        report: what was wrong with the annotation file.
+    """
+
+    folder: Path
+    categories: Categories
+    labels: LabelStore
+    report: DataReport
+
+
+def read_coco(
+    annotations: Path, images: Path, *, check_files: bool = False, max_pixels: int = MAX_PIXELS
+) -> LabelledImages:
+    """Read a COCO instances file.
+
+    Args:
+        annotations: the JSON file.
+        images: the folder its file names are relative to.
+        check_files: also open each image's header, and let the file's size win over the annotations'.
+        max_pixels: images that claim more are dropped.
+
+    Raises:
+        UserError: not a COCO instances file, or none of its images is usable.
+    """
+    return _CocoReader(annotations, images, check_files, max_pixels).read()
+
+
+class _CocoReader:
+    """One pass over one file."""
+
+    def __init__(self, annotations: Path, folder: Path, check_files: bool, max_pixels: int) -> None:
+        self.path = annotations
+        self.folder = folder
+        self.check_files = check_files
+        self.max_pixels = max_pixels
+        self.report = DataReport(str(annotations))
+        self.image_ids: set[int] = set()
+        self.annotation_ids: set[int] = set()
+        self.next_id = 1
+
+    def read(self) -> LabelledImages:
+        content = load_json(self.path)
+        lists = {name: self._list(content, name) for name in ("images", "annotations", "categories")}
+        categories = self._categories(lists["categories"])
+        images = list(self._images(lists["images"]))
+        by_image = self._grouped(lists["annotations"], {image.image_id for image in images})
+        builder = StoreBuilder()
+        for image in images:
+            builder.add_image(image, self._objects(by_image.pop(image.image_id, []), image.size, categories))
+        labels = builder.build()
+        self._count(labels)
+        return LabelledImages(self.folder, categories, labels, self.report)
+
+    def _list(self, content: Any, name: str) -> list[Any]:
+        values = content.get(name) if isinstance(content, dict) else None
+        if isinstance(values, list):
+            return values
+        raise UserError(
+            f"{self.path}: expected a COCO instances file, an object with the lists images, annotations and "
+            f"categories, but found no list {name!r}; check that this is the right file"
+        )
+
+    # --- categories ---------------------------------------------------------------------------------------------
+
+    def _categories(self, entries: list[Any]) -> Categories:
+        if not entries:
+            raise UserError(f"{self.path}: expected at least one entry in categories, got none; name the classes")
+        for entry in entries:
+            named = isinstance(entry, dict) and isinstance(entry.get("name"), str)
+            if not named or whole_number(entry.get("id")) is None:
+                raise UserError(
+                    f"{self.path}: expected categories with a whole-number id and a name, "
+                    f"got {brief(entry)}; correct this entry"
+                )
+        try:
+            return Categories.from_coco(entries)
+        except UserError as error:
+            raise UserError(f"{self.path}: {error}") from None
+
+    # --- images -------------------------------------------------------------------------------------------------
+
+    def _images(self, entries: list[Any]) -> Iterator[ImageEntry]:
+        for number, entry in enumerate(entries):
+            image_id = whole_number(entry.get("id")) if isinstance(entry, dict) else None
+            if image_id is None or not isinstance(entry.get("file_name"), str):
+                self.report.add(Rule.IMAGE_MALFORMED, f"image number {number}", brief(entry))
+            elif image_id in self.image_ids:
+                self.report.add(Rule.IMAGE_ID_TWICE, f"image {image_id}", entry["file_name"])
+            else:
+                self.image_ids.add(image_id)
+                if (image := self._image(image_id, entry["file_name"], entry)) is not None:
+                    yield image
+
+    def _image(self, image_id: int, file_name: str, entry: Entry) -> ImageEntry | None:
+        where = f"image {image_id} ({shortened(file_name)})"
+        if not is_safe_name(file_name):
+            self.report.add(Rule.IMAGE_NAME_UNSAFE, where)
+            return None
+        if not os.path.isfile(self.folder / file_name):
+            self.report.add(Rule.IMAGE_FILE_MISSING, where, f"in {self.folder}")
+            return None
+        stated = self._stated_size(entry, where)
+        if stated is not None and not self.check_files:
+            return ImageEntry(image_id, file_name, stated)
+        try:
+            header = read_header(self.folder / file_name, self.max_pixels)
+        except UserError as error:
+            self.report.add(Rule.IMAGE_FILE_BROKEN, where, str(error))
+            return None
+        return ImageEntry(image_id, file_name, self._checked_size(stated, header, where))
+
+    def _stated_size(self, entry: Entry, where: str) -> Size | None:
+        height, width = whole_number(entry.get("height")), whole_number(entry.get("width"))
+        if height and width and height > 0 and width > 0 and height * width <= self.max_pixels:
+            return height, width
+        detail = f"width {brief(entry.get('width'))}, height {brief(entry.get('height'))}"
+        self.report.add(Rule.IMAGE_SIZE_MISSING, where, detail)
+        return None
+
+    def _checked_size(self, stated: Size | None, header: ImageHeader, where: str) -> Size:
+        if stated is None or stated == header.size:
+            return header.size
+        detail = f"stated {stated[1]} x {stated[0]}, file {header.size[1]} x {header.size[0]}"
+        if header.is_labelled_raw(stated):
+            self.report.add(Rule.IMAGE_LABELLED_RAW, where, detail)
+            return stated
+        self.report.add(Rule.IMAGE_SIZE_DISAGREES, where, detail)
+        return header.size
+
+    # --- annotations --------------------------------------------------------------------------------------------
+
+    def _grouped(self, entries: list[Any], kept_images: set[int]) -> dict[int, list[tuple[int, Entry]]]:
+        """Annotations with their ids, by the image they belong to."""
+        by_image = defaultdict[int, list[tuple[int, Entry]]](list)
+        self.next_id = 1 + max((i for e in entries if (i := _id_of(e)) is not None), default=0)
+        for number, entry in enumerate(entries):
+            image_id = whole_number(entry.get("image_id")) if isinstance(entry, dict) else None
+            if image_id is None:
+                self.report.add(Rule.ANNOTATION_MALFORMED, f"annotation number {number}", brief(entry))
+            elif image_id in kept_images:
+                by_image[image_id].append((self._annotation_id(number, entry), entry))
+            else:
+                rule = Rule.DROPPED_IMAGE if image_id in self.image_ids else Rule.UNKNOWN_IMAGE
+                self.report.add(rule, f"annotation {brief(entry.get('id'))}", f"image {image_id}")
+        return by_image
+
+    def _annotation_id(self, number: int, entry: Entry) -> int:
+        """The annotation's own id where it has one that no other has."""
+        annotation_id = _id_of(entry)
+        if annotation_id is None:
+            self.report.add(Rule.ANNOTATION_ID_MISSING, f"annotation number {number}", brief(entry.get("id")))
+        elif annotation_id in self.annotation_ids:
+            self.report.add(Rule.ANNOTATION_ID_TWICE, f"annotation {annotation_id}")
+        else:
+            self.annotation_ids.add(annotation_id)
+            return annotation_id
+        self.next_id += 1
+        return self.next_id - 1
+
+    def _objects(
+        self, entries: Iterable[tuple[int, Entry]], size: Size, categories: Categories
+    ) -> Iterator[ObjectEntry]:
+        labels: dict[int | None, int] = {category_id: label for label, category_id in enumerate(categories.ids)}
+        for annotation_id, entry in entries:
+            where = f"annotation {annotation_id}"
+            label = labels.get(whole_number(entry.get("category_id")))
+            if label is None:
+                self.report.add(Rule.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
+                continue
+            note = partial(self._note, where)
+            if (item := read_object(entry, annotation_id, label, size, note)) is not None:
+                yield item
+
+    def _note(self, where: str, rule: Rule, detail: str) -> None:
+        self.report.add(rule, where, detail)
+
+    def _count(self, labels: LabelStore) -> None:
+        if not len(labels):
+            first = self.report.lines[0] if self.report.lines else f"{self.path}: the list images is empty"
+            raise UserError(f"{self.path}: expected at least one usable image in {self.folder}, got none; {first}")
+        self.report.num_images = len(labels)
+        self.report.num_ignored = int(labels.ignore.sum())
+        self.report.num_objects = labels.num_objects - self.report.num_ignored
+
+
+def is_safe_name(file_name: str) -> bool:
+    """Whether a name stays inside the folder it is joined to, on any system."""
+    if not file_name or "\0" in file_name or file_name.startswith(("/", "\\")) or ":" in file_name[1:2]:
+        return False
+    return ".." not in re.split(r"[/\\]", file_name) and _is_encodable(file_name)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _id_of(entry: Any) -> int | None:
+    return whole_number(entry.get("id")) if isinstance(entry, dict) else None

@@ -1,0 +1,78 @@
+"""COCO's `segmentation`: a list of polygons, or run lengths as a list or a compressed string."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from maskrcnn.data.json_values import brief
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.ops.rle import rle_from_coco, rle_window
+from maskrcnn.structures import RLE, Polygons, Size
+from maskrcnn.structures.masks import FloatArray
+
+Note = Callable[[Rule, str], None]
+"""Takes down a fault of the annotation at hand."""
+
+LARGEST_COORDINATE = 1e9
+"""Pixels; a larger number is a mistake, and so are infinity and NaN."""
+
+Box = tuple[float, float, float, float]
+
+
+def read_mask(segmentation: Any, size: Size, note: Note) -> Polygons | RLE | None:
+    """The mask a `segmentation` describes in an image of `size`, or None when nothing of it is usable."""
+    if isinstance(segmentation, dict):
+        return _read_rle(segmentation, size, note)
+    if isinstance(segmentation, list) and segmentation:
+        return _read_polygons(segmentation, note)
+    return None
+
+
+def mask_box(mask: Polygons | RLE) -> Box:
+    """x1, y1, x2, y2 around a mask; of an RLE without ones, a box of no size."""
+    if isinstance(mask, RLE):
+        return rle_window(mask)
+    points = np.concatenate(mask.rings)
+    (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x1, y1, x2, y2
+
+
+def _read_polygons(entries: list[Any], note: Note) -> Polygons | None:
+    if isinstance(entries[0], int | float):
+        note(Rule.POLYGON_UNNESTED, "")
+        entries = [entries]
+    rings = [ring for entry in entries if (ring := _read_ring(entry, note)) is not None]
+    return Polygons(tuple(rings)) if rings else None
+
+
+def _read_ring(entry: Any, note: Note) -> FloatArray | None:
+    """(n, 2) points, or None."""
+    try:
+        numbers = np.array(entry, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        note(Rule.POLYGON_NUMBERS, brief(entry))
+        return None
+    if numbers.ndim != 1 or not (np.abs(numbers) <= LARGEST_COORDINATE).all():
+        note(Rule.POLYGON_NUMBERS, brief(entry))
+    elif len(numbers) < 6:
+        note(Rule.POLYGON_SHORT, f"{len(numbers)} numbers")
+    elif len(numbers) % 2:
+        note(Rule.POLYGON_ODD, f"{len(numbers)} numbers")
+    else:
+        return numbers.reshape(-1, 2)
+    return None
+
+
+def _read_rle(entry: dict[str, Any], size: Size, note: Note) -> RLE | None:
+    if entry.get("size") != list(size):
+        note(Rule.RLE_SIZE, f"{brief(entry.get('size'))}, the image has {list(size)}")
+        return None
+    try:
+        return rle_from_coco(entry)
+    except (UserError, RecursionError) as error:  # the message may try to print something nested without end
+        note(Rule.RLE_BROKEN, str(error))
+        return None

@@ -1,0 +1,66 @@
+"""Colour jitter of uint8 RGB images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from maskrcnn.structures.masks import ByteArray, FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourChange:
+    """One drawn change: factors around 1, and a shift of the hue in turns of the colour circle."""
+
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    hue: float = 0.0
+
+
+def draw_colour_change(
+    generator: np.random.Generator, brightness: float, contrast: float, saturation: float, hue: float
+) -> ColourChange:
+    """Draw evenly: factors from 1 - s to 1 + s for a strength s, the hue shift from -hue to hue."""
+    draws = generator.uniform(-1.0, 1.0, size=4)
+    return ColourChange(
+        brightness=1.0 + brightness * float(draws[0]),
+        contrast=1.0 + contrast * float(draws[1]),
+        saturation=1.0 + saturation * float(draws[2]),
+        hue=hue * float(draws[3]),
+    )
+
+
+def change_colours(image: ByteArray, change: ColourChange) -> ByteArray:
+    """An (H, W, 3) uint8 RGB image, changed; the image itself where nothing changes.
+
+    Every part is an affine map of the three colour values, so the whole is one as well and rounds and saturates once:
+    v -> contrast x (brightness x hue(saturation(v)) - m) + m, with m the brightened image's mean grey.
+    """
+    if change == ColourChange():
+        return image
+    gain = change.contrast * change.brightness
+    matrix = gain * _hue_matrix(change.hue) @ _saturation_matrix(change.saturation)
+    mean_grey = _GREY @ np.array(cv2.mean(image)[:3]) * change.brightness
+    offset = np.full((3, 1), (1.0 - change.contrast) * mean_grey)
+    return np.asarray(cv2.transform(image, np.hstack([matrix, offset])), dtype=np.uint8)
+
+
+def _saturation_matrix(factor: float) -> FloatArray:
+    """Away from each pixel's own grey."""
+    return factor * np.eye(3) + (1.0 - factor) * np.outer(np.ones(3), _GREY)
+
+
+def _hue_matrix(turns: float) -> FloatArray:
+    """Turn the two colour axes of YIQ and leave the grey as it is."""
+    cos, sin = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
+    turn = np.array([[1.0, 0.0, 0.0], [0.0, cos, sin], [0.0, -sin, cos]])
+    return np.asarray(np.linalg.inv(_YIQ) @ turn @ _YIQ)
+
+
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+"""RGB -> YIQ, the axes of NTSC television: grey, and two of colour."""
+
+_GREY = _YIQ[0]

@@ -1,0 +1,107 @@
+"""CocoDataset: images with their targets, for training and for evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maskrcnn.data.coco import LabelledImages
+from maskrcnn.data.colour import change_colours, draw_colour_change
+from maskrcnn.data.geometry import View
+from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.targets import draw_targets
+from maskrcnn.data.transforms import Augmentation, draw_view
+from maskrcnn.structures import Categories, Size, Targets
+from maskrcnn.structures.masks import ByteArray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training image.
+
+    Attributes:
+        image: (3, h, w) uint8 RGB in the `input` frame, contiguous.
+        targets: its objects, in the same frame.
+        image_id: the data set's id.
+        file_name: relative to the folder of images.
+        original_size: (height, width) of the image in the file.
+    """
+
+    image: Tensor
+    targets: Targets
+    image_id: int
+    file_name: str
+    original_size: Size
+
+
+class CocoDataset(torch.utils.data.Dataset[Sample]):
+    """Images of a `LabelledImages`, read when asked for.
+
+    Args:
+        data: what `read_coco` returns.
+        augmentation: how `sample` resizes and varies images.
+        max_pixels: images that claim more are refused.
+    """
+
+    def __init__(
+        self, data: LabelledImages, augmentation: Augmentation | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self.folder = data.folder
+        self.categories: Categories = data.categories
+        self.labels = data.labels
+        self.augmentation = augmentation or Augmentation()
+        self.max_pixels = max_pixels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def path(self, index: int) -> Path:
+        """The image file."""
+        return self.folder / self.labels.file_name(index)
+
+    def sample(self, index: int, generator: np.random.Generator) -> Sample:
+        """An image as training sees it: all that is random comes from `generator`.
+
+        Raises:
+            UserError: the file cannot be read, or has another size than its labels.
+        """
+        labels, augmentation = self.labels, self.augmentation
+        size = labels.size(index)
+        numbers = labels.objects(index)
+        boxes = labels.boxes[numbers.start : numbers.stop][~labels.ignore[numbers.start : numbers.stop]]
+        view = draw_view(size, boxes.numpy(), augmentation, generator)
+        pixels = view.image(self._pixels(index), augmentation.antialias)
+        change = draw_colour_change(
+            generator, augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue
+        )
+        return Sample(
+            image=_to_tensor(change_colours(pixels, change)),
+            targets=draw_targets(labels, index, view),
+            image_id=int(labels.image_ids[index]),
+            file_name=labels.file_name(index),
+            original_size=size,
+        )
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample drawn with a generator that depends on the index alone."""
+        return self.sample(index, np.random.default_rng(index))
+
+    def read(self, index: int) -> tuple[ByteArray, Targets]:
+        """An image for evaluation: (H, W, 3) uint8 RGB and its ground truth, both in the `original` frame.
+
+        Raises:
+            UserError: the file cannot be read, or has another size than its labels.
+        """
+        return self._pixels(index), draw_targets(self.labels, index, View.whole(self.labels.size(index)))
+
+    def _pixels(self, index: int) -> ByteArray:
+        return read_labelled_image(self.path(index), self.labels.size(index), self.max_pixels)
+
+
+def _to_tensor(pixels: ByteArray) -> Tensor:
+    """(H, W, 3) -> (3, H, W), contiguous."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

@@ -1,0 +1,50 @@
+"""Values of a JSON file that may be anything, checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from maskrcnn.errors import UserError
+
+_LARGEST = 2**63 - 1
+
+
+def load_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: the file cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such annotation file; check the path") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this annotation file ({error.strerror or error})") from None
+    except RecursionError:
+        raise UserError(f"{path}: expected a COCO file, got JSON nested too deeply to be one") from None
+    except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
+        raise UserError(f"{path}: expected JSON text, but {error}; export the file again") from None
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number (JSON's true and false are none)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LARGEST and math.isfinite(value)
+
+
+def whole_number(value: Any) -> int | None:
+    """The value as an integer of 64 bits; 3.0 counts as 3, as some exporters write; None for anything else."""
+    if is_number(value) and int(value) == value:
+        return int(value)
+    return None
+
+
+def brief(value: Any) -> str:
+    """A value as Python writes it, cut short: it may be megabytes long, or nested too deeply to print."""
+    return reprlib.repr(value)

@@ -1,0 +1,128 @@
+"""TrainBatches: endless batches of training samples, read ahead by worker processes."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from maskrcnn.data.batches import BatchPlan
+from maskrcnn.data.dataset import CocoDataset, Sample
+from maskrcnn.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 100
+"""So many images in a row may be unreadable before training gives up."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """An image and the seed of its changes."""
+
+    index: int
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DrawnSample:
+    """A sample, and what is wrong with the images that were tried before it; no sample if that was all of them."""
+
+    sample: Sample | None
+    complaints: tuple[str, ...]
+
+
+class TrainBatches:
+    """Batches `start`, `start + 1`, ... of an endless sequence; iterating again begins at `start` again.
+
+    Batch number k is a function of (seed, k): the same for any number of workers, and wherever one starts. An image
+    that cannot be read is replaced by the next one that can, and named in the log, once.
+
+    Args:
+        dataset: where the samples come from; not empty.
+        batch_size: samples per batch.
+        seed: of the shuffles and of every sample's changes, 0 or more.
+        num_workers: processes that read ahead; 0: read when asked for.
+        start: number of the first batch.
+
+    Raises:
+        UserError: while iterating, when `MAX_ATTEMPTS` images in a row, or all, cannot be read.
+    """
+
+    def __init__(self, dataset: CocoDataset, batch_size: int, seed: int, num_workers: int = 0, start: int = 0) -> None:
+        heights, widths = dataset.labels.image_sizes.numpy().T
+        self.plan = BatchPlan(heights > widths, batch_size, seed)
+        self._dataset = dataset
+        self._seed = seed
+        self._num_workers = num_workers
+        self._start = start
+        self._reported: set[str] = set()
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        loader = DataLoader(
+            _DrawnSamples(self._dataset),
+            batch_sampler=self._draws(),  # type: ignore[arg-type]
+            num_workers=self._num_workers,
+            collate_fn=list,
+            worker_init_fn=_set_up_worker,
+            generator=torch.Generator(),  # the default would advance torch's global generator
+        )
+        for batch in loader:
+            yield [self._checked(drawn) for drawn in batch]
+
+    def _draws(self) -> Iterator[list[Draw]]:
+        for number in itertools.count(self._start):
+            indices = self.plan.batch(number)
+            yield [Draw(index, (self._seed, number, slot)) for slot, index in enumerate(indices)]
+
+    def _checked(self, drawn: DrawnSample) -> Sample:
+        if drawn.sample is None:
+            raise UserError(
+                f"expected images to train on, but {len(drawn.complaints)} in a row cannot be used; "
+                f"the first: {drawn.complaints[0]}"
+            )
+        for complaint in drawn.complaints:
+            if complaint not in self._reported:
+                self._reported.add(complaint)
+                logger.warning("%s (another image takes its place)", complaint)
+        return drawn.sample
+
+
+class _DrawnSamples(Dataset[DrawnSample]):
+    """Samples by draw; failures are values, since torch would wrap an exception of a worker in its traceback."""
+
+    def __init__(self, dataset: CocoDataset) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, draw: Draw) -> DrawnSample:
+        complaints: list[str] = []
+        for attempt in range(min(MAX_ATTEMPTS, len(self._dataset))):
+            index = (draw.index + attempt) % len(self._dataset)
+            try:
+                sample = self._dataset.sample(index, np.random.default_rng(draw.seed))
+                return DrawnSample(sample, tuple(complaints))
+            except UserError as error:
+                complaints.append(str(error))
+        return DrawnSample(None, tuple(complaints))
+
+
+GRACE_SECONDS = 30
+"""How long a worker outlives a SIGTERM, which may have gone to all processes of a job."""
+
+
+def _set_up_worker(worker_id: int) -> None:
+    """A worker is one of many, so it has one thread; and it ends when its parent wants, not at the user's Ctrl-C.
+
+    Were it to die at once of a signal, torch would stop the parent in the middle of the step that it wants to finish.
+    """
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE_SECONDS))

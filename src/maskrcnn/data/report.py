@@ -1,0 +1,91 @@
+"""What was wrong with a data set, and what was done about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+LINES_PER_RULE = 20
+"""A fault that occurs a million times is counted a million times but shown this often."""
+
+
+class Rule(Enum):
+    """Every fault a reader looks for, as (what is wrong, what is done): the complete table."""
+
+    IMAGE_MALFORMED = "no usable id or file name", "image dropped"
+    IMAGE_ID_TWICE = "id used by an earlier image", "image dropped"
+    IMAGE_NAME_UNSAFE = "file name leaves the folder of images", "image dropped"
+    IMAGE_FILE_MISSING = "file not found", "image dropped"
+    IMAGE_FILE_BROKEN = "file cannot be read", "image dropped"
+    IMAGE_SIZE_MISSING = "width and height are not whole numbers of a bearable size", "size taken from the file"
+    IMAGE_SIZE_DISAGREES = "width and height disagree with the file", "size taken from the file"
+    IMAGE_LABELLED_RAW = "labels fit the picture as stored, not upright", "EXIF orientation not applied"
+
+    ANNOTATION_MALFORMED = "not an object with whole-number ids", "annotation dropped"
+    ANNOTATION_ID_MISSING = "no usable id", "new id given"
+    ANNOTATION_ID_TWICE = "id used by an earlier annotation", "new id given"
+    UNKNOWN_IMAGE = "unknown image", "annotation dropped"
+    DROPPED_IMAGE = "its image was dropped", "annotation dropped"
+    UNKNOWN_CATEGORY = "unknown category", "annotation dropped"
+    CROWD_FLAG = "iscrowd is neither 0 nor 1", "read as 0"
+
+    POLYGON_UNNESTED = "polygon is not inside a list of polygons", "read as one polygon"
+    POLYGON_SHORT = "polygon has fewer than three points", "polygon dropped"
+    POLYGON_ODD = "polygon has an odd number of coordinates", "polygon dropped"
+    POLYGON_NUMBERS = "polygon is not a list of numbers of bearable size", "polygon dropped"
+    RLE_SIZE = "RLE is for another image size", "mask dropped"
+    RLE_BROKEN = "RLE cannot be decoded", "mask dropped"
+
+    BOX_MISSING = "box is not four finite numbers", "box taken from the mask"
+    BOX_DEGENERATE = "box has no width or height", "box taken from the mask"
+    BOX_DISAGREES = "box and mask are in different places", "box taken from the mask"
+    BOX_OUTSIDE = "box reaches outside the image", "box cut at the border"
+    MASK_UNUSABLE = "no usable mask", "its box is ignored in training, neither object nor background"
+    NOTHING_USABLE = "neither mask nor box is usable inside the image", "annotation dropped"
+
+
+@dataclass
+class DataReport:
+    """The faults of one annotation file, counted by rule.
+
+    Attributes:
+        source: the file; every line starts with it.
+        num_images: images kept.
+        num_objects: objects kept, without ignored regions.
+        num_ignored: regions kept to be ignored (crowds, objects without a usable mask).
+        counts: how often each rule applied.
+        lines: one line for each of the first `LINES_PER_RULE` cases of each rule, in the order met.
+    """
+
+    source: str
+    num_images: int = 0
+    num_objects: int = 0
+    num_ignored: int = 0
+    counts: Counter[Rule] = field(default_factory=Counter)
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, rule: Rule, where: str, detail: str = "") -> None:
+        """Count one case; `where` names the image or annotation, `detail` what was found there."""
+        self.counts[rule] += 1
+        if self.counts[rule] <= LINES_PER_RULE:
+            wrong, done = rule.value
+            found = f" ({shortened(detail)})" if detail else ""
+            self.lines.append(f"{self.source}: {where}: {wrong}{found}; {done}")
+
+    def summary(self) -> Iterator[str]:
+        """A line of totals, and one for each rule that applied."""
+        yield (
+            f"{self.source}: {self.num_images} images, {self.num_objects} objects, "
+            f"{self.num_ignored} ignored regions, {self.counts.total()} faults"
+        )
+        for rule, count in self.counts.most_common():
+            wrong, done = rule.value
+            yield f"{self.source}: {count} x {wrong}; {done}"
+
+
+def shortened(text: str, limit: int = 120) -> str:
+    """One line of at most `limit` characters: what a data set holds may be of any length."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."

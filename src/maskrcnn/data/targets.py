@@ -1,0 +1,89 @@
+"""The objects of one image, drawn as a view of it shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from maskrcnn.data.geometry import View, Window
+from maskrcnn.data.store import LabelStore
+from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
+from maskrcnn.ops.rle import crop_rle, rle_window
+from maskrcnn.structures import RLE, MaskCrops, Polygons, Targets
+from maskrcnn.structures.masks import ByteArray, FloatArray
+
+SLIVER_PIXELS = 2
+"""An object the border cuts down to less than this many output pixels in width or height is dropped."""
+
+CUT_PIXELS = 0.5
+"""An object whose box reaches this far outside the frame counts as cut by the border."""
+
+
+@dataclass(frozen=True)
+class DrawnMask:
+    """A bitmap (h, w) uint8 of 0 and 1, and where it lies: x1, y1, x2, y2 in whole pixels."""
+
+    crop: ByteArray
+    window: Window
+
+
+def draw_targets(labels: LabelStore, image: int, view: View) -> Targets:
+    """The ground truth of an image as seen through a view.
+
+    Objects without a pixel left are dropped, and so are slivers. The box of an object that the border cuts is
+    tightened to what is left of its mask; others keep their stated box. Ignored objects become `crowd_boxes`.
+    """
+    numbers, frame = labels.objects(image), view.output_size
+    part = slice(numbers.start, numbers.stop)
+    ignore = labels.ignore[part].numpy()
+    boxes = view.boxes(labels.boxes[part].numpy())
+    inside = np.clip(boxes, 0, [frame[1], frame[0]] * 2)
+    visible = np.all(inside[:, 2:] > inside[:, :2], axis=1)
+    cut = np.abs(boxes - inside).max(axis=1, initial=0) > CUT_PIXELS
+    kept, masks = [], []
+    for index in np.flatnonzero(visible & ~ignore).tolist():
+        mask = draw_mask(labels.mask(numbers[index], labels.size(image)), view)
+        if mask.crop.size and not (cut[index] and min(mask.crop.shape) < SLIVER_PIXELS):
+            kept.append(index)
+            masks.append(mask)
+            if cut[index]:
+                inside[index] = mask.window
+    return Targets(
+        boxes=_tensor(inside[kept]),
+        labels=labels.labels[part][kept],
+        masks=MaskCrops.from_crops([mask.crop for mask in masks], [mask.window for mask in masks], frame),
+        crowd_boxes=_tensor(inside[visible & ignore]),
+    )
+
+
+def draw_mask(mask: Polygons | RLE | None, view: View) -> DrawnMask:
+    """A mask as seen through a view, in the tightest window around what is left of it."""
+    if isinstance(mask, RLE):
+        window = _intersection(rle_window(mask), view.window)
+        crop = crop_rle(mask, window)
+        return _trimmed(*(view.bitmap(crop, window) if crop.size else (crop, window)))
+    rings = mask.rings if mask is not None else ()
+    seen = Polygons(tuple(view.points(ring) for ring in rings))
+    window = polygon_window(seen, view.output_size)
+    return _trimmed(rasterize_polygons(seen, window, view.output_size), window)
+
+
+def _trimmed(crop: ByteArray, window: Window) -> DrawnMask:
+    rows, columns = np.flatnonzero(crop.any(axis=1)), np.flatnonzero(crop.any(axis=0))
+    if not len(rows):
+        return DrawnMask(crop[:0, :0], (0, 0, 0, 0))
+    top, bottom, left, right = (int(v) for v in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
+    x1, y1 = window[:2]
+    return DrawnMask(crop[top:bottom, left:right], (x1 + left, y1 + top, x1 + right, y1 + bottom))
+
+
+def _intersection(a: Window, b: Window) -> Window:
+    """The common part, with no width or height where there is none; inside `b`."""
+    x1, y1 = min(max(a[0], b[0]), b[2]), min(max(a[1], b[1]), b[3])
+    return x1, y1, max(x1, min(a[2], b[2])), max(y1, min(a[3], b[3]))
+
+
+def _tensor(boxes: FloatArray) -> torch.Tensor:
+    return torch.from_numpy(boxes.astype(np.float32))

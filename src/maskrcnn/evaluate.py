@@ -1,0 +1,212 @@
+"""Run a model over an annotated data set and measure it."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.images import read_labelled_image
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.coco import evaluate_coco
+from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
+from maskrcnn.evaluation.metrics import IouType, Metrics
+from maskrcnn.evaluation.report import write_report
+from maskrcnn.evaluation.table import format_table
+from maskrcnn.files import write_atomically
+from maskrcnn.predict import Model, Prediction
+from maskrcnn.structures import Categories
+from maskrcnn.structures.masks import ByteArray
+
+PROGRESS_EVERY = 50
+"""Images between two lines of progress."""
+
+LINES_SHOWN = 5
+"""Of the images that could not be read, this many are named."""
+
+
+def evaluate(
+    model: Model,
+    annotations: str | PathLike[str],
+    images: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    *,
+    max_detections: int | None = None,
+    score_threshold: float = 0.5,
+    batch_size: int = 1,
+    report: bool = True,
+    say: Callable[[str], object] = print,
+) -> Metrics:
+    """Measure a model on annotated images; they stream through, so that memory does not grow with their size.
+
+    Args:
+        model: from `load`; or `Model(network, categories, config, device)` for a network that is being trained.
+        annotations: a COCO instances file. The model's classes and the file's are compared by name.
+        images: the folder its file names are relative to.
+        output: where `predictions.json`, `metrics.json` and `report.html` go; None writes nothing.
+        max_detections: per image, those that count (COCO's maxDets); None: the model's `evaluation.max_detections`.
+        score_threshold: for the per-image numbers and the pictures; AP and AR use everything the model finds.
+        batch_size: images per pass through the network.
+        report: whether to write `report.html` too.
+        say: gets the lines of progress and the table of results.
+
+    Raises:
+        UserError: unreadable data, no class in common, or `output` cannot be written.
+    """
+    file = Path(annotations)
+    limit = model.config.evaluation.max_detections if max_detections is None else max_detections
+    max_pixels = model.config.data.max_pixels
+    run = _Run(read_coco(file, Path(images), max_pixels=max_pixels), model.categories, max_pixels)
+    for number, prediction in predict_dataset(model, run.data, limit, batch_size, on_error=run.leave_out):
+        run.add(number, prediction)
+        if len(run.images) % PROGRESS_EVERY == 0:
+            say(f"{len(run.images)} of {len(run.data.labels)} images")
+    truth = run.ground_truth(file)
+    metrics = evaluate_coco(truth, run.results, limit, _iou_types(model, truth), score_threshold)
+    metrics = replace(metrics, warnings=(*run.warnings(), *metrics.warnings))
+    say(format_table(metrics))
+    if output is not None:
+        _write_results(Path(output), run.results, metrics)
+        if report:
+            title = f"{model.config.backbone.name} on {file.name}"
+            write_report(Path(output) / "report.html", metrics, truth, run.results, run.picture, title)
+    return metrics
+
+
+def predict_dataset(
+    model: Model,
+    data: LabelledImages,
+    max_detections: int,
+    batch_size: int = 1,
+    on_error: Callable[[int, UserError], object] | None = None,
+) -> Iterator[tuple[int, Prediction]]:
+    """What the model finds in each image of a data set, down to the lowest score it reports.
+
+    Args:
+        model: the model.
+        data: the images; their objects are not looked at.
+        max_detections: per image.
+        batch_size: images per pass through the network.
+        on_error: called with the number of an image that cannot be read, which is then left out; None: raised.
+
+    Yields:
+        The number of an image in `data.labels`, and what was found in it.
+    """
+    waiting: deque[int] = deque()
+
+    def pictures() -> Iterator[ByteArray]:
+        for number in range(len(data.labels)):
+            try:
+                picture = read_picture(data, number, model.config.data.max_pixels)
+            except UserError as error:
+                if on_error is None:
+                    raise
+                on_error(number, error)
+                continue
+            waiting.append(number)
+            yield picture
+
+    lowest = model.config.box_head.score_threshold
+    for prediction in model.stream(pictures(), batch_size, lowest, max_detections):
+        yield waiting.popleft(), prediction
+
+
+def read_picture(data: LabelledImages, number: int, max_pixels: int) -> ByteArray:
+    """(H, W, 3) uint8 RGB pixels of an image of a data set, in the orientation its labels refer to."""
+    labels = data.labels
+    return read_labelled_image(data.folder / labels.file_name(number), labels.size(number), max_pixels)
+
+
+@dataclass
+class _Run:
+    """What accumulates over the images.
+
+    Attributes:
+        data: the images and their labels.
+        categories: the model's classes.
+        max_pixels: larger images are refused.
+        results: COCO results, with the data set's ids and with file names.
+        images: image id -> number of an image the model has seen.
+        unreadable: a line for each image that could not be read.
+    """
+
+    data: LabelledImages
+    categories: Categories
+    max_pixels: int
+    results: list[dict[str, Any]] = field(default_factory=list)
+    images: dict[int, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        theirs = self.data.categories
+        self.ids = {
+            name: theirs.ids[theirs.names.index(name)] for name in self.categories.names if name in theirs.names
+        }
+        if not self.ids:
+            raise UserError(
+                f"{self.data.report.source}: expected a class of the model ({_listed(self.categories.names)}), "
+                f"got {_listed(theirs.names)}; classes are compared by name"
+            )
+
+    def add(self, number: int, prediction: Prediction) -> None:
+        """Keep what was found in an image, as far as the data set knows the classes."""
+        labels = self.data.labels
+        image_id, file_name = int(labels.image_ids[number]), labels.file_name(number)
+        self.images[image_id] = number
+        self.results += [
+            {**result, "category_id": self.ids[result["category_name"]], "file_name": file_name}
+            for result in prediction.to_coco(image_id)
+            if result["category_name"] in self.ids
+        ]
+
+    def leave_out(self, number: int, error: UserError) -> None:
+        """Go on without an image that cannot be read."""
+        self.unreadable.append(str(error))
+
+    def picture(self, image_id: int) -> ByteArray:
+        """The pixels of an image the model has seen."""
+        return read_picture(self.data, self.images[image_id], self.max_pixels)
+
+    def ground_truth(self, annotations: Path) -> GroundTruth:
+        """The objects of the images the model has seen."""
+        if not self.images:
+            raise UserError(f"{annotations}: none of the images can be read; the first: {self.unreadable[0]}")
+        return read_ground_truth(annotations, {i: self._entry(number) for i, number in self.images.items()})
+
+    def warnings(self) -> list[str]:
+        """What else makes the numbers other than they seem."""
+        lines = list(self.data.report.summary())[1:]  # the first is a count, not a fault
+        lines += [f"image left out: {line}" for line in self.unreadable[:LINES_SHOWN]]
+        if len(self.unreadable) > LINES_SHOWN:
+            lines.append(f"{len(self.unreadable) - LINES_SHOWN} more images left out: they cannot be read")
+        for known, other, fact in (
+            (self.categories.names, self.data.categories.names, "unknown to the model, so never found"),
+            (self.data.categories.names, self.categories.names, "unknown to the data set, so not counted"),
+        ):
+            if missing := [name for name in other if name not in known]:
+                lines.append(f"classes {fact}: {_listed(missing)}")
+        return lines
+
+    def _entry(self, number: int) -> Mapping[str, Any]:
+        height, width = self.data.labels.size(number)
+        return {"height": height, "width": width, "file_name": self.data.labels.file_name(number)}
+
+
+def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:
+    """Masks are compared where both sides have them."""
+    has_masks = any(annotation.get("segmentation") for annotation in truth.annotations) or not truth.annotations
+    return ("mask", "box") if model.network.mask_head is not None and has_masks else ("box",)
+
+
+def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics) -> None:
+    write_atomically(folder / "predictions.json", json.dumps(results))
+    write_atomically(folder / "metrics.json", json.dumps(metrics.to_dict(), indent=2, allow_nan=False) + "\n")
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

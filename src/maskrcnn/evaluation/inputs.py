@@ -1,0 +1,229 @@
+"""What goes into an evaluation: the ground truth and the predictions, read and checked.
+
+A ground truth with a few unusable annotations is still worth measuring against, so those are left out and counted;
+a prediction that makes no sense is a mistake in the program that wrote it, hence an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.ops.rle import rle_from_coco
+from maskrcnn.structures import Categories, Size
+
+Annotation = Mapping[str, Any]
+"""One object as COCO writes it, in a ground truth or in a results list."""
+
+GEOMETRY: Mapping[IouType, str] = {"mask": "segmentation", "box": "bbox"}
+"""The COCO key that holds what an IoU type compares."""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The objects to find.
+
+    Attributes:
+        source: the file, for messages.
+        categories: the classes.
+        images: image id -> COCO image entry with `width`, `height` and perhaps `file_name`, by ascending id.
+        annotations: COCO annotations that refer to one of these images and classes.
+        num_left_out: annotations that do not, to be warned of.
+    """
+
+    source: str
+    categories: Categories
+    images: Mapping[int, Mapping[str, Any]]
+    annotations: tuple[Annotation, ...]
+    num_left_out: int
+
+    def size_of(self, image_id: int) -> Size:
+        """(height, width) of an image, pixels."""
+        entry = self.images[image_id]
+        return int(entry["height"]), int(entry["width"])
+
+    def with_geometry(self, iou_type: IouType) -> list[Annotation]:
+        """The annotations that have what `iou_type` compares."""
+        key = GEOMETRY[iou_type]
+        return [
+            a
+            for a in self.annotations
+            if _is_usable(a.get(key), iou_type, self.size_of(a["image_id"])) and _is_decodable(a.get(key))
+        ]
+
+
+def read_ground_truth(
+    ground_truth: Path | Mapping[str, Any], images: Mapping[int, Mapping[str, Any]] | None = None
+) -> GroundTruth:
+    """Read and check a COCO instances file, or its content.
+
+    Args:
+        ground_truth: the file, or its content.
+        images: the COCO image entries to use in place of the file's, by id, as a reader of the images has found them;
+            it has told of the others, so their annotations are passed over.
+
+    Raises:
+        UserError: not COCO JSON, or an image entry without id, width or height.
+    """
+    source = str(ground_truth) if isinstance(ground_truth, Path) else "the ground truth"
+    content = _read_json(ground_truth) if isinstance(ground_truth, Path) else ground_truth
+    entries, annotations, categories = (_entries(content, k, source) for k in ("images", "annotations", "categories"))
+    classes = _read_categories(categories, source)
+    checked = images or {int(_checked_image(entry, i, source)["id"]): entry for i, entry in enumerate(entries)}
+    known = tuple(a for a in annotations if _refers_to_known(a, checked, classes))
+    num_left_out = 0 if images else len(annotations) - len(known)
+    return GroundTruth(source, classes, dict(sorted(checked.items())), known, num_left_out)
+
+
+def read_predictions(
+    predictions: Path | Sequence[Annotation], truth: GroundTruth, iou_types: Sequence[IouType]
+) -> Sequence[Annotation]:
+    """Read and check COCO results: a list of image_id, category_id, score, and bbox and/or segmentation.
+
+    Raises:
+        UserError: naming the first entry that has a missing key, an unknown id or a senseless value.
+    """
+    source = str(predictions) if isinstance(predictions, Path) else "predictions"
+    content = _read_json(predictions) if isinstance(predictions, Path) else predictions
+    if not isinstance(content, Sequence) or isinstance(content, str):
+        raise UserError(f"{source}: expected a list of COCO results, got {type(content).__name__}")
+    for index, prediction in enumerate(content):
+        problem = _problem_of(prediction, truth, iou_types)
+        if problem:
+            raise UserError(f"{source}: entry {index}: {problem}")
+    return content
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    # RecursionError: brackets nested thousands deep, which no real file has
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: expected a readable COCO JSON file: {' '.join(reason.split())}") from error
+
+
+def _entries(content: Any, key: str, source: str) -> list[Mapping[str, Any]]:
+    entries = content.get(key) if isinstance(content, Mapping) else None
+    if not isinstance(entries, list):
+        raise UserError(f"{source}: expected COCO JSON with a list `{key}`; is this an instances file?")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise UserError(f"{source}: {key}[{index}]: expected an object with keys, got {entry!r:.60}")
+    return entries
+
+
+def _read_categories(entries: list[Mapping[str, Any]], source: str) -> Categories:
+    for index, entry in enumerate(entries):
+        if not _is_whole(entry.get("id")) or not isinstance(entry.get("name"), str):
+            raise UserError(f"{source}: categories[{index}]: expected a whole-number `id` and a text `name`")
+    try:
+        return Categories.from_coco(entries)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def _checked_image(entry: Mapping[str, Any], index: int, source: str) -> Mapping[str, Any]:
+    if not all(_is_whole(entry.get(key)) for key in ("id", "width", "height")):
+        raise UserError(f"{source}: images[{index}]: expected whole numbers `id`, `width` and `height`")
+    if entry["width"] <= 0 or entry["height"] <= 0:
+        raise UserError(
+            f"{source}: image {entry['id']}: expected a width and height above 0, "
+            f"got {entry['width']} x {entry['height']}"
+        )
+    return entry
+
+
+def _refers_to_known(annotation: Annotation, images: Mapping[int, object], categories: Categories) -> bool:
+    return _is_among(annotation.get("image_id"), images) and _is_among(annotation.get("category_id"), categories.ids)
+
+
+def _is_among(value: object, ids: Container[object]) -> bool:
+    """Whether this is one of `ids`, and not true, false or something that cannot be looked up."""
+    return is_number(value) and value in ids
+
+
+def _problem_of(prediction: object, truth: GroundTruth, iou_types: Sequence[IouType]) -> str | None:
+    """What is wrong with one COCO result, in words; None when it is good."""
+    if not isinstance(prediction, Mapping):
+        return f"expected an object with keys, got {prediction!r:.60}"
+    missing = {"image_id", "category_id", "score", *(GEOMETRY[t] for t in iou_types)} - prediction.keys()
+    if missing:
+        return f"expected the key{'s' * (len(missing) > 1)} {', '.join(sorted(missing))}"
+    image_id, category_id, score = (prediction[k] for k in ("image_id", "category_id", "score"))
+    if not _is_among(image_id, truth.images):
+        return f"image_id {image_id!r:.40} is not among the images of {truth.source}"
+    if not _is_among(category_id, truth.categories.ids):
+        return f"category_id {category_id!r:.40} is not among the categories of {truth.source}"
+    if not is_number(score):
+        return f"expected a finite number as score, got {score!r:.40}"
+    return _problem_of_geometry(prediction, truth.size_of(image_id), iou_types)
+
+
+def _problem_of_geometry(prediction: Annotation, size: Size, iou_types: Sequence[IouType]) -> str | None:
+    for iou_type in iou_types:
+        key = GEOMETRY[iou_type]
+        if not _is_usable(prediction[key], iou_type, size):
+            return f"expected {_EXPECTED[iou_type]} as {key}, got {_outline(prediction[key])}" + (
+                f" in an image of (height, width) {list(size)}" if iou_type == "mask" else ""
+            )
+    return None
+
+
+def _outline(value: object) -> str:
+    """A value in few characters; of an RLE, what matters is its size."""
+    return f"an RLE of size {value.get('size')}" if isinstance(value, Mapping) else f"{value!r:.60}"
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether this is a finite number, of Python or NumPy."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(-math.inf < value < math.inf)
+
+
+def _is_whole(value: object) -> bool:
+    """Whether this is a whole number; 3.0 is one too, as some exporters write."""
+    return is_number(value) and int(value) == value
+
+
+def _is_usable(value: object, iou_type: IouType, size: Size) -> bool:
+    return _is_mask(value, size) if iou_type == "mask" else is_box(value)
+
+
+def is_box(value: object) -> bool:
+    """Whether this is COCO's [x, y, width, height]."""
+    return isinstance(value, list | tuple) and len(value) == 4 and all(is_number(v) for v in value)
+
+
+def _is_mask(value: object, size: Size) -> bool:
+    """Whether this has the form of an RLE of this size, or of polygons with at least three points each."""
+    if isinstance(value, Mapping):
+        return value.get("size") in (list(size), size) and isinstance(value.get("counts"), str | bytes | list)
+    return isinstance(value, list) and len(value) > 0 and all(_is_ring(ring) for ring in value)
+
+
+def _is_decodable(geometry: object) -> bool:
+    """Whether an RLE has run lengths that make sense; anything else passes."""
+    if not isinstance(geometry, Mapping):
+        return True
+    try:
+        rle_from_coco(geometry)
+    except UserError:
+        return False
+    return True
+
+
+def _is_ring(ring: object) -> bool:
+    return isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 and all(is_number(v) for v in ring)
+
+
+_EXPECTED: Mapping[IouType, str] = {"mask": "an RLE or polygons", "box": "[x, y, width, height]"}

@@ -1,0 +1,166 @@
+"""What an evaluation found: the numbers, the settings they depend on, and the curves behind them.
+
+A number that cannot be computed (no object of that size or class) is NaN here and `null` in JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from maskrcnn.structures.masks import FloatArray
+
+IouType = Literal["mask", "box"]
+"""What is compared: the pixels of two masks, or the areas of two boxes."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision over recall at one IoU threshold, averaged over the classes that have objects.
+
+    Attributes:
+        label: what the curve shows, such as "IoU 0.50".
+        precision: (101,) at recall 0, 0.01 ... 1, made monotonous as COCO does; NaN without any object.
+    """
+
+    label: str
+    precision: FloatArray
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What a score threshold gives at IoU 0.5: keep the detections with at least this `score`."""
+
+    score: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """The numbers of one class.
+
+    Attributes:
+        category_id: the data set's own id.
+        num_truths: objects to find, crowd regions not counted.
+        num_predictions: detections that took part: at most `max_detections` per image.
+        ar: average recall over IoU 0.5 to 0.95 at `max_detections`.
+        best: the score threshold with the highest F1.
+    """
+
+    category_id: int
+    name: str
+    num_truths: int
+    num_predictions: int
+    ap: float
+    ap50: float
+    ap75: float
+    ar: float
+    best: OperatingPoint
+
+
+@dataclass(frozen=True)
+class ImageMetrics:
+    """How one image went, counting the detections at or above the score threshold.
+
+    Attributes:
+        true_positives: at IoU 0.5, like the next two.
+        ap50: TP / (TP + FP + FN) at IoU 0.5; 1 where nothing was to be found and nothing was.
+        ap: the same, averaged over IoU 0.5, 0.55 ... 0.95.
+    """
+
+    image_id: int
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    ap50: float
+    ap: float
+
+
+@dataclass(frozen=True)
+class TypeMetrics:
+    """The numbers of one IoU type.
+
+    Attributes:
+        summary: COCO's twelve by name ("AP", "AP50" ... "ARl"), and `per_image_ap50`, `per_image_ap`.
+        classes: by ascending category id.
+        curves: IoU 0.50, IoU 0.75, and the mean of all ten thresholds.
+        images: by ascending image id.
+    """
+
+    summary: Mapping[str, float]
+    classes: tuple[ClassMetrics, ...]
+    curves: tuple[Curve, ...]
+    images: tuple[ImageMetrics, ...]
+
+    def __getitem__(self, name: str) -> float:
+        """One number of the summary, such as `metrics["mask"]["AP"]`."""
+        return self.summary[name]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Everything one evaluation found.
+
+    Attributes:
+        by_type: "mask" and "box", those that were asked for.
+        max_detections: how many detections count per image and class (COCO's `maxDets`).
+        score_threshold: what the per-image numbers count; AP and AR use every detection.
+        num_images: with and without objects.
+        warnings: one line each, about what makes the numbers other than they seem.
+        evaluator: name and version of the library that counted.
+    """
+
+    by_type: Mapping[IouType, TypeMetrics]
+    max_detections: int
+    score_threshold: float
+    num_images: int
+    warnings: tuple[str, ...]
+    evaluator: str
+
+    def __getitem__(self, iou_type: IouType) -> TypeMetrics:
+        """The numbers of "mask" or "box"."""
+        return self.by_type[iou_type]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `metrics.json`: `{"mask": {"AP": ...}, "box": {...}, ...}`, valid JSON throughout."""
+        return {
+            **{kind: _jsonable(metrics.summary) for kind, metrics in self.by_type.items()},
+            "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
+            "settings": {
+                "max_detections": self.max_detections,
+                "score_threshold": self.score_threshold,
+                "num_images": self.num_images,
+                "evaluator": self.evaluator,
+            },
+            "warnings": list(self.warnings),
+        }
+
+
+def _class_rows(metrics: TypeMetrics) -> list[dict[str, Any]]:
+    return [
+        _jsonable(
+            {
+                "category_id": row.category_id,
+                "name": row.name,
+                "num_truths": row.num_truths,
+                "num_predictions": row.num_predictions,
+                "AP": row.ap,
+                "AP50": row.ap50,
+                "AP75": row.ap75,
+                "AR": row.ar,
+                "best_score_threshold": row.best.score,
+                "best_precision": row.best.precision,
+                "best_recall": row.best.recall,
+                "best_f1": row.best.f1,
+            }
+        )
+        for row in metrics.classes
+    ]
+
+
+def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

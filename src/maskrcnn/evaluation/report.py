@@ -1,0 +1,200 @@
+"""A report to look at: one static HTML file that needs nothing else, neither network nor script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from maskrcnn.evaluation.curves import draw_curves
+from maskrcnn.evaluation.inputs import Annotation, GroundTruth
+from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics
+from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
+from maskrcnn.evaluation.style import STYLE
+from maskrcnn.evaluation.table import coco_names, format_number
+from maskrcnn.files import write_atomically
+
+NUM_WORST, NUM_BEST = 6, 4
+
+CLASS_HEADS = ("class", "objects", "detections", "AP", "AP50", "AP75", "AR", "best score", "precision", "recall", "F1")
+
+
+def write_report(
+    path: Path,
+    metrics: Metrics,
+    truth: GroundTruth,
+    predictions: Sequence[Annotation],
+    load_image: LoadImage,
+    title: str = "Evaluation",
+) -> None:
+    """Write the report of an evaluation as one HTML file with everything inside.
+
+    Args:
+        path: the file to write.
+        metrics: what `evaluate_coco` found.
+        truth: the objects to find, as given to it.
+        predictions: the COCO results, as given to it.
+        load_image: gives the pixels of an image by its id; asked only for the few that are shown.
+        title: the headline, such as the names of model and data.
+
+    Raises:
+        UserError: an image cannot be read, or the file cannot be written.
+    """
+    worst, best = choose_images(_first(metrics), NUM_WORST, NUM_BEST)
+    examples = [
+        make_examples(images, truth, predictions, metrics.score_threshold, load_image) for images in (worst, best)
+    ]
+    write_atomically(path, render_report(metrics, examples[0], examples[1], title))
+
+
+def render_report(
+    metrics: Metrics, worst: Sequence[Example], best: Sequence[Example], title: str = "Evaluation"
+) -> str:
+    """The HTML of a report."""
+    sections = [
+        _header(metrics, title),
+        _cards(metrics),
+        _summary_table(metrics),
+        _curves(metrics),
+        _classes(metrics),
+        _examples("Worst images", "Sorted by the per-image score, worst first.", worst),
+        _examples("Best images", "Sorted by the per-image score, best first.", best),
+        _footer(metrics),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(section for section in sections if section)
+        + "\n</body></html>\n"
+    )
+
+
+def _first(metrics: Metrics) -> TypeMetrics:
+    """The numbers of masks where there are any, else of boxes."""
+    return next(iter(metrics.by_type.values()))
+
+
+def _header(metrics: Metrics, title: str) -> str:
+    objects = sum(row.num_truths for row in _first(metrics).classes)
+    classes = len(_first(metrics).classes)
+    warnings = "".join(f"<li>{escape(warning)}</li>" for warning in metrics.warnings)
+    return (
+        f"<header><h1>{escape(title)}</h1>"
+        f'<p class="quiet">{metrics.num_images} images, {objects} objects, {classes} class{"es" * (classes != 1)}. '
+        f"At most <b>{metrics.max_detections}</b> detections per image and class count (COCO's maxDets). "
+        f"Counted by {escape(metrics.evaluator)}.</p>"
+        + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
+        + "</header>"
+    )
+
+
+def _cards(metrics: Metrics) -> str:
+    """The few numbers most people look for."""
+    cards = [
+        (f"{kind} {name}", numbers[name])
+        for kind, numbers in metrics.by_type.items()
+        for name in (("AP", "AP50", "AP75") if numbers is _first(metrics) else ("AP",))
+    ]
+    cards.append((f"per-image AP50, score ≥ {metrics.score_threshold:g}", _first(metrics)["per_image_ap50"]))
+    body = "".join(
+        f'<div class="card"><b>{format_number(value)}</b><span class="quiet">{escape(label)}</span></div>'
+        for label, value in cards
+    )
+    return f'<div class="cards">{body}</div>'
+
+
+def _summary_table(metrics: Metrics) -> str:
+    names = coco_names(metrics)
+    rows = [[kind, *(format_number(m[name]) for name in names)] for kind, m in metrics.by_type.items()]
+    per_image = "; ".join(
+        f"{kind} {format_number(m['per_image_ap50'])} at IoU 0.5 and {format_number(m['per_image_ap'])} "
+        "over IoU 0.5 to 0.95"
+        for kind, m in metrics.by_type.items()
+    )
+    return (
+        _table(["", *names], rows) + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. '
+        f"Per image, TP / (TP + FP + FN) of the detections with a score of at least {metrics.score_threshold:g}: "
+        f"{per_image}.</p>"
+    )
+
+
+def _curves(metrics: Metrics) -> str:
+    plots = "".join(draw_curves(numbers.curves, kind) for kind, numbers in metrics.by_type.items())
+    return (
+        "<h2>Precision and recall</h2>"
+        '<p class="quiet">Averaged over the classes; the number beside a curve is its mean, the AP.</p>'
+        f'<div class="plots">{plots}</div>'
+    )
+
+
+def _classes(metrics: Metrics) -> str:
+    """One table per IoU type, all but the first folded away."""
+    tables = {
+        iou_type: _table(CLASS_HEADS, map(_class_row, numbers.classes), bar_column=CLASS_HEADS.index("AP"))
+        for iou_type, numbers in metrics.by_type.items()
+    }
+    first, *others = tables
+    folded = (f"<details><summary>The same for {kind}</summary>{tables[kind]}</details>" for kind in others)
+    return (
+        f"<h2>Classes ({first})</h2>"
+        '<p class="quiet">Best score: the score threshold that gives the highest F1 at IoU 0.5, with the precision '
+        "(share of the detections that are right) and recall (share of the objects that are found) it brings. "
+        "A lower threshold finds more objects, a higher one makes fewer mistakes.</p>"
+    ) + "".join([tables[first], *folded])
+
+
+def _class_row(row: ClassMetrics) -> list[str]:
+    counts = [str(row.num_truths), str(row.num_predictions)]
+    best = row.best
+    numbers = (row.ap, row.ap50, row.ap75, row.ar, best.score, best.precision, best.recall, best.f1)
+    return [row.name, *counts, *(format_number(number) for number in numbers)]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], bar_column: int | None = None) -> str:
+    """A table of texts, escaped; `bar_column` also shows its fraction as a bar."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        "<tr>" + "".join(_cell(text, bar=i == bar_column) for i, text in enumerate(row)) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(text: str, *, bar: bool) -> str:
+    if not bar:
+        return f"<td>{escape(text)}</td>"
+    return f'<td class="bar" style="--part:{_percent(text)}%">{escape(text)}</td>'
+
+
+def _percent(text: str) -> str:
+    """A formatted fraction in percent; 0 for the dash of a number that could not be computed."""
+    return "0" if text == "-" else f"{100 * float(text):.1f}"
+
+
+def _examples(title: str, note: str, examples: Sequence[Example]) -> str:
+    if not examples:
+        return ""
+    return (
+        f'<h2>{title}</h2><p class="quiet">{note}</p>'
+        '<div class="heads quiet"><span>Truth</span><span>Prediction</span></div>' + "".join(map(_pair, examples))
+    )
+
+
+def _pair(example: Example) -> str:
+    image, name = example.image, escape(example.name)
+    objects = image.true_positives + image.false_negatives
+    return (
+        f'<figure class="pair"><div><img src="{example.truth}" alt="{name}: truth" loading="lazy">'
+        f'<img src="{example.prediction}" alt="{name}: prediction" loading="lazy"></div>'
+        f"<figcaption><b>{name}</b> (image {image.image_id}): found {image.true_positives} of {objects}, "
+        f"{image.false_positives} wrong; score {format_number(image.ap50)} at IoU 0.5, "
+        f"{format_number(image.ap)} over 0.5 to 0.95.</figcaption></figure>"
+    )
+
+
+def _footer(metrics: Metrics) -> str:
+    return (
+        '<footer class="quiet">AP: average precision over IoU 0.50 to 0.95 in steps of 0.05; AR: average recall at '
+        f"the number of detections in its name. The pictures show the detections with a score of at least "
+        f"{metrics.score_threshold:g}; images without object and detection are not shown.</footer>"
+    )

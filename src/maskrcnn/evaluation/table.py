@@ -1,0 +1,77 @@
+"""Metrics as plain lines for a terminal or a log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics
+
+CLASS_COLUMNS = ("objects", "found", "AP", "AP50", "AP75", "AR", "best score", "F1")
+"""`found` are the detections that took part; `F1` is what the `best score` threshold gives at IoU 0.5."""
+
+
+def format_table(metrics: Metrics) -> str:
+    """The numbers with the settings they depend on, warnings first, one table per IoU type for the classes."""
+    blocks = [
+        *(f"warning: {warning}" for warning in metrics.warnings),
+        settings_line(metrics),
+        _aligned(_summary_rows(metrics)),
+        _per_image_line(metrics),
+        *(_class_table(metrics, iou_type) for iou_type in metrics.by_type),
+    ]
+    return "\n\n".join(blocks)
+
+
+def settings_line(metrics: Metrics) -> str:
+    """What the numbers depend on, in one sentence."""
+    return (
+        f"COCO metrics over {metrics.num_images} images; max_detections (maxDets) = {metrics.max_detections} "
+        "per image and class."
+    )
+
+
+def format_number(value: float) -> str:
+    """Three decimals; a dash for what could not be computed."""
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def class_cells(row: ClassMetrics) -> list[str]:
+    """What stands under `CLASS_COLUMNS`."""
+    counts = [str(row.num_truths), str(row.num_predictions)]
+    numbers = (row.ap, row.ap50, row.ap75, row.ar, row.best.score, row.best.f1)
+    return counts + [format_number(number) for number in numbers]
+
+
+def coco_names(metrics: Metrics) -> list[str]:
+    """COCO's names of the summary numbers, in COCO's order."""
+    summary = next(iter(metrics.by_type.values())).summary
+    return [name for name in summary if not name.startswith("per_image")]
+
+
+def _summary_rows(metrics: Metrics) -> list[list[str]]:
+    names = coco_names(metrics)
+    rows = [[kind, *(format_number(m[name]) for name in names)] for kind, m in metrics.by_type.items()]
+    return [["", *names], *rows]
+
+
+def _per_image_line(metrics: Metrics) -> str:
+    numbers = "; ".join(
+        f"{kind} {format_number(m['per_image_ap50'])} at IoU 0.5, {format_number(m['per_image_ap'])} over 0.5:0.95"
+        for kind, m in metrics.by_type.items()
+    )
+    return f"Per image, TP/(TP+FP+FN) with score >= {metrics.score_threshold:g}: {numbers}."
+
+
+def _class_table(metrics: Metrics, iou_type: IouType) -> str:
+    rows = [[row.name, *class_cells(row)] for row in metrics[iou_type].classes]
+    return _aligned([[f"{iou_type}, per class", *CLASS_COLUMNS], *rows])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns two spaces apart: the first flush left, numbers flush right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )

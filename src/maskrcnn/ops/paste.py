@@ -1,0 +1,196 @@
+"""Paste: from an m x m mask relative to its box to pixels of the image (Mask R-CNN section 3.1, "Inference").
+
+Bilinear resampling is separable, so the mask of a box is (row weights) x (m x m probabilities) x (column weights), made
+only for the pixels that the box reaches: a window. Two rules say which place of the mask a pixel sees, see `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maskrcnn.ops.rle import Window, encode_rle_crop
+from maskrcnn.structures import RLE, MaskCrops, Size
+from maskrcnn.structures.masks import ByteArray
+
+Rule = Literal["exact", "torchvision"]
+
+
+# --- the rules along one axis -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where the pixels of D boxes look into their masks, along one axis.
+
+    Pixel i sees mask position (i + 0.5 - origin) * scale - shift, in mask pixels counted from the first one's centre.
+
+    Attributes:
+        spans: per box, the pixels the mask reaches, half open, inside the image.
+        origin: (D,) float64 pixels.
+        scale: (D,) float64 mask pixels per pixel.
+        shift: the same for all.
+    """
+
+    spans: list[tuple[int, int]]
+    origin: Tensor
+    scale: Tensor
+    shift: float
+
+    def weights(self, d: int, side: int) -> Tensor:
+        """(pixels, M) bilinear weights of box d; beyond the mask there are zeros."""
+        pixel = torch.arange(*self.spans[d], dtype=torch.float64)
+        position = (pixel + (0.5 - self.origin[d])) * self.scale[d] - self.shift
+        distance = (position[:, None] - torch.arange(side)).abs_()
+        return distance.neg_().add_(1).clamp_(min=0).float()
+
+
+def _exact_grid(low: Tensor, high: Tensor, side: int, limit: int) -> _Grid:
+    """The mask covers exactly its box; the image is sampled at pixel centres."""
+    low, high = low.double(), high.double()
+    reach = 0.5 * (high - low) / side + 0.5  # up to half a mask pixel beyond the box, seen from pixel centres
+    return _Grid(_spans((low - reach).floor() + 1, (high + reach).ceil() - 1, limit), low, side / (high - low), 0.5)
+
+
+def _torchvision_grid(low: Tensor, high: Tensor, side: int, limit: int) -> _Grid:
+    """The mask gets a border of zeros, its box grows with it and is cut to whole numbers; both ends are pixels."""
+    centre, half = (high + low) * 0.5, (high - low) * 0.5 * ((side + 2) / side)
+    first, last = (centre - half).trunc().double(), (centre + half).trunc().double()
+    # Shift 1.5: the border moves the mask's first pixel to position 1.
+    return _Grid(_spans(first, last + 1, limit), first, (side + 2) / (last - first + 1), 1.5)
+
+
+def _spans(start: Tensor, stop: Tensor, limit: int) -> list[tuple[int, int]]:
+    first, end = (edge.clamp(0, limit).to(torch.int64).tolist() for edge in (start, stop))
+    return list(zip(first, end, strict=True))
+
+
+@dataclass(frozen=True)
+class _PasteRule:
+    grid: Callable[[Tensor, Tensor, int, int], _Grid]
+    is_mask: Callable[[Tensor, float], Tensor]
+
+
+RULES: dict[Rule, _PasteRule] = {
+    "exact": _PasteRule(_exact_grid, torch.ge),
+    "torchvision": _PasteRule(_torchvision_grid, torch.gt),
+}
+
+
+# --- references -------------------------------------------------------------------------------------------------
+
+
+def paste_masks(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact") -> Tensor:
+    """(D, H, W) bool full-frame masks by the definition of the rule: D x H x W bytes, for tests and small images."""
+    frames = torch.zeros((len(boxes), *size), dtype=torch.bool)
+    boxes, mask_probs = boxes.detach().float().cpu(), mask_probs.detach().double().cpu()
+    for d in _is_usable(boxes).nonzero()[:, 0].tolist():
+        frames[d] = _REFERENCES[rule](mask_probs[d], boxes[d], size, threshold)
+    return frames
+
+
+def _exact_reference(probs: Tensor, box: Tensor, size: Size, threshold: float) -> Tensor:
+    height, width = size
+    x1, y1, x2, y2 = box.double()
+    x = (torch.arange(width, dtype=torch.float64) + 0.5 - x1) / (
+        x2 - x1
+    ) * 2 - 1  # grid_sample counts from -1 to 1 across the mask
+    y = (torch.arange(height, dtype=torch.float64) + 0.5 - y1) / (y2 - y1) * 2 - 1
+    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
+    return F.grid_sample(probs[None, None], grid[None], align_corners=False)[0, 0] >= threshold
+
+
+def _torchvision_reference(probs: Tensor, box: Tensor, size: Size, threshold: float) -> Tensor:
+    height, width = size
+    half = (box[2:] - box[:2]) * 0.5 * ((len(probs) + 2) / len(probs))
+    centre = (box[2:] + box[:2]) * 0.5
+    x1, y1 = (centre - half).to(torch.int64).tolist()
+    x2, y2 = ((centre + half).to(torch.int64) + 1).tolist()
+    resized = F.interpolate(F.pad(probs, (1, 1, 1, 1))[None, None], (y2 - y1, x2 - x1), mode="bilinear")[0, 0]
+    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+    frame = torch.zeros(size, dtype=torch.bool)
+    if left < right and top < bottom:
+        frame[top:bottom, left:right] = resized[top - y1 : bottom - y1, left - x1 : right - x1] > threshold
+    return frame
+
+
+_REFERENCES: dict[Rule, Callable[[Tensor, Tensor, Size, float], Tensor]] = {
+    "exact": _exact_reference,
+    "torchvision": _torchvision_reference,
+}
+
+
+def paste_mask_crop_reference(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float, rule: Rule) -> MaskCrops:
+    """Full frames, then cut to their windows."""
+    return MaskCrops.from_bitmaps(paste_masks(mask_probs, boxes, size, threshold, rule))
+
+
+# --- window by window -------------------------------------------------------------------------------------------
+
+
+def paste_windows(
+    mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+) -> Iterator[tuple[ByteArray, Window]]:
+    """The mask of one detection after the other: (h, w) uint8 of 0 and 1, and its window in the image.
+
+    Arguments as `paste_mask_crop`. Only one window is held at a time.
+    """
+    probs, boxes = mask_probs.detach().float().cpu(), boxes.detach().float().cpu()
+    side = probs.shape[-1]
+    usable = _is_usable(boxes)
+    x1, y1, x2, y2 = torch.where(usable[:, None], boxes, boxes.new_tensor([0, 0, 1, 1])).unbind(1)
+    xs, ys = RULES[rule].grid(x1, x2, side, size[1]), RULES[rule].grid(y1, y2, side, size[0])
+    for d, is_usable in enumerate(usable.tolist()):
+        (left, right), (top, bottom) = xs.spans[d], ys.spans[d]
+        if is_usable and left < right and top < bottom:
+            values = ys.weights(d, side) @ probs[d] @ xs.weights(d, side).T
+            yield RULES[rule].is_mask(values, threshold).numpy().view(np.uint8), (left, top, right, bottom)
+        else:
+            yield np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
+
+
+def paste_mask_crop_windows(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float, rule: Rule) -> MaskCrops:
+    """The windows of `paste_windows`, packed."""
+    pasted = list(paste_windows(mask_probs, boxes, size, threshold, rule))
+    return MaskCrops.from_crops([crop for crop, _ in pasted], [window for _, window in pasted], size)
+
+
+def _is_usable(boxes: Tensor) -> Tensor:
+    """(D,) False for boxes with nan or infinity, and for empty and reversed ones: they have no mask."""
+    return boxes.isfinite().all(dim=1) & (boxes[:, :2] < boxes[:, 2:]).all(dim=1)
+
+
+PASTE: dict[str, Callable[[Tensor, Tensor, Size, float, Rule], MaskCrops]] = {
+    "reference": paste_mask_crop_reference,
+    "windows": paste_mask_crop_windows,
+}
+
+
+def paste_mask_crop(
+    mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+) -> MaskCrops:
+    """The masks of D detections in the image, each inside its own window.
+
+    Args:
+        mask_probs: (D, M, M) foreground probabilities relative to the box.
+        boxes: (D, 4) x1, y1, x2, y2 in the image's frame. A box that is empty, reversed, outside the image or not
+            finite gives an empty window.
+        size: (height, width) of the image.
+        threshold: least probability of a mask pixel, above 0 (rule "torchvision": it must be exceeded).
+        rule: "exact": the mask covers exactly its box (detectron2's way). "torchvision": its grown and truncated box.
+    """
+    return paste_mask_crop_windows(mask_probs, boxes, size, threshold, rule)
+
+
+def paste_rles(
+    mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+) -> list[RLE]:
+    """The same as run lengths: memory for one window at a time, whatever the boxes are."""
+    pasted = paste_windows(mask_probs, boxes, size, threshold, rule)
+    return [encode_rle_crop(crop, window, size) for crop, window in pasted]

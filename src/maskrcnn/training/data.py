@@ -1,0 +1,118 @@
+"""The data of a run: what to train on, what to validate on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.config import Config
+from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.dataset import CocoDataset, Sample
+from maskrcnn.data.loader import TrainBatches
+from maskrcnn.data.transforms import Augmentation
+from maskrcnn.errors import UserError
+from maskrcnn.structures import Categories
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """The files of a data directory."""
+
+    train: Path
+    val: Path
+    images: Path
+
+    @classmethod
+    def of(cls, config: Config) -> DataPaths:
+        """What the settings point at; absolute names stand for themselves."""
+        root = Path(config.data.root)
+        return cls(root / config.data.train_annotations, root / config.data.val_annotations, root / config.data.images)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The train split, ready to be read, and the files of the val split.
+
+    Attributes:
+        dataset: the train split.
+        paths: all files.
+        has_val: whether there is a val split.
+    """
+
+    dataset: CocoDataset
+    paths: DataPaths
+    has_val: bool
+
+    @classmethod
+    def open(cls, config: Config, say: Callable[[str], None]) -> TrainingData:
+        """Read and check the annotations; `say` gets the report.
+
+        Raises:
+            UserError: files are missing or no annotation files, the splits have other categories, or there is no
+                object to learn from.
+        """
+        paths = DataPaths.of(config)
+        labelled = read_coco(paths.train, paths.images, max_pixels=config.data.max_pixels)
+        for line in labelled.report.summary():
+            say(line)
+        _require_objects(labelled, paths.train)
+        has_val = paths.val.is_file()
+        if has_val:
+            _check_val(labelled.categories, paths, config, say)
+        else:
+            say(f"{paths.val}: no such file, so nothing is evaluated")
+        dataset = CocoDataset(labelled, augmentation(config), config.data.max_pixels)
+        return cls(dataset, paths, has_val)
+
+    @property
+    def categories(self) -> Categories:
+        """The classes of both splits."""
+        return self.dataset.categories
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """JSON-able facts by which a resumed run knows its training data again."""
+        labels = self.dataset.labels
+        return {
+            "categories": self.categories.to_coco(),
+            "images": len(labels),
+            "objects": labels.num_objects,
+            "file names": zlib.crc32(labels.names.numpy().data),
+            "boxes": zlib.crc32(labels.boxes.numpy().data),
+        }
+
+    def steps(self, config: Config, start: int) -> Iterator[list[list[Sample]]]:
+        """The batches of step `start`, `start` + 1, ... up to the last; each step has `train.accumulate` of them."""
+        settings = config.train
+        first = start * settings.accumulate
+        batches = iter(TrainBatches(self.dataset, settings.batch_size, settings.seed, config.data.num_workers, first))
+        for _ in range(start, config.schedule.steps):
+            yield list(islice(batches, settings.accumulate))
+
+
+def augmentation(config: Config) -> Augmentation:
+    """How the settings want training images changed."""
+    changes = vars(config.augment) | {"min_sizes": config.augment.min_sizes or (config.input.min_size,)}
+    sizes = {name: getattr(config.input, name) for name in ("max_size", "shrink", "antialias")}
+    return Augmentation(**sizes, **changes)
+
+
+def _require_objects(labelled: LabelledImages, path: Path) -> None:
+    if labelled.report.num_objects == 0:
+        raise UserError(f"{path}: expected annotated objects to learn from, got none; check the annotations")
+
+
+def _check_val(train: Categories, paths: DataPaths, config: Config, say: Callable[[str], None]) -> None:
+    """Find out now, not after hours of training, what would keep the val split from being used."""
+    val = read_coco(paths.val, paths.images, max_pixels=config.data.max_pixels).categories
+    if not set(val.names) & set(train.names):
+        raise UserError(
+            f"{paths.val}: expected the categories of {paths.train} ({', '.join(train.names)}), "
+            f"got {', '.join(val.names)}; use the same names in both files"
+        )
+    for name in sorted(set(val.names) ^ set(train.names)):
+        say(f"{paths.val}: category {name!r} is in one of the two splits only")

@@ -1,0 +1,30 @@
+"""Measuring the model while it trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.config import Config
+from maskrcnn.evaluate import evaluate
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.predict import Model
+from maskrcnn.training.data import TrainingData
+
+
+def validate(
+    network: MaskRCNN, config: Config, data: TrainingData, output: Path, say: Callable[[str], None]
+) -> tuple[dict[str, Any], float]:
+    """Measure `network` on the val split; it is left in eval mode.
+
+    Returns:
+        The metrics, as in `metrics.json`; and the score that decides what is best: the mask AP, or the box AP where
+        the model or the data has no masks, and 0 where there is nothing to compute it from.
+    """
+    device = next(network.parameters()).device
+    model = Model(network, data.categories, config, device)
+    metrics = evaluate(model, data.paths.val, data.paths.images, output, say=say)
+    score = metrics["mask" if "mask" in metrics.by_type else "box"]["AP"]
+    return metrics.to_dict(), score if math.isfinite(score) else 0.0

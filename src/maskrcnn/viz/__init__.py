@@ -1,0 +1,1 @@
+"""Pictures for people: outlines, fills and names drawn over an image."""

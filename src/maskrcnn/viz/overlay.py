@@ -1,0 +1,169 @@
+"""Overlays: what was found, drawn over the image: outlines, translucent fills, names and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from maskrcnn.errors import UserError
+from maskrcnn.files import write_atomically
+from maskrcnn.structures import MaskCrops
+from maskrcnn.structures.masks import ByteArray
+from maskrcnn.viz.colours import Colour, instance_colour
+from maskrcnn.viz.labels import Box, Label, draw_labels
+
+USUAL_LONG_SIDE = 1000
+"""Small images are enlarged by the whole factor that comes nearest to this, so that text and thin lines fit ..."""
+
+MAX_ENLARGEMENT = 4
+"""... but not by more than this."""
+
+CROWDED = 60
+"""With more objects than this, names and fills would hide the image: thin outlines only."""
+
+
+@dataclass(frozen=True)
+class _Style:
+    """Line width in pixels, the colour's share in a fill, text height in pixels (0: no text)."""
+
+    line: int
+    fill: float
+    text: int
+
+
+def _style_for(picture: ByteArray, num_objects: int) -> _Style:
+    """Lines and text that look the same whatever the number of pixels."""
+    long_side = max(picture.shape[:2])
+    if num_objects > CROWDED:
+        return _Style(max(round(long_side / 600), 1), 0.0, 0)
+    return _Style(max(round(long_side / 450), 1), 0.3, max(round(long_side / 55), 13))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One object in the picture: its bitmap (0 or 1), where that begins (x, y), its box, its colour."""
+
+    bitmap: ByteArray
+    corner: tuple[int, int]
+    box: Box
+    colour: Colour
+
+
+def draw_overlay(
+    image: ByteArray,
+    crops: MaskCrops | None,
+    boxes: Tensor,
+    labels: Tensor,
+    scores: Tensor | None,
+    names: Sequence[str],
+) -> ByteArray:
+    """A picture of D objects over their image.
+
+    Args:
+        image: (H, W, 3) uint8 RGB; it is not changed.
+        crops: the objects' masks in the image's frame; with None, or for an empty one, the box is drawn.
+        boxes: (D, 4) x1, y1, x2, y2, pixels of the image.
+        labels: (D,) class 0..K-1.
+        scores: (D,), or None for ground truth.
+        names: of the K classes.
+
+    Returns:
+        (f H, f W, 3) uint8 RGB, where the whole number f is 1 but for small images (`USUAL_LONG_SIDE`).
+    """
+    factor = min(max(round(USUAL_LONG_SIDE / max(*image.shape[:2], 1)), 1), MAX_ENLARGEMENT)
+    picture = _enlarged_image(image, factor)
+    style = _style_for(picture, len(boxes))
+    shapes = _shapes(crops, boxes, factor)
+    from_large = sorted(shapes, key=lambda shape: -shape.bitmap.size)  # small objects lie on top
+    for shape in from_large:
+        _fill(picture, shape, style.fill)
+    for shape in from_large:
+        _outline(picture, shape, style.line)
+    if not style.text:
+        return picture
+    texts = _texts(labels, scores, names)
+    tags = [Label(text, shape.box, shape.colour) for text, shape in zip(texts, shapes, strict=True)]
+    return draw_labels(picture, tags, style.text)
+
+
+def save_picture(path: Path, picture: ByteArray) -> None:
+    """Write an (H, W, 3) uint8 RGB picture in the format its file name ends with.
+
+    Raises:
+        UserError: no such format, or the file cannot be written.
+    """
+    formats = Image.registered_extensions()
+    suffix = path.suffix.lower()
+    if suffix not in formats or formats[suffix] not in Image.SAVE:
+        raise UserError(f"{path}: expected a picture's name such as {path.stem or 'overlay'}.png or .jpg")
+    write_atomically(path, lambda partial: Image.fromarray(picture).save(partial, formats[suffix], quality=92))
+
+
+def _shapes(crops: MaskCrops | None, boxes: Tensor, factor: int) -> list[_Shape]:
+    """The objects in the frame of the enlarged picture."""
+    shapes = []
+    for i, box in enumerate((boxes.double().nan_to_num(0, 0, 0) * factor).tolist()):
+        bitmap, corner = np.zeros((0, 0), np.uint8), (0, 0)
+        if crops is not None:
+            bitmap = _enlarged_bitmap(crops.crop(i).cpu().numpy(), factor)
+            corner = (int(crops.windows[i, 0]) * factor, int(crops.windows[i, 1]) * factor)
+        x1, y1, x2, y2 = box
+        shapes.append(_Shape(bitmap, corner, (x1, y1, x2, y2), instance_colour(i)))
+    return shapes
+
+
+def _texts(labels: Tensor, scores: Tensor | None, names: Sequence[str]) -> list[str]:
+    classes = [names[label] for label in labels.tolist()]
+    if scores is None:
+        return classes
+    return [f"{name} {score:.2f}" for name, score in zip(classes, scores.tolist(), strict=True)]
+
+
+def _enlarged_image(image: ByteArray, factor: int) -> ByteArray:
+    import cv2
+
+    if factor == 1 or image.size == 0:
+        return image.copy()
+    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _enlarged_bitmap(bitmap: ByteArray, factor: int) -> ByteArray:
+    """Bilinear, so that outlines are smooth where pixels have become blocks; zeros around it keep the border there."""
+    import cv2
+
+    if factor == 1 or bitmap.size == 0:
+        return bitmap
+    padded = np.pad(bitmap * np.uint8(255), 1)
+    enlarged = cv2.resize(padded, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged[factor:-factor, factor:-factor] > 127, np.uint8)
+
+
+def _fill(picture: ByteArray, shape: _Shape, share: float) -> None:
+    """Blend the colour into the object's pixels, in place."""
+    import cv2
+
+    if share == 0 or shape.bitmap.size == 0:
+        return
+    (x, y), (height, width) = shape.corner, shape.bitmap.shape
+    region = picture[y : y + height, x : x + width]
+    plain = np.full_like(region, shape.colour)
+    blended = cv2.addWeighted(region, 1 - share, plain, share, 0)
+    np.copyto(region, blended, where=shape.bitmap[..., None] != 0)
+
+
+def _outline(picture: ByteArray, shape: _Shape, width: int) -> None:
+    """Draw along the object's border and those of its holes, or around its box if it has no mask, in place."""
+    import cv2
+
+    contours, _ = cv2.findContours(shape.bitmap, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=shape.corner)
+    if contours:
+        cv2.drawContours(picture, contours, -1, shape.colour, width, cv2.LINE_AA)
+    else:
+        limit = max(picture.shape)
+        x1, y1, x2, y2 = (round(min(max(edge, -limit), 2 * limit)) for edge in shape.box)
+        cv2.rectangle(picture, (x1, y1), (x2, y2), shape.colour, width, cv2.LINE_AA)

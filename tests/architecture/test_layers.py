@@ -1,0 +1,146 @@
+"""The shape of the package: which layer may import which, and how long things may grow."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "maskrcnn"
+
+LAYERS: list[set[str]] = [
+    {"errors"},
+    {"structures", "devices", "files", "memory"},
+    {"ops"},
+    {"viz"},
+    {"models", "data", "evaluation"},
+    {"config"},
+    {"settings"},
+    {"presets", "build"},
+    {"weights"},
+    {"sources"},
+    {"predict"},
+    {"evaluate"},
+    {"training"},
+    {"cli"},
+]
+"""Lowest first. A module imports from lower layers and from its own part, never from a neighbour in its layer."""
+
+MAX_FUNCTION_LINES = 60
+MAX_FILE_LINES = 450
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    """`src/maskrcnn/ops/nms.py` belongs to the part "ops", `src/maskrcnn/build.py` to "build"."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Every module a file imports, inside functions too; `from maskrcnn import x` counts as maskrcnn.x."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield node.module or ""
+            if node.module == "maskrcnn":
+                yield from (f"maskrcnn.{alias.name}" for alias in node.names)
+
+
+def rank(part: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring and decorators."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        lines -= (first.end_lineno or 0) - first.lineno + 1
+    return lines
+
+
+@pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def file(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_every_part_has_a_layer() -> None:
+    named = set().union(*LAYERS) | {"__init__", "__main__"}
+    assert {part_of(path) for path in FILES} <= named
+
+
+def test_imports_go_down_only(file: Path) -> None:
+    part = part_of(file)
+    if part in ("__init__", "__main__"):
+        return
+    for module in imported_modules(ast.parse(file.read_text())):
+        if not module.startswith("maskrcnn."):
+            continue
+        other = module.split(".")[1]
+        assert other == part or rank(other) < rank(part), f"{file.name} ({part}) imports {module}"
+
+
+def test_settings_are_plain_data() -> None:
+    """Everybody may look into `config.py` to learn what can be set; it leans on nothing."""
+    modules = set(imported_modules(ast.parse((PACKAGE / "config.py").read_text())))
+    assert {module for module in modules if module.startswith("maskrcnn")} == {"maskrcnn.errors"}
+
+
+def test_the_scan_sees_imports_inside_functions() -> None:
+    tree = ast.parse("def f():\n    from maskrcnn.cli import main\n    import maskrcnn.ops.nms")
+    assert set(imported_modules(tree)) == {"maskrcnn.cli", "maskrcnn.ops.nms"}
+
+
+def test_no_import_of_what_is_not_declared(file: Path) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [*declared["dependencies"], *declared["optional-dependencies"]["tensorboard"]]
+    names = {re.split(r"[^\w-]", r)[0].lower() for r in requirements}
+    module_names = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
+    allowed = {module_names.get(name, name) for name in names} | {"maskrcnn"} | set(sys.stdlib_module_names)
+    for module in imported_modules(ast.parse(file.read_text())):
+        assert module.split(".")[0] in allowed, f"{module} is not a dependency in pyproject.toml"
+
+
+def test_functions_and_files_stay_short(file: Path) -> None:
+    text = file.read_text()
+    assert len(text.splitlines()) <= MAX_FILE_LINES, "split the file: one idea each"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert code_lines(node) <= MAX_FUNCTION_LINES, f"{node.name} is too long: give its parts names"
+
+
+def test_no_path_of_the_workplace_in_the_package(file: Path) -> None:
+    text = file.read_text()
+    assert "../shared" not in text and "/work/" not in text
+
+
+def test_public_names_exist_without_extras() -> None:
+    """Each public name can be had, and neither torchvision nor an extra is loaded for it."""
+    code = (
+        "import sys\n"
+        "for extra in ('torchvision', 'tensorboard', 'pycocotools'): sys.modules[extra] = None\n"
+        "import maskrcnn\n"
+        "assert 'torch' not in sys.modules, 'import maskrcnn must not wait for PyTorch'\n"
+        "for name in maskrcnn.__all__: assert getattr(maskrcnn, name) is not None, name\n"
+        "assert callable(maskrcnn.evaluate) and callable(maskrcnn.train) and maskrcnn.__version__\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_tested_folder_mirrors_the_package() -> None:
+    """`tests/<part>/test_<file>.py` tests `src/maskrcnn/<part>/<file>.py`."""
+    parts = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("_")}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert parts - folders == set(), "parts without a folder of tests"

@@ -1,0 +1,90 @@
+"""`maskrcnn check`: counts, faults, and the settings it suggests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskrcnn.cli.suggestions import ObjectStatistics, suggest
+from maskrcnn.presets import preset
+from maskrcnn.settings import parse_assignments, update_config
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_a_good_data_set(run: Run, dataset: Path) -> None:
+    code, out, err = run("check", dataset, "--preset", "nuclei")
+    assert code == 0 and err == ""
+    assert "instances_train.json: 2 images, 2 objects, 0 ignored regions, 0 faults" in out
+    assert out.index("instances_train") < out.index("instances_val")
+    assert "image width   64 to 64, median 64 pixels" in out
+    assert "object side   22 to 22" in out  # the root of 24 x 20
+    assert "class         round: 2 objects" in out and "class         long: 0 objects" in out
+    assert "2 of 2 images decode" in out
+
+
+def test_faults_are_named_and_give_exit_code_1(run: Run, dataset: Path) -> None:
+    content = json.loads((dataset / "instances_train.json").read_text())
+    content["annotations"][0]["category_id"] = 99
+    (dataset / "instances_train.json").write_text(json.dumps(content))
+    picture = dataset / "images" / "4.png"
+    picture.write_bytes(picture.read_bytes()[:80])
+    code, out, err = run("check", dataset)
+    assert code == 1
+    assert "annotation 1: unknown category" in err
+    assert "4.png: broken or incomplete" in err
+    assert "1 of 2 images decode" in out and "1 images without any" in out
+
+
+def test_headers_only_does_not_decode(run: Run, dataset: Path) -> None:
+    picture = dataset / "images" / "4.png"
+    picture.write_bytes(picture.read_bytes()[:80])
+    code, out, err = run("check", dataset, "--headers-only")
+    assert code == 0 and err == "" and "decode" not in out
+
+
+def test_files_that_do_not_belong_together(run: Run, dataset: Path) -> None:
+    content = json.loads((dataset / "instances_train.json").read_text())
+    content["categories"] = [{"id": 3, "name": "round"}]
+    (dataset / "instances_val.json").write_text(json.dumps(content))
+    code, _, err = run("check", dataset)
+    assert code == 1
+    assert "other categories than" in err and "2 images are in" in err and "such as 1.png" in err
+
+
+def test_one_file_with_images_elsewhere(run: Run, dataset: Path, tmp_path: Path) -> None:
+    moved = (dataset / "images").rename(tmp_path / "pictures")
+    code, out, _ = run("check", dataset / "instances_val.json", "--images", moved)
+    assert code == 0 and "instances_val.json: 2 images" in out and "train" not in out.split("suggested")[0]
+
+
+@pytest.mark.parametrize("target", ["absent", "."])
+def test_nothing_to_check(run: Run, tmp_path: Path, target: str) -> None:
+    code, _, err = run("check", tmp_path / target)
+    assert code == 2 and err.count("\n") == 1 and str(tmp_path) in err
+
+
+def test_suggestions_cure_what_they_complain_about() -> None:
+    """A setting that a rule suggests must satisfy the rule."""
+    statistics = ObjectStatistics(sides=np.geomspace(9, 120, 500), most_objects=400)
+    config = preset("small")
+    suggestions = suggest(statistics, config)
+    assert {s.assignment.split("=")[0] for s in suggestions} == {
+        "box_head.max_detections",
+        "evaluation.max_detections",
+        "rpn.pre_nms_top_k_test",
+        "rpn.post_nms_top_k_test",
+        "anchors.sizes",
+    }
+    better = update_config(config, parse_assignments(s.assignment for s in suggestions), "test")
+    assert suggest(statistics, better) == []
+    assert better.box_head.max_detections == 500 and better.anchors.sizes[0] == (12.0,)
+
+
+def test_nothing_is_suggested_without_need() -> None:
+    assert suggest(ObjectStatistics(np.geomspace(40, 300, 50), 20), preset("small")) == []
+    assert suggest(ObjectStatistics(np.zeros(0), 0), preset("small")) == []

@@ -1,0 +1,40 @@
+"""`maskrcnn evaluate`: where the data lies, and what is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("way", ["data", "files"])
+def test_metrics_predictions_and_report(run: Run, dataset: Path, model_file: Path, tmp_path: Path, way: str) -> None:
+    where = ["--data", dataset]
+    if way == "files":
+        pictures = (dataset / "images").rename(tmp_path / "pictures")
+        where = ["--annotations", dataset / "instances_val.json", "--images", pictures]
+    output = tmp_path / "out"
+    code, out, err = run("evaluate", "--model", model_file, *where, "--output", output, "--max-detections", "50")
+    assert code == 0, err
+    assert "(maxDets) = 50" in out and str(output) in out
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert {"mask", "box"} <= metrics.keys() and "AP50" in metrics["mask"]
+    assert {r["image_id"] for r in json.loads((output / "predictions.json").read_text())} <= {3, 4}
+    assert "<html" in (output / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected either --data DIR"),
+        (["--data", "x", "--annotations", "y"], "expected either --data DIR"),
+        (["--data", "absent"], "absent"),
+    ],
+)
+def test_mistakes(run: Run, model_file: Path, arguments: list[str], message: str) -> None:
+    code, _, err = run("evaluate", "--model", model_file, *arguments)
+    assert code == 2 and message in err and err.count("\n") == 1

@@ -1,0 +1,98 @@
+"""`maskrcnn train`: where its settings come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from maskrcnn.cli.train import _parser, settings_of
+from maskrcnn.config import Config
+from maskrcnn.presets import preset
+from maskrcnn.settings import config_from_dict, write_yaml
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def settings(*arguments: str | Path) -> Config:
+    return settings_of(_parser().parse([str(argument) for argument in arguments]))
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("rpn: {nms_threshold: 0.6, num_convs: 2}\ndata: {root: from_file}\n")
+    config = settings(
+        "--preset", "nuclei", "--config", file, "--set", "rpn.num_convs=3", "--set", "train.seed=5", "--data", "typed"
+    )
+    assert config.box_head.max_detections == preset("nuclei").box_head.max_detections
+    assert (config.rpn.nms_threshold, config.rpn.num_convs, config.train.seed) == (0.6, 3, 5)
+    assert config.data.root == "typed"
+    assert settings("--config", file).data.root == "from_file"
+
+
+def test_files_are_relative_to_where_the_command_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = settings("--data", "set", "--train-annotations", "labels/a.json", "--images", tmp_path / "pictures").data
+    assert (Path("set") / data.train_annotations).resolve() == tmp_path / "labels" / "a.json"
+    assert (Path("set") / data.images).resolve() == tmp_path / "pictures"
+    assert data.val_annotations == "instances_val.json"
+
+
+def test_resuming_takes_the_settings_of_the_run(tmp_path: Path) -> None:
+    saved = settings("--preset", "tiny", "--set", "train.seed=9", "--data", "where")
+    (tmp_path / "config.yaml").write_text(write_yaml(saved))
+    assert settings("--output", tmp_path, "--resume") == saved
+    assert settings("--output", tmp_path, "--resume", "--set", "train.log_every=7").train.log_every == 7
+    assert settings("--output", tmp_path, "--resume", "--preset", "small").train.seed == 0
+    assert settings("--output", tmp_path).train.seed == 0
+
+
+def test_print_config_is_what_config_reads(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("train", "--preset", "tiny", "--set", "optimizer.lr=0.5", "--print-config")
+    config = config_from_dict(yaml.safe_load(out))
+    assert code == 0 and config.optimizer.lr == 0.5
+    (tmp_path / "all.yaml").write_text(out)
+    assert settings("--config", tmp_path / "all.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "x"], "--output is missing"),
+        (["--output", "x"], "--data is missing"),
+        (["--output", "x", "--data", "y", "--preset", "nucle"], "nuclei"),
+        (["--output", "x", "--data", "y", "--set", "rpn.nms_treshold=0.6"], "did you mean rpn.nms_threshold?"),
+        (["--output", "x", "--data", "absent"], "absent"),
+    ],
+)
+def test_mistakes(
+    run: Run, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("train", *arguments)
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_train_and_predict_with_the_result(run: Run, dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    small = [
+        "--set",
+        "schedule.steps=2",
+        "--set",
+        "train.batch_size=1",
+        "--set",
+        "input.min_size=48",
+        "--set",
+        "data.num_workers=0",
+    ]
+    code, out, err = run("train", "--data", dataset, "--output", output, "--preset", "tiny", *small)
+    assert code == 0, err
+    assert str(output / "best.safetensors") in out
+    code, _, err = run("train", "--data", dataset, "--output", output, "--preset", "tiny", *small)
+    assert code == 2 and "--resume" in err
+    code, out, err = run(
+        "predict", dataset / "images", "--model", output / "best.safetensors", "--output", tmp_path / "p"
+    )
+    assert code == 0, err

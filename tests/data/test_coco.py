@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from maskrcnn.data.coco import is_safe_name, read_coco
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+
+
+def test_faultless_file(make_coco, read, square: dict[str, Any]) -> None:
+    data = read(make_coco([square], num_images=2))
+    assert data.report.counts == {} and data.report.lines == []
+    assert data.categories.names == ("cell", "dot") and data.categories.ids == (7, 9)
+    assert len(data.labels) == 2 and data.labels.num_objects == 1
+    assert data.labels.image_ids.tolist() == [1, 2] and data.labels.file_name(1) == "2.png"
+    assert data.labels.size(0) == (12, 10)
+    assert data.labels.objects(0) == range(1) and data.labels.objects(1) == range(1, 1)
+    assert (data.report.num_images, data.report.num_objects, data.report.num_ignored) == (2, 1, 0)
+
+
+def test_annotations_come_in_any_order(make_coco, read, square: dict[str, Any]) -> None:
+    entries = [square | {"id": number, "image_id": image} for number, image in ((1, 2), (2, 1), (3, 2), (4, 1))]
+    labels = read(make_coco(entries, num_images=2)).labels
+    assert labels.annotation_ids.tolist() == [2, 4, 1, 3]
+    assert [labels.objects(image) for image in (0, 1)] == [range(0, 2), range(2, 4)]
+
+
+def test_labels_follow_ascending_category_id(make_coco, read, square: dict[str, Any]) -> None:
+    content = make_coco([square | {"category_id": 9}, square | {"id": 2, "category_id": 7}])
+    content["categories"].reverse()
+    assert read(content).labels.labels.tolist() == [1, 0]
+
+
+def test_crowds_are_counted_apart(make_coco, read, square: dict[str, Any]) -> None:
+    data = read(make_coco([square, square | {"id": 2, "iscrowd": 1}]))
+    assert data.labels.ignore.tolist() == [False, True]
+    assert (data.report.num_objects, data.report.num_ignored) == (1, 1)
+
+
+# --- annotations ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "where"),
+    [
+        ({"category_id": 8}, Rule.UNKNOWN_CATEGORY, "annotation 1: unknown category (8)"),
+        ({"category_id": "7"}, Rule.UNKNOWN_CATEGORY, "annotation 1: unknown category ('7')"),
+        ({"category_id": None}, Rule.UNKNOWN_CATEGORY, "annotation 1"),
+        ({"image_id": 5}, Rule.UNKNOWN_IMAGE, "annotation 1: unknown image (image 5)"),
+        ({"image_id": "1"}, Rule.ANNOTATION_MALFORMED, "annotation number 0"),
+        ({"image_id": None}, Rule.ANNOTATION_MALFORMED, "annotation number 0"),
+        ({"bbox": None, "segmentation": []}, Rule.NOTHING_USABLE, "annotation 1"),
+    ],
+)
+def test_dropped_annotations(make_coco, read, square: dict[str, Any], changes: Any, rule: Rule, where: str) -> None:
+    data = read(make_coco([square | changes, square | {"id": 2}]))
+    assert data.labels.annotation_ids.tolist() == [2]
+    assert data.report.counts == {rule: 1}
+    (line,) = data.report.lines
+    assert where in line and line.startswith(data.report.source) and line.endswith("annotation dropped")
+
+
+@pytest.mark.parametrize("entry", [None, 3, "x", [], {}])
+def test_entries_that_are_no_annotations(make_coco, read, square: dict[str, Any], entry: Any) -> None:
+    data = read(make_coco([entry, square]))
+    assert data.labels.num_objects == 1 and data.report.counts == {Rule.ANNOTATION_MALFORMED: 1}
+
+
+@pytest.mark.parametrize(
+    ("second_id", "rule"),
+    [
+        (1, Rule.ANNOTATION_ID_TWICE),
+        (None, Rule.ANNOTATION_ID_MISSING),
+        ("2", Rule.ANNOTATION_ID_MISSING),
+        (2**70, Rule.ANNOTATION_ID_MISSING),
+    ],
+)
+def test_annotations_get_ids_that_no_other_has(
+    make_coco, read, square: dict[str, Any], second_id: Any, rule: Rule
+) -> None:
+    data = read(make_coco([square, square | {"id": second_id}, square | {"id": 40}]))
+    assert data.labels.annotation_ids.tolist() == [1, 41, 40] and data.report.counts == {rule: 1}
+
+
+def test_a_repaired_annotation_is_kept_and_named(make_coco, read, square: dict[str, Any]) -> None:
+    data = read(make_coco([square | {"bbox": [2, 3, 0, 0]}]))
+    assert data.labels.boxes.tolist() == [[2, 3, 6, 8]]
+    (line,) = data.report.lines
+    assert "annotation 1: box has no width or height" in line and line.endswith("box taken from the mask")
+
+
+# --- images -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"id": None}, Rule.IMAGE_MALFORMED),
+        ({"id": "1"}, Rule.IMAGE_MALFORMED),
+        ({"file_name": None}, Rule.IMAGE_MALFORMED),
+        ({"file_name": 5}, Rule.IMAGE_MALFORMED),
+        ({"file_name": "none.png"}, Rule.IMAGE_FILE_MISSING),
+        ({"file_name": "x" * 5000}, Rule.IMAGE_FILE_MISSING),
+        ({"file_name": "."}, Rule.IMAGE_FILE_MISSING),
+        ({"file_name": ""}, Rule.IMAGE_NAME_UNSAFE),
+        ({"file_name": "../labels.json"}, Rule.IMAGE_NAME_UNSAFE),
+        ({"file_name": "/etc/hostname"}, Rule.IMAGE_NAME_UNSAFE),
+        ({"file_name": "\ud800.png"}, Rule.IMAGE_NAME_UNSAFE),
+    ],
+)
+def test_dropped_images(make_coco, read, square: dict[str, Any], changes: Any, rule: Rule) -> None:
+    content = make_coco([square, square | {"id": 2, "image_id": 2}], num_images=2)
+    content["images"][0] |= changes
+    data = read(content)
+    assert data.labels.image_ids.tolist() == [2] and data.labels.annotation_ids.tolist() == [2]
+    assert data.report.counts[rule] == 1 and data.report.counts.total() == 2
+    left_over = Rule.DROPPED_IMAGE if isinstance(content["images"][0]["id"], int) else Rule.UNKNOWN_IMAGE
+    assert data.report.counts[left_over] == 1
+
+
+@pytest.mark.parametrize("entry", [None, 3, "x", [], {}])
+def test_entries_that_are_no_images(make_coco, read, square: dict[str, Any], entry: Any) -> None:
+    content = make_coco([square])
+    content["images"].append(entry)
+    data = read(content)
+    assert len(data.labels) == 1 and data.report.counts == {Rule.IMAGE_MALFORMED: 1}
+
+
+def test_second_image_with_an_id_is_dropped(make_coco, read, square: dict[str, Any]) -> None:
+    content = make_coco([square], num_images=2)
+    content["images"][1]["id"] = 1
+    data = read(content)
+    assert data.labels.file_name(0) == "1.png" and len(data.labels) == 1
+    assert data.report.counts == {Rule.IMAGE_ID_TWICE: 1}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"width": None}, {"width": "10"}, {"height": 0}, {"height": -12}, {"width": 1.5}, {"width": 10**12}]
+)
+def test_missing_size_comes_from_the_file(make_coco, read, square: dict[str, Any], changes: Any) -> None:
+    content = make_coco([square])
+    content["images"][0] |= changes
+    data = read(content)
+    assert data.labels.size(0) == (12, 10) and data.report.counts == {Rule.IMAGE_SIZE_MISSING: 1}
+
+
+def test_file_wins_when_the_sizes_disagree(make_coco, read, square: dict[str, Any]) -> None:
+    """Annotations are then checked against the true size: this RLE fits the file and not the stated size."""
+    rle = {"size": [12, 10], "counts": [15, 2, 103]}
+    content = make_coco([square | {"segmentation": rle, "bbox": [1, 3, 1, 2]}])
+    content["images"][0] |= {"width": 20, "height": 24}
+    data = read(content, check_files=True)
+    assert data.labels.size(0) == (12, 10) and data.report.counts == {Rule.IMAGE_SIZE_DISAGREES: 1}
+    assert "image 1 (1.png): width and height disagree with the file (stated 20 x 24, file 10 x 12)" in (
+        data.report.lines[0]
+    )
+    assert read(content).labels.size(0) == (24, 20), "files are not opened unless asked for"
+
+
+def test_labels_of_the_stored_pixels_are_kept(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
+    content = make_coco([square])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (10, 12)).save(tmp_path / "1.png", exif=exif)
+    data = read(content, check_files=True)
+    assert data.labels.size(0) == (12, 10) and data.report.counts == {Rule.IMAGE_LABELLED_RAW: 1}
+    content["images"][0] |= {"width": 12, "height": 10}
+    data = read(content, check_files=True)
+    assert data.labels.size(0) == (10, 12) and data.report.counts == {}
+
+
+def test_broken_files_are_found_when_asked(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
+    content = make_coco([square, square | {"id": 2, "image_id": 2}], num_images=2)
+    (tmp_path / "1.png").write_bytes(b"no image")
+    assert len(read(content).labels) == 2
+    data = read(content, check_files=True)
+    assert data.labels.image_ids.tolist() == [2]
+    assert data.report.counts == {Rule.IMAGE_FILE_BROKEN: 1, Rule.DROPPED_IMAGE: 1}
+
+
+def test_images_above_the_limit_are_dropped(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
+    content = make_coco([square], num_images=2)
+    Image.new("RGB", (100, 100)).save(tmp_path / "2.png")
+    content["images"][1] |= {"width": 100, "height": 100}
+    data = read(content, max_pixels=9999)
+    assert data.labels.image_ids.tolist() == [1]
+    assert data.report.counts == {Rule.IMAGE_SIZE_MISSING: 1, Rule.IMAGE_FILE_BROKEN: 1}
+
+
+def test_file_in_a_subfolder(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
+    content = make_coco([square])
+    (tmp_path / "a..b").mkdir()
+    (tmp_path / "1.png").rename(tmp_path / "a..b" / "1.png")
+    content["images"][0]["file_name"] = "a..b/1.png"
+    assert read(content).report.counts == {}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a/b.png", "a..b.png", "..a/b", ".hidden", "é.png", "a b.png"])
+def test_safe_names(name: str) -> None:
+    assert is_safe_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/a", "\\a", "\\\\host\\a", "C:\\a", "c:a", "..", "../a", "a/../../b", "a\\..\\b", "a\0b", "\udc80"]
+)
+def test_unsafe_names(name: str) -> None:
+    assert not is_safe_name(name)
+
+
+# --- files that are no COCO files -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"x"', "{}", '{"images": [], "categories": []}'])
+def test_other_json_is_an_error(read, content: str) -> None:
+    with pytest.raises(UserError, match=r"labels\.json: expected a COCO instances file"):
+        read(content)
+
+
+@pytest.mark.parametrize("name", ["images", "annotations", "categories"])
+@pytest.mark.parametrize("value", [None, {}, "x", 3])
+def test_each_list_must_be_one(make_coco, read, name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=f"found no list '{name}'"):
+        read(make_coco([]) | {name: value})
+
+
+def test_a_list_of_results_is_an_error(read) -> None:
+    with pytest.raises(UserError, match="check that this is the right file"):
+        read([{"image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5}])
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [
+        [],
+        [None],
+        [{"id": 1}],
+        [{"name": "x"}],
+        [{"id": "1", "name": "x"}],
+        [{"id": 1, "name": 5}],
+        [{"id": 1, "name": "x"}, {"id": 1, "name": "y"}],
+        [{"id": 1, "name": "x"}, {"id": 2, "name": "x"}],
+    ],
+)
+def test_unusable_categories_are_an_error(make_coco, read, categories: Any) -> None:
+    with pytest.raises(UserError, match=r"labels\.json: .*categor") as error:
+        read(make_coco([]) | {"categories": categories})
+    assert "\n" not in str(error.value)
+
+
+def test_no_usable_image_is_an_error_that_says_why(make_coco, read, tmp_path: Path) -> None:
+    content = make_coco([])
+    content["images"][0]["file_name"] = "other.png"
+    with pytest.raises(UserError, match=r"at least one usable image .*image 1 \(other\.png\): file not found"):
+        read(content)
+    with pytest.raises(UserError, match="the list images is empty"):
+        read(content | {"images": []})
+
+
+def test_missing_folder_of_images(make_coco, tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(make_coco([])))
+    with pytest.raises(UserError, match="at least one usable image in .*nowhere"):
+        read_coco(path, tmp_path / "nowhere")
+
+
+# --- real data --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "images", "objects", "ignored"),
+    [
+        ("fruits_nuts", "train", 12, 106, 0),
+        ("coco_mini", "val", 95, 898, 12),
+        ("facades", "val", 80, 2785, 0),
+    ],
+)
+def test_real_data_has_no_faults(shared: Path, name: str, split: str, images: int, objects: int, ignored: int) -> None:
+    folder = shared / "data" / name
+    report = read_coco(folder / f"instances_{split}.json", folder / "images", check_files=True).report
+    assert (report.num_images, report.num_objects, report.num_ignored) == (images, objects, ignored)
+    assert report.lines == []

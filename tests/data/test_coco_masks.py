@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskrcnn.data.coco_masks import mask_box, read_mask
+from maskrcnn.data.report import Rule
+from maskrcnn.structures import RLE, Polygons
+
+RING = [2, 3, 6, 3, 6, 8]
+
+
+def read(segmentation: Any) -> tuple[Polygons | RLE | None, list[Rule]]:
+    """The mask in a 12 x 10 (height x width) image, and the rules that were noted."""
+    noted: list[Rule] = []
+    mask = read_mask(segmentation, (12, 10), lambda rule, detail: noted.append(rule))
+    return mask, noted
+
+
+def test_polygons() -> None:
+    mask, noted = read([RING, [0, 0, 1.5, 0, 1, 1, 0, 1]])
+    assert isinstance(mask, Polygons) and noted == []
+    assert [ring.tolist() for ring in mask.rings] == [[[2, 3], [6, 3], [6, 8]], [[0, 0], [1.5, 0], [1, 1], [0, 1]]]
+    assert mask_box(mask) == (0, 0, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("ring", "rule"),
+    [
+        ([], Rule.POLYGON_SHORT),
+        ([1, 1, 2, 2], Rule.POLYGON_SHORT),
+        ([1, 1, 2, 2, 3], Rule.POLYGON_SHORT),
+        ([1, 1, 2, 2, 3, 3, 4], Rule.POLYGON_ODD),
+        ([1, 1, 2, 2, float("nan"), 3], Rule.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, float("inf"), 3], Rule.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, 1e12, 3], Rule.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, 10**400, 3], Rule.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, "three", 3], Rule.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, None, 3], Rule.POLYGON_NUMBERS),
+        ([[1, 1], [2, 2], [3, 3]], Rule.POLYGON_NUMBERS),
+        ({"x": 1}, Rule.POLYGON_NUMBERS),
+        ("polygon", Rule.POLYGON_NUMBERS),
+        (None, Rule.POLYGON_NUMBERS),
+    ],
+)
+def test_bad_polygon_is_dropped_and_the_others_stay(ring: Any, rule: Rule) -> None:
+    mask, noted = read([RING, ring])
+    assert isinstance(mask, Polygons) and len(mask.rings) == 1 and noted == [rule]
+    mask, noted = read([ring])
+    assert mask is None and noted == [rule]
+
+
+def test_unnested_polygon_is_taken_as_one() -> None:
+    mask, noted = read(RING)
+    assert isinstance(mask, Polygons) and len(mask.rings) == 1 and noted == [Rule.POLYGON_UNNESTED]
+
+
+@pytest.mark.parametrize("segmentation", [None, [], "x", 3, True])
+def test_no_mask_at_all(segmentation: Any) -> None:
+    assert read(segmentation) == (None, [])
+
+
+# Column by column, 12 pixels each: 15 zeros, 2 ones, the rest zeros: x 1, y 3 and 4.
+@pytest.mark.parametrize("counts", [[15, 2, 103], "?2W3"])
+def test_rle_as_list_and_string(counts: Any) -> None:
+    mask, noted = read({"size": [12, 10], "counts": counts})
+    assert isinstance(mask, RLE) and noted == []
+    assert mask.counts.tolist() == [15, 2, 103] and mask.counts.dtype == np.int64
+    assert mask_box(mask) == (1, 3, 2, 5)
+
+
+@pytest.mark.parametrize("size", [[10, 12], [12], None, "12x10", [12, 10, 3], [[12], [10]]])
+def test_rle_for_another_size(size: Any) -> None:
+    assert read({"size": size, "counts": [15, 2, 103]}) == (None, [Rule.RLE_SIZE])
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        None,
+        [],
+        {},
+        5,
+        [15, 2, 104],
+        [-15, 32, 103],
+        [15.5, 2, 102.5],
+        ["15", "2", "103"],
+        [[15, 2, 103]],
+        [15, None, 103],
+        [10**30, 2, 103],
+        "?2W",
+        "?2W3~",
+        "\u00e9",
+        "",
+    ],
+)
+def test_broken_rle(counts: Any) -> None:
+    assert read({"size": [12, 10], "counts": counts}) == (None, [Rule.RLE_BROKEN])
+
+
+def test_endlessly_nested_counts() -> None:
+    deep: Any = []
+    for _ in range(900):
+        deep = [deep]
+    assert read({"size": [12, 10], "counts": deep}) == (None, [Rule.RLE_BROKEN])
+    assert read([deep]) == (None, [Rule.POLYGON_NUMBERS])
+
+
+def test_box_of_an_empty_rle_has_no_size() -> None:
+    x1, y1, x2, y2 = mask_box(RLE((12, 10), np.array([120])))
+    assert x1 == x2 and y1 == y2

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+import pytest
+
+from maskrcnn.data.colour import ColourChange, change_colours, draw_colour_change
+
+IMAGE = np.random.default_rng(0).integers(60, 190, (16, 16, 3), dtype=np.uint8)
+GREY = np.array([0.299, 0.587, 0.114])
+
+
+def test_no_change_is_the_same_image() -> None:
+    assert change_colours(IMAGE, ColourChange()) is IMAGE
+
+
+def test_brightness_is_a_factor() -> None:
+    changed = change_colours(np.array([[[100, 50, 200]]], np.uint8), ColourChange(brightness=1.5))
+    assert changed.tolist() == [[[150, 75, 255]]]
+
+
+def test_contrast_moves_away_from_the_mean_grey() -> None:
+    image = np.array([[[100] * 3, [140] * 3]], np.uint8)
+    assert change_colours(image, ColourChange(contrast=1.5))[0, :, 0].tolist() == [90, 150]
+    # brightness first: 50 and 70, whose mean 60 stays
+    assert change_colours(image, ColourChange(brightness=0.5, contrast=2.0))[0, :, 0].tolist() == [40, 80]
+
+
+def test_no_saturation_is_grey() -> None:
+    changed = change_colours(IMAGE, ColourChange(saturation=0.0))
+    np.testing.assert_allclose(changed, np.repeat((IMAGE @ GREY)[..., None], 3, axis=2), atol=1.0)
+
+
+def test_saturation_keeps_the_grey() -> None:
+    changed = change_colours(IMAGE, ColourChange(saturation=1.3))
+    np.testing.assert_allclose(changed @ GREY, IMAGE @ GREY, atol=1.0)
+    assert np.ptp(changed.astype(int), axis=2).sum() > np.ptp(IMAGE.astype(int), axis=2).sum()
+
+
+@pytest.mark.parametrize("turns", [-0.05, 0.05, 0.1])
+def test_hue_turns_the_right_way_and_keeps_the_grey(turns: float) -> None:
+    image = np.full((1, 1, 3), (150, 100, 80), np.uint8)
+    changed = change_colours(image, ColourChange(hue=turns))
+    before, after = (colorsys.rgb_to_hsv(*(v[0, 0] / 255)) for v in (image, changed))
+    shift = (after[0] - before[0] + 0.5) % 1 - 0.5
+    assert shift == pytest.approx(turns, abs=0.04)  # YIQ's circle and HSV's differ a little
+    assert float(changed[0, 0] @ GREY) == pytest.approx(float(image[0, 0] @ GREY), abs=1.0)
+
+
+def test_grey_pictures_have_no_hue() -> None:
+    grey = np.repeat(IMAGE[..., :1], 3, axis=2)
+    changed = change_colours(grey, ColourChange(hue=0.2, saturation=1.5))
+    np.testing.assert_allclose(changed.astype(int), grey, atol=1)
+
+
+def test_a_whole_turn_is_nothing() -> None:
+    np.testing.assert_allclose(change_colours(IMAGE, ColourChange(hue=1.0)).astype(int), IMAGE, atol=1)
+
+
+def test_other_strides_and_read_only_input() -> None:
+    image = IMAGE[::-1, ::2]
+    image.flags.writeable = False
+    expected = change_colours(np.ascontiguousarray(image), ColourChange(brightness=1.2, hue=0.1))
+    np.testing.assert_array_equal(change_colours(image, ColourChange(brightness=1.2, hue=0.1)), expected)
+
+
+def test_drawn_changes_stay_in_range_and_fill_it() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [draw_colour_change(generator, brightness=0.3, contrast=0.2, saturation=0.0, hue=0.05) for _ in range(400)]
+    for name, low, high in (("brightness", 0.7, 1.3), ("contrast", 0.8, 1.2), ("hue", -0.05, 0.05)):
+        values = np.array([getattr(change, name) for change in drawn])
+        assert low <= values.min() < low + 0.05 * (high - low) and high - 0.05 * (high - low) < values.max() <= high
+    assert {change.saturation for change in drawn} == {1.0}
+
+
+def test_strength_zero_changes_nothing() -> None:
+    assert draw_colour_change(np.random.default_rng(0), 0.0, 0.0, 0.0, 0.0) == ColourChange()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskrcnn.data.json_values import brief, is_number, load_json, whole_number
+from maskrcnn.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3, 3), (-3, -3), (3.0, 3), (0, 0), (2**63 - 1, 2**63 - 1)],
+)
+def test_whole_numbers(value: Any, expected: int) -> None:
+    result = whole_number(value)
+    assert result == expected and type(result) is int
+
+
+@pytest.mark.parametrize("value", [3.5, "3", True, None, [], {}, 2**63, 10**400, 1e300, math.nan, math.inf])
+def test_anything_else_is_none(value: Any) -> None:
+    assert whole_number(value) is None
+
+
+@pytest.mark.parametrize("value", [0, 1.5, -2.25, 1e18])
+def test_numbers(value: Any) -> None:
+    assert is_number(value)
+
+
+@pytest.mark.parametrize("value", ["1", True, None, math.nan, math.inf, -math.inf, 10**400, [1]])
+def test_no_numbers(value: Any) -> None:
+    assert not is_number(value)
+
+
+def test_brief_is_short_for_everything() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert len(brief(deep)) < 100 and len(brief("x" * 10**6)) < 100 and len(brief(list(range(10**5)))) < 100
+    while deep:  # taken apart by hand: the interpreter would do it recursively
+        deep = deep[0]
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}', b'\xef\xbb\xbf{"a": 1}'])
+def test_json_with_and_without_byte_order_mark(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    assert load_json(path) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe{\0}\0",
+        b"\x89PNG",
+        b"[" * 100_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b"[" + b"9" * 10_000 + b"]",
+    ],
+    ids=["empty", "cut", "utf-16", "picture", "deep list", "deep object", "huge number"],
+)
+def test_what_is_no_json_is_an_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.json: expected") as error:
+        load_json(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x\.json: no such annotation file"):
+        load_json(tmp_path / "x.json")
+    with pytest.raises(UserError, match="cannot read this annotation file"):
+        load_json(tmp_path)

@@ -1,0 +1,350 @@
+"""The metrics against pycocotools, against known answers, and where pycocotools itself goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation import IouType, Metrics, evaluate_coco
+from maskrcnn.structures.masks import ByteArray
+
+Toy = tuple[dict[str, Any], list[dict[str, Any]]]
+
+SIZES = ((24, 30), (50, 40), (110, 120))
+"""(height, width): the last holds objects of all three area ranges."""
+AREA_EDGES = (0.0, 1023.5, 1024.0, 1024.5, 9216.0, 9216.5)
+LIMITS = (100, 3, 10, 500)
+NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+
+
+def rle(bitmap: ByteArray) -> dict[str, Any]:
+    encoded = coco_mask.encode(np.asfortranarray(bitmap))
+    return {"size": list(bitmap.shape), "counts": encoded["counts"].decode()}
+
+
+def plain_rle(bitmap: ByteArray) -> dict[str, Any]:
+    flat = np.concatenate([[0], bitmap.flatten(order="F"), [2]])
+    ends = np.flatnonzero(np.diff(flat))
+    counts = np.diff(np.concatenate([[0], ends]) if bitmap[0, 0] == 0 else np.concatenate([[0, 0], ends]))
+    return {"size": list(bitmap.shape), "counts": counts.tolist()}
+
+
+class ToyMaker:
+    """Random small data sets with everything that is awkward: crowds, ties, gaps in ids, empty images and classes."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.size = SIZES[self.random.integers(len(SIZES))]
+        self.tied_scores = self.random.random(4).round(1) if seed % 2 else None
+        self.categories = [{"id": 5 * i + 2, "name": f"class {i}"} for i in range(int(self.random.integers(1, 4)))]
+        self.images = [
+            {"id": 7 * i, "height": self.size[0], "width": self.size[1]} for i in range(int(self.random.integers(1, 5)))
+        ]
+
+    def make(self) -> Toy:
+        truths = [self.truth(image["id"]) for image in self.images for _ in range(self.random.choice([0, 1, 3, 8]))]
+        found = [self.near(truth) for truth in truths for _ in range(self.random.choice([0, 1, 1, 2]))]
+        found += [
+            self.detection(image["id"], *self.rectangle())
+            for image in self.images
+            for _ in range(self.random.choice([0, 0, 2, 12]))
+        ]
+        self.random.shuffle(found)
+        for number, truth in enumerate(truths, start=1):
+            truth["id"] = number
+            del truth["bitmap"]
+        return {"images": self.images, "categories": self.categories, "annotations": truths}, found
+
+    def truth(self, image_id: int) -> dict[str, Any]:
+        bitmap, (x, y, w, h) = self.rectangle()
+        crowd = bool(self.random.random() < 0.2)
+        corners = [[float(v) for v in (x, y, x + w, y, x + w, y + h, x, y + h)]]
+        form = 1 if crowd else int(self.random.integers(3))
+        return {
+            "image_id": image_id,
+            "category_id": self.category(),
+            "bbox": [float(v) for v in (x, y, w, h)],
+            "area": float(self.random.choice(AREA_EDGES)) if self.random.random() < 0.3 else float(bitmap.sum()),
+            "iscrowd": int(crowd),
+            "segmentation": (rle(bitmap), plain_rle(bitmap), corners)[form],
+            "bitmap": bitmap,
+        }
+
+    def near(self, truth: dict[str, Any]) -> dict[str, Any]:
+        """The object, moved a little, sometimes called by another class."""
+        dx, dy = (int(v) for v in self.random.integers(-2, 3, 2))
+        x, y, w, h = truth["bbox"]
+        bitmap = np.roll(truth["bitmap"], (dy, dx), (0, 1))
+        detection = self.detection(truth["image_id"], bitmap, (x + dx + self.random.normal() / 2, y + dy, w, h))
+        if self.random.random() < 0.9:
+            detection["category_id"] = truth["category_id"]
+        return detection
+
+    def detection(self, image_id: int, bitmap: ByteArray, box: tuple[float, ...]) -> dict[str, Any]:
+        score = self.random.random() if self.tied_scores is None else self.random.choice(self.tied_scores)
+        return {
+            "image_id": image_id,
+            "category_id": self.category(),
+            "bbox": [float(v) for v in box],
+            "segmentation": rle(bitmap),
+            "score": float(score),
+        }
+
+    def rectangle(self) -> tuple[ByteArray, tuple[int, int, int, int]]:
+        """A bitmap with a rectangle, often with ragged pixels or of a side on the edge of an area range."""
+        height, width = self.size
+        w, h = (
+            min(int(self.random.choice([1, 32, 96]) if self.random.random() < 0.3 else self.random.integers(1, s)), s)
+            for s in (width, height)
+        )
+        x, y = int(self.random.integers(width - w + 1)), int(self.random.integers(height - h + 1))
+        bitmap = np.zeros(self.size, np.uint8)
+        bitmap[y : y + h, x : x + w] = 1
+        if self.random.random() < 0.3:
+            bitmap &= (self.random.random(self.size) < 0.9).astype(np.uint8)
+        return bitmap, (x, y, w, h)
+
+    def category(self) -> int:
+        return int(self.random.choice([category["id"] for category in self.categories]))
+
+
+def pycocotools_arrays(toy: Toy, iou_type: IouType, limits: list[int]) -> dict[str, Any]:
+    """`eval` of pycocotools; for masks the results have no bbox, since it would take the area from there."""
+    truth, found = copy.deepcopy(toy)
+    if iou_type == "mask":
+        for detection in found:
+            del detection["bbox"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        dataset, results = COCO(), COCO()
+        dataset.dataset, results.dataset = truth, {**truth, "annotations": []}
+        dataset.createIndex()
+        results.createIndex()
+        evaluator = COCOeval(
+            dataset, dataset.loadRes(found) if found else results, {"mask": "segm", "box": "bbox"}[iou_type]
+        )
+        evaluator.params.maxDets = limits
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator.eval
+
+
+def mean(values: np.ndarray) -> float:
+    return float(values[values > -1].mean()) if (values > -1).any() else math.nan
+
+
+def expected_summary(arrays: dict[str, Any], limits: list[int]) -> dict[str, float]:
+    precision, recall = arrays["precision"], arrays["recall"]
+    views = (precision[..., 0, -1], precision[0, ..., 0, -1], precision[5, ..., 0, -1])
+    sizes = tuple(precision[..., a, -1] for a in (1, 2, 3))
+    summary = {name: mean(view) for name, view in zip(NAMES, views + sizes, strict=True)}
+    summary |= {f"AR{limit}": mean(recall[..., 0, m]) for m, limit in enumerate(limits)}
+    return summary | {name: mean(recall[..., a, -1]) for a, name in enumerate(("ARs", "ARm", "ARl"), start=1)}
+
+
+@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("iou_type", ["mask", "box"])
+def test_equal_to_pycocotools_on_random_sets(iou_type: IouType, block: int) -> None:
+    for seed in range(20 * block, 20 * block + 20):
+        toy, limit = ToyMaker(seed).make(), LIMITS[seed % len(LIMITS)]
+        metrics = evaluate_coco(*toy, limit, (iou_type,))[iou_type]
+        limits = sorted({1, min(10, limit), limit})
+        arrays = pycocotools_arrays(toy, iou_type, limits)
+        ours = {k: v for k, v in metrics.summary.items() if not k.startswith("per_image")}
+        assert list(ours) == list(expected_summary(arrays, limits))
+        np.testing.assert_allclose(
+            list(ours.values()), list(expected_summary(arrays, limits).values()), rtol=0, atol=1e-12, err_msg=str(seed)
+        )
+        for k, row in enumerate(metrics.classes):
+            whole = arrays["precision"][:, :, k, 0, -1]
+            expected = [mean(whole), mean(whole[0]), mean(whole[5]), mean(arrays["recall"][:, k, 0, -1])]
+            np.testing.assert_allclose([row.ap, row.ap50, row.ap75, row.ar], expected, rtol=0, atol=1e-12)
+            assert row.category_id == 5 * k + 2
+        for curve, rows in zip(metrics.curves, (slice(0, 1), slice(5, 6), slice(None)), strict=True):
+            levels = arrays["precision"][rows, :, :, 0, -1].transpose(1, 0, 2)
+            np.testing.assert_allclose(curve.precision, [mean(level) for level in levels], rtol=0, atol=1e-12)
+
+
+def test_random_sets_hold_what_is_awkward() -> None:
+    toys = [ToyMaker(seed).make() for seed in range(200)]
+    truths = [truth for toy, _ in toys for truth in toy["annotations"]]
+    assert any(truth["iscrowd"] for truth in truths) and any(truth["area"] == 1024 for truth in truths)
+    assert any(not found for _, found in toys) and any(not toy["annotations"] for toy, _ in toys)
+    assert any(len({d["score"] for d in found}) < len(found) for _, found in toys)
+    assert sum(bool(evaluate_coco(*toy, 3, ("box",)).warnings) for toy in toys[:40]) > 4
+
+
+PUBLISHED = {
+    "box": [
+        *(0.504581, 0.696973, 0.572982, 0.585626, 0.519400, 0.501398),
+        *(0.386813, 0.593680, 0.595353, 0.639811, 0.566421, 0.564291),
+    ],
+    "mask": [
+        *(0.319545, 0.562288, 0.298927, 0.387374, 0.310183, 0.326934),
+        *(0.268230, 0.415449, 0.416839, 0.469450, 0.376759, 0.381472),
+    ],
+}
+
+
+@pytest.mark.parametrize(("iou_type", "results"), [("box", "fakebbox"), ("mask", "fakesegm")])
+def test_published_answers(shared: Path, iou_type: IouType, results: str) -> None:
+    folder = shared / "data" / "cocoapi_eval"
+    metrics = evaluate_coco(
+        folder / "instances_val2014_100.json",
+        folder / f"instances_val2014_{results}100_results.json",
+        iou_types=(iou_type,),
+    )
+    names = list(metrics[iou_type].summary)[:12]
+    assert names == [*NAMES, "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
+    assert [round(metrics[iou_type][name], 6) for name in names] == PUBLISHED[iou_type]
+
+
+def square(x: float, y: float, side: float = 10, **more: object) -> dict[str, Any]:
+    ring = [x, y, x + side, y, x + side, y + side, x, y + side]
+    return {"image_id": 1, "category_id": 1, "bbox": [x, y, side, side], "segmentation": [ring], **more}
+
+
+def data(*objects: dict[str, Any], num_images: int = 1) -> dict[str, Any]:
+    return {
+        "images": [{"id": i, "width": 400, "height": 300} for i in range(1, num_images + 1)],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "dish"}],
+        "annotations": [{"id": i, "iscrowd": 0, "area": o["bbox"][2] ** 2, **o} for i, o in enumerate(objects)],
+    }
+
+
+def row_of(count: int, **more: object) -> list[dict[str, Any]]:
+    return [square(12 * (i % 30), 12 * (i // 30), **more) for i in range(count)]
+
+
+def test_all_of_120_perfect_detections_count_when_asked_for() -> None:
+    truth, found = data(*row_of(120)), row_of(120, score=0.9)
+    many = evaluate_coco(truth, found, max_detections=200)
+    assert many["mask"]["AP"] == many["box"]["AP"] == pytest.approx(1.0) and many["mask"]["AR200"] == 1.0
+    assert many.warnings == () and many.max_detections == 200
+    few = evaluate_coco(truth, found, max_detections=100)
+    assert few["mask"]["AP"] < 0.85 and few["mask"]["AR100"] == pytest.approx(100 / 120)
+    assert few["mask"].classes[0].num_predictions == 100
+    objects, predictions = few.warnings
+    assert "max_detections = 100: 1 of 1 images have more objects of one class (up to 120)" in objects
+    assert "more predictions of one class (up to 120): only the best 100 count" in predictions
+
+
+def test_the_limit_holds_per_class_as_in_coco() -> None:
+    both = [*row_of(6), *row_of(6, category_id=2)]
+    metrics = evaluate_coco(data(*both), [{**o, "score": 0.5} for o in both], max_detections=6)
+    assert metrics["box"]["AR6"] == 1.0 and metrics.warnings == ()
+
+
+@pytest.mark.parametrize(("limit", "names"), [(1, ["AR1"]), (5, ["AR1", "AR5"]), (10, ["AR1", "AR10"])])
+def test_recalls_are_named_after_their_limit(limit: int, names: list[str]) -> None:
+    metrics = evaluate_coco(data(*row_of(4)), row_of(4, score=0.5), max_detections=limit)
+    assert [name for name in metrics["mask"].summary if name[2:].isdigit() and name.startswith("AR")] == names
+    assert metrics["mask"][names[-1]] == min(limit, 4) / 4
+
+
+def test_a_mask_has_the_area_of_its_pixels_not_of_its_box() -> None:
+    """A thin diagonal in a large box is small; pycocotools takes the box's area if the result has one."""
+    ring = [0, 0, 5, 0, 200, 195, 200, 200]
+    truth = data({**square(0, 0, 200), "segmentation": [ring], "area": 980})
+    metrics = evaluate_coco(truth, [{**square(0, 0, 200), "segmentation": [ring], "score": 1.0}])
+    assert metrics["mask"]["APs"] == pytest.approx(1.0) and math.isnan(metrics["mask"]["APl"])
+    far = {**square(0, 0, 200), "segmentation": [[300, 200, 310, 200, 310, 210, 300, 210]], "score": 1.0}
+    twice = evaluate_coco(truth, [far, {**far, "segmentation": [ring], "score": 0.5}])
+    assert twice["mask"]["APs"] == pytest.approx(0.5), "the false alarm is small, so it counts against small objects"
+
+
+def test_ids_of_any_kind_and_zero() -> None:
+    """COCOeval takes annotation id 0 for "no match", and hotcoco refuses negative image ids."""
+    truth = data(square(0, 0), square(50, 0))
+    assert truth["annotations"][0]["id"] == 0
+    truth["images"][0]["id"] = -(2**40)
+    truth["annotations"] = [{**a, "image_id": float(-(2**40))} for a in truth["annotations"]]
+    found = [{**square(x, 0, score=0.8), "image_id": -(2**40)} for x in (0, 50)]
+    metrics = evaluate_coco(truth, found)
+    assert metrics["mask"]["AP"] == pytest.approx(1.0) and metrics["box"].images[0].image_id == -(2**40)
+
+
+def test_missing_area_and_crowd_flag_are_filled_in() -> None:
+    truth = data(square(0, 0, 50))
+    del truth["annotations"][0]["area"], truth["annotations"][0]["iscrowd"]
+    metrics = evaluate_coco(truth, [square(0, 0, 50, score=0.5)])
+    assert metrics["mask"]["APm"] == metrics["box"]["APm"] == pytest.approx(1.0)
+    assert math.isnan(metrics["mask"]["APs"])
+
+
+def test_nothing_to_find_is_null_in_json() -> None:
+    for truth, found in ((data(), []), (data(), [square(0, 0, score=0.5)]), (data(num_images=0), [])):
+        content = evaluate_coco(truth, found).to_dict()
+        assert content["mask"]["AP"] is None and content["per_class"]["box"][0]["AP"] is None
+        json.dumps(content, allow_nan=False)
+
+
+def test_nothing_found_is_zero() -> None:
+    metrics = evaluate_coco(data(square(0, 0)), [])
+    assert metrics["mask"]["AP"] == 0.0 and metrics["box"]["AR100"] == 0.0
+    assert math.isnan(metrics["mask"].classes[1].ap), "no object of that class"
+
+
+def test_crowd_detections_are_neither_right_nor_wrong() -> None:
+    truth = data(square(0, 0), square(100, 100, 80, iscrowd=1))
+    found = [square(110, 110, score=0.9), square(120, 120, score=0.9), square(0, 0, score=0.8)]
+    metrics = evaluate_coco(truth, found)
+    image = metrics["mask"].images[0]
+    assert metrics["mask"]["AP"] == pytest.approx(1.0) and metrics["mask"].classes[0].num_truths == 1
+    assert (image.true_positives, image.false_positives, image.false_negatives) == (1, 0, 0)
+
+
+def test_unusable_annotations_are_left_out_and_told_of() -> None:
+    truth = data(square(0, 0), square(50, 0), square(100, 0), square(150, 0), square(200, 0))
+    first, second, third, fourth, _ = truth["annotations"]
+    first["category_id"] = 9
+    second["image_id"] = "x"
+    third["segmentation"] = [[1, 2, 3, 4]]
+    fourth["segmentation"] = {"size": [300, 400], "counts": "~~~"}
+    metrics = evaluate_coco(truth, [square(x, 0, score=0.5) for x in (100, 150, 200)])
+    assert metrics["box"]["AP"] == pytest.approx(1.0) and metrics["mask"]["AR100"] == 1.0
+    assert metrics["mask"].classes[0].num_truths == 1 and metrics["box"].classes[0].num_truths == 3
+    assert "2 annotations left out: unknown image_id or category_id" in metrics.warnings[0]
+    assert "2 annotations left out of mask: no usable segmentation" in metrics.warnings[1]
+
+
+def test_one_type_alone_needs_nothing_of_the_other() -> None:
+    truth = data(square(0, 0))
+    boxes = [{k: v for k, v in square(0, 0, score=0.5).items() if k != "segmentation"}]
+    metrics = evaluate_coco(truth, boxes, iou_types=("box",))
+    assert list(metrics.by_type) == ["box"] and metrics["box"]["AP"] == pytest.approx(1.0)
+    assert "mask" not in metrics.to_dict()
+
+
+def test_inputs_stay_as_they_were() -> None:
+    toy = ToyMaker(3).make()
+    before = copy.deepcopy(toy)
+    evaluate_coco(*toy)
+    assert toy == before
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(UserError, match="max_detections: expected at least 1, got 0"):
+        evaluate_coco(data(), [], max_detections=0)
+
+
+def test_settings_are_part_of_the_result() -> None:
+    metrics: Metrics = evaluate_coco(data(num_images=3), [], max_detections=7, score_threshold=0.25)
+    assert metrics.to_dict()["settings"] == {
+        "max_detections": 7,
+        "score_threshold": 0.25,
+        "num_images": 3,
+        "evaluator": metrics.evaluator,
+    }
+    assert metrics.evaluator.startswith("hotcoco ")

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation import Metrics, evaluate_coco
+from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
+from maskrcnn.evaluation.report import render_report, write_report
+from maskrcnn.structures.masks import ByteArray
+
+VOID = {"meta", "img", "path", "br"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order; collects tags, addresses and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+
+def grey(image_id: int) -> ByteArray:
+    return np.full((40, 60, 3), 80, np.uint8)
+
+
+@pytest.fixture
+def html(tmp_path: Path, metrics: Metrics, truth: GroundTruth, predictions: list[dict[str, Any]]) -> str:
+    path = tmp_path / "new folder" / "report.html"
+    write_report(path, metrics, truth, predictions, grey, title="tiny on <val>")
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_stands_alone(html: str) -> None:
+    page = Page(html)
+    assert page.addresses and all(address.startswith("data:image/jpeg;base64,") for address in page.addresses)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not re.search(r"url\(|@import|https?:", html)
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_it_tells_the_numbers_and_their_settings(html: str) -> None:
+    text = " ".join(Page(html).text.split())
+    assert text.startswith("tiny on <val>")
+    assert "3 images, 3 objects, 2 classes. At most 5 detections per image and class count" in text
+    assert "0.554mask AP50" in text and "0.778per-image AP50, score ≥ 0.5" in text
+    assert "IoU 0.50 0.554" in text
+    assert "(image 1): found 1 of 2, 1 wrong; score 0.333 at IoU 0.5" in text
+    assert text.count("(image 2)") == 1 and "(image 3)" not in text, "image 3 has nothing to show"
+
+
+def test_names_are_escaped_everywhere(html: str, hostile_name: str) -> None:
+    assert "<script" not in html and hostile_name not in html
+    assert html.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;q&quot;") >= 5
+    assert hostile_name in Page(html).text
+
+
+def test_warnings_are_shown(metrics: Metrics) -> None:
+    assert "<li>mind &lt;this&gt;</li>" in render_report(replace(metrics, warnings=("mind <this>",)), [], [])
+    assert 'class="warnings"' not in render_report(metrics, [], [])
+
+
+def test_boxes_alone_and_nothing_at_all() -> None:
+    empty = read_ground_truth({"images": [], "annotations": [], "categories": [{"id": 1, "name": "cell"}]})
+    page = Page(render_report(evaluate_coco(empty, [], iou_types=("box",)), [], []))
+    assert "box AP" in page.text and "mask" not in page.text and "Worst" not in page.text
+    assert "1 class." in page.text and "nan" not in page.text
+
+
+def test_an_image_that_cannot_be_read_is_an_error(
+    tmp_path: Path, metrics: Metrics, truth: GroundTruth, predictions: list[dict[str, Any]]
+) -> None:
+    def broken(image_id: int) -> ByteArray:
+        raise UserError(f"image {image_id} is gone")
+
+    with pytest.raises(UserError, match="is gone"):
+        write_report(tmp_path / "report.html", metrics, truth, predictions, broken)
+    assert not (tmp_path / "report.html").exists()

@@ -1,0 +1,327 @@
+"""Models and predictions, as a user meets them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import maskrcnn
+from maskrcnn.build import build_model
+from maskrcnn.errors import UserError
+from maskrcnn.ops.rle import rle_area, rle_to_coco
+from maskrcnn.predict import Model, Prediction, load
+from maskrcnn.presets import preset
+from maskrcnn.sources import Source
+from maskrcnn.structures import Categories
+from maskrcnn.weights import save_model
+
+CATEGORIES = Categories((3, 7), ("round", "long"))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """A tiny network with random weights: its detections mean nothing, but there are many."""
+    torch.manual_seed(0)
+    config = preset("tiny")
+    network = build_model(config, 2)
+    with torch.no_grad():  # scores on both sides of the usual threshold, 0.05
+        network.box_head.class_logits.weight.mul_(10)
+        network.box_head.class_logits.bias[-1] = 2.0
+    return Model(network, CATEGORIES, config)
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (40, 56, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def image_file(tmp_path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    return tmp_path / "image.png"
+
+
+def prediction(**changes: object) -> Prediction:
+    """Two objects in an image 8 high and 10 wide: masks that fill their boxes."""
+    fields = {
+        "boxes": torch.tensor([[2.0, 1.0, 6.0, 4.0], [0.0, 5.0, 10.0, 8.0]]),
+        "scores": torch.tensor([0.75, 0.5]),
+        "labels": torch.tensor([1, 0]),
+        "mask_probs": torch.ones(2, 28, 28),
+        "image_size": (8, 10),
+        "categories": CATEGORIES,
+        "source": np.zeros((8, 10, 3), np.uint8),
+    }
+    return Prediction(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+# --- what a prediction offers ---------------------------------------------------------------------------------------
+
+
+def test_masks_in_every_form_agree_with_the_boxes() -> None:
+    found = prediction()
+    expected = torch.zeros(2, 8, 10, dtype=torch.bool)
+    expected[0, 1:4, 2:6] = True
+    expected[1, 5:8, 0:10] = True
+    assert found.masks().dtype == torch.bool and torch.equal(found.masks(), expected)
+    assert torch.equal(found.crops().bitmaps().bool(), expected)
+    assert [rle_area(rle) for rle in found.rle()] == [12, 30]
+    ((outer, holes),) = found.polygons()[0]
+    assert holes == [] and outer.min(axis=0).tolist() == [2, 1] and outer.max(axis=0).tolist() == [6, 4]
+
+
+def test_coco_results() -> None:
+    found = prediction()
+    first, second = found.to_coco(image_id=5)
+    assert first == {
+        "image_id": 5,
+        "category_id": 7,
+        "category_name": "long",
+        "bbox": [2.0, 1.0, 4.0, 3.0],
+        "score": 0.75,
+        "segmentation": rle_to_coco(found.rle()[0]),
+    }
+    # Two columns of 8 zeros and one zero above, then columns of three ones with five zeros between.
+    assert found.rle()[0].counts.tolist() == [17, 3, 5, 3, 5, 3, 5, 3, 36]
+    assert second["category_id"] == 3 and second["bbox"] == [0.0, 5.0, 10.0, 3.0]
+
+
+def test_coco_results_are_what_pycocotools_reads() -> None:
+    from pycocotools import mask as oracle
+
+    found = prediction()
+    decoded = [oracle.decode(result["segmentation"]) for result in found.to_coco()]
+    assert np.array_equal(np.stack(decoded), found.masks().numpy())
+
+
+def test_names_and_selection_keep_the_type() -> None:
+    found = prediction()
+    assert found.names == ["long", "round"]
+    best = found[found.scores > 0.6]
+    assert isinstance(best, Prediction) and best.names == ["long"] and best.categories == CATEGORIES
+    assert repr(found) == "Prediction(2 objects, 10 x 8 pixels)"
+
+
+def test_a_prediction_without_objects() -> None:
+    nothing = prediction()[:0]
+    assert nothing.names == nothing.to_coco() == nothing.rle() == nothing.polygons() == []
+    assert nothing.masks().shape == (0, 8, 10)
+
+
+def test_without_a_mask_branch() -> None:
+    found = prediction(mask_probs=None)
+    assert "segmentation" not in found.to_coco()[0]
+    for method in (found.masks, found.rle, found.crops, found.polygons):
+        with pytest.raises(UserError, match="no mask branch"):
+            method()
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.jpg", "new/folder/picture.tif"])
+def test_save_draws_over_the_image(tmp_path: Path, name: str) -> None:
+    for changes in ({}, {"mask_probs": None}):
+        prediction(**changes).save(tmp_path / name)
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width % 10 == 0 and picture.width * 8 == picture.height * 10
+            assert np.asarray(picture).max() > 50  # the image itself is black
+
+
+def test_save_refuses_an_unknown_ending(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"picture\.xyz.*\.png"):
+        prediction().save(tmp_path / "picture.xyz")
+    with pytest.raises(UserError, match="ending in"):
+        prediction().save(tmp_path / "picture")
+
+
+def test_the_image_of_a_file_is_read_when_it_is_needed(image_file: Path, pixels: np.ndarray) -> None:
+    found = prediction(source=image_file)
+    assert np.array_equal(found.image(), pixels)
+    image_file.unlink()
+    with pytest.raises(UserError, match=r"image\.png"):
+        found.image()
+
+
+# --- predicting -----------------------------------------------------------------------------------------------------
+
+
+def same(a: Prediction, b: Prediction) -> bool:
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("boxes", "scores", "labels", "mask_probs"))
+
+
+def test_every_kind_of_source_and_lists(model: Model, image_file: Path, pixels: np.ndarray) -> None:
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    sources: list[Source] = [image_file, str(image_file), Image.fromarray(pixels), pixels, tensor, tensor.float() / 255]
+    expected = model.predict(image_file, score_threshold=0.1)
+    assert len(expected) > 5 and expected.source == image_file
+    assert expected.image_size == (40, 56) and expected.categories == CATEGORIES
+    for found in model.predict(sources, score_threshold=0.1):
+        assert same(found, expected)
+
+
+def test_the_threshold_keeps_exactly_the_better_objects(model: Model, pixels: np.ndarray) -> None:
+    everything = model.predict(pixels, score_threshold=0.0, max_detections=1000)
+    assert everything.scores.min() < 0.05 < everything.scores.max()  # 0.05 is the network's own
+    middle = float(everything.scores.median())
+    found = model.predict(pixels, score_threshold=middle, max_detections=1000)
+    assert same(found, everything[everything.scores > middle]) and 0 < len(found) < len(everything)
+
+
+def test_max_detections_keeps_the_best(model: Model, pixels: np.ndarray) -> None:
+    everything = model.predict(pixels, score_threshold=0.0, max_detections=1000)
+    assert len(everything) > model.config.box_head.max_detections
+    assert same(model.predict(pixels, 0.0, 7), everything[:7])
+    assert same(model.predict(pixels, 0.0), everything[: model.config.box_head.max_detections])
+    assert model.network.box_head.max_detections == model.config.box_head.max_detections  # nothing was left changed
+
+
+def test_no_object_above_the_threshold(model: Model, pixels: np.ndarray) -> None:
+    assert len(model.predict(pixels, score_threshold=1.0)) == 0
+    assert model.predict([]) == []
+
+
+def test_results_are_ordinary_tensors(model: Model, pixels: np.ndarray) -> None:
+    """Tensors made in inference mode refuse to be changed; a user may want to."""
+    found = model.predict(pixels, 0.1)
+    found.boxes.mul_(2)
+    assert not found.boxes.is_inference() and not found.boxes.requires_grad
+
+
+def test_predicting_leaves_batch_norm_alone(pixels: np.ndarray) -> None:
+    network = build_model(preset("tiny"), 2).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    Model(network, CATEGORIES, preset("tiny")).predict(pixels)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_stream_takes_images_only_when_their_turn_comes(model: Model, pixels: np.ndarray) -> None:
+    taken = []
+
+    def sources() -> Iterator[np.ndarray]:
+        for number in range(1000):
+            taken.append(number)
+            yield pixels
+
+    stream = model.stream(sources(), batch_size=2)
+    next(stream)
+    assert taken == [0, 1]
+    next(stream)
+    next(stream)
+    assert taken == [0, 1, 2, 3]
+
+
+def test_batches_give_what_single_images_give(model: Model, pixels: np.ndarray) -> None:
+    other = np.ascontiguousarray(pixels[:30, ::-1])
+    one_by_one = model.predict([pixels, other, pixels], 0.1)
+    for batch_size in (2, 3, 5):
+        together = list(model.stream([pixels, other, pixels], batch_size, 0.1))
+        for a, b in zip(one_by_one, together, strict=True):
+            # Padding and the order of sums may move the last digits, so only the clear ones are compared.
+            torch.testing.assert_close(a.scores[:5], b.scores[:5], rtol=1e-3, atol=1e-3)
+            assert a.image_size == b.image_size
+
+
+def test_a_broken_image_stops_the_stream_unless_told_otherwise(model: Model, image_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    sources = [image_file, tmp_path / "broken.png", image_file]
+    with pytest.raises(UserError, match=r"broken\.png"):
+        model.predict(sources)
+    errors = []
+    found = list(model.stream(sources, batch_size=2, on_error=lambda source, error: errors.append((source, error))))
+    assert [f.source for f in found] == [image_file, image_file]
+    ((source, error),) = errors
+    assert source == tmp_path / "broken.png" and "broken.png" in str(error)
+
+
+# --- loading --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Path:
+    """A folder that stands in for that of the bundled models, with one named "cells"."""
+    monkeypatch.setattr(maskrcnn.predict, "_BUNDLED", tmp_path)
+    save_model(tmp_path / "cells.safetensors", model.network, model.config, CATEGORIES, {"steps": 3})
+    return tmp_path
+
+
+def test_load_by_name_and_by_path(bundled: Path, model: Model, pixels: np.ndarray) -> None:
+    expected = model.predict(pixels, 0.1)
+    for name in ("cells", bundled / "cells.safetensors", str(bundled / "cells.safetensors")):
+        loaded = load(name, device="cpu")
+        assert loaded.categories == CATEGORIES and loaded.config == model.config
+        assert loaded.summary == {"steps": 3} and str(loaded.device) == "cpu"
+        assert same(loaded.predict(pixels, 0.1), expected)
+    assert repr(load("cells", "cpu")) == "Model(resnet18 on cpu, 2 classes: round, long)"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cell", "neither a file nor a bundled model; did you mean cells?"),
+        ("coco", "neither a file nor a bundled model; expected one of cells"),
+        ("absent.safetensors", "absent.safetensors: expected a .safetensors file"),
+        ("absent/cells", "absent/cells: expected a .safetensors file"),
+    ],
+)
+def test_a_model_that_is_not_there(bundled: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(name)
+    assert message in str(caught.value)
+
+
+def test_an_unknown_device_is_reported_before_the_file_is_read(bundled: Path) -> None:
+    with pytest.raises(UserError, match="device"):
+        load("cells", device="gpu")
+
+
+def test_the_bundled_nuclei_model_finds_nuclei() -> None:
+    """On a picture of the validation split: most objects, and few that are none."""
+    folder = Path(__file__).resolve().parents[1] / "examples" / "nuclei_mini"
+    found = maskrcnn.load("nuclei", device="cpu").predict(folder / "images" / "fluorescence_515.png")
+    assert set(found.names) == {"nucleus"}
+    assert 50 <= len(found) <= 80  # 64 are annotated
+    filled = found.masks().any(dim=0)
+    grey = torch.from_numpy(found.image()).float().mean(dim=2)
+    assert grey[filled].mean() > 3 * grey[~filled].mean()  # nuclei are bright
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+_MEMORY = """
+import resource, sys
+import torch
+from maskrcnn.build import build_model
+from maskrcnn.predict import Model
+from maskrcnn.presets import preset
+from maskrcnn.structures import Categories
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+torch.manual_seed(0)
+config = preset("nuclei")
+model = Model(build_model(config, 1), Categories((1,), ("cell",)), config)
+model.predict(torch.zeros(3, 64, 64, dtype=torch.uint8))  # what the libraries need for themselves
+before = peak()
+image = torch.randint(0, 255, (3, 3000, 4000), dtype=torch.uint8)
+found = model.predict(image, score_threshold=0.0, max_detections=1000)
+assert len(found) == 1000, len(found)
+found.to_coco(), found.polygons()
+found.save(sys.argv[1])
+print(peak() - before, sum(v.nbytes for v in vars(found).values() if isinstance(v, torch.Tensor) and v is not image))
+"""
+
+
+@pytest.mark.slow
+def test_a_thousand_objects_on_twelve_megapixels_fit_in_a_gibibyte(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _MEMORY, str(tmp_path / "overlay.png")], capture_output=True, text=True, check=True
+    )
+    growth, result = map(int, done.stdout.split())
+    assert growth < 2**30
+    assert result < 20e6

@@ -1,0 +1,84 @@
+"""The code blocks of README and CONTRIBUTING run as they stand, on the example images; a comment `<!-- not run: why -->` exempts one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+_BLOCK = re.compile(r"(?P<exempt><!-- not run: .+? -->\n)?```(?P<language>\w+)\n(?P<code>.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    code: str
+    exempt: bool
+
+
+def blocks(text: str) -> list[Block]:
+    return [Block(m["language"], m["code"], m["exempt"] is not None) for m in _BLOCK.finditer(text)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A place with the examples in it, where the blocks may write what they like."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_python_blocks(folder: Path) -> None:
+    """Together, from top to bottom, as a reader would type them."""
+    code = "\n".join(block.code for block in blocks(README) if block.language == "python")
+    run([sys.executable, "-c", code], folder)
+    assert (folder / "overlay.png").stat().st_size > 1000
+
+
+def test_the_worked_examples_for_contributors(folder: Path) -> None:
+    code = "\n".join(block.code for block in blocks((ROOT / "CONTRIBUTING.md").read_text()))
+    assert "torch.Size" in run([sys.executable, "-c", code], folder)
+
+
+def test_bash_blocks(folder: Path) -> None:
+    for block in blocks(README):
+        if block.language == "bash" and not block.exempt:
+            run(["bash", "-euo", "pipefail", "-c", block.code], folder)
+    outputs = folder / "outputs"
+    assert len(list((outputs / "predict").glob("*.png"))) == 12
+    for expected in (
+        "predict/predictions.json",
+        "first/best.safetensors",
+        "first_evaluation/metrics.json",
+        "first_evaluation/report.html",
+        "first_pictures/predictions.json",
+    ):
+        assert (outputs / expected).stat().st_size > 0
+
+
+def test_few_blocks_are_exempt() -> None:
+    found = blocks(README)
+    assert {block.language for block in found} == {"bash", "python"}
+    exempt = [block for block in found if block.exempt]
+    assert len(found) >= 10 and all("make" in block.code for block in exempt)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/conventions.md"])
+def test_links_lead_to_files(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", _BLOCK.sub("", path.read_text())):
+        assert (path.parent / target).exists(), f"{page} links to {target}"

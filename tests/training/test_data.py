@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskrcnn.config import AugmentConfig, Config, DataConfig, InputConfig
+from maskrcnn.data.dataset import Sample
+from maskrcnn.training.data import DataPaths, TrainingData, augmentation
+
+
+def ignore(line: str) -> None:
+    pass
+
+
+def files(steps: list[list[list[Sample]]]) -> list[list[list[str]]]:
+    return [[[sample.file_name for sample in batch] for batch in batches] for batches in steps]
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_step_is_the_same_wherever_one_starts(config: Config, accumulate: int) -> None:
+    config = replace(config, train=replace(config.train, accumulate=accumulate))
+    data = TrainingData.open(config, ignore)
+    whole = list(data.steps(config, start=0))
+    assert len(whole) == 7 and all(len(batches) == accumulate for batches in whole)
+    later = list(data.steps(config, start=4))
+    assert files(later) == files(whole[4:])
+    for batches, expected in zip(later, whole[4:], strict=True):
+        for batch, expected_batch in zip(batches, expected, strict=True):
+            for sample, expected_sample in zip(batch, expected_batch, strict=True):
+                assert torch.equal(sample.image, expected_sample.image)
+                assert torch.equal(sample.targets.boxes, expected_sample.targets.boxes)
+
+
+def test_steps_differ_and_cover_the_data(config: Config) -> None:
+    data = TrainingData.open(config, ignore)
+    seen = files(list(islice(data.steps(config, start=0), 2)))
+    assert {name for batches in seen for batch in batches for name in batch} == {f"{i}.png" for i in range(4)}
+
+
+def test_the_fingerprint_is_json_and_knows_the_data_again(config: Config) -> None:
+    first = TrainingData.open(config, ignore).fingerprint
+    assert json.loads(json.dumps(first)) == TrainingData.open(config, ignore).fingerprint
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"][2] += 3
+    path.write_text(json.dumps(content))
+    second = TrainingData.open(config, ignore).fingerprint
+    assert {name for name in first if first[name] != second[name]} == {"boxes"}
+
+
+def test_paths_are_relative_to_the_root_unless_absolute() -> None:
+    paths = DataPaths.of(Config(data=DataConfig(root="/data", images="/elsewhere", val_annotations="../v.json")))
+    assert paths == DataPaths(Path("/data/instances_train.json"), Path("/data/../v.json"), Path("/elsewhere"))
+
+
+def test_every_augmentation_setting_arrives() -> None:
+    config = Config(input=InputConfig(min_size=400, max_size=700, shrink=False, antialias=False))
+    assert augmentation(config).min_sizes == (400,)
+    assert (augmentation(config).max_size, augmentation(config).shrink) == (700, False)
+    changes = AugmentConfig(min_sizes=(320, 480), crop_size=64, vertical_flip=0.25, quarter_turns=True, hue=0.1)
+    got = augmentation(replace(config, augment=changes))
+    assert all(getattr(got, name) == value for name, value in vars(changes).items())

@@ -1,0 +1,416 @@
+"""Whole runs of the tiny model."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.models.mask_rcnn import Losses, MaskRCNN
+from maskrcnn.settings import parse_assignments, update_config
+from maskrcnn.training import loop
+from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.loop import train
+from maskrcnn.training.state import saved_states
+from maskrcnn.weights import load_model
+
+
+class Crash(BaseException):
+    """Stands for the process ending there and then."""
+
+
+def change(config: Config, *assignments: str) -> Config:
+    return update_config(config, parse_assignments(assignments), "test")
+
+
+def run(config: Config, output: Path, **options: Any) -> bytes:
+    """Train on the CPU; return the final model file."""
+    return train(config, output, device="cpu", **options).last.read_bytes()
+
+
+@pytest.fixture
+def unbroken(config: Config, tmp_path: Path) -> bytes:
+    return run(config, tmp_path / "unbroken")
+
+
+@pytest.fixture
+def break_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the process "end" while step number `step` (counted from 1) computes its loss."""
+
+    def arm(step: int) -> None:
+        calls = 0
+        real = MaskRCNN.loss
+
+        def broken_loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                monkeypatch.setattr(MaskRCNN, "loss", real)
+                raise Crash
+            return real(self, *arguments, **options)
+
+        monkeypatch.setattr(MaskRCNN, "loss", broken_loss)
+
+    return arm
+
+
+def test_the_output_directory(config: Config, tmp_path: Path) -> None:
+    result = train(config, tmp_path / "run", device="cpu")
+    names = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard")
+    assert names == ["config.yaml", "last.safetensors", "log.jsonl", "state"]
+    assert [p.stem for p in saved_states(tmp_path / "run" / "state")] == ["step-00000007", "step-00000006"]
+    assert (result.steps, result.metrics, result.best_score) == (7, {}, None)
+    loaded = load_model(result.best)
+    assert loaded.config == config and loaded.categories.names == ("dim", "bright")
+    assert loaded.summary["steps"] == 7
+
+
+def test_the_log(config: Config, tmp_path: Path) -> None:
+    train(change(config, "train.log_every=3"), tmp_path / "run", device="cpu")
+    entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == [1, 3, 6, 7]
+    last = entries[-1]
+    assert last["losses"].keys() == {"objectness", "rpn_box", "classification", "box", "mask", "total"}
+    assert last["images_per_second"] > 0 and last["seconds_left"] == 0 and last["memory_mib"] > 10
+    # warm-up from 1e-3 over two steps, times the cosine, times 1e-3 * 2 / 4
+    assert entries[0]["learning_rate"] == pytest.approx(5e-7)
+    assert entries[1]["learning_rate"] == pytest.approx(5e-4 * 0.8117449)
+
+
+def test_losses_fall(config: Config, tmp_path: Path) -> None:
+    train(change(config, "schedule.steps=20", "train.checkpoint_every=20"), tmp_path / "run", device="cpu")
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["losses"] for line in lines]
+    assert losses[-1]["objectness"] < 0.7 * losses[0]["objectness"]
+    assert losses[-1]["classification"] < 0.8 * losses[0]["classification"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 7])
+def test_a_resumed_run_ends_in_the_same_bits(
+    config: Config, tmp_path: Path, unbroken: bytes, break_at: Callable[[int], None], step: int
+) -> None:
+    config = change(config, "train.checkpoint_every=3")
+    break_at(step)
+    with pytest.raises(Crash):
+        run(config, tmp_path / "broken")
+    resumed = run(config, tmp_path / "broken", resume=True)
+    assert weights_of(resumed, tmp_path) == weights_of(unbroken, tmp_path)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6, 7]
+
+
+def weights_of(content: bytes, folder: Path) -> dict[str, bytes]:
+    (folder / "look.safetensors").write_bytes(content)
+    model = load_model(folder / "look.safetensors").model
+    return {name: tensor.numpy().tobytes() for name, tensor in model.state_dict().items()}
+
+
+def test_workers_accumulation_and_sgd_change_nothing_about_resuming(
+    config: Config, tmp_path: Path, break_at: Callable[[int], None]
+) -> None:
+    config = change(config, "train.accumulate=2", "optimizer.name=sgd", "train.ema_decay=0", "schedule.steps=4")
+    unbroken = run(config, tmp_path / "unbroken")
+    config = change(config, "data.num_workers=2")
+    break_at(6)  # in the second pass of step 3
+    with pytest.raises(Crash):
+        run(config, tmp_path / "broken")
+    assert weights_of(run(config, tmp_path / "broken", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+def add_val_split(config: Config) -> None:
+    root = Path(config.data.root)
+    shutil.copy(root / "instances_train.json", root / "instances_val.json")
+
+
+def test_evaluation_keeps_the_best_model(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: bytes
+) -> None:
+    add_val_split(config)
+    scores = iter([0.2, 0.4, 0.3])
+    real = loop.validate
+
+    def validate(network: MaskRCNN, *arguments: Any) -> tuple[dict[str, Any], float]:
+        metrics, score = real(network, *arguments)
+        assert score >= 0 and not network.training
+        return metrics, next(scores)
+
+    monkeypatch.setattr(loop, "validate", validate)
+    result = train(change(config, "train.evaluate_every=3"), tmp_path / "run", device="cpu")
+    assert result.best_score == 0.4 and result.best == tmp_path / "run" / "best.safetensors"
+    assert load_model(result.best).summary["steps"] == 6
+    assert load_model(result.last).summary["steps"] == 7
+    assert result.metrics["mask"].keys() >= {"AP", "AP50"} and "box" in result.metrics
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["score"]) for line in lines if line["kind"] == "evaluation"] == [
+        (3, 0.2),
+        (6, 0.4),
+        (7, 0.3),
+    ]
+    # looking at the model does not change it
+    assert weights_of(result.last.read_bytes(), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+def test_the_best_score_survives_an_interruption(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, break_at: Callable[[int], None]
+) -> None:
+    add_val_split(config)
+    scores = iter([0.9, 0.1, 0.1])
+    monkeypatch.setattr(loop, "validate", lambda *arguments: ({"mask": {}}, next(scores)))
+    config = change(config, "train.evaluate_every=3")
+    break_at(5)
+    with pytest.raises(Crash):
+        run(config, tmp_path / "run")
+    result = train(config, tmp_path / "run", device="cpu", resume=True)
+    assert result.best_score == 0.9
+    assert load_model(result.best).summary["steps"] == 3
+
+
+def test_a_val_split_with_other_classes_is_said_before_training(config: Config, tmp_path: Path) -> None:
+    add_val_split(config)
+    path = Path(config.data.root) / "instances_val.json"
+    path.write_text(path.read_text().replace("dim", "cat").replace("bright", "dog"))
+    with pytest.raises(UserError, match=r"instances_val\.json: expected the categories.*dim, bright.*got cat, dog"):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_seed_matters(config: Config, tmp_path: Path, unbroken: bytes) -> None:
+    other = run(change(config, "train.seed=1"), tmp_path / "other")
+    assert weights_of(other, tmp_path) != weights_of(unbroken, tmp_path)
+
+
+def test_a_directory_with_a_run_needs_resume(config: Config, tmp_path: Path, unbroken: bytes) -> None:
+    with pytest.raises(UserError, match=r"unbroken: .*there is a run in it.*--resume"):
+        run(config, tmp_path / "unbroken")
+    assert (tmp_path / "unbroken" / "last.safetensors").read_bytes() == unbroken
+
+
+def test_resuming_what_never_began_starts_anew(
+    config: Config, tmp_path: Path, unbroken: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert weights_of(run(config, tmp_path / "new", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
+    assert "starting anew" in capfd.readouterr().err
+
+
+def test_resuming_a_finished_run_changes_nothing(config: Config, tmp_path: Path, unbroken: bytes) -> None:
+    assert run(config, tmp_path / "unbroken", resume=True) == unbroken
+
+
+def test_resuming_with_other_settings_names_them(config: Config, tmp_path: Path, unbroken: bytes) -> None:
+    changed = change(config, "optimizer.lr=0.5", "rpn.num_convs=1", "train.log_every=5", "train.seed=3")
+    with pytest.raises(UserError, match=r"cannot resume.*optimizer\.lr.*train\.seed") as caught:
+        run(changed, tmp_path / "unbroken", resume=True)
+    assert "log_every" not in str(caught.value) and "num_convs" not in str(caught.value)
+
+
+def test_resuming_with_other_data_says_what_differs(config: Config, tmp_path: Path, unbroken: bytes) -> None:
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"].pop()
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="the training data is not the run's: other objects, boxes"):
+        run(config, tmp_path / "unbroken", resume=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_and_saves(
+    config: Config,
+    tmp_path: Path,
+    unbroken: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    number: int,
+    code: int,
+) -> None:
+    config = change(config, "train.checkpoint_every=100")
+    real = MaskRCNN.loss
+
+    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+        os.kill(os.getpid(), number)
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MaskRCNN, "loss", loss)
+        with pytest.raises(SystemExit) as leaving:
+            run(config, tmp_path / "stopped")
+    assert leaving.value.code == code
+    assert "stopped after step 1; the state is saved" in capfd.readouterr().err
+    assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000001"]
+    assert weights_of(run(config, tmp_path / "stopped", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+def test_signals_that_reach_the_workers_too_leave_time_to_finish_the_step(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = MaskRCNN.loss
+
+    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+        children = multiprocessing.active_children()
+        assert len(children) == 2
+        for child in children:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                os.kill(child.pid, number)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(MaskRCNN, "loss", loss)
+    config = change(config, "data.num_workers=2", "schedule.steps=3")
+    assert train(config, tmp_path / "run", device="cpu").steps == 3
+    assert multiprocessing.active_children() == []
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, calls_to_poison: range) -> None:
+    """Make the mask loss of some forward passes NaN."""
+    calls = -1
+    real = MaskRCNN.loss
+
+    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+        nonlocal calls
+        calls += 1
+        losses = real(self, *arguments, **options)
+        assert losses.mask is not None
+        return replace(losses, mask=losses.mask * float("nan")) if calls in calls_to_poison else losses
+
+    monkeypatch.setattr(MaskRCNN, "loss", loss)
+
+
+def test_a_non_finite_step_is_skipped_and_named(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    poison(monkeypatch, range(2, 4))
+    result = train(change(config, "train.max_nonfinite_steps=2"), tmp_path / "run", device="cpu")
+    lines = [line for line in capfd.readouterr().err.splitlines() if "skipped" in line]
+    assert [line.split(":")[0] for line in lines] == ["step 3 skipped", "step 4 skipped"]
+    assert all("mask=nan" in line and ".png" in line and "box=" not in line for line in lines)
+    assert result.steps == 7
+    assert all(tensor.isfinite().all() for tensor in load_model(result.last).model.state_dict().values())
+
+
+def test_too_many_non_finite_steps_in_a_row_stop_the_run(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, range(2, 100))
+    with pytest.raises(UserError, match=r"2 steps in a row were not finite.*mask=nan.*\.png") as caught:
+        train(change(config, "train.max_nonfinite_steps=1"), tmp_path / "run", device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_stops_with_one_line_and_keeps_the_last_state(
+    config: Config, tmp_path: Path, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if "step-00000004" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(UserError, match=r"step-00000004\.safetensors: .*No space left"):
+            run(config, tmp_path / "full")
+    assert [p.stem for p in saved_states(tmp_path / "full" / "state")] == ["step-00000003", "step-00000002"]
+    assert weights_of(run(config, tmp_path / "full", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+def test_an_output_that_cannot_be_written_is_said_before_training(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="file/run"):
+        run(config, tmp_path / "file" / "run")
+
+
+def test_missing_data_is_one_line(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"instances_train\.json"):
+        run(change(config, f"data.root={tmp_path / 'absent'}"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_without_objects_is_one_line(config: Config, tmp_path: Path) -> None:
+    path = Path(config.data.root) / "instances_train.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
+    with pytest.raises(UserError, match="expected annotated objects to learn from, got none"):
+        run(config, tmp_path / "run")
+
+
+def test_training_leaves_the_process_as_it_was(config: Config, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    assert not torch.are_deterministic_algorithms_enabled()
+    run(change(config, "schedule.steps=1"), tmp_path / "run")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert threading.active_count() == 1
+
+
+# --- killed for real ------------------------------------------------------------------------------------------------
+
+
+def kill_and_resume(config: Config, output: Path, kills: int, seed: int) -> int:
+    """Train in a process of its own that is killed `kills` times, then let it finish; return kills while saving."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["maskrcnn.training.loop"])
+    chance = random.Random(seed)
+    hits = 0
+    for _ in range(kills):
+        process = start(context, config, output)
+        hits += kill_soon(process, RunFolder(output), chance)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    process = start(context, config, output)
+    process.join()
+    assert process.exitcode == 0
+    return hits
+
+
+def start(context: Any, config: Config, output: Path) -> Any:
+    process = context.Process(target=train, args=(config, output), kwargs={"device": "cpu", "resume": True})
+    process.start()
+    return process
+
+
+def kill_soon(process: Any, folder: RunFolder, chance: random.Random) -> bool:
+    """Kill at a random moment, or, every other time, in the middle of writing a state."""
+    known = set(saved_states(folder.states))
+    wait_until(process, lambda: bool(set(saved_states(folder.states)) - known))  # it goes forward
+    if chance.random() < 0.5:
+        wait_until(process, lambda: any(folder.states.glob(".*.partial")))
+    else:
+        time.sleep(chance.uniform(0, 0.15))
+    process.kill()
+    process.join()
+    return any(folder.states.glob(".*.partial"))
+
+
+def wait_until(process: Any, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.is_alive(), "training ended before it could be killed; give it more steps"
+        assert time.monotonic() < deadline
+        time.sleep(0.0005)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(config: Config, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as here: another number of threads adds up in another order
+    config = change(config, f"schedule.steps={8 * kills}")
+    unbroken = run(config, tmp_path / "unbroken")
+    hits = kill_and_resume(config, tmp_path / "killed", kills, seed=kills)
+    print(f"{kills} kills, {hits} of them while a state was being written")
+    assert (tmp_path / "killed" / "last.safetensors").read_bytes() == unbroken
+    assert [p.stem for p in saved_states(tmp_path / "killed" / "state")] == [
+        f"step-{step:08d}" for step in (8 * kills, 8 * kills - 1)
+    ]
+    assert not list((tmp_path / "killed").rglob(".*.partial"))

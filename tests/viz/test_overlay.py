@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.errors import UserError
+from maskrcnn.structures import MaskCrops
+from maskrcnn.viz.colours import instance_colour
+from maskrcnn.viz.overlay import CROWDED, draw_overlay, save_picture
+
+
+def grey(height=900, width=1000):
+    return np.full((height, width, 3), 90, np.uint8)
+
+
+def squares(boxes, size):
+    """Objects that fill their boxes (x1, y1, x2, y2, whole pixels)."""
+    masks = MaskCrops.from_crops([np.ones((y2 - y1, x2 - x1)) for x1, y1, x2, y2 in boxes], boxes, size)
+    return masks, torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+
+
+def draw(image, boxes, names=("cell",), scores=True, masks=True):
+    crops, corners = squares(boxes, image.shape[:2])
+    labels = torch.arange(len(boxes)) % len(names)
+    return draw_overlay(
+        image, crops if masks else None, corners, labels, torch.full((len(boxes),), 0.5) if scores else None, names
+    )
+
+
+def is_colour(picture, colour):
+    return (np.abs(picture.astype(int) - colour) <= 3).all(axis=2)
+
+
+def test_inside_is_blended_outside_untouched_and_the_border_drawn():
+    image = grey()
+    picture = draw(image, [(200, 300, 500, 600)])
+    colour = np.array(instance_colour(0))
+    np.testing.assert_allclose(picture[450, 350], 0.7 * 90 + 0.3 * colour, atol=1)
+    assert is_colour(picture, colour)[300:600, 200].all() and is_colour(picture, colour)[599, 200:500].all()
+    assert (picture[650:] == 90).all() and (picture[:, 550:] == 90).all() and (picture[:, :190] == 90).all()
+    assert (image == 90).all()
+
+
+def test_a_hole_is_outlined_and_not_filled():
+    crop = np.ones((300, 300), np.uint8)
+    crop[100:200, 100:200] = 0
+    masks = MaskCrops.from_crops([crop], [(200, 300, 500, 600)], (900, 1000))
+    picture = draw_overlay(grey(), masks, torch.tensor([[200.0, 300, 500, 600]]), torch.tensor([0]), None, ("cell",))
+    assert (picture[450, 350] == 90).all()
+    assert is_colour(picture, instance_colour(0))[450, 299]
+
+
+def test_small_objects_lie_on_top_of_large_ones():
+    picture = draw(grey(), [(400, 400, 500, 500), (100, 100, 800, 800)])
+    colour = instance_colour(0)
+    assert is_colour(picture, colour)[450, 400] and is_colour(picture, colour)[450, 499]
+
+
+def test_names_and_scores_change_the_label():
+    box = [(200, 300, 500, 600)]
+    one, other = draw(grey(), box, ("cell",)), draw(grey(), box, ("nerve",))
+    assert (one[250:300] != other[250:300]).any() and (one[305:] == other[305:]).all()
+    assert (one != draw(grey(), box, ("cell",), scores=False)).any()
+
+
+def test_small_images_are_enlarged_with_their_objects():
+    picture = draw(np.full((200, 256, 3), 90, np.uint8), [(50, 60, 100, 120)])
+    assert picture.shape == (800, 1024, 3)
+    colour = np.array(instance_colour(0))
+    np.testing.assert_allclose(picture[360, 300], 0.7 * 90 + 0.3 * colour, atol=1)
+    assert is_colour(picture, colour)[300:420, 199:202].any(axis=1).all()
+    assert (picture[500:] == 90).all() and (picture[:, 420:] == 90).all()
+
+
+def test_large_images_have_thick_lines():
+    def line_width(picture):
+        row = is_colour(picture, instance_colour(0))[picture.shape[0] // 2]
+        return row[: picture.shape[1] // 2].sum()
+
+    small = draw(grey(200, 1000), [(200, 50, 800, 150)])
+    large = draw(grey(200, 4000), [(800, 50, 3200, 150)])
+    assert line_width(large) >= 3 * line_width(small)
+
+
+def test_a_crowd_gets_thin_outlines_only():
+    boxes = [(20 * (i % 40), 20 * (i // 40), 20 * (i % 40) + 15, 20 * (i // 40) + 15) for i in range(CROWDED + 1)]
+    picture = draw(grey(), boxes)
+    assert (picture[7, 7] == 90).all()  # no fill
+    changed = (picture != 90).any(axis=2)
+    assert not changed[60:].any() and changed[:15, 0].all()  # no text below
+
+
+def test_objects_without_mask_are_drawn_as_boxes():
+    for picture in (
+        draw(grey(), [(200, 300, 500, 600)], masks=False),
+        draw_overlay(
+            grey(),
+            MaskCrops.from_bitmaps(torch.zeros(1, 900, 1000)),
+            torch.tensor([[200.0, 300, 500, 600]]),
+            torch.tensor([0]),
+            None,
+            ("cell",),
+        ),
+    ):
+        assert is_colour(picture, instance_colour(0))[300:600, 200].all()
+        assert (picture[450, 350] == 90).all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, -1e30])
+def test_wild_boxes_do_no_harm(value):
+    boxes = torch.tensor([[value, value, 50.0, 50.0], [0.0, 0.0, value, value]])
+    picture = draw_overlay(grey(), None, boxes, torch.tensor([0, 0]), torch.ones(2), ("cell",))
+    assert picture.shape == (900, 1000, 3)
+
+
+def test_nothing_found_leaves_the_image_as_it_is():
+    np.testing.assert_array_equal(draw(grey(), []), grey())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".WEBP"])
+def test_pictures_are_written(tmp_path, suffix):
+    path = tmp_path / "new" / f"overlay{suffix}"
+    save_picture(path, draw(grey(), [(200, 300, 500, 600)]))
+    with Image.open(path) as image:
+        assert image.size == (1000, 900) and image.mode == "RGB"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_png_pictures_are_exact(tmp_path):
+    picture = draw(grey(), [(200, 300, 500, 600)])
+    save_picture(tmp_path / "a.png", picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
+
+
+@pytest.mark.parametrize("name", ["overlay", "overlay.xyz", "overlay.txt", "overlay.psd"])
+def test_an_unknown_format_is_a_user_error(tmp_path, name):
+    with pytest.raises(UserError, match=r"overlay\.png"):
+        save_picture(tmp_path / name, grey())
+
+
+def test_a_place_that_cannot_be_written_is_a_user_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file"):
+        save_picture(tmp_path / "file" / "a.png", grey())

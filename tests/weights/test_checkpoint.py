@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from maskrcnn.build import build_model
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.presets import preset
+from maskrcnn.structures import Categories
+from maskrcnn.weights import load_model, save_model
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+
+CATEGORIES = Categories((1, 7), ("cell", "Käfer"))
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return preset("tiny")
+
+
+@pytest.fixture(scope="module")
+def model(config: Config) -> MaskRCNN:
+    return build_model(config, 2)
+
+
+@pytest.fixture
+def path(tmp_path: Path, model: MaskRCNN, config: Config) -> Path:
+    save_model(tmp_path / "model.safetensors", model, config, CATEGORIES, {"steps": 5, "metrics": {"AP": 0.5}})
+    return tmp_path / "model.safetensors"
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """Change entries of the header; None removes one."""
+    tensors, header = read_tensors(path)
+    header = {key: value for key, value in (header | changes).items() if value is not None}
+    write_tensors(path, tensors, header)
+
+
+def test_the_file_alone_gives_back_everything(path: Path, model: MaskRCNN, config: Config) -> None:
+    loaded, loaded_config, categories, summary = load_model(path)
+    assert loaded_config == config
+    assert categories == CATEGORIES
+    assert summary == {"steps": 5, "metrics": {"AP": 0.5}}
+    assert not loaded.training
+    weights = model.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in loaded.state_dict().items())
+
+
+def test_half_precision_is_half_the_size_and_loads_as_float32(path: Path, model: MaskRCNN, config: Config) -> None:
+    half = path.with_name("half.safetensors")
+    save_model(half, model, config, CATEGORIES, {}, half=True)
+    assert half.stat().st_size < 0.6 * path.stat().st_size
+    loaded = load_model(half).model.state_dict()
+    for name, tensor in model.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype
+        expected = tensor.half().float() if tensor.ndim > 1 else tensor
+        assert torch.equal(loaded[name], expected), name
+
+
+def test_the_loaded_model_detects_what_the_saved_one_does(path: Path, model: MaskRCNN) -> None:
+    image = torch.rand(3, 64, 80, generator=torch.Generator().manual_seed(0))
+    before, after = model.eval().predict([image])[0], load_model(path).model.predict([image])[0]
+    assert torch.equal(before.boxes, after.boxes) and torch.equal(before.scores, after.scores)
+
+
+def test_a_newer_format_asks_for_an_update(path: Path) -> None:
+    rewrite(path, format=99, package="9.9")
+    with pytest.raises(UserError, match=r"model\.safetensors: .*format 99 by maskrcnn 9\.9.*update"):
+        load_model(path)
+
+
+def test_a_training_state_is_not_a_model(path: Path) -> None:
+    rewrite(path, format=None)
+    with pytest.raises(UserError, match=r"model\.safetensors: not a model file"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("key", ["config", "categories", "summary"])
+def test_missing_metadata_is_named(path: Path, key: str) -> None:
+    rewrite(path, **{key: None})
+    with pytest.raises(UserError, match=rf"model\.safetensors: .*{key}"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"config": 3}, {"categories": "x"}, {"categories": [{"id": "one"}]}, {"summary": 5}]
+)
+def test_nonsense_metadata_names_the_file(path: Path, changes: dict[str, Any]) -> None:
+    rewrite(path, **changes)
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        load_model(path)
+
+
+def test_an_unknown_setting_names_the_file(path: Path) -> None:
+    rewrite(path, config={"rpn": {"nms_treshold": 0.5}})
+    with pytest.raises(UserError, match=r"model\.safetensors.*nms_threshold"):
+        load_model(path)
+
+
+def test_another_number_of_classes_is_a_shape_mismatch(path: Path) -> None:
+    rewrite(path, categories=[{"id": i, "name": str(i)} for i in range(5)])
+    with pytest.raises(UserError, match=r"model\.safetensors: box_head\.\S+ has shape"):
+        load_model(path)
+
+
+def test_missing_and_unknown_weights_are_named(path: Path) -> None:
+    tensors, header = read_tensors(path)
+    name, tensor = tensors.popitem()
+    write_tensors(path, tensors, header)
+    with pytest.raises(UserError, match=f"lacks {name}"):
+        load_model(path)
+    write_tensors(path, tensors | {name: tensor, "stranger": torch.zeros(1)}, header)
+    with pytest.raises(UserError, match="unknown weight stranger"):
+        load_model(path)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from maskrcnn.errors import UserError
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+
+
+def tensors() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "float": torch.randn(3, 4, generator=generator),
+        "channels_last": torch.randn(2, 3, 4, 5, generator=generator).to(memory_format=torch.channels_last),
+        "half": torch.randn(5, generator=generator).half(),
+        "bfloat": torch.randn(5, generator=generator).bfloat16(),
+        "integer": torch.tensor(7),
+        "empty": torch.zeros((0, 4)),
+        "special": torch.tensor([float("nan"), float("inf"), -0.0]),
+    }
+
+
+def test_round_trip_is_bit_identical(tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    write_tensors(path, tensors(), {"step": 3, "names": ["ä", None]})
+    read, header = read_tensors(path)
+    assert header == {"step": 3, "names": ["ä", None]}
+    assert read.keys() == tensors().keys()
+    for name, tensor in tensors().items():
+        assert read[name].dtype == tensor.dtype and read[name].shape == tensor.shape
+        assert (
+            read[name].numpy(force=True).tobytes() == tensor.contiguous().numpy().tobytes()
+            if (tensor.dtype != torch.bfloat16)
+            else torch.equal(read[name], tensor)
+        )
+
+
+def test_missing_file_and_directory(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is none"):
+        read_tensors(tmp_path / "absent.safetensors")
+    with pytest.raises(UserError, match="got a directory"):
+        read_tensors(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99])
+def test_truncated_anywhere(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "file.safetensors"
+    write_tensors(path, tensors(), {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(UserError, match=r"file\.safetensors: not a complete"):
+        read_tensors(path)
+
+
+def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    write_tensors(path, {"a": torch.arange(6.0)}, {"step": 3})
+    whole = path.read_bytes()
+    (header_size,) = struct.unpack("<Q", whole[:8])
+    for position in range(8 + header_size, len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x10
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="checksum"):
+            read_tensors(path)
+
+
+def test_mutated_headers_never_end_in_another_exception(tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    write_tensors(path, {"a": torch.arange(6.0)}, {"step": 3})
+    whole = path.read_bytes()
+    (header_size,) = struct.unpack("<Q", whole[:8])
+    for position in range(8 + header_size):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x01
+        path.write_bytes(damaged)
+        try:
+            read_tensors(path)
+        except UserError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04rest of a zip", b"\x80\x02rest of a pickle"])
+def test_a_pickle_is_not_opened(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.pth: .*zip or pickle.*import-weights"):
+        read_tensors(path)
+
+
+def test_weights_of_another_program(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    for metadata in (None, {"format": "pt"}, {"maskrcnn": "not json"}, {"maskrcnn": json.dumps([1])}):
+        save_file({"a": torch.zeros(1)}, path, metadata)
+        with pytest.raises(UserError, match=r"foreign\.safetensors: .*not written by maskrcnn"):
+            read_tensors(path)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's always full device")
+def test_a_full_disk_while_writing_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.safetensors"
+    write_tensors(path, {"a": torch.zeros(1)}, {"version": "old"})
+    real = save_file
+
+    def to_full_disk(content: dict[str, Tensor], partial: Path, metadata: dict[str, str]) -> None:
+        real(content, "/dev/full", metadata)
+
+    monkeypatch.setattr("maskrcnn.weights.tensor_file.save_file", to_full_disk)
+    with pytest.raises(UserError, match=r"file\.safetensors"):
+        write_tensors(path, {"a": torch.zeros(1000)}, {"version": "new"})
+    assert read_tensors(path)[1] == {"version": "old"}
