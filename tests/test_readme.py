@@ -1,4 +1,4 @@
-"""The code blocks of README and CONTRIBUTING run as they stand, on the example images; a comment `<!-- not run: why -->` exempts one."""
+"""The code blocks of README and CONTRIBUTING run as they stand; `<!-- not run: why -->` above one exempts it."""
 
 from __future__ import annotations
 

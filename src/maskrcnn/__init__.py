@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from maskrcnn.config import Config
     from maskrcnn.errors import UserError
-    from maskrcnn.evaluate import evaluate
+    from maskrcnn.evaluator import evaluate
     from maskrcnn.predict import Model, Prediction, load
     from maskrcnn.presets import preset
     from maskrcnn.structures import Categories, Detections
@@ -37,7 +37,7 @@ _HOMES = {
     "Model": "maskrcnn.predict",
     "Prediction": "maskrcnn.predict",
     "UserError": "maskrcnn.errors",
-    "evaluate": "maskrcnn.evaluate",
+    "evaluate": "maskrcnn.evaluator",
     "load": "maskrcnn.predict",
     "preset": "maskrcnn.presets",
     "train": "maskrcnn.training.loop",

@@ -1,8 +1,8 @@
 """Use a trained model: load it, give it images, get named objects in the pixels of those images.
 
-model = maskrcnn.load("nuclei")
-prediction = model.predict("cells.png")
-prediction.save("overlay.png")
+>>> model = maskrcnn.load("nuclei")
+>>> prediction = model.predict("cells.png")
+>>> prediction.save("overlay.png")
 """
 
 from __future__ import annotations
@@ -253,7 +253,8 @@ def _find_model(name: str) -> Path:
         return bundled[name]
     if path.exists() or path.suffix or path.name != name:  # it was meant as a file: reading it says what is wrong
         return path
-    raise UserError(f"model {name!r}: neither a file nor a bundled model; {nearest(name, bundled)}")
+    hint = nearest(name, bundled) if bundled else "none is bundled"
+    raise UserError(f"model {name!r}: neither a file nor a bundled model; {hint}")
 
 
 def _moved(parts: list[Part], offset: tuple[int, int]) -> list[Part]:

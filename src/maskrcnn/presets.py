@@ -37,24 +37,19 @@ def paper() -> Config:
 
 
 def small() -> Config:
-    """For training from random weights on a desktop computer: narrow, batch norm, cosine schedule."""
+    """For training from random weights on a desktop computer: narrow, batch norm, AdamW, cosine schedule."""
     return Config(
-        backbone=BackboneConfig(name="resnet18", norm="bn"),
-        fpn=FPNConfig(channels=128),
+        backbone=BackboneConfig(name="resnet18", norm="bn", stem_channels=40),
+        fpn=FPNConfig(channels=64),
         rpn=RPNConfig(pre_nms_top_k_train=1000, post_nms_top_k_train=500, smooth_l1_beta=0.0),
         roi=RoIConfig(samples_per_image=128),
-        box_head=BoxHeadConfig(fc_channels=512, smooth_l1_beta=0.0),
-        mask_head=MaskHeadConfig(channels=128),
+        box_head=BoxHeadConfig(fc_channels=256, smooth_l1_beta=0.0),
+        mask_head=MaskHeadConfig(channels=64),
         optimizer=OptimizerConfig(
-            name="adamw",
-            lr=4e-4,
-            reference_batch_size=4,
-            weight_decay=0.05,
-            bias_weight_decay=0.0,
-            clip_norm=10,
+            name="adamw", lr=6e-4, reference_batch_size=4, weight_decay=0.05, bias_weight_decay=0.0, clip_norm=10
         ),
         schedule=ScheduleConfig(steps=3000, name="cosine", warmup_steps=100),
-        train=TrainConfig(batch_size=4, ema_decay=0.998, checkpoint_every=200),
+        train=TrainConfig(batch_size=4, ema_decay=0.998, evaluate_every=1000, checkpoint_every=200),
     )
 
 
@@ -64,13 +59,9 @@ def nuclei() -> Config:
     return replace(
         base,
         input=InputConfig(min_size=512, max_size=1400, shrink=False),
-        backbone=replace(base.backbone, stem_channels=40),
-        fpn=FPNConfig(channels=64),
         anchors=AnchorConfig(sizes=((12,), (24,), (48,), (96,), (192,))),
         rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
-        box_head=replace(base.box_head, fc_channels=256, max_detections=500),
-        mask_head=MaskHeadConfig(channels=64),
-        optimizer=replace(base.optimizer, lr=6e-4),
+        box_head=replace(base.box_head, max_detections=500),
         augment=AugmentConfig(
             crop_size=256,
             scale_range=(0.7, 1.4),
@@ -90,11 +81,11 @@ def facades() -> Config:
     base = small()
     return replace(
         base,
-        input=InputConfig(min_size=640, max_size=1333, shrink=True),
+        input=InputConfig(min_size=640, max_size=1333),
         anchors=AnchorConfig(sizes=((16,), (32,), (64,), (128,), (256,))),
         box_head=replace(base.box_head, max_detections=200),
         augment=AugmentConfig(
-            crop_size=384, scale_range=(0.5, 1.25), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05
+            crop_size=320, scale_range=(0.5, 1.25), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05
         ),
         evaluation=EvaluationConfig(max_detections=200),
     )

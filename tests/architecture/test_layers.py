@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import maskrcnn
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "maskrcnn"
 
@@ -27,11 +29,14 @@ LAYERS: list[set[str]] = [
     {"weights"},
     {"sources"},
     {"predict"},
-    {"evaluate"},
+    {"evaluator"},
     {"training"},
     {"cli"},
 ]
 """Lowest first. A module imports from lower layers and from its own part, never from a neighbour in its layer."""
+
+MODULE_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
+"""What a distribution is imported as, where that is not its own name."""
 
 MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 450
@@ -106,10 +111,16 @@ def test_no_import_of_what_is_not_declared(file: Path) -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = [*declared["dependencies"], *declared["optional-dependencies"]["tensorboard"]]
     names = {re.split(r"[^\w-]", r)[0].lower() for r in requirements}
-    module_names = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
-    allowed = {module_names.get(name, name) for name in names} | {"maskrcnn"} | set(sys.stdlib_module_names)
+    allowed = {MODULE_NAMES.get(name, name) for name in names} | {"maskrcnn"} | set(sys.stdlib_module_names)
     for module in imported_modules(ast.parse(file.read_text())):
         assert module.split(".")[0] in allowed, f"{module} is not a dependency in pyproject.toml"
+
+
+def test_every_dependency_is_needed() -> None:
+    requirements = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
+    used = {m.split(".")[0] for path in FILES for m in imported_modules(ast.parse(path.read_text()))}
+    assert {MODULE_NAMES.get(name.lower(), name) for name in declared} <= used
 
 
 def test_functions_and_files_stay_short(file: Path) -> None:
@@ -134,9 +145,16 @@ def test_public_names_exist_without_extras() -> None:
         "assert 'torch' not in sys.modules, 'import maskrcnn must not wait for PyTorch'\n"
         "for name in maskrcnn.__all__: assert getattr(maskrcnn, name) is not None, name\n"
         "assert callable(maskrcnn.evaluate) and callable(maskrcnn.train) and maskrcnn.__version__\n"
+        "import maskrcnn.evaluator, maskrcnn.training.loop\n"
+        "assert callable(maskrcnn.evaluate) and callable(maskrcnn.train)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_module_hides_a_public_function() -> None:
+    """Importing `maskrcnn/evaluate.py` would put the module where `maskrcnn.evaluate(...)` is expected."""
+    assert {part_of(path) for path in FILES} & set(maskrcnn.__all__) == set()
 
 
 def test_every_tested_folder_mirrors_the_package() -> None:

@@ -17,8 +17,8 @@ Run = Callable[..., tuple[int, str, str]]
 def test_doctor_names_versions_and_passes_its_self_test(run: Run) -> None:
     code, out, _ = run("doctor")
     assert code == 0
-    assert f"torch         {metadata.version('torch')}" in out
-    assert "self-test     passed" in out and "pytest" not in out
+    assert f"torch                   {metadata.version('torch')}" in out
+    assert "self-test               passed" in out and "pytest" not in out
 
 
 def test_doctor_says_how_to_install_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_doctor_says_how_to_install_what_is_missing(run: Run, monkeypatch: pytes
 
     monkeypatch.setattr(metadata, "version", version)
     code, out, _ = run("doctor")
-    assert code == 1 and "hotcoco       MISSING" in out and "pip install hotcoco" in out
+    assert code == 1 and "hotcoco                 MISSING" in out and "pip install hotcoco" in out
 
 
 def test_models_lists_models_and_presets(run: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,7 @@ def test_help_does_not_wait_for_pytorch() -> None:
         (["predict", "x.png", "--max-detections", "0"], "expected a number of at least 1, got 0"),
         (["predict"], "the following arguments are required: SOURCE"),
         (["predict", "absent.png"], "absent.png: expected an image"),
+        (["--debug", "doctor"], "options come after the command: maskrcnn COMMAND --debug"),
         (["doctor", "now"], "unexpected argument 'now'"),
         (["train", "--output"], "--output: expected one argument"),
     ],

@@ -33,5 +33,9 @@ def test_lines_are_lines_and_short() -> None:
     assert shortened("a  b\tc") == "a b c" and len(shortened("x" * 500)) == 120
 
 
+def test_lines_can_be_printed_on_any_terminal() -> None:
+    assert shortened("\x1b[2Jé\ud800") == "\\x1b[2Jé\\ud800"
+
+
 def test_every_rule_is_said_in_its_own_words() -> None:
     assert len({rule.value for rule in Rule}) == len(Rule)

@@ -42,7 +42,7 @@ def test_images_come_back(store: LabelStore) -> None:
 
 
 def test_objects_come_back(store: LabelStore) -> None:
-    assert [store.objects(i) for i in range(3)] == [range(0), range(0, 3), range(3, 4)]
+    assert [store.objects(i) for i in range(3)] == [range(0), range(3), range(3, 4)]
     assert store.num_objects == 4
     assert store.annotation_ids.tolist() == [7, 5, 6, 8]
     assert store.labels.tolist() == [1, 0, 2, 0]

@@ -50,7 +50,7 @@ def test_crops_lie_inside_and_have_their_size(seed: int) -> None:
     view = draw_crop((90, 200), (180, 400), NO_BOXES, 128, rng(seed))
     x1, y1, x2, y2 = view.window
     assert (x2 - x1, y2 - y1) == (64, 64) and view.size == (128, 128)
-    assert 0 <= x1 and 0 <= y1 and x2 <= 200 and y2 <= 90
+    assert x1 >= 0 and y1 >= 0 and x2 <= 200 and y2 <= 90
 
 
 def test_crops_reach_every_edge() -> None:
@@ -77,7 +77,7 @@ def test_crops_around_objects_at_the_border() -> None:
     boxes = np.array([[99.5, 99.5, 100.0, 100.0]])
     for seed in range(50):
         x1, y1, x2, y2 = draw_crop((100, 100), (100, 100), boxes, 32, rng(seed)).window
-        assert 0 <= x1 and 0 <= y1 and x2 <= 100 and y2 <= 100
+        assert x1 >= 0 and y1 >= 0 and x2 <= 100 and y2 <= 100
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -264,8 +264,8 @@ def test_a_mask_has_the_area_of_its_pixels_not_of_its_box() -> None:
     assert twice["mask"]["APs"] == pytest.approx(0.5), "the false alarm is small, so it counts against small objects"
 
 
-def test_ids_of_any_kind_and_zero() -> None:
-    """COCOeval takes annotation id 0 for "no match", and hotcoco refuses negative image ids."""
+def test_ids_of_any_kind() -> None:
+    """Annotation id 0 is "no match" to pycocotools, hotcoco refuses negative image ids, and some ids repeat."""
     truth = data(square(0, 0), square(50, 0))
     assert truth["annotations"][0]["id"] == 0
     truth["images"][0]["id"] = -(2**40)
@@ -273,6 +273,9 @@ def test_ids_of_any_kind_and_zero() -> None:
     found = [{**square(x, 0, score=0.8), "image_id": -(2**40)} for x in (0, 50)]
     metrics = evaluate_coco(truth, found)
     assert metrics["mask"]["AP"] == pytest.approx(1.0) and metrics["box"].images[0].image_id == -(2**40)
+    for annotation in truth["annotations"]:
+        annotation["id"] = 5
+    assert evaluate_coco(truth, found)["mask"]["AR100"] == 1.0
 
 
 def test_missing_area_and_crowd_flag_are_filled_in() -> None:

@@ -97,6 +97,7 @@ def test_images_given_from_outside_replace_those_of_the_file() -> None:
         ({**RESULT, "category_id": 9}, "category_id 9 is not among the categories"),
         ({**RESULT, "category_id": True}, "category_id True is not among the categories"),
         ({**RESULT, "score": math.nan}, "expected a finite number as score, got nan"),
+        ({**RESULT, "score": 10**400}, "expected a finite number as score"),
         ({**RESULT, "score": "0.5"}, "expected a finite number as score"),
         ({**RESULT, "bbox": [1, 2, 3]}, "expected [x, y, width, height] as bbox, got [1, 2, 3]"),
         ({**RESULT, "bbox": [1, 2, 3, math.inf]}, "as bbox"),
@@ -127,7 +128,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert read_predictions([result], truth, ("mask", "box")) == [result]
 
 
-@pytest.mark.parametrize("value", [None, "1", True, [], math.nan, -math.inf, np.float64("nan"), 1j])
+@pytest.mark.parametrize("value", [None, "1", True, [], math.nan, -math.inf, np.float64("nan"), 1j, 10**400])
 def test_what_is_no_number(value: object) -> None:
     assert not is_number(value)
-    assert is_number(10**400) and is_number(-0.5)
+    assert is_number(10**300) and is_number(-0.5) and is_number(np.int8(3))

@@ -100,6 +100,12 @@ def test_losses_fall(config: Config, tmp_path: Path) -> None:
     assert losses[-1]["classification"] < 0.8 * losses[0]["classification"]
 
 
+def test_bf16_autocast_trains(config: Config, tmp_path: Path) -> None:
+    result = train(change(config, "train.amp=true", "schedule.steps=2"), tmp_path / "run", device="cpu")
+    weights = load_model(result.last).model.state_dict().values()
+    assert all(tensor.isfinite().all() and tensor.dtype != torch.bfloat16 for tensor in weights)
+
+
 @pytest.mark.parametrize("step", [1, 2, 5, 7])
 def test_a_resumed_run_ends_in_the_same_bits(
     config: Config, tmp_path: Path, unbroken: bytes, break_at: Callable[[int], None], step: int

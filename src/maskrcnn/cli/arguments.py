@@ -17,16 +17,10 @@ class CommandParser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `UserError` instead of printing its usage and leaving."""
 
     def __init__(self, command: str, description: str) -> None:
-        super().__init__(
-            prog=f"maskrcnn {command}",
-            description=description,
-            allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+        super().__init__(prog=f"maskrcnn {command}", description=description, allow_abbrev=False)
         self.add_argument(
             "--debug",
             action="store_true",
-            default=argparse.SUPPRESS,
             help="print the traceback of an unexpected error (or set MASKRCNN_DEBUG=1)",
         )
 
@@ -53,20 +47,19 @@ class CommandParser(argparse.ArgumentParser):
         return f"{nearest(option, options)} (see {self.prog} --help)"
 
 
-def add_model_option(parser: CommandParser, default: str | None = "nuclei") -> None:
+def add_model_option(parser: CommandParser) -> None:
     """`--model`: which weights."""
     parser.add_argument(
         "--model",
-        default=default,
-        required=default is None,
+        default="nuclei",
         metavar="NAME|FILE",
-        help="a bundled model (see `maskrcnn models`) or a .safetensors file",
+        help="a bundled model (see `maskrcnn models`) or a .safetensors file (default: %(default)s)",
     )
 
 
 def add_device_option(parser: CommandParser) -> None:
     """`--device`: where to compute."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number>")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
 
 
 def number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:

@@ -40,7 +40,9 @@ def _parser() -> CommandParser:
         "data", metavar="DIR|FILE.json", help="a folder with images/ and instances_*.json, or one COCO file"
     )
     parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
-    parser.add_argument("--preset", default="small", metavar="NAME", help="the settings to compare with")
+    parser.add_argument(
+        "--preset", default="small", metavar="NAME", help="the settings to compare with (default: %(default)s)"
+    )
     parser.add_argument("--headers-only", action="store_true", help="do not decode the images: faster")
     return parser
 

@@ -16,12 +16,12 @@ from maskrcnn.cli.arguments import CommandParser
 def main(arguments: Sequence[str]) -> int:
     """Print the report; 1 if something needed is missing."""
     CommandParser("doctor", "Report on this installation and machine.").parse(arguments)
-    print(f"maskrcnn      {metadata.version('maskrcnn')}")
-    print(f"Python        {platform.python_version()} ({sys.executable})")
-    print(f"system        {platform.platform()}, {os.cpu_count()} CPUs")
+    _say("maskrcnn", metadata.version("maskrcnn"))
+    _say("Python", f"{platform.python_version()} ({sys.executable})")
+    _say("system", f"{platform.platform()}, {os.cpu_count()} CPUs")
     missing = _report_packages()
     if missing:
-        print(f"missing       {', '.join(missing)}; install with: pip install {' '.join(missing)}")
+        _say("missing", f"{', '.join(missing)}; install with: pip install {' '.join(missing)}")
         return 1
     _report_devices()
     _report_models()
@@ -29,14 +29,18 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _say(subject: str, fact: str) -> None:
+    print(f"{subject:<23} {fact}")
+
+
 def _report_packages() -> list[str]:
     """Print the version of each dependency, and return those that are not there."""
     missing = []
     for name, optional in _requirements():
         try:
-            print(f"{name:<13} {metadata.version(name)}")
+            _say(name, metadata.version(name))
         except metadata.PackageNotFoundError:
-            print(f"{name:<13} {'not installed (optional)' if optional else 'MISSING'}")
+            _say(name, "not installed (optional)" if optional else "MISSING")
             missing += [] if optional else [name]
     return missing
 
@@ -52,22 +56,22 @@ def _requirements() -> Iterator[tuple[str, bool]]:
 def _report_devices() -> None:
     import torch
 
-    print(f"CPU threads   {torch.get_num_threads()}")
+    _say("CPU threads", str(torch.get_num_threads()))
     if not torch.cuda.is_available():
-        print("GPU           none that this PyTorch can use; --device auto means the CPU")
+        _say("GPU", "none that this PyTorch can use; --device auto means the CPU")
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        print(f"GPU cuda:{index}    {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+        _say(f"GPU cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
 
 
 def _report_models() -> None:
     from maskrcnn.predict import bundled_models
 
-    print(f"models        {', '.join(bundled_models()) or 'none bundled'}")
+    _say("models", ", ".join(bundled_models()) or "none bundled")
 
 
 def _report_self_test() -> None:
-    """One image through a small random model: loss and prediction."""
+    """One step of training and one prediction with a small random model."""
     import torch
 
     from maskrcnn.build import build_model
@@ -78,4 +82,4 @@ def _report_self_test() -> None:
     model, image = build_model(preset("tiny"), 1), torch.rand(3, 64, 64)
     model.loss([image, image], [Targets.empty((64, 64))] * 2).total().backward()
     model.eval().predict([image])
-    print(f"self-test     passed in {time.perf_counter() - started:.2f} s (one training and one prediction step)")
+    _say("self-test", f"passed in {time.perf_counter() - started:.2f} s (a training step and a prediction)")

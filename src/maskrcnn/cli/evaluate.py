@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     """Predict, count, and write `predictions.json`, `metrics.json` and `report.html`."""
     values = _parser().parse(arguments)
     annotations, images = _locate(values)
-    from maskrcnn.evaluate import evaluate
+    from maskrcnn.evaluator import evaluate
     from maskrcnn.predict import load
 
     output = Path(values.output)
@@ -33,7 +33,9 @@ def _parser() -> CommandParser:
     parser.add_argument("--data", metavar="DIR", help="holds images/ and instances_val.json")
     parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of DIR/instances_val.json")
     parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
-    parser.add_argument("--output", default="evaluation", metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--output", default="evaluation", metavar="DIR", help="where the results go (default: %(default)s)"
+    )
     parser.add_argument(
         "--max-detections",
         type=number(int, 1),

@@ -10,6 +10,7 @@ from importlib import metadata
 
 from maskrcnn.cli import check, doctor, evaluate, models, predict, train
 from maskrcnn.errors import UserError
+from maskrcnn.memory import keep_freed_memory
 from maskrcnn.settings import nearest
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
@@ -22,8 +23,6 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
 }
 
 OK, SKIPPED_SOME, USER_ERROR, BUG, INTERRUPTED = 0, 1, 2, 3, 130
-
-_ISSUES = "https://github.com/maskrcnn/maskrcnn/issues"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,8 +56,11 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"maskrcnn {metadata.version('maskrcnn')}")
         return OK
     name, *rest = arguments
+    if name.startswith("-"):
+        raise UserError(f"options come after the command: maskrcnn COMMAND {name} ...")
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
+    keep_freed_memory()
     try:
         return COMMANDS[name][0](rest)
     except SystemExit as leaving:  # argparse leaves this way after --help
@@ -79,7 +81,7 @@ def _unexpected(error: Exception, debug: bool) -> int:
         traceback.print_exception(error)
     first_line = (str(error).splitlines() or [""])[0]
     return _fail(
-        f"unexpected {type(error).__name__}: {first_line}; this is a bug: please report it at {_ISSUES} "
+        f"unexpected {type(error).__name__}: {first_line}; this is a bug: please report it "
         "with the output of the same command and --debug",
         BUG,
     )

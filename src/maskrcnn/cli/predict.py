@@ -38,14 +38,22 @@ def _parser() -> CommandParser:
     parser = CommandParser("predict", "Outline the objects in images.")
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="an image, a folder, or a quoted glob pattern")
     add_model_option(parser)
-    parser.add_argument("--output", default="predictions", metavar="DIR", help="where the results go")
     parser.add_argument(
-        "--score-threshold", type=number(float, 0, 1), default=0.5, help="objects score above this", metavar="S"
+        "--output", default="predictions", metavar="DIR", help="where the results go (default: %(default)s)"
     )
     parser.add_argument(
-        "--max-detections", type=number(int, 1), default=None, metavar="N", help="per image (default: the model's)"
+        "--score-threshold",
+        type=number(float, 0, 1),
+        default=0.5,
+        metavar="S",
+        help="objects score above this (default: %(default)s)",
     )
-    parser.add_argument("--batch-size", type=number(int, 1), default=1, metavar="N", help="images at a time")
+    parser.add_argument(
+        "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
+    )
+    parser.add_argument(
+        "--batch-size", type=number(int, 1), default=1, metavar="N", help="images at a time (default: %(default)s)"
+    )
     parser.add_argument("--no-overlays", action="store_true", help="write predictions.json only")
     add_device_option(parser)
     return parser

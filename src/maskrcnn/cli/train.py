@@ -29,10 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         print(write_yaml(config), end="")
         return 0
     _require_paths(values, config)
-    from maskrcnn.memory import keep_freed_memory
     from maskrcnn.training.loop import train
 
-    keep_freed_memory()
     _report(train(config, Path(values.output), device=values.device, resume=values.resume))
     return 0
 
@@ -41,7 +39,7 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         "train",
         "Train a model. Settings: the preset, over it the YAML file, over that each --set, over that the options "
-        "that name the data. --resume without them takes the settings of the interrupted run.",
+        "that name the data. --resume takes the settings of the interrupted run, unless --preset is given.",
     )
     parser.add_argument(
         "--data", metavar="DIR", help="holds images/, instances_train.json and instances_val.json (COCO)"

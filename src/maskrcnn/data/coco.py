@@ -120,17 +120,21 @@ class _CocoReader:
 
     def _images(self, entries: list[Any]) -> Iterator[ImageEntry]:
         for number, entry in enumerate(entries):
-            image_id = whole_number(entry.get("id")) if isinstance(entry, dict) else None
-            if image_id is None or not isinstance(entry.get("file_name"), str):
+            image_id = _id_of(entry)
+            if image_id is None:
                 self.report.add(Rule.IMAGE_MALFORMED, f"image number {number}", brief(entry))
             elif image_id in self.image_ids:
-                self.report.add(Rule.IMAGE_ID_TWICE, f"image {image_id}", entry["file_name"])
+                self.report.add(Rule.IMAGE_ID_TWICE, f"image {image_id}", brief(entry))
             else:
                 self.image_ids.add(image_id)
-                if (image := self._image(image_id, entry["file_name"], entry)) is not None:
+                if (image := self._image(image_id, entry)) is not None:
                     yield image
 
-    def _image(self, image_id: int, file_name: str, entry: Entry) -> ImageEntry | None:
+    def _image(self, image_id: int, entry: Entry) -> ImageEntry | None:
+        file_name = entry.get("file_name")
+        if not isinstance(file_name, str):
+            self.report.add(Rule.IMAGE_MALFORMED, f"image {image_id}", brief(entry))
+            return None
         where = f"image {image_id} ({shortened(file_name)})"
         if not is_safe_name(file_name):
             self.report.add(Rule.IMAGE_NAME_UNSAFE, where)

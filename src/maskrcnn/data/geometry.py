@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -75,7 +76,7 @@ class View:
         x1, y1, x2, y2 = self.window
         return self.size[1] / (x2 - x1), self.size[0] / (y2 - y1)
 
-    @property
+    @cached_property
     def matrix(self) -> FloatArray:
         """The (2, 3) affine map from original (x, y, 1) to output (x, y), continuous coordinates."""
         (scale_x, scale_y), (x1, y1, _, _) = self.scale, self.window

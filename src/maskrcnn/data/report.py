@@ -86,6 +86,7 @@ class DataReport:
 
 
 def shortened(text: str, limit: int = 120) -> str:
-    """One line of at most `limit` characters: what a data set holds may be of any length."""
-    line = " ".join(text.split())
+    """One line of at most `limit` printable characters: what a data set holds may be anything."""
+    line = " ".join(text[: 2 * limit].split())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -105,5 +105,6 @@ def draw_start(length: int, side: int, target: float | None, generator: np.rando
     """Draw where a part of `side` pixels starts on an axis of `length`, evenly among those that contain `target`."""
     low, high = 0, length - side
     if target is not None:
-        low, high = max(low, int(target) - side + 1), min(high, int(target))
-    return int(generator.integers(min(low, high), high + 1))
+        pixel = min(int(target), length - 1)
+        low, high = max(low, pixel - side + 1), min(high, pixel)
+    return int(generator.integers(low, high + 1))

@@ -14,7 +14,8 @@ import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth, is_number, read_ground_truth, read_predictions
+from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth, read_ground_truth, read_predictions
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics
 from maskrcnn.structures.masks import FloatArray
@@ -23,8 +24,6 @@ ALL, SMALL, MEDIUM, LARGE = range(4)
 """Index of an area range: small below 32 x 32 pixels, large above 96 x 96."""
 IOU_50, IOU_75 = 0, 5
 """Index of an IoU threshold among 0.5, 0.55 ... 0.95."""
-NUM_RECALL_LEVELS = 101
-COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox"}
 
 
 def evaluate_coco(
@@ -71,10 +70,7 @@ def _evaluate_type(
     score_threshold: float,
 ) -> TypeMetrics:
     limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
-    evaluator = _run(truth, objects, predictions, iou_type, limits)
-    arrays = evaluator.eval or {}
-    precision, recall = np.asarray(arrays["precision"]), np.asarray(arrays["recall"])
-    matches = _matches(evaluator)
+    precision, recall, matches = count(truth, objects, predictions, iou_type, limits)
     images = per_image_metrics(matches, list(truth.images), score_threshold)
     summary = {
         **_summary(precision, recall, limits),
@@ -83,81 +79,6 @@ def _evaluate_type(
     }
     classes = _class_metrics(truth, precision, recall, matches)
     return TypeMetrics(summary, classes, _curves(precision), images)
-
-
-def _run(
-    truth: GroundTruth,
-    objects: Sequence[Annotation],
-    predictions: Sequence[Annotation],
-    iou_type: IouType,
-    limits: list[int],
-) -> hotcoco.COCOeval:
-    """The evaluator after its work; its image ids are positions in `truth.images`, its category ids labels."""
-    try:
-        dataset = hotcoco.COCO(_dataset(truth, objects, iou_type))
-        results = dataset.load_res(_results(truth, predictions, iou_type))
-        evaluator = hotcoco.COCOeval(dataset, results, COCO_NAME[iou_type])
-        evaluator.params.max_dets = limits
-        evaluator.evaluate()
-        evaluator.accumulate()
-    except ValueError as error:
-        raise UserError(f"{truth.source} and its predictions, {iou_type}: cannot be evaluated: {error}") from error
-    return evaluator
-
-
-def _dataset(truth: GroundTruth, objects: Sequence[Annotation], iou_type: IouType) -> dict[str, Any]:
-    key = GEOMETRY[iou_type]
-    position = {image_id: index for index, image_id in enumerate(truth.images)}
-    images = [
-        {"id": position[i], "width": entry["width"], "height": entry["height"]} for i, entry in truth.images.items()
-    ]
-    categories = [{"id": label, "name": str(label)} for label in range(len(truth.categories))]
-    annotations = [
-        {
-            # COCOeval takes id 0 for "no match", so ids are dealt anew from 1
-            "id": index,
-            "image_id": position[annotation["image_id"]],
-            "category_id": truth.categories.label_of(annotation["category_id"]),
-            "iscrowd": int(annotation.get("iscrowd") == 1),
-            "area": _area(annotation, iou_type, truth),
-            key: annotation[key],
-        }
-        for index, annotation in enumerate(objects, start=1)
-    ]
-    return {"images": images, "categories": categories, "annotations": annotations}
-
-
-def _area(annotation: Annotation, iou_type: IouType, truth: GroundTruth) -> float:
-    """What decides whether an object is small, medium or large: the annotation's own `area` if it has one."""
-    if is_number(annotation.get("area")):
-        return float(annotation["area"])
-    if iou_type == "box":
-        return float(annotation["bbox"][2] * annotation["bbox"][3])
-    height, width = truth.size_of(annotation["image_id"])
-    parts = hotcoco.mask.frPyObjects(annotation["segmentation"], height, width)
-    return float(hotcoco.mask.area(hotcoco.mask.merge(parts)))
-
-
-def _results(truth: GroundTruth, predictions: Sequence[Annotation], iou_type: IouType) -> list[dict[str, Any]]:
-    """Results with one geometry only: given a box as well, COCO would take a mask's area from the box."""
-    key = GEOMETRY[iou_type]
-    position = {image_id: index for index, image_id in enumerate(truth.images)}
-    return [
-        {
-            "image_id": position[prediction["image_id"]],
-            "category_id": truth.categories.label_of(prediction["category_id"]),
-            "score": float(prediction["score"]),
-            key: prediction[key],
-        }
-        for prediction in predictions
-    ]
-
-
-def _matches(evaluator: hotcoco.COCOeval) -> list[Matches]:
-    """The matches at the highest detection limit over objects of all sizes."""
-    everything = evaluator.params.area_rng[ALL]
-    entries = (entry for entry in evaluator.eval_imgs if entry is not None)
-    return [Matches.from_coco(entry) for entry in entries if entry["aRng"] == everything]
 
 
 def _summary(precision: FloatArray, recall: FloatArray, limits: list[int]) -> dict[str, float]:
@@ -249,9 +170,9 @@ def _limit_warnings(truth: GroundTruth, predictions: Sequence[Annotation], max_d
 
 def _over_limit(entries: Sequence[Annotation], limit: int) -> dict[int, int]:
     """Image id -> largest count of one class in it, where that is above `limit`."""
-    counts = Counter((entry["image_id"], entry["category_id"]) for entry in entries)
+    numbers = Counter((entry["image_id"], entry["category_id"]) for entry in entries)
     over: dict[int, int] = {}
-    for (image_id, _), count in counts.items():
-        if count > limit:
-            over[image_id] = max(count, over.get(image_id, 0))
+    for (image_id, _), number in numbers.items():
+        if number > limit:
+            over[image_id] = max(number, over.get(image_id, 0))
     return over

@@ -184,10 +184,13 @@ def _outline(value: object) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether this is a finite number, of Python or NumPy."""
+    """Whether this is a finite number that fits a float, of Python or NumPy."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return bool(-math.inf < value < math.inf)
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _is_whole(value: object) -> bool:

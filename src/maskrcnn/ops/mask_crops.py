@@ -148,4 +148,5 @@ def crop_masks(
         aligned: pixel centres lie at half-integers (True), or the RoI is taken half a pixel too far right and down.
     """
     options = RoIAlignOptions(size, 1.0, sampling_ratio, aligned)
-    return crop_masks_separable(masks, boxes.float(), indices, options)
+    with torch.autocast(boxes.device.type, enabled=False):  # its matrix products would round the targets to bf16
+        return crop_masks_separable(masks, boxes.float(), indices, options)

@@ -7,7 +7,7 @@ cell are moved to the edge.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -134,7 +134,7 @@ def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) ->
 
 
 def _neighbours(
-    starts: Tensor, bins: Tensor, image_index: Tensor, counts: tuple[int, int], size: int, hw: tuple[int, int]
+    starts: Tensor, bins: Tensor, image_index: Tensor, counts: tuple[int, int], size: int, hw: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Table rows and weights (R S S, samples, 4) of every bin; separable, so made from two axes."""
     height, width = hw

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Config
-from maskrcnn.evaluate import evaluate
+from maskrcnn.evaluator import evaluate
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.predict import Model
 from maskrcnn.training.data import TrainingData

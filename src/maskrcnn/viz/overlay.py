@@ -160,7 +160,7 @@ def _outline(picture: ByteArray, shape: _Shape, width: int) -> None:
     """Draw along the object's border and those of its holes, or around its box if it has no mask, in place."""
     import cv2
 
-    contours, _ = cv2.findContours(shape.bitmap, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=shape.corner)
+    contours, _ = cv2.findContours(shape.bitmap, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=shape.corner)
     if contours:
         cv2.drawContours(picture, contours, -1, shape.colour, width, cv2.LINE_AA)
     else:

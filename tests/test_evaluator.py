@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from maskrcnn.config import Config, EvaluationConfig
 from maskrcnn.data.coco import read_coco
 from maskrcnn.errors import UserError
-from maskrcnn.evaluate import evaluate, predict_dataset
+from maskrcnn.evaluator import evaluate, predict_dataset
 from maskrcnn.predict import Model
 from maskrcnn.structures import Categories, Detections
 
@@ -228,6 +228,6 @@ def test_memory_does_not_grow_with_the_number_of_images(folder: Path) -> None:
 
 
 def test_progress_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maskrcnn.evaluate.PROGRESS_EVERY", 2)
+    monkeypatch.setattr("maskrcnn.evaluator.PROGRESS_EVERY", 2)
     _, printed = run(folder, model_of(Oracle()))
     assert printed.startswith("2 of 3 images\nCOCO metrics")

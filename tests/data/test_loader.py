@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskrcnn.data.dataset import CocoDataset, Sample
+from maskrcnn.data.loader import TrainBatches, _set_up_worker
+from maskrcnn.data.transforms import Augmentation
+from maskrcnn.errors import UserError
+
+CHANGES = Augmentation(
+    min_sizes=(10, 14), max_size=30, crop_size=9, horizontal_flip=0.5, quarter_turns=True, brightness=0.3, hue=0.1
+)
+
+
+@pytest.fixture
+def dataset(make_coco, read, square: dict[str, Any]) -> CocoDataset:
+    """Seven images with a square each."""
+    annotations = [square | {"id": number, "image_id": number} for number in range(1, 8)]
+    return CocoDataset(read(make_coco(annotations, num_images=7)), CHANGES)
+
+
+def contents(batches: list[list[Sample]]) -> list[Any]:
+    """Everything in the batches, comparable."""
+    return [
+        [
+            (
+                sample.file_name,
+                sample.image.tolist(),
+                sample.targets.boxes.tolist(),
+                sample.targets.masks.pixels.tolist() if sample.targets.masks else None,
+            )
+            for sample in batch
+        ]
+        for batch in batches
+    ]
+
+
+def take(batches: TrainBatches, count: int) -> list[list[Sample]]:
+    return list(islice(batches, count))
+
+
+def test_batches_hold_samples(dataset: CocoDataset) -> None:
+    batch = next(iter(TrainBatches(dataset, batch_size=3, seed=0)))
+    assert len(batch) == 3 and all(isinstance(sample, Sample) for sample in batch)
+    assert len({sample.file_name for sample in batch}) == 3
+
+
+def test_workers_change_nothing(dataset: CocoDataset) -> None:
+    expected = contents(take(TrainBatches(dataset, 2, seed=3), 6))
+    assert contents(take(TrainBatches(dataset, 2, seed=3, num_workers=2), 6)) == expected
+
+
+@pytest.mark.parametrize("start", [1, 3, 4, 7])
+def test_starting_later_is_the_same_sequence(dataset: CocoDataset, start: int) -> None:
+    whole = contents(take(TrainBatches(dataset, 2, seed=3), 10))
+    assert contents(take(TrainBatches(dataset, 2, seed=3, start=start), 10 - start)) == whole[start:]
+
+
+def test_seeds_and_epochs_differ(dataset: CocoDataset) -> None:
+    batches = take(TrainBatches(dataset, 7, seed=0), 2)
+    by_name = [{sample.file_name: sample.image.tolist() for sample in batch} for batch in batches]
+    assert set(by_name[0]) == set(by_name[1]) and by_name[0] != by_name[1]
+    assert contents(take(TrainBatches(dataset, 7, seed=1), 1)) != contents(batches[:1])
+
+
+def test_an_image_repeated_in_a_batch_is_changed_anew(make_coco, read) -> None:
+    dataset = CocoDataset(read(make_coco([])), Augmentation(min_sizes=(10,), brightness=0.5))
+    batch = next(iter(TrainBatches(dataset, 3, seed=0)))
+    assert len({str(sample.image.tolist()) for sample in batch}) == 3
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_global_random_numbers_are_left_alone(dataset: CocoDataset, num_workers: int) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    take(TrainBatches(dataset, 2, seed=0, num_workers=num_workers), 2)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_broken_images_are_replaced_and_named_once(
+    dataset: CocoDataset, tmp_path: Path, num_workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = take(TrainBatches(dataset, 7, seed=0), 3)
+    (tmp_path / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    (tmp_path / "4.png").unlink()
+    with caplog.at_level(logging.WARNING):
+        batches = take(TrainBatches(dataset, 7, seed=0, num_workers=num_workers), 3)
+    assert len(caplog.messages) == 2 and all("another image takes its place" in line for line in caplog.messages)
+    assert sorted(line.split(":")[0] for line in caplog.messages) == [str(tmp_path / f"{n}.png") for n in (3, 4)]
+    for batch, whole in zip(batches, expected, strict=True):
+        names = {"3.png": "5.png", "4.png": "5.png"}
+        assert [s.file_name for s in batch] == [names.get(s.file_name, s.file_name) for s in whole]
+        for sample, before in zip(batch, whole, strict=True):
+            if sample.file_name == before.file_name:
+                assert torch.equal(sample.image, before.image), "other samples do not change"
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_all_broken_is_an_error_in_one_line(dataset: CocoDataset, tmp_path: Path, num_workers: int) -> None:
+    for path in tmp_path.glob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"7 in a row cannot be used; the first: .*\.png") as error:
+        next(iter(TrainBatches(dataset, 2, seed=0, num_workers=num_workers)))
+    assert "\n" not in str(error.value)
+
+
+def test_like_shapes_share_batches(make_coco, read, tmp_path: Path) -> None:
+    content = make_coco([], num_images=8)  # 10 wide, 12 high
+    for number, image in enumerate(content["images"]):
+        if number % 2:
+            image |= {"width": 12, "height": 10}
+            Image.fromarray(np.zeros((10, 12, 3), np.uint8)).save(tmp_path / image["file_name"])
+    dataset = CocoDataset(read(content), Augmentation(min_sizes=(10,)))
+    for batch in take(TrainBatches(dataset, 2, seed=0), 8):
+        assert batch[0].image.shape == batch[1].image.shape
+
+
+def test_workers_have_one_thread_and_outlive_the_signals_that_end_their_parent() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers, threads = [signal.getsignal(number) for number in numbers], torch.get_num_threads()
+    try:
+        _set_up_worker(0)
+        assert torch.get_num_threads() == 1
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        assert 0 < signal.alarm(0) <= 60, "but not for ever"
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(-1)
