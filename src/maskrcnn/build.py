@@ -97,9 +97,7 @@ def build_rpn(config: Config, backbone: FPN) -> RPN:
 
 def build_pooler(config: Config, backbone: FPN, output_size: int) -> RoIPooler:
     """RoIAlign over P2..P5."""
-    options = RoIAlignOptions(
-        output_size, sampling_ratio=config.roi.sampling_ratio, aligned=config.roi.aligned
-    )
+    options = RoIAlignOptions(output_size, sampling_ratio=config.roi.sampling_ratio, aligned=config.roi.aligned)
     return RoIPooler(backbone.strides[:_POOLED_LEVELS], options)
 
 

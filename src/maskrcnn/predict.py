@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
@@ -17,13 +16,11 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
-from maskrcnn.files import write_atomically
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.paste import paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
@@ -32,13 +29,11 @@ from maskrcnn.settings import nearest
 from maskrcnn.sources import Source, read_source, source_pixels
 from maskrcnn.structures import RLE, Categories, Detections, MaskCrops
 from maskrcnn.structures.masks import ByteArray
-from maskrcnn.viz.overlay import draw_overlay
+from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.weights.checkpoint import load_model
 
 MASK_THRESHOLD = 0.5
 """A pixel belongs to an object from this probability on (Mask R-CNN section 3.1)."""
-
-_PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
 _BUNDLED = Path(__file__).parent / "weights" / "bundled"
 
@@ -125,12 +120,10 @@ class Prediction(Detections):
         Raises:
             UserError: an unknown ending, the image cannot be read again, or `path` cannot be written.
         """
-        kind = _picture_format(Path(path))
+        picture_format(Path(path))  # before the work, not after it
         masks = None if self.mask_probs is None else self.crops()
         picture = draw_overlay(self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names)
-        buffer = BytesIO()
-        Image.fromarray(picture).save(buffer, kind)
-        write_atomically(Path(path), buffer.getvalue())
+        save_picture(Path(path), picture)
 
     def _require_masks(self) -> Tensor:
         if self.mask_probs is None:
@@ -259,15 +252,6 @@ def _find_model(name: str) -> Path:
 
 def _moved(parts: list[Part], offset: tuple[int, int]) -> list[Part]:
     return [(outer + np.array(offset), [hole + np.array(offset) for hole in holes]) for outer, holes in parts]
-
-
-def _picture_format(path: Path) -> str:
-    kind = Image.registered_extensions().get(path.suffix.lower(), "")
-    if kind not in _PICTURE_FORMATS:
-        raise UserError(
-            f"{path}: expected a name ending in .png, .jpg, .webp, .tif or .bmp, got {path.suffix!r}; rename it"
-        )
-    return kind
 
 
 def _fields(detections: Detections) -> dict[str, Any]:

@@ -58,13 +58,13 @@ def nuclei() -> Config:
     base = small()
     return replace(
         base,
-        input=InputConfig(min_size=512, max_size=1400, shrink=False),
+        input=InputConfig(min_size=640, max_size=1600, shrink=False),
         anchors=AnchorConfig(sizes=((12,), (24,), (48,), (96,), (192,))),
         rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
-        box_head=replace(base.box_head, max_detections=500),
+        box_head=replace(base.box_head, nms_threshold=0.3, max_detections=500),
         augment=AugmentConfig(
             crop_size=256,
-            scale_range=(0.7, 1.4),
+            scale_range=(0.56, 1.12),
             vertical_flip=0.5,
             quarter_turns=True,
             brightness=0.3,

@@ -243,6 +243,11 @@ def test_a_list_of_results_is_an_error(read) -> None:
         [{"name": "x"}],
         [{"id": "1", "name": "x"}],
         [{"id": 1, "name": 5}],
+        [{"id": 1, "name": ""}],
+        [{"id": 1, "name": " "}],
+        [{"id": 1, "name": "a\nb"}],
+        [{"id": 1, "name": "\ud800"}],
+        [{"id": 1, "name": "x" * 10_000}, {"id": 2, "name": "x" * 10_000}],
         [{"id": 1, "name": "x"}, {"id": 1, "name": "y"}],
         [{"id": 1, "name": "x"}, {"id": 2, "name": "x"}],
     ],
@@ -250,7 +255,7 @@ def test_a_list_of_results_is_an_error(read) -> None:
 def test_unusable_categories_are_an_error(make_coco, read, categories: Any) -> None:
     with pytest.raises(UserError, match=r"labels\.json: .*categor") as error:
         read(make_coco([]) | {"categories": categories})
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
 
 
 def test_no_usable_image_is_an_error_that_says_why(make_coco, read, tmp_path: Path) -> None:

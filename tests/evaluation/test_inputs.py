@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.inputs import is_number, read_ground_truth, read_predictions
+from maskrcnn.evaluation.inputs import read_ground_truth, read_predictions
 
 IMAGE = {"id": 4, "width": 20, "height": 10, "file_name": "a.png"}
 TRUTH: dict[str, Any] = {"images": [IMAGE], "categories": [{"id": 1, "name": "cell"}], "annotations": []}
@@ -30,10 +30,10 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "expected a readable COCO JSON file"),
-        (b"\xff\xfe{", "expected a readable COCO JSON file"),
-        (b'{"images": [', "expected a readable COCO JSON file"),
-        (b"[" * 100_000, "expected a readable COCO JSON file"),
+        (b"", "expected"),
+        (b"\xff\xfe{", "expected"),
+        (b'{"images": [', "expected"),
+        (b"[" * 100_000, "expected"),
         (b"[]", "a list `images`"),
         (b'{"images": [], "categories": []}', "a list `annotations`"),
         (b'{"images": [], "annotations": {}, "categories": []}', "a list `annotations`"),
@@ -49,7 +49,7 @@ def test_files_that_are_no_ground_truth(tmp_path: Path, content: bytes, message:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent\.json: expected a readable COCO JSON file: No such file"):
+    with pytest.raises(UserError, match=r"absent\.json: no such annotation file"):
         read_ground_truth(tmp_path / "absent.json")
 
 
@@ -126,9 +126,3 @@ def test_numbers_of_numpy_are_numbers() -> None:
     truth = read_ground_truth(TRUTH)
     result = {**RESULT, "score": np.float32(0.5), "image_id": np.int64(4), "bbox": list(np.zeros(4, np.float32))}
     assert read_predictions([result], truth, ("mask", "box")) == [result]
-
-
-@pytest.mark.parametrize("value", [None, "1", True, [], math.nan, -math.inf, np.float64("nan"), 1j, 10**400])
-def test_what_is_no_number(value: object) -> None:
-    assert not is_number(value)
-    assert is_number(10**300) and is_number(-0.5) and is_number(np.int8(3))

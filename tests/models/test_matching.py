@@ -4,9 +4,7 @@ from maskrcnn.models import matching
 from maskrcnn.models.matching import IGNORED, NEGATIVE, POSITIVE, match, sample
 from maskrcnn.structures import Targets
 
-OBJECTS = Targets(
-    torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [100, 100, 104, 104]]), torch.tensor([0, 1, 0])
-)
+OBJECTS = Targets(torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [100, 100, 104, 104]]), torch.tensor([0, 1, 0]))
 BOXES = torch.tensor(
     [
         [0.0, 0, 10, 10],  # IoU 1 with object 0

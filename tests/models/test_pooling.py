@@ -25,9 +25,7 @@ def test_levels_and_pooling_equal_the_golden_values(shared):
 
 def test_each_box_keeps_its_place():
     """Constant maps of different value show which level and image each box was read from."""
-    features = [
-        torch.stack([torch.full((1, 8, 8), 10.0 * n + level) for n in range(2)]) for level in range(4)
-    ]
+    features = [torch.stack([torch.full((1, 8, 8), 10.0 * n + level) for n in range(2)]) for level in range(4)]
     pooler = RoIPooler((4, 8, 16, 32), RoIAlignOptions(2))
     small, large = [4.0, 4, 12, 12], [0.0, 0, 230, 230]
     pooled = pooler(features, [torch.tensor([large, small]), torch.tensor([small, large, small])])

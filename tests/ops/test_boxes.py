@@ -53,9 +53,7 @@ def test_decode_inverts_encode(weights, generator):
     references, boxes = (
         torch.cat([corner, corner + 1 + torch.rand(50, 2, generator=generator) * 40], dim=1) for _ in range(2)
     )
-    torch.testing.assert_close(
-        decode_boxes(encode_boxes(boxes, references, weights), references, weights), boxes
-    )
+    torch.testing.assert_close(decode_boxes(encode_boxes(boxes, references, weights), references, weights), boxes)
 
 
 def test_decode_limits_growth():
@@ -69,9 +67,7 @@ def test_equal_to_the_golden_values(shared):
     deltas = golden["deltas12"].view(40, 3, 4)
     for kind, weights in (("rpn", (1.0, 1.0, 1.0, 1.0)), ("box", (10.0, 10.0, 5.0, 5.0))):
         for library in ("torchvision", "detectron2"):
-            torch.testing.assert_close(
-                encode_boxes(target, source, weights), golden[f"{library}.encode.{kind}"]
-            )
+            torch.testing.assert_close(encode_boxes(target, source, weights), golden[f"{library}.encode.{kind}"])
             expected = golden[f"{library}.decode.{kind}"].view(40, 3, 4)
             torch.testing.assert_close(decode_boxes(deltas, source[:, None], weights), expected)
     decoded = golden["detectron2.decode.box"].view(-1, 4)

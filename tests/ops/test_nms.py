@@ -39,9 +39,7 @@ def test_a_dropped_box_suppresses_nothing(way):
 
 @WAYS
 def test_no_boxes(way):
-    assert (
-        NMS[way](torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5, 9).tolist() == []
-    )
+    assert NMS[way](torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5, 9).tolist() == []
 
 
 @pytest.mark.parametrize("ties", [False, True])

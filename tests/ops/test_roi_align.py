@@ -24,9 +24,7 @@ def test_a_ramp_is_sampled_exactly(way):
     """On f(y, x) = 10 y + x bilinear sampling is exact, so a bin's mean is the value at its centre."""
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     options = RoIAlignOptions(2, sampling_ratio=2, aligned=True)
-    pooled = ROI_ALIGN[way](
-        (10 * y + x)[None, None], torch.tensor([[1.0, 2, 5, 6]]), torch.tensor([0]), options
-    )
+    pooled = ROI_ALIGN[way]((10 * y + x)[None, None], torch.tensor([[1.0, 2, 5, 6]]), torch.tensor([0]), options)
     # bin centres at x = 2, 4 and y = 3, 5, in pixels; the centre of cell i lies at i + 0.5
     assert pooled.tolist() == [[[[25 + 1.5, 25 + 3.5], [45 + 1.5, 45 + 3.5]]]]
 
@@ -70,9 +68,7 @@ def test_gradient_by_finite_differences(reduce):
 @WAYS
 def test_no_boxes(way):
     features = torch.rand(1, 3, 4, 4, requires_grad=True)
-    pooled = ROI_ALIGN[way](
-        features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions(7)
-    )
+    pooled = ROI_ALIGN[way](features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions(7))
     assert pooled.shape == (0, 3, 7, 7)
     (pooled.sum() + features.sum() * 0).backward()
     assert torch.equal(features.grad, torch.zeros_like(features))
@@ -91,8 +87,6 @@ def test_equal_to_the_golden_values(shared):
     assert len(square) > 8
     for run in square:
         rois = golden[run["rois"]]
-        options = RoIAlignOptions(
-            run["output_size"][0], run["spatial_scale"], run["sampling_ratio"], run["aligned"]
-        )
+        options = RoIAlignOptions(run["output_size"][0], run["spatial_scale"], run["sampling_ratio"], run["aligned"])
         pooled = roi_align(golden["input"], rois[:, 1:], rois[:, 0].long(), options)
         torch.testing.assert_close(pooled, golden[run["key"]], atol=1e-5, rtol=1e-5)

@@ -21,10 +21,10 @@ from typing import Any
 
 from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
-from maskrcnn.data.json_values import brief, load_json, whole_number
 from maskrcnn.data.report import DataReport, Rule, shortened
 from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import brief, load_json, whole_number
 from maskrcnn.structures import Categories, Size
 
 Entry = Mapping[str, Any]
@@ -105,16 +105,15 @@ class _CocoReader:
         if not entries:
             raise UserError(f"{self.path}: expected at least one entry in categories, got none; name the classes")
         for entry in entries:
-            named = isinstance(entry, dict) and isinstance(entry.get("name"), str)
-            if not named or whole_number(entry.get("id")) is None:
+            if _id_of(entry) is None or not _is_printable(entry.get("name")):
                 raise UserError(
-                    f"{self.path}: expected categories with a whole-number id and a name, "
+                    f"{self.path}: expected categories with a whole-number id and a printable name, "
                     f"got {brief(entry)}; correct this entry"
                 )
         try:
             return Categories.from_coco(entries)
         except UserError as error:
-            raise UserError(f"{self.path}: {error}") from None
+            raise UserError(f"{self.path}: {shortened(str(error))}") from None
 
     # --- images -------------------------------------------------------------------------------------------------
 
@@ -239,6 +238,10 @@ def _is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_printable(name: Any) -> bool:
+    return isinstance(name, str) and name.isprintable() and not name.isspace() and name != ""
 
 
 def _id_of(entry: Any) -> int | None:

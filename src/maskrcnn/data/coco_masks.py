@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.data.json_values import brief
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import brief
 from maskrcnn.ops.rle import rle_from_coco, rle_window
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskrcnn.data.coco_masks import Box, Note, mask_box, read_mask
-from maskrcnn.data.json_values import brief, is_number
 from maskrcnn.data.report import Rule
 from maskrcnn.data.store import ObjectEntry
+from maskrcnn.json_values import brief, is_number
 from maskrcnn.structures import Size
 
 DISAGREEMENT_PIXELS = 2.0

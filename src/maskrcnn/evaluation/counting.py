@@ -11,9 +11,10 @@ import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth, is_number
+from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth
 from maskrcnn.evaluation.matching import Matches
 from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.json_values import is_number
 from maskrcnn.structures.masks import FloatArray
 
 COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox"}

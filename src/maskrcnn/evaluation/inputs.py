@@ -6,17 +6,14 @@ a prediction that makes no sense is a mistake in the program that wrote it, henc
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
-
-import numpy as np
+from typing import Any
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.json_values import is_number, load_json, whole_number
 from maskrcnn.ops.rle import rle_from_coco
 from maskrcnn.structures import Categories, Size
 
@@ -74,7 +71,7 @@ def read_ground_truth(
         UserError: not COCO JSON, or an image entry without id, width or height.
     """
     source = str(ground_truth) if isinstance(ground_truth, Path) else "the ground truth"
-    content = _read_json(ground_truth) if isinstance(ground_truth, Path) else ground_truth
+    content = load_json(ground_truth) if isinstance(ground_truth, Path) else ground_truth
     entries, annotations, categories = (_entries(content, k, source) for k in ("images", "annotations", "categories"))
     classes = _read_categories(categories, source)
     checked = images or {int(_checked_image(entry, i, source)["id"]): entry for i, entry in enumerate(entries)}
@@ -92,7 +89,7 @@ def read_predictions(
         UserError: naming the first entry that has a missing key, an unknown id or a senseless value.
     """
     source = str(predictions) if isinstance(predictions, Path) else "predictions"
-    content = _read_json(predictions) if isinstance(predictions, Path) else predictions
+    content = load_json(predictions) if isinstance(predictions, Path) else predictions
     if not isinstance(content, Sequence) or isinstance(content, str):
         raise UserError(f"{source}: expected a list of COCO results, got {type(content).__name__}")
     for index, prediction in enumerate(content):
@@ -100,15 +97,6 @@ def read_predictions(
         if problem:
             raise UserError(f"{source}: entry {index}: {problem}")
     return content
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    # RecursionError: brackets nested thousands deep, which no real file has
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: expected a readable COCO JSON file: {' '.join(reason.split())}") from error
 
 
 def _entries(content: Any, key: str, source: str) -> list[Mapping[str, Any]]:
@@ -123,7 +111,7 @@ def _entries(content: Any, key: str, source: str) -> list[Mapping[str, Any]]:
 
 def _read_categories(entries: list[Mapping[str, Any]], source: str) -> Categories:
     for index, entry in enumerate(entries):
-        if not _is_whole(entry.get("id")) or not isinstance(entry.get("name"), str):
+        if whole_number(entry.get("id")) is None or not isinstance(entry.get("name"), str):
             raise UserError(f"{source}: categories[{index}]: expected a whole-number `id` and a text `name`")
     try:
         return Categories.from_coco(entries)
@@ -132,7 +120,7 @@ def _read_categories(entries: list[Mapping[str, Any]], source: str) -> Categorie
 
 
 def _checked_image(entry: Mapping[str, Any], index: int, source: str) -> Mapping[str, Any]:
-    if not all(_is_whole(entry.get(key)) for key in ("id", "width", "height")):
+    if any(whole_number(entry.get(key)) is None for key in ("id", "width", "height")):
         raise UserError(f"{source}: images[{index}]: expected whole numbers `id`, `width` and `height`")
     if entry["width"] <= 0 or entry["height"] <= 0:
         raise UserError(
@@ -181,21 +169,6 @@ def _problem_of_geometry(prediction: Annotation, size: Size, iou_types: Sequence
 def _outline(value: object) -> str:
     """A value in few characters; of an RLE, what matters is its size."""
     return f"an RLE of size {value.get('size')}" if isinstance(value, Mapping) else f"{value!r:.60}"
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether this is a finite number that fits a float, of Python or NumPy."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer of hundreds of digits
-        return False
-
-
-def _is_whole(value: object) -> bool:
-    """Whether this is a whole number; 3.0 is one too, as some exporters write."""
-    return is_number(value) and int(value) == value
 
 
 def _is_usable(value: object, iou_type: IouType, size: Size) -> bool:

@@ -28,9 +28,7 @@ class Anchors(nn.Module):
 
     cells: Tensor
 
-    def __init__(
-        self, sizes: Sequence[Sequence[float]], ratios: Sequence[float], strides: Sequence[int]
-    ) -> None:
+    def __init__(self, sizes: Sequence[Sequence[float]], ratios: Sequence[float], strides: Sequence[int]) -> None:
         super().__init__()
         self.strides = tuple(strides)
         cells = torch.stack([cell_anchors(level, ratios) for level in sizes])

@@ -15,6 +15,8 @@ from maskrcnn.ops.losses import mask_loss
 from maskrcnn.ops.mask_crops import crop_masks
 from maskrcnn.structures import Detections, Targets
 
+MAX_ROIS = 256
+
 
 class MaskHead(nn.Module):
     """A small fully convolutional network (figure 4, right): 3x3 convolutions, 2x2 deconvolution, 1x1 to K masks.
@@ -53,9 +55,7 @@ class MaskHead(nn.Module):
         self.upsample = nn.ConvTranspose2d(channels if num_convs else in_channels, channels, 2, stride=2)
         self.mask_logits = nn.Conv2d(channels, self.num_masks, 1)
         nn.init.kaiming_normal_(self.upsample.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.normal_(
-            self.mask_logits.weight, std=0.001
-        )  # start undecided: every pixel near probability 0.5
+        nn.init.normal_(self.mask_logits.weight, std=0.001)  # start undecided: every pixel near probability 0.5
         for layer in (self.upsample, self.mask_logits):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
@@ -78,9 +78,7 @@ class MaskHead(nn.Module):
         logits = torch.bmm(rows, weight[:, :, None])[..., 0] + self.mask_logits.bias[channel, None]
         return logits.view(-1, *x.shape[-2:])
 
-    def loss(
-        self, features: Sequence[Tensor], sampled: Sequence[SampledRoIs], targets: Sequence[Targets]
-    ) -> Tensor:
+    def loss(self, features: Sequence[Tensor], sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
         """L_mask on the positive RoIs; the target is the object's mask cropped by the RoI at m x m."""
         logits = self(
             features,
@@ -95,8 +93,16 @@ class MaskHead(nn.Module):
         return mask_loss(logits.float(), torch.cat(crops))
 
     def predict(self, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
-        """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
-        logits = self(
-            features, [found.boxes for found in detections], torch.cat([found.labels for found in detections])
-        )
-        return list(logits.float().sigmoid().split([len(found) for found in detections]))
+        """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame.
+
+        At most `MAX_ROIS` go through the layers at once: with 256 channels, 1,000 would need 0.8 GB in one of them.
+        """
+        return [
+            torch.cat(
+                [
+                    self([level[i : i + 1] for level in features], [boxes], labels).float().sigmoid()
+                    for boxes, labels in zip(found.boxes.split(MAX_ROIS), found.labels.split(MAX_ROIS), strict=True)
+                ]
+            )
+            for i, found in enumerate(detections)
+        ]

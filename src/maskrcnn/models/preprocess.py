@@ -54,9 +54,9 @@ class Preprocess(nn.Module):
         target = resized_size(size, self.min_size, self.max_size, self.shrink)
         if target == size:
             return image
-        return F.interpolate(
-            image[None], size=target, mode="bilinear", align_corners=False, antialias=self.antialias
-        )[0]
+        return F.interpolate(image[None], size=target, mode="bilinear", align_corners=False, antialias=self.antialias)[
+            0
+        ]
 
     def batch(self, images: Sequence[Tensor], originals: Sequence[Tensor] | None = None) -> ImageBatch:
         """Normalise and pad (3, h, w) images of the `input` frame, with values in [0, 1]."""
@@ -75,14 +75,10 @@ class Preprocess(nn.Module):
     def to_original(detections: Sequence[Detections], batch: ImageBatch) -> list[Detections]:
         """Scale boxes from the `input` back to the `original` frame."""
         restored = []
-        for found, (height, width), original in zip(
-            detections, batch.sizes, batch.original_sizes, strict=True
-        ):
+        for found, (height, width), original in zip(detections, batch.sizes, batch.original_sizes, strict=True):
             ratio_y, ratio_x = original[0] / height, original[1] / width
             scale = found.boxes.new_tensor([ratio_x, ratio_y, ratio_x, ratio_y])
-            restored.append(
-                Detections(found.boxes * scale, found.scores, found.labels, found.mask_probs, original)
-            )
+            restored.append(Detections(found.boxes * scale, found.scores, found.labels, found.mask_probs, original))
         return restored
 
 

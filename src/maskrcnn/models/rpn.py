@@ -156,9 +156,7 @@ class RPN(nn.Module):
                 keep_best=True,
                 crowd_overlap=self.crowd_overlap,
             )
-            positive, negative = sample(
-                matches.kinds, self.samples_per_image, self.positive_fraction, generator
-            )
+            positive, negative = sample(matches.kinds, self.samples_per_image, self.positive_fraction, generator)
             sampled_logits.append(logits[i, torch.cat([positive, negative])])
             labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
             truth = target.boxes[matches.indices[positive]]

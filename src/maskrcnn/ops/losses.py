@@ -17,9 +17,7 @@ def smooth_l1(difference: Tensor, beta: float) -> Tensor:
 
 def objectness_loss(logits: Tensor, is_object: Tensor) -> Tensor:
     """Mean binary cross-entropy over the sampled anchors (B,); no anchors give 0."""
-    return F.binary_cross_entropy_with_logits(logits, is_object.to(logits.dtype), reduction="sum") / max(
-        len(logits), 1
-    )
+    return F.binary_cross_entropy_with_logits(logits, is_object.to(logits.dtype), reduction="sum") / max(len(logits), 1)
 
 
 def classification_loss(class_logits: Tensor, labels: Tensor) -> Tensor:

@@ -94,8 +94,6 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int = NO_LIMIT) 
     return batched_nms(boxes, scores, scores.new_zeros(len(scores), dtype=torch.int64), threshold, limit)
 
 
-def batched_nms(
-    boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT
-) -> Tensor:
+def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT) -> Tensor:
     """`nms` among boxes of the same label only (classes, or pyramid levels)."""
     return nms_blocks(boxes, scores, labels, threshold, limit)

@@ -37,9 +37,7 @@ class RoIAlignOptions:
     reduce: Reduce = "mean"
 
 
-def roi_align_reference(
-    features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions
-) -> Tensor:
+def roi_align_reference(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition, bin by bin and sample by sample."""
     size = options.output_size
     starts, bins, counts = _bins(boxes, options)

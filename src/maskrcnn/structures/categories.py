@@ -22,15 +22,11 @@ class Categories:
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.names):
-            raise UserError(
-                f"categories: {len(self.ids)} ids but {len(self.names)} names; give one name per id"
-            )
+            raise UserError(f"categories: {len(self.ids)} ids but {len(self.names)} names; give one name per id")
         for kind, values in (("id", self.ids), ("name", self.names)):
             duplicates = sorted({str(v) for v in values if values.count(v) > 1})
             if duplicates:
-                raise UserError(
-                    f"categories: {kind} {', '.join(duplicates)} appears twice; each must be unique"
-                )
+                raise UserError(f"categories: {kind} {', '.join(duplicates)} appears twice; each must be unique")
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -30,9 +30,7 @@ class ImageBatch:
         return len(self.sizes)
 
     @classmethod
-    def from_images(
-        cls, images: Sequence[Tensor], original_sizes: Sequence[Size], divisor: int = 32
-    ) -> ImageBatch:
+    def from_images(cls, images: Sequence[Tensor], original_sizes: Sequence[Size], divisor: int = 32) -> ImageBatch:
         """Pad (3, h, w) images to the largest height and width, rounded up to a multiple of `divisor`."""
         sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
         height = -(-max(h for h, _ in sizes) // divisor) * divisor

@@ -110,6 +110,4 @@ class MaskCrops:
 
     def to(self, device: torch.device | str) -> MaskCrops:
         """A copy on `device`."""
-        return MaskCrops(
-            self.windows.to(device), self.pixels.to(device), self.offsets.to(device), self.image_size
-        )
+        return MaskCrops(self.windows.to(device), self.pixels.to(device), self.offsets.to(device), self.image_size)

@@ -29,9 +29,7 @@ class Targets:
     def __post_init__(self) -> None:
         count = len(self.labels)
         if self.boxes.shape != (count, 4):
-            raise ValueError(
-                f"targets: boxes must be ({count}, 4) to match labels, got {tuple(self.boxes.shape)}"
-            )
+            raise ValueError(f"targets: boxes must be ({count}, 4) to match labels, got {tuple(self.boxes.shape)}")
         if self.masks is not None and len(self.masks) != count:
             raise ValueError(f"targets: {len(self.masks)} masks for {count} boxes")
 

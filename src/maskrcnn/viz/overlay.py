@@ -23,6 +23,8 @@ USUAL_LONG_SIDE = 1000
 MAX_ENLARGEMENT = 4
 """... but not by more than this."""
 
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+
 CROWDED = 60
 """With more objects than this, names and fills would hide the image: thin outlines only."""
 
@@ -95,13 +97,20 @@ def save_picture(path: Path, picture: ByteArray) -> None:
     """Write an (H, W, 3) uint8 RGB picture in the format its file name ends with.
 
     Raises:
-        UserError: no such format, or the file cannot be written.
+        UserError: another ending than .png, .jpg, .webp, .tif or .bmp, or the file cannot be written.
     """
-    formats = Image.registered_extensions()
-    suffix = path.suffix.lower()
-    if suffix not in formats or formats[suffix] not in Image.SAVE:
-        raise UserError(f"{path}: expected a picture's name such as {path.stem or 'overlay'}.png or .jpg")
-    write_atomically(path, lambda partial: Image.fromarray(picture).save(partial, formats[suffix], quality=92))
+    kind = picture_format(path)
+    write_atomically(path, lambda partial: Image.fromarray(picture).save(partial, kind, quality=92))
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that a file name ends with; a `UserError` where it is none that we write."""
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if kind not in _FORMATS:
+        raise UserError(
+            f"{path}: expected a name ending in .png, .jpg, .webp, .tif or .bmp, got {path.suffix!r}; rename it"
+        )
+    return kind
 
 
 def _shapes(crops: MaskCrops | None, boxes: Tensor, factor: int) -> list[_Shape]:

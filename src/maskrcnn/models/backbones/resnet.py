@@ -115,16 +115,12 @@ class ResNet(nn.Module):
                 stride = 2 if i > 0 and block == 0 else 1
                 if layout.bottleneck:
                     width = layout.groups * layout.group_width * 2**i * stem_channels // 64
-                    residual = _bottleneck(
-                        in_channels, width, out_channels, stride, layout.groups, norm, stride_in_1x1
-                    )
+                    residual = _bottleneck(in_channels, width, out_channels, stride, layout.groups, norm, stride_in_1x1)
                 else:
                     residual = _basic(in_channels, out_channels, stride, norm)
                 same_shape = in_channels == out_channels and stride == 1
                 shortcut = (
-                    nn.Identity()
-                    if same_shape
-                    else conv_norm(in_channels, out_channels, 1, stride=stride, norm=norm)
+                    nn.Identity() if same_shape else conv_norm(in_channels, out_channels, 1, stride=stride, norm=norm)
                 )
                 stage.append(Block(residual, shortcut))
                 in_channels = out_channels

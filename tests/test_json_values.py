@@ -4,10 +4,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from maskrcnn.data.json_values import brief, is_number, load_json, whole_number
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import brief, is_number, load_json, whole_number
 
 
 @pytest.mark.parametrize(
@@ -24,12 +25,12 @@ def test_anything_else_is_none(value: Any) -> None:
     assert whole_number(value) is None
 
 
-@pytest.mark.parametrize("value", [0, 1.5, -2.25, 1e18])
+@pytest.mark.parametrize("value", [0, 1.5, -2.25, 1e18, np.int8(3), np.float32(0.5)])
 def test_numbers(value: Any) -> None:
     assert is_number(value)
 
 
-@pytest.mark.parametrize("value", ["1", True, None, math.nan, math.inf, -math.inf, 10**400, [1]])
+@pytest.mark.parametrize("value", ["1", True, None, math.nan, math.inf, -math.inf, 10**400, [1], 1j, np.float64("nan")])
 def test_no_numbers(value: Any) -> None:
     assert not is_number(value)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import reprlib
 from pathlib import Path
 from typing import Any, TypeGuard
+
+import numpy as np
 
 from maskrcnn.errors import UserError
 
@@ -32,17 +33,15 @@ def load_json(path: Path) -> Any:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number (JSON's true and false are none)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Whether a value is a number, of Python or NumPy, of bearable size: not infinite, not NaN, not true or false."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return abs(value) <= _LARGEST and math.isfinite(value)
+    return bool(-_LARGEST <= value <= _LARGEST)
 
 
 def whole_number(value: Any) -> int | None:
     """The value as an integer of 64 bits; 3.0 counts as 3, as some exporters write; None for anything else."""
-    if is_number(value) and int(value) == value:
-        return int(value)
-    return None
+    return int(value) if is_number(value) and value == int(value) else None
 
 
 def brief(value: Any) -> str:
