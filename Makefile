@@ -2,8 +2,8 @@
 #
 #   PYTHON       the Python to make the environment with (3.11 or newer)
 #   VENV         where the environment lies
-#   PIP_OPTIONS  more options for pip, for example for the CPU build of PyTorch, which is much smaller on Linux:
-#                make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   PIP_OPTIONS  more options for pip, for example --extra-index-url with the index of PyTorch's CPU builds, which
+#                are much smaller on Linux
 #   CONSTRAINTS  the pinned versions; empty takes whatever pyproject.toml allows
 #   VENV_OPTIONS --system-site-packages uses a PyTorch that is installed already (with CONSTRAINTS= if it is
 #                another version than the pinned one)
