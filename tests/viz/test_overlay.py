@@ -134,7 +134,7 @@ def test_png_pictures_are_exact(tmp_path):
 
 @pytest.mark.parametrize("name", ["overlay", "overlay.xyz", "overlay.txt", "overlay.psd"])
 def test_an_unknown_format_is_a_user_error(tmp_path, name):
-    with pytest.raises(UserError, match="overlay.*expected a name ending in"):
+    with pytest.raises(UserError, match=r"overlay.*expected a name ending in"):
         save_picture(tmp_path / name, grey())
 
 
