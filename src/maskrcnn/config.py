@@ -315,6 +315,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "accumulate", "log_every", "checkpoint_every"):
             _require_positive(f"train.{name}", getattr(self, name))
+        _require(self.seed >= 0, "train.seed", "0 or more", self.seed)
         _require(0.0 <= self.ema_decay < 1.0, "train.ema_decay", "0 up to, not including, 1", self.ema_decay)
 
 

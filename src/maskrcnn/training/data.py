@@ -56,7 +56,7 @@ class TrainingData:
                 object to learn from.
         """
         paths = DataPaths.of(config)
-        labelled = read_coco(paths.train, paths.images, max_pixels=config.data.max_pixels)
+        labelled = read_coco(paths.train, paths.images, check_files=True, max_pixels=config.data.max_pixels)
         for line in labelled.report.summary():
             say(line)
         _require_objects(labelled, paths.train)
