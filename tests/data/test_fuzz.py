@@ -21,7 +21,7 @@ from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 
 MAX_PIXELS = 4_000_000
-HANG_SECONDS = 900
+HANG_SECONDS = 300
 """For all files of a test together, on a busy machine; the process then ends with a traceback."""
 
 
