@@ -3,7 +3,7 @@
     python recipes/nuclei.py PATH/TO/nuclei [OUTPUT] [--resume]
 
 PATH/TO/nuclei holds `images/`, `instances_train.json` (learned from) and `instances_val.json` (which chooses the best
-of the evaluated steps). About 35 minutes on two otherwise idle CPU cores. docs/models/nuclei.md says what came out.
+of the evaluated steps). docs/models/nuclei.md says what came out.
 """
 
 from __future__ import annotations

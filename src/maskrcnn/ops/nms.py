@@ -56,8 +56,8 @@ def _overlapping(boxes: Tensor, labels: Tensor, a: Tensor, b: Tensor, threshold:
 def _settle(overlapping: Tensor) -> Tensor:
     """(B,) the greedy survivors among sorted boxes, as the fixpoint of "kept if no kept better box overlaps".
 
-    Each round decides at least the next undecided box, so the greedy answer is reached exactly; in practice
-    after as many rounds as the longest chain of suppressions, about five.
+    Each round decides at least the next undecided box, so the greedy answer is reached exactly,
+    after about as many rounds as the longest chain of suppressions.
     """
     better = overlapping.triu(diagonal=1).float()
     kept = better.new_ones(len(better))
