@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import maskrcnn
-from maskrcnn.config import Config, DataConfig
+from maskrcnn.config import DataConfig
 from maskrcnn.memory import keep_freed_memory
 from maskrcnn.weights.checkpoint import load_model, save_model
 
@@ -28,7 +28,8 @@ def main() -> None:
     options = parser.parse_args()
 
     keep_freed_memory()
-    config: Config = replace(maskrcnn.preset("nuclei"), data=DataConfig(root=str(options.data)))
+    config = maskrcnn.preset("nuclei")
+    config = replace(config, data=replace(config.data, root=str(options.data)))
     result = maskrcnn.train(config, options.output, resume=options.resume)
     bundle(result.best)
     maskrcnn.evaluate(

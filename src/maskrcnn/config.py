@@ -214,6 +214,9 @@ class DataConfig:
     train_annotations: str = "instances_train.json"
     val_annotations: str = "instances_val.json"
     images: str = "images"
+    balance_by: str = ""
+    """Field of the image records (for example a microscope's name) by whose values images are of different kinds: a
+    kind of n images is then drawn in proportion to the root of n. Empty: all images equally often."""
     num_workers: int = 2
     max_pixels: int = 200_000_000
     """Images that claim more are refused before they are decoded."""
@@ -237,10 +240,15 @@ class AugmentConfig:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    grey: float = 0.0
+    """Probability of an image without colours."""
+    negative: float = 0.0
+    """Probability of dark for bright, as between fluorescent and stained cells."""
 
     def __post_init__(self) -> None:
-        for name in ("horizontal_flip", "vertical_flip", "brightness", "contrast", "saturation", "hue"):
-            _require_fraction(f"augment.{name}", getattr(self, name))
+        for name, value in vars(self).items():
+            if isinstance(value, float):
+                _require_fraction(f"augment.{name}", value)
         low, high = self.scale_range
         _require(0 < low <= high, "augment.scale_range", "(low, high) with 0 < low <= high", self.scale_range)
 

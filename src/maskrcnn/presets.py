@@ -12,6 +12,7 @@ from maskrcnn.config import (
     BackboneConfig,
     BoxHeadConfig,
     Config,
+    DataConfig,
     EvaluationConfig,
     FPNConfig,
     InputConfig,
@@ -58,20 +59,25 @@ def nuclei() -> Config:
     base = small()
     return replace(
         base,
+        data=DataConfig(balance_by="modality"),  # where the images say: most are fluorescence, few stained tissue
         input=InputConfig(min_size=640, max_size=1600, shrink=False),
         anchors=AnchorConfig(sizes=((12,), (24,), (48,), (96,), (192,))),
         rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
         box_head=replace(base.box_head, nms_threshold=0.3, max_detections=500),
         augment=AugmentConfig(
             crop_size=256,
-            scale_range=(0.56, 1.12),
+            scale_range=(0.5, 1.2),
             vertical_flip=0.5,
             quarter_turns=True,
-            brightness=0.3,
-            contrast=0.3,
-            saturation=0.3,
-            hue=0.05,
+            brightness=0.4,
+            contrast=0.4,
+            saturation=0.5,
+            hue=0.1,
+            grey=0.2,
+            negative=0.1,
         ),
+        schedule=replace(base.schedule, steps=6000),
+        train=replace(base.train, ema_decay=0.999, evaluate_every=2000),
         evaluation=EvaluationConfig(max_detections=500),
     )
 

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from maskrcnn.structures.masks import BoolArray, IntArray
+from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
+
+
+def balanced_repeats(groups: IntArray) -> FloatArray:
+    """How often an epoch of N images draws each (N,), so that a kind of n images takes a share as the root of n.
+
+    Between drawing images alike, where rare kinds are hardly learned, and drawing kinds alike, where the few images of
+    a rare kind are learned by heart. The sum is N.
+    """
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(sizes[group])
+    return np.asarray(weights * (len(groups) / weights.sum()))
 
 
 class BatchPlan:
     """Shuffles the images anew for every epoch and packs like aspect ratios together.
 
     Portrait and landscape images fill separate batches, so that little padding is needed; what is left of both at the
-    end of an epoch fills mixed batches. Every image is in exactly one batch of an epoch, except for the fewer than
-    `batch_size` that do not fill the last one: each epoch leaves out others. With fewer images than a batch needs,
-    images repeat within it.
+    end of an epoch fills mixed batches. An epoch has as many images as the data set, each `repeats` times, rounded up
+    or down at random; the fewer than `batch_size` that do not fill the last batch are left out, others in each epoch.
+    With fewer images than a batch needs, images repeat within it.
 
     Args:
         is_portrait: (N,) for N >= 1 images.
         batch_size: images per batch.
         seed: of the shuffles.
+        repeats: (N,) how often each image is drawn in an epoch, on average; the sum is N. None: once each.
     """
 
-    def __init__(self, is_portrait: BoolArray, batch_size: int, seed: int) -> None:
+    def __init__(self, is_portrait: BoolArray, batch_size: int, seed: int, repeats: FloatArray | None = None) -> None:
         self._is_portrait = is_portrait
+        self._last_draw = np.cumsum(np.ones(len(is_portrait)) if repeats is None else repeats)
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = -1
@@ -44,13 +57,19 @@ class BatchPlan:
     def _shuffled(self, epoch: int) -> IntArray:
         """(B, batch_size) images: the batches of an epoch, in order."""
         generator = np.random.default_rng([self._seed, epoch])
-        order = generator.permutation(len(self._is_portrait))
+        order = generator.permutation(self._drawn(float(generator.random())))
         order = np.resize(order, max(len(order), self._batch_size))  # repeats what is less than a batch
         is_portrait = self._is_portrait[order]
         portrait, rest_of_portrait = self._packed(order[is_portrait])
         landscape, rest_of_landscape = self._packed(order[~is_portrait])
         mixed, _ = self._packed(np.concatenate([rest_of_portrait, rest_of_landscape]))
         return generator.permutation(np.concatenate([portrait, landscape, mixed]))
+
+    def _drawn(self, offset: float) -> IntArray:
+        """(N,) images of an epoch: equally spaced points, shifted by 0 <= `offset` < 1, on images laid end to end."""
+        count = len(self._is_portrait)
+        drawn = np.searchsorted(self._last_draw, np.arange(count) + offset, side="right")
+        return np.minimum(drawn, count - 1)
 
     def _packed(self, images: IntArray) -> tuple[IntArray, IntArray]:
         """Whole batches (B, batch_size), and the images that are left."""

@@ -48,7 +48,12 @@ class LabelledImages:
 
 
 def read_coco(
-    annotations: Path, images: Path, *, check_files: bool = False, max_pixels: int = MAX_PIXELS
+    annotations: Path,
+    images: Path,
+    *,
+    check_files: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    group_by: str = "",
 ) -> LabelledImages:
     """Read a COCO instances file.
 
@@ -57,21 +62,24 @@ def read_coco(
         images: the folder its file names are relative to.
         check_files: also open each image's header, and let the file's size win over the annotations'.
         max_pixels: images that claim more are dropped.
+        group_by: field of the image records whose values tell kinds of images apart; empty: one kind.
 
     Raises:
         UserError: not a COCO instances file, or none of its images is usable.
     """
-    return _CocoReader(annotations, images, check_files, max_pixels).read()
+    return _CocoReader(annotations, images, check_files, max_pixels, group_by).read()
 
 
 class _CocoReader:
     """One pass over one file."""
 
-    def __init__(self, annotations: Path, folder: Path, check_files: bool, max_pixels: int) -> None:
+    def __init__(self, annotations: Path, folder: Path, check_files: bool, max_pixels: int, group_by: str) -> None:
         self.path = annotations
         self.folder = folder
         self.check_files = check_files
         self.max_pixels = max_pixels
+        self.group_by = group_by
+        self.group_numbers: dict[str, int] = {}
         self.report = DataReport(str(annotations))
         self.image_ids: set[int] = set()
         self.annotation_ids: set[int] = set()
@@ -143,13 +151,17 @@ class _CocoReader:
             return None
         stated = self._stated_size(entry, where)
         if stated is not None and not self.check_files:
-            return ImageEntry(image_id, file_name, stated)
+            return ImageEntry(image_id, file_name, stated, self._group(entry))
         try:
             header = read_header(self.folder / file_name, self.max_pixels)
         except UserError as error:
             self.report.add(Rule.IMAGE_FILE_BROKEN, where, str(error))
             return None
-        return ImageEntry(image_id, file_name, self._checked_size(stated, header, where))
+        return ImageEntry(image_id, file_name, self._checked_size(stated, header, where), self._group(entry))
+
+    def _group(self, entry: Entry) -> int:
+        value = brief(entry.get(self.group_by)) if self.group_by else ""
+        return self.group_numbers.setdefault(value, len(self.group_numbers))
 
     def _stated_size(self, entry: Entry, where: str) -> Size | None:
         height, width = whole_number(entry.get("height")), whole_number(entry.get("width"))

@@ -12,24 +12,37 @@ from maskrcnn.structures.masks import ByteArray, FloatArray
 
 @dataclass(frozen=True, kw_only=True)
 class ColourChange:
-    """One drawn change: factors around 1, and a shift of the hue in turns of the colour circle."""
+    """One drawn change: factors around 1, a shift of the hue in turns of the colour circle, and the negative."""
 
     brightness: float = 1.0
     contrast: float = 1.0
     saturation: float = 1.0
     hue: float = 0.0
+    negative: bool = False
 
 
 def draw_colour_change(
-    generator: np.random.Generator, brightness: float, contrast: float, saturation: float, hue: float
+    generator: np.random.Generator,
+    *,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    hue: float = 0.0,
+    grey: float = 0.0,
+    negative: float = 0.0,
 ) -> ColourChange:
-    """Draw evenly: factors from 1 - s to 1 + s for a strength s, the hue shift from -hue to hue."""
+    """Draw factors evenly from 1 - s to 1 + s for a strength s, the hue shift from -hue to hue.
+
+    With the probabilities `grey` and `negative`, the image becomes grey and its own negative.
+    """
     draws = generator.uniform(-1.0, 1.0, size=4)
+    becomes_grey, becomes_negative = generator.random(2) < (grey, negative)
     return ColourChange(
         brightness=1.0 + brightness * float(draws[0]),
         contrast=1.0 + contrast * float(draws[1]),
-        saturation=1.0 + saturation * float(draws[2]),
+        saturation=0.0 if becomes_grey else 1.0 + saturation * float(draws[2]),
         hue=hue * float(draws[3]),
+        negative=bool(becomes_negative),
     )
 
 
@@ -37,7 +50,8 @@ def change_colours(image: ByteArray, change: ColourChange) -> ByteArray:
     """An (H, W, 3) uint8 RGB image, changed; the image itself where nothing changes.
 
     Every part is an affine map of the three colour values, so the whole is one as well and rounds and saturates once:
-    v -> contrast x (brightness x hue(saturation(v)) - m) + m, with m the brightened image's mean grey.
+    v -> contrast x (brightness x hue(saturation(v)) - m) + m, with m the brightened image's mean grey; 255 minus that
+    for the negative.
     """
     if change == ColourChange():
         return image
@@ -45,6 +59,8 @@ def change_colours(image: ByteArray, change: ColourChange) -> ByteArray:
     matrix = gain * _hue_matrix(change.hue) @ _saturation_matrix(change.saturation)
     mean_grey = _GREY @ np.array(cv2.mean(image)[:3]) * change.brightness
     offset = np.full((3, 1), (1.0 - change.contrast) * mean_grey)
+    if change.negative:
+        matrix, offset = -matrix, 255 - offset
     return np.asarray(cv2.transform(image, np.hstack([matrix, offset])), dtype=np.uint8)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.colour import change_colours, draw_colour_change
+from maskrcnn.data.colour import change_colours
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
 from maskrcnn.data.targets import draw_targets
@@ -75,11 +75,8 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         boxes = labels.boxes[numbers.start : numbers.stop][~labels.ignore[numbers.start : numbers.stop]]
         view = draw_view(size, boxes.numpy(), augmentation, generator)
         pixels = view.image(self._pixels(index), augmentation.antialias)
-        change = draw_colour_change(
-            generator, augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue
-        )
         return Sample(
-            image=_to_tensor(change_colours(pixels, change)),
+            image=_to_tensor(change_colours(pixels, augmentation.draw_colours(generator))),
             targets=draw_targets(labels, index, view),
             image_id=int(labels.image_ids[index]),
             file_name=labels.file_name(index),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from maskrcnn.data.batches import BatchPlan
+from maskrcnn.data.batches import BatchPlan, balanced_repeats
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.errors import UserError
 
@@ -51,14 +51,26 @@ class TrainBatches:
         seed: of the shuffles and of every sample's changes, 0 or more.
         num_workers: processes that read ahead; 0: read when asked for.
         start: number of the first batch.
+        balanced: draw rare kinds of images (`LabelStore.groups`) more often, see `balanced_repeats`.
 
     Raises:
         UserError: while iterating, when `MAX_ATTEMPTS` images in a row, or all, cannot be read.
     """
 
-    def __init__(self, dataset: CocoDataset, batch_size: int, seed: int, num_workers: int = 0, start: int = 0) -> None:
-        heights, widths = dataset.labels.image_sizes.numpy().T
-        self.plan = BatchPlan(heights > widths, batch_size, seed)
+    def __init__(
+        self,
+        dataset: CocoDataset,
+        batch_size: int,
+        seed: int,
+        num_workers: int = 0,
+        start: int = 0,
+        *,
+        balanced: bool = False,
+    ) -> None:
+        labels = dataset.labels
+        heights, widths = labels.image_sizes.numpy().T
+        repeats = balanced_repeats(labels.groups.numpy()) if balanced else None
+        self.plan = BatchPlan(heights > widths, batch_size, seed, repeats)
         self._dataset = dataset
         self._seed = seed
         self._num_workers = num_workers

@@ -37,11 +37,13 @@ class ImageEntry:
         image_id: the data set's id.
         file_name: relative to the folder of images.
         size: (height, width) its labels refer to.
+        group: number of its kind of image, 0 where kinds are not told apart.
     """
 
     image_id: int
     file_name: str
     size: Size
+    group: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class LabelStore:
     Attributes:
         image_ids: (N,) int64.
         image_sizes: (N, 2) int64 (height, width).
+        groups: (N,) int64, the number of each image's kind.
         names: uint8 UTF-8 bytes of all file names; image i owns first_name_byte[i] up to first_name_byte[i + 1].
         first_name_byte: (N + 1,) int64.
         first_object: (N + 1,) int64.
@@ -88,6 +91,7 @@ class LabelStore:
 
     image_ids: Tensor
     image_sizes: Tensor
+    groups: Tensor
     names: Tensor
     first_name_byte: Tensor
     first_object: Tensor
@@ -163,6 +167,7 @@ class StoreBuilder:
             self._add_object(item)
         columns["image_ids"].append(entry.image_id)
         columns["image_sizes"].extend(entry.size)
+        columns["groups"].append(entry.group)
         columns["names"].frombytes(entry.file_name.encode())
         columns["first_name_byte"].append(len(columns["names"]))
         columns["first_object"].append(len(columns["labels"]))
@@ -201,6 +206,7 @@ class StoreBuilder:
 _TYPE_CODES = {
     "image_ids": "q",
     "image_sizes": "q",
+    "groups": "q",
     "names": "B",
     "first_name_byte": "q",
     "first_object": "q",

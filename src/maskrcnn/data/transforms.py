@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskrcnn.data.colour import ColourChange, draw_colour_change
 from maskrcnn.data.geometry import View
 from maskrcnn.ops.resize import resized_size
 from maskrcnn.structures import Size
@@ -34,6 +35,8 @@ class Augmentation:
         contrast: as brightness.
         saturation: as brightness.
         hue: the largest shift, in turns of the colour circle.
+        grey: probability of an image without colours.
+        negative: probability of dark for bright, as between fluorescent and stained cells.
     """
 
     min_sizes: tuple[int, ...] = (800,)
@@ -49,6 +52,20 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    grey: float = 0.0
+    negative: float = 0.0
+
+    def draw_colours(self, generator: np.random.Generator) -> ColourChange:
+        """Draw how the colours change."""
+        return draw_colour_change(
+            generator,
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+            hue=self.hue,
+            grey=self.grey,
+            negative=self.negative,
+        )
 
 
 def draw_view(size: Size, boxes: FloatArray, augmentation: Augmentation, generator: np.random.Generator) -> View:

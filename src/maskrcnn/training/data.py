@@ -56,10 +56,18 @@ class TrainingData:
                 object to learn from.
         """
         paths = DataPaths.of(config)
-        labelled = read_coco(paths.train, paths.images, check_files=True, max_pixels=config.data.max_pixels)
+        labelled = read_coco(
+            paths.train,
+            paths.images,
+            check_files=True,
+            max_pixels=config.data.max_pixels,
+            group_by=config.data.balance_by,
+        )
         for line in labelled.report.summary():
             say(line)
         _require_objects(labelled, paths.train)
+        if config.data.balance_by:
+            say(_kinds(labelled, config.data.balance_by))
         has_val = paths.val.is_file()
         if has_val:
             _check_val(labelled.categories, paths, config, say)
@@ -89,7 +97,16 @@ class TrainingData:
         """The batches of step `start`, `start` + 1, ... up to the last; each step has `train.accumulate` of them."""
         settings = config.train
         first = start * settings.accumulate
-        batches = iter(TrainBatches(self.dataset, settings.batch_size, settings.seed, config.data.num_workers, first))
+        batches = iter(
+            TrainBatches(
+                self.dataset,
+                settings.batch_size,
+                settings.seed,
+                config.data.num_workers,
+                first,
+                balanced=config.data.balance_by != "",
+            )
+        )
         for _ in range(start, config.schedule.steps):
             yield list(islice(batches, settings.accumulate))
 
@@ -104,6 +121,13 @@ def augmentation(config: Config) -> Augmentation:
 def _require_objects(labelled: LabelledImages, path: Path) -> None:
     if labelled.report.num_objects == 0:
         raise UserError(f"{path}: expected annotated objects to learn from, got none; check the annotations")
+
+
+def _kinds(labelled: LabelledImages, field: str) -> str:
+    counts = sorted(labelled.labels.groups.bincount().tolist(), reverse=True)
+    if len(counts) == 1:
+        return f"data.balance_by: all images have the same {field!r} or none, so all are drawn equally often"
+    return f"drawn by {field!r}: {len(counts)} kinds of {', '.join(map(str, counts))} images, the rare ones more often"
 
 
 def _check_val(train: Categories, paths: DataPaths, config: Config, say: Callable[[str], None]) -> None:
