@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+from torch import nn
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.anchors import Anchors
-from maskrcnn.models.backbones.resnet import RESNETS, ResNet
+from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
+from maskrcnn.models.backbones.single import ImageItself, LastMap, SingleLevel
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
 from maskrcnn.models.fpn import FPN
-from maskrcnn.models.mask_head import MaskHead
+from maskrcnn.models.mask_head import FCNMaskHead, MaskHead, MLPMaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.preprocess import Preprocess
@@ -22,17 +26,36 @@ _POOLED_LEVELS = 4
 """The heads read P2..P5; P6 is for the RPN alone."""
 
 
+@dataclass(frozen=True)
+class Trunk:
+    """What lies before the heads.
+
+    Attributes:
+        backbone: pixels -> feature maps.
+        strides: of the maps that the heads read.
+        roi_layers: what the heads share behind RoIAlign, or None.
+        roi_channels: channels of what a head sees.
+        roi_shrink: how many times smaller its side is than RoIAlign's output.
+    """
+
+    backbone: FPN | SingleLevel | ImageItself
+    strides: tuple[int, ...]
+    roi_layers: nn.Module | None
+    roi_channels: int
+    roi_shrink: int = 1
+
+
 def build_model(config: Config, num_classes: int) -> MaskRCNN:
     """The model of `config` for K classes, with fresh random weights, channels-last in memory.
 
     Raises:
         UserError: for an unknown backbone name.
     """
-    backbone = build_backbone(config)
+    trunk = build_trunk(config)
     model = MaskRCNN(
         preprocess=build_preprocess(config),
-        backbone=backbone,
-        rpn=build_rpn(config, backbone),
+        backbone=trunk.backbone,
+        rpn=build_rpn(config, trunk.backbone) if config.rpn.enabled else None,
         roi_sampler=RoISampler(
             num_classes,
             samples_per_image=config.roi.samples_per_image,
@@ -40,8 +63,9 @@ def build_model(config: Config, num_classes: int) -> MaskRCNN:
             positive_iou=config.roi.positive_iou,
             crowd_overlap=config.roi.crowd_overlap,
         ),
-        box_head=build_box_head(config, backbone, num_classes),
-        mask_head=build_mask_head(config, backbone, num_classes) if config.mask_head.enabled else None,
+        box_head=build_box_head(config, trunk, num_classes) if config.box_head.enabled else None,
+        mask_head=build_mask_head(config, trunk, num_classes) if config.mask_head.enabled else None,
+        roi_layers=trunk.roi_layers,
     )
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -57,28 +81,58 @@ def build_preprocess(config: Config) -> Preprocess:
         mean=settings.mean,
         std=settings.std,
         size_divisor=settings.size_divisor,
+        round_to_nearest=settings.rounding == "nearest",
     )
 
 
-def build_backbone(config: Config) -> FPN:
-    """ResNet or ResNeXt under a feature pyramid."""
+def build_trunk(config: Config) -> Trunk:
+    """ResNet or ResNeXt, and which of its maps the heads read (section 3, "Network Architecture")."""
+    resnet, features = build_resnet(config), config.backbone.features
+    if features == "fpn":
+        fpn = FPN(resnet, config.fpn.channels, config.fpn.norm)
+        return Trunk(fpn, fpn.strides[:_POOLED_LEVELS], None, fpn.channels)
+    channels = resnet.channels[-1]
+    if features == "image":
+        return Trunk(ImageItself(), ImageItself.strides, LastMap(resnet), channels, roi_shrink=resnet.strides[-1])
+    if features == "c4":
+        shrink = resnet.strides[-1] // resnet.strides[-2]
+        stage5 = resnet.detach_stage5()
+        return Trunk(SingleLevel(resnet), resnet.strides[-1:], stage5, channels, roi_shrink=shrink)
+    return Trunk(SingleLevel(resnet), resnet.strides[-1:], None, channels)
+
+
+def build_resnet(config: Config) -> ResNet:
+    """The bottom-up network."""
     settings = config.backbone
-    if settings.name not in RESNETS:
-        raise UserError(f"backbone.name: expected one of {', '.join(RESNETS)}; got {settings.name!r}")
-    bottom_up = ResNet(
-        RESNETS[settings.name],
+    layout = resnet_layout(settings.name)
+    if layout is None:
+        raise UserError(
+            f"backbone.name: expected one of {', '.join(RESNETS)}, or a ResNeXt such as resnext101_32x8d; "
+            f"got {settings.name!r}"
+        )
+    return ResNet(
+        layout,
         norm=settings.norm,
+        norm_eps=settings.norm_eps,
         stem_channels=settings.stem_channels,
+        stage_channels=settings.stage_channels or None,
         stride_in_1x1=settings.stride_in_1x1,
+        dilated=settings.dilated,
         frozen_stages=settings.frozen_stages,
     )
-    return FPN(bottom_up, config.fpn.channels, config.fpn.norm)
 
 
-def build_rpn(config: Config, backbone: FPN) -> RPN:
+def build_rpn(config: Config, backbone: FPN | SingleLevel | ImageItself) -> RPN:
     """Anchors, head and selection of proposals."""
     settings = config.rpn
-    anchors = Anchors(config.anchors.sizes, config.anchors.ratios, backbone.strides)
+    anchors = Anchors(
+        config.anchors.sizes,
+        config.anchors.ratios,
+        backbone.strides,
+        by_size=config.anchors.order == "size",
+        rounded=config.anchors.rounded,
+        stride_from_size=config.anchors.stride_from_size,
+    )
     return RPN(
         RPNHead(backbone.channels, anchors.per_cell, settings.num_convs),
         anchors,
@@ -92,21 +146,26 @@ def build_rpn(config: Config, backbone: FPN) -> RPN:
         positive_fraction=settings.positive_fraction,
         smooth_l1_beta=settings.smooth_l1_beta,
         crowd_overlap=config.roi.crowd_overlap,
+        score_threshold=settings.score_threshold,
+        divide_by_sampled=settings.divide_by == "sampled",
     )
 
 
-def build_pooler(config: Config, backbone: FPN, output_size: int) -> RoIPooler:
-    """RoIAlign over P2..P5."""
-    options = RoIAlignOptions(output_size, sampling_ratio=config.roi.sampling_ratio, aligned=config.roi.aligned)
-    return RoIPooler(backbone.strides[:_POOLED_LEVELS], options)
+def build_pooler(config: Config, trunk: Trunk, output_size: int) -> RoIPooler:
+    """RoIAlign over the maps that the heads read."""
+    settings = config.roi
+    options = RoIAlignOptions(
+        output_size, sampling_ratio=settings.sampling_ratio, aligned=settings.aligned, reduce=settings.reduce
+    )
+    return RoIPooler(trunk.strides, options, settings.level_lift)
 
 
-def build_box_head(config: Config, backbone: FPN, num_classes: int) -> BoxHead:
+def build_box_head(config: Config, trunk: Trunk, num_classes: int) -> BoxHead:
     """The class and box branch."""
     settings = config.box_head
-    trunk = BoxTrunk(
-        backbone.channels,
-        settings.pooled_size,
+    layers = BoxTrunk(
+        trunk.roi_channels,
+        -(-settings.pooled_size // trunk.roi_shrink),
         num_convs=settings.num_convs,
         conv_channels=settings.conv_channels,
         num_fcs=settings.num_fcs,
@@ -114,26 +173,39 @@ def build_box_head(config: Config, backbone: FPN, num_classes: int) -> BoxHead:
         norm=settings.norm,
     )
     return BoxHead(
-        build_pooler(config, backbone, settings.pooled_size),
-        trunk,
+        build_pooler(config, trunk, settings.pooled_size),
+        layers,
         num_classes,
         class_agnostic=settings.class_agnostic,
         smooth_l1_beta=settings.smooth_l1_beta,
         score_threshold=settings.score_threshold,
+        min_size=settings.min_size,
         nms_threshold=settings.nms_threshold,
         max_detections=settings.max_detections,
     )
 
 
-def build_mask_head(config: Config, backbone: FPN, num_classes: int) -> MaskHead:
+def build_mask_head(config: Config, trunk: Trunk, num_classes: int) -> MaskHead:
     """The mask branch."""
     settings = config.mask_head
-    return MaskHead(
-        build_pooler(config, backbone, settings.pooled_size),
-        backbone.channels,
+    pooler = build_pooler(config, trunk, settings.pooled_size)
+    rules = {
+        "class_agnostic": settings.class_agnostic,
+        "competing": settings.loss == "softmax",
+        "target_aligned": settings.target_aligned,
+        "target_binary": settings.target_binary,
+    }
+    if settings.kind == "mlp":
+        roi_size = -(-settings.pooled_size // trunk.roi_shrink)
+        return MLPMaskHead(
+            pooler, trunk.roi_channels, num_classes, roi_size=roi_size, fc_channels=settings.fc_channels, **rules
+        )
+    return FCNMaskHead(
+        pooler,
+        trunk.roi_channels,
         num_classes,
         num_convs=settings.num_convs,
         channels=settings.channels,
         norm=settings.norm,
-        class_agnostic=settings.class_agnostic,
+        **rules,
     )

@@ -13,6 +13,7 @@ from typing import Literal
 from maskrcnn.errors import UserError
 
 Norm = Literal["frozen_bn", "bn", "sync_bn", "gn"]
+Features = Literal["fpn", "c4", "c5", "image"]
 
 
 def _require(condition: bool, setting: str, expected: str, value: object) -> None:
@@ -44,6 +45,8 @@ class InputConfig:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     size_divisor: int = 32
     """Batches are padded to a multiple of this, the coarsest stride."""
+    rounding: Literal["down", "nearest"] = "down"
+    """How a resized side becomes a whole number: torchvision cuts off, detectron2 rounds."""
 
     def __post_init__(self) -> None:
         _require(
@@ -60,9 +63,19 @@ class BackboneConfig:
     """The bottom-up network (ResNet, He et al. 2016; ResNeXt, Xie et al. 2017)."""
 
     name: str = "resnet50"
+    """resnet18, 34, 50, 101, 152, or resnext50_32x4d and the like: depth, groups, channels per group."""
+    features: Features = "fpn"
+    """What the heads read (section 3, "Network Architecture"): the pyramid P2..P5; C4, with stage 5 as the heads' first
+    layers; C5; or the image itself, with the whole network behind RoIAlign (R-CNN)."""
+    dilated: bool = False
+    """Stage 5 keeps stride 16 and dilates its 3x3 convolutions by 2 (detectron2's "DC5")."""
     norm: Norm = "frozen_bn"
+    norm_eps: float = 1e-5
+    """Of frozen batch norm; torchvision's first COCO weights were published with 0."""
     stem_channels: int = 64
-    """Width of the first convolution; the stages have 1, 2, 4, 8 times as many (times 4 in bottlenecks)."""
+    """Width of the first convolution."""
+    stage_channels: int = 0
+    """Width of stage 2; stages 3, 4, 5 have 2, 4, 8 times as many (all times 4 after a bottleneck). 0: as the stem."""
     stride_in_1x1: bool = False
     """Where a bottleneck strides: in its first 1x1 (MSRA's weights) or in its 3x3 (torchvision's)."""
     frozen_stages: int = 0
@@ -76,6 +89,8 @@ class BackboneConfig:
             "a positive multiple of 8",
             self.stem_channels,
         )
+        _require(self.stage_channels >= 0, "backbone.stage_channels", "0 or more", self.stage_channels)
+        _require(self.norm_eps >= 0, "backbone.norm_eps", "0 or more", self.norm_eps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +106,17 @@ class AnchorConfig:
     """Reference boxes per pyramid level: every size with every ratio at every cell."""
 
     sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    """Square root of the area in input pixels, a tuple per level, P2 first."""
+    """Square root of the area in input pixels, a tuple per level (P2..P6, or the only one)."""
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Height / width."""
+    order: Literal["ratio", "size"] = "ratio"
+    """Which of the two changes slowest among the anchors of a cell: torchvision's order, or detectron2's."""
+    rounded: bool = False
+    """Round the sides' halves to whole pixels (torchvision)."""
+    stride_from_size: bool = False
+    """Cells lie (image side // map side) apart instead of the level's stride: differs on P6 (torchvision)."""
 
     def __post_init__(self) -> None:
-        _require(len(self.sizes) == 5, "anchors.sizes", "five tuples, one per level P2..P6", self.sizes)
         _require(
             len({len(s) for s in self.sizes}) == 1 and len(self.sizes[0]) > 0,
             "anchors.sizes",
@@ -109,6 +129,8 @@ class AnchorConfig:
 class RPNConfig:
     """Region proposal network (Ren et al. 2015)."""
 
+    enabled: bool = True
+    """False: proposals are given from outside (Fast R-CNN)."""
     num_convs: int = 1
     positive_iou: float = 0.7
     """An anchor with at least this IoU to a ground-truth box is positive (so is each box's best anchor)."""
@@ -127,9 +149,13 @@ class RPNConfig:
     nms_threshold: float = 0.7
     min_size: float = 1e-3
     """Proposals with a side below this (input pixels) are removed."""
+    score_threshold: float = 0.0
+    """Proposals with a lower objectness probability are removed."""
+    divide_by: Literal["sampled", "samples_per_image"] = "sampled"
+    """The losses' divisor: the anchors drawn, or the number wished for though fewer could be drawn (detectron2)."""
 
     def __post_init__(self) -> None:
-        for name in ("positive_iou", "negative_iou", "positive_fraction", "nms_threshold"):
+        for name in ("positive_iou", "negative_iou", "positive_fraction", "nms_threshold", "score_threshold"):
             _require_fraction(f"rpn.{name}", getattr(self, name))
         for name in (
             "pre_nms_top_k_train",
@@ -151,10 +177,16 @@ class RoIConfig:
     positive_iou: float = 0.5
     crowd_overlap: float = 0.7
     """Anchors and RoIs with more than this share of their area in a crowd region are never negatives."""
+    operator: Literal["align", "pool", "warp"] = "align"
+    """RoIAlign; RoIPool (Fast R-CNN), which rounds the box; RoIWarp (Dai et al. 2016), which rounds and interpolates."""
+    reduce: Literal["mean", "max"] = "mean"
+    """How RoIAlign and RoIWarp sum up the samples of a bin."""
     sampling_ratio: int = 2
     """Bilinear samples per bin and axis; 0 adapts it to the RoI's size."""
     aligned: bool = True
     """Subtract the half pixel between continuous coordinates and pixel centres."""
+    level_lift: float = 1e-6
+    """Added to log2 of the box size before it is cut to a level, so that rounding does not decide; detectron2: 0."""
 
     def __post_init__(self) -> None:
         for name in ("positive_fraction", "positive_iou", "crowd_overlap"):
@@ -166,10 +198,13 @@ class RoIConfig:
 class BoxHeadConfig:
     """The class and box branch, and how its output becomes detections."""
 
+    enabled: bool = True
+    """False: the model ends with its proposals (RPN alone)."""
     pooled_size: int = 7
     num_convs: int = 0
     conv_channels: int = 256
     num_fcs: int = 2
+    """0: the mean over the RoI instead."""
     fc_channels: int = 1024
     norm: Norm | None = None
     """Norm of the conv layers."""
@@ -177,6 +212,8 @@ class BoxHeadConfig:
     """One box regression for all classes instead of one per class."""
     smooth_l1_beta: float = 1 / 9
     score_threshold: float = 0.05
+    min_size: float = 0.0
+    """Detections with a side below this (input pixels) are removed before NMS."""
     nms_threshold: float = 0.5
     max_detections: int = 100
     """Per image, over all classes."""
@@ -185,25 +222,31 @@ class BoxHeadConfig:
         _require_fraction("box_head.score_threshold", self.score_threshold)
         _require_fraction("box_head.nms_threshold", self.nms_threshold)
         _require_positive("box_head.max_detections", self.max_detections)
-        _require(
-            self.num_fcs + self.num_convs > 0,
-            "box_head.num_fcs",
-            "at least one layer in the head",
-            self.num_fcs,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskHeadConfig:
-    """The mask branch: a small fully convolutional network on each RoI (Mask R-CNN section 3)."""
+    """The mask branch: a small network on each RoI (Mask R-CNN section 3)."""
 
     enabled: bool = True
+    kind: Literal["fcn", "mlp"] = "fcn"
+    """Fully convolutional, or two fully connected layers and one for all pixels (table 2e)."""
     pooled_size: int = 14
     """Side of the RoI features; the mask has twice as many pixels a side (m = 28)."""
     num_convs: int = 4
     channels: int = 256
+    fc_channels: int = 1024
+    """Width of the MLP's layers."""
     norm: Norm | None = None
     class_agnostic: bool = False
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    """Each class has its own mask, or the classes and background compete for every pixel (table 2b)."""
+    target_aligned: bool = True
+    """Whether pixel centres lie at half-integers when the ground truth is cropped; torchvision: no."""
+    target_binary: bool = False
+    """Round the cropped ground truth to 0 or 1 (detectron2) instead of keeping partly covered pixels."""
+    paste: Literal["exact", "torchvision"] = "exact"
+    """How a mask becomes pixels of the image: on exactly its box, or on its grown box cut to whole pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,3 +396,27 @@ class Config:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        """Check what concerns several sections.
+
+        Raises:
+            UserError: parts that do not fit together.
+        """
+        features = self.backbone.features
+        levels = 5 if features == "fpn" else 1
+        if self.rpn.enabled:
+            _require(features != "image", "rpn.enabled", "false where backbone.features is image (R-CNN)", True)
+            _require(
+                len(self.anchors.sizes) == levels,
+                "anchors.sizes",
+                f"{levels} tuple(s) of sizes, one per level of backbone.features {features!r}",
+                self.anchors.sizes,
+            )
+        _require(self.rpn.enabled or self.box_head.enabled, "rpn.enabled", "an RPN or a box head, or both", False)
+        _require(
+            self.box_head.enabled or not self.mask_head.enabled,
+            "mask_head.enabled",
+            "false without a box head, which finds the boxes to fill",
+            True,
+        )

@@ -46,7 +46,10 @@ def update_config(config: Config, values: Mapping[str, Any], source: str) -> Con
         if not isinstance(settings, Mapping):
             raise UserError(f"{source}: {section} is a section: expected settings inside it, got {settings!r}")
         changed[section] = _update_section(getattr(config, section), section, settings, source)
-    return dataclasses.replace(config, **changed)
+    try:
+        return dataclasses.replace(config, **changed)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -13,6 +13,6 @@ def test_cell_anchors_have_the_area_and_ratio_asked_for():
 
 def test_grid_runs_along_x_first():
     anchors = Anchors([(8,)], (1.0,), (4,))
-    (boxes,) = anchors([torch.zeros(1, 1, 2, 3)])
+    (boxes,) = anchors([torch.zeros(1, 1, 2, 3)], (8, 12))
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     assert centres.tolist() == [[0, 0], [4, 0], [8, 0], [0, 4], [4, 4], [8, 4]]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskrcnn.models.backbones.resnet import RESNETS, ResNet
+from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.norm import NORMS, FrozenBatchNorm2d
 
@@ -20,14 +20,14 @@ PARAMETERS = {  # the published networks without their last layer (1000-way, wit
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_layouts_have_the_published_number_of_parameters(name):
     with torch.device("meta"):
-        network = ResNet(RESNETS[name], norm="bn")
+        network = ResNet(resnet_layout(name), norm="bn")
     assert sum(p.numel() for p in network.parameters()) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d"])
 @pytest.mark.parametrize("norm", [n for n in NORMS if n != "sync_bn"])
 def test_pyramid_shapes(name, norm):
-    fpn = FPN(ResNet(RESNETS[name], norm=norm, stem_channels=8 if "next" not in name else 64), channels=16)
+    fpn = FPN(ResNet(resnet_layout(name), norm=norm, stem_channels=8 if "next" not in name else 64), channels=16)
     levels = fpn(torch.rand(1, 3, 64, 96))
     assert [tuple(level.shape) for level in levels] == [
         (1, 16, 16, 24),

@@ -20,7 +20,7 @@ def batch(height=32, width=32):
 def output_of(rpn, fill=-10.0):
     """Anchors of an 8 x 8 and a 4 x 4 map with every logit at `fill` and no deltas."""
     features = [torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 4, 4)]
-    anchors = rpn.anchors(features)
+    anchors = rpn.anchors(features, (32, 32))
     logits = [torch.full((1, len(a)), fill) for a in anchors]
     return RPNOutput(logits, [torch.zeros(1, len(a), 4) for a in anchors], anchors)
 

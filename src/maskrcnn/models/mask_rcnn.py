@@ -2,6 +2,10 @@
 
 The one file to read. Two stages (section 3): the region proposal network says where objects may be; then, for each
 region, class, box and mask are predicted in parallel from features that RoIAlign cuts out without rounding.
+
+The paper's ancestors are this model with parts left out: without the mask branch it is Faster R-CNN, without the RPN
+too Fast R-CNN (proposals come from outside), with the whole network moved behind RoIAlign R-CNN, and without heads the
+RPN alone.
 """
 
 from __future__ import annotations
@@ -12,22 +16,26 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
 from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.preprocess import Preprocess
-from maskrcnn.models.rpn import RPN
+from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler
-from maskrcnn.structures import Detections, Targets
+from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
+
+MAX_ROIS = 256
+"""In prediction, so many regions of an image go through a head at once: memory stays bounded, and caches warm."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The parts of the loss, scalars; `mask` is None for a model without mask branch."""
+    """The parts of the loss, scalars; None for parts that the model does not have."""
 
-    objectness: Tensor
-    rpn_box: Tensor
-    classification: Tensor
-    box: Tensor
+    objectness: Tensor | None = None
+    rpn_box: Tensor | None = None
+    classification: Tensor | None = None
+    box: Tensor | None = None
     mask: Tensor | None = None
 
     def items(self) -> dict[str, Tensor]:
@@ -47,27 +55,30 @@ class MaskRCNN(nn.Module):
 
     Args:
         preprocess: resizes, normalises and pads images.
-        backbone: pixels (N, 3, H, W) -> pyramid P2..P6.
-        rpn: pyramid -> proposals.
+        backbone: pixels (N, 3, H, W) -> feature maps, finest first.
+        rpn: feature maps -> proposals; None: they are given from outside.
         roi_sampler: chooses the RoIs that the heads train on.
-        box_head: the class and box branch.
-        mask_head: the mask branch; None makes this Faster R-CNN.
+        box_head: the class and box branch; None: the proposals are the result.
+        mask_head: the mask branch, or None.
+        roi_layers: what all heads share behind RoIAlign: stage 5 in C4 (figure 4, left), nothing with FPN (right).
     """
 
     def __init__(
         self,
         preprocess: Preprocess,
         backbone: nn.Module,
-        rpn: RPN,
+        rpn: RPN | None,
         roi_sampler: RoISampler,
-        box_head: BoxHead,
+        box_head: BoxHead | None,
         mask_head: MaskHead | None = None,
+        roi_layers: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.backbone = backbone
         self.rpn = rpn
         self.roi_sampler = roi_sampler
+        self.roi_layers = nn.Identity() if roi_layers is None else roi_layers
         self.box_head = box_head
         self.mask_head = mask_head
 
@@ -76,34 +87,46 @@ class MaskRCNN(nn.Module):
         images: Sequence[Tensor],
         targets: Sequence[Targets],
         *,
+        proposals: Sequence[Tensor] | None = None,
         generator: torch.Generator | None = None,
     ) -> Losses:
-        """The losses of a batch; images and targets are in the `input` frame already.
+        """The losses of a batch; images, targets and proposals are in the `input` frame already.
 
         Args:
             images: (3, h, w) each.
             targets: one per image; none, or none in any image, is normal.
+            proposals: boxes (P, 4) of each image, for a model without RPN.
             generator: the source of randomness for sampling anchors and RoIs.
         """
         batch = self.preprocess.batch(images)
         targets = [target.to(batch.pixels.device) for target in targets]
-        features = self.backbone(batch.pixels)
+        features: Sequence[Tensor] = self.backbone(batch.pixels)
+        losses = Losses()
 
-        rpn_output = self.rpn(features)
-        objectness, rpn_box = self.rpn.loss(rpn_output, targets, generator)
-        proposals = self.rpn.select(rpn_output, batch, self.rpn.train_limits)
+        regions = self._given(proposals, batch)
+        if self.rpn is not None:
+            rpn_output: RPNOutput = self.rpn(features, batch.pixels.shape[-2:])
+            objectness, rpn_box = self.rpn.loss(rpn_output, targets, generator)
+            losses = replace(losses, objectness=objectness, rpn_box=rpn_box)
+            regions = self.rpn.select(rpn_output, batch, self.rpn.train_limits)
+        if self.box_head is None:
+            return losses
 
-        rois = self.roi_sampler(proposals, targets, generator)
-        class_logits, deltas = self.box_head(features, [r.boxes for r in rois])
+        rois = self.roi_sampler(regions, targets, generator)
+        class_logits, deltas = self.box_head(self._roi_features(self.box_head, features, [r.boxes for r in rois]))
         classification, box = self.box_head.loss(class_logits, deltas, rois)
-        mask = None if self.mask_head is None else self.mask_head.loss(features, rois, targets)
-        return Losses(objectness, rpn_box, classification, box, mask)
+        losses = replace(losses, classification=classification, box=box)
+        if self.mask_head is not None:
+            roi_features = self._roi_features(self.mask_head, features, [r.positive_boxes for r in rois])
+            losses = replace(losses, mask=self.mask_head.loss(roi_features, rois, targets))
+        return losses
 
     @torch.no_grad()
     def predict(
         self,
         images: Sequence[Tensor],
         *,
+        proposals: Sequence[Tensor] | None = None,
         score_threshold: float | None = None,
         max_detections: int | None = None,
     ) -> list[Detections]:
@@ -113,26 +136,70 @@ class MaskRCNN(nn.Module):
 
         Args:
             images: (3, h, w) each, as they came from the camera.
+            proposals: boxes (P, 4) in the `original` frame of each image, for a model without RPN.
             score_threshold: instead of the box head's own.
             max_detections: per image, instead of the box head's own.
         """
         batch = self.preprocess.prepare(images)
-        features = self.backbone(batch.pixels)
-        proposals = self.rpn.select(self.rpn(features), batch, self.rpn.test_limits)
-        class_logits, deltas = self.box_head(features, [p.boxes for p in proposals])
+        features: Sequence[Tensor] = self.backbone(batch.pixels)
+        if self.rpn is None:
+            regions = self._given(self.preprocess.to_input(proposals, batch), batch)
+        else:
+            regions = self.rpn.select(self.rpn(features, batch.pixels.shape[-2:]), batch, self.rpn.test_limits)
+        if self.box_head is None:
+            found = [p.as_detections(size) for p, size in zip(regions, batch.sizes, strict=True)]
+            return self.preprocess.to_original(found, batch)
+
         detections = self.box_head.select(
-            class_logits,
-            deltas,
-            proposals,
+            *self._classify(self.box_head, features, regions),
+            regions,
             batch,
             score_threshold=score_threshold,
             max_detections=max_detections,
         )
         if self.mask_head is not None:
-            masks = self.mask_head.predict(features, detections)
+            masks = self._masks(self.mask_head, features, detections)
             detections = [replace(d, mask_probs=m) for d, m in zip(detections, masks, strict=True)]
         return self.preprocess.to_original(detections, batch)
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Targets] | None = None) -> Losses | list[Detections]:
         """`loss` with targets, `predict` without: for wrappers that know only `forward`."""
         return self.predict(images) if targets is None else self.loss(images, targets)
+
+    def _given(self, proposals: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:
+        if self.rpn is not None:
+            return []
+        if proposals is None or len(proposals) != len(batch):
+            got = "none" if proposals is None else f"those of {len(proposals)}"
+            raise UserError(
+                f"proposals: expected boxes for each of {len(batch)} image(s), got {got}; this model has no RPN"
+            )
+        boxes = [p.to(batch.pixels.device, torch.float32).reshape(-1, 4) for p in proposals]
+        return [Proposals(b, b.new_zeros(len(b))) for b in boxes]
+
+    def _roi_features(self, head: BoxHead | MaskHead, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """(R, C, S, S): RoIAlign, then the layers that the heads share."""
+        roi_features: Tensor = self.roi_layers(head.pooler(features, boxes))
+        return roi_features
+
+    def _classify(
+        self, head: BoxHead, features: Sequence[Tensor], regions: Sequence[Proposals]
+    ) -> tuple[Tensor, Tensor]:
+        """Class logits and deltas of all proposals, image after image."""
+        outputs = [
+            head(self._roi_features(head, [level[i : i + 1] for level in features], [boxes]))
+            for i, proposals in enumerate(regions)
+            for boxes in proposals.boxes.split(MAX_ROIS)
+        ]
+        class_logits, deltas = zip(*outputs, strict=True)
+        return torch.cat(class_logits), torch.cat(deltas)
+
+    def _masks(self, head: MaskHead, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
+        """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
+        masks = []
+        for i, found in enumerate(detections):
+            own = [level[i : i + 1] for level in features]
+            pieces = zip(found.boxes.split(MAX_ROIS), found.labels.split(MAX_ROIS), strict=True)
+            logits = [head(self._roi_features(head, own, [boxes]), labels) for boxes, labels in pieces]
+            masks.append(torch.cat(logits).float().sigmoid())
+        return masks

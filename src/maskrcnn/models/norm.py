@@ -34,6 +34,11 @@ class FrozenBatchNorm2d(nn.Module):
         return x * scale[:, None, None].to(x.dtype) + shift[:, None, None].to(x.dtype)
 
 
+def make_norm(name: str, channels: int, eps: float = 1e-5) -> nn.Module:
+    """A layer of `NORMS`; `eps` is that of frozen batch norm."""
+    return FrozenBatchNorm2d(channels, eps) if name == "frozen_bn" else NORMS[name](channels)
+
+
 def _group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(next(g for g in range(min(GROUPS, channels), 0, -1) if channels % g == 0), channels)
 
@@ -47,7 +52,15 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def conv_norm(
-    in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1, norm: str | None
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    norm: str | None,
+    norm_eps: float = 1e-5,
 ) -> nn.Sequential:
     """A "same"-padded convolution and its norm; the convolution has a bias only when no norm follows."""
     conv = nn.Conv2d(
@@ -55,11 +68,12 @@ def conv_norm(
         out_channels,
         kernel,
         stride=stride,
-        padding=kernel // 2,
+        padding=kernel // 2 * dilation,
+        dilation=dilation,
         groups=groups,
         bias=norm is None,
     )
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv) if norm is None else nn.Sequential(conv, NORMS[norm](out_channels))
+    return nn.Sequential(conv) if norm is None else nn.Sequential(conv, make_norm(norm, out_channels, norm_eps))

@@ -16,28 +16,30 @@ CANONICAL_LEVEL = 4
 """A box of ImageNet's 224 x 224 pixels belongs to P4 (FPN section 4.2)."""
 
 
-def assign_levels(boxes: Tensor, min_level: int, max_level: int) -> Tensor:
+def assign_levels(boxes: Tensor, min_level: int, max_level: int, lift: float = 1e-6) -> Tensor:
     """(R,) level k = floor(k0 + log2(sqrt(w h) / 224)), held within the pyramid (FPN, eq. 1).
 
-    The 1e-6 lifts boxes a rounding error below a boundary over it.
+    `lift` moves boxes a rounding error below a boundary over it.
     """
     size = box_area(boxes).sqrt()
-    level = torch.floor(CANONICAL_LEVEL + torch.log2(size / CANONICAL_SIZE) + 1e-6)
+    level = torch.floor(CANONICAL_LEVEL + torch.log2(size / CANONICAL_SIZE) + lift)
     return level.clamp(min_level, max_level).to(torch.int64)
 
 
 class RoIPooler(nn.Module):
-    """RoIAlign over the levels P2..P5.
+    """RoIAlign over the levels P2..P5, or over a single map.
 
     Args:
         strides: of the levels in input pixels, powers of two, finest first.
         options: RoIAlign's options; the spatial scale is set per level.
+        level_lift: see `assign_levels`.
     """
 
-    def __init__(self, strides: Sequence[int], options: RoIAlignOptions) -> None:
+    def __init__(self, strides: Sequence[int], options: RoIAlignOptions, level_lift: float = 1e-6) -> None:
         super().__init__()
         self.strides = tuple(strides)
         self.options = options
+        self.level_lift = level_lift
 
     def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Features (R, C, S, S), channels-last, of the boxes (R_i, 4) of every image, image after image."""
@@ -45,7 +47,7 @@ class RoIPooler(nn.Module):
         counts = torch.tensor([len(b) for b in boxes])
         image_index = torch.arange(len(boxes)).repeat_interleave(counts).to(all_boxes.device)
         finest = self.strides[0].bit_length() - 1  # log2 of a power of two: stride 4 is P2
-        levels = assign_levels(all_boxes, finest, finest + len(self.strides) - 1) - finest
+        levels = assign_levels(all_boxes, finest, finest + len(self.strides) - 1, self.level_lift) - finest
         members = [(levels == level).nonzero()[:, 0] for level in range(len(self.strides))]
         pooled = [
             roi_align(

@@ -23,6 +23,7 @@ class Preprocess(nn.Module):
         mean: of RGB in [0, 1].
         std: of RGB in [0, 1].
         size_divisor: padded sides are multiples of this.
+        round_to_nearest: how a resized side becomes a whole number; False: fractions are cut off.
     """
 
     mean: Tensor
@@ -38,6 +39,7 @@ class Preprocess(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         size_divisor: int,
+        round_to_nearest: bool = False,
     ) -> None:
         super().__init__()
         self.min_size = min_size
@@ -45,13 +47,14 @@ class Preprocess(nn.Module):
         self.shrink = shrink
         self.antialias = antialias
         self.size_divisor = size_divisor
+        self.round_to_nearest = round_to_nearest
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def resize(self, image: Tensor) -> Tensor:
         """A (3, h, w) float image in the `original` frame -> the `input` frame."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
-        target = resized_size(size, self.min_size, self.max_size, self.shrink)
+        target = resized_size(size, self.min_size, self.max_size, self.shrink, self.round_to_nearest)
         if target == size:
             return image
         return F.interpolate(image[None], size=target, mode="bilinear", align_corners=False, antialias=self.antialias)[
@@ -67,6 +70,15 @@ class Preprocess(nn.Module):
         """Resize, normalise and pad images of the `original` frame."""
         images = [_to_float(image.to(self.mean.device)) for image in images]
         return self.batch([self.resize(image) for image in images], originals=images)
+
+    @staticmethod
+    def to_input(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Tensor] | None:
+        """Scale boxes (P, 4) of each image from the `original` to the `input` frame."""
+        if boxes is None:
+            return None
+        sizes = zip(batch.sizes, batch.original_sizes, strict=True)
+        scales = [(width / original[1], height / original[0]) for (height, width), original in sizes]
+        return [b * b.new_tensor([x, y, x, y]) for b, (x, y) in zip(boxes, scales, strict=False)]
 
     def _normalise(self, image: Tensor) -> Tensor:
         return (_to_float(image.to(self.mean.device)) - self.mean) / self.std

@@ -78,6 +78,8 @@ class RPN(nn.Module):
         positive_fraction: largest share of positives among them.
         smooth_l1_beta: of the box loss.
         crowd_overlap: anchors with more of their area in a crowd region are never negatives.
+        score_threshold: least objectness probability of a proposal.
+        divide_by_sampled: the losses' divisor is the number of anchors drawn, not `samples_per_image` x images.
     """
 
     def __init__(
@@ -95,6 +97,8 @@ class RPN(nn.Module):
         positive_fraction: float = 0.5,
         smooth_l1_beta: float = 1 / 9,
         crowd_overlap: float = 0.7,
+        score_threshold: float = 0.0,
+        divide_by_sampled: bool = True,
     ) -> None:
         super().__init__()
         self.head = head
@@ -109,11 +113,13 @@ class RPN(nn.Module):
         self.positive_fraction = positive_fraction
         self.smooth_l1_beta = smooth_l1_beta
         self.crowd_overlap = crowd_overlap
+        self.score_threshold = score_threshold
+        self.divide_by_sampled = divide_by_sampled
 
-    def forward(self, features: Sequence[Tensor]) -> RPNOutput:
-        """Objectness and deltas of every anchor of the pyramid P2..P6."""
+    def forward(self, features: Sequence[Tensor], image_size: Size) -> RPNOutput:
+        """Objectness and deltas of every anchor; `image_size` is the padded (height, width) of the batch."""
         logits, deltas = self.head(features)
-        return RPNOutput(logits, deltas, self.anchors(features))
+        return RPNOutput(logits, deltas, self.anchors(features, image_size))
 
     @torch.no_grad()
     def select(self, output: RPNOutput, batch: ImageBatch, limits: ProposalLimits) -> list[Proposals]:
@@ -135,6 +141,8 @@ class RPN(nn.Module):
             torch.cat(levels),
         )
         usable = is_larger_than(all_boxes, self.min_size) & all_logits.isfinite()
+        if self.score_threshold > 0:
+            usable &= all_logits.sigmoid() >= self.score_threshold
         all_boxes, all_logits, all_levels = all_boxes[usable], all_logits[usable], all_levels[usable]
         kept = batched_nms(all_boxes, all_logits, all_levels, self.nms_threshold, limits.post_nms_top_k)
         return Proposals(all_boxes[kept], all_logits[kept])
@@ -142,7 +150,7 @@ class RPN(nn.Module):
     def loss(
         self, output: RPNOutput, targets: Sequence[Targets], generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """Objectness and box loss over the sampled anchors, both divided by their number (Faster R-CNN, eq. 1)."""
+        """Objectness and box loss over the sampled anchors, both divided by one number (Faster R-CNN, eq. 1)."""
         anchors = torch.cat(output.anchors)
         logits = torch.cat(output.objectness_logits, dim=1)
         deltas = torch.cat(output.deltas, dim=1)
@@ -162,6 +170,7 @@ class RPN(nn.Module):
             truth = target.boxes[matches.indices[positive]]
             differences.append(deltas[i, positive] - encode_boxes(truth, anchors[positive]))
         all_logits = torch.cat(sampled_logits).float()
-        objectness = objectness_loss(all_logits, torch.cat(labels))
-        box = smooth_l1(torch.cat(differences).float(), self.smooth_l1_beta) / max(len(all_logits), 1)
+        divisor = len(all_logits) if self.divide_by_sampled else self.samples_per_image * len(targets)
+        objectness = objectness_loss(all_logits, torch.cat(labels)) / max(divisor, 1)
+        box = smooth_l1(torch.cat(differences).float(), self.smooth_l1_beta) / max(divisor, 1)
         return objectness, box

@@ -1,4 +1,4 @@
-"""The losses of the five outputs, each already divided by what the paper divides by."""
+"""The losses of the outputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def smooth_l1(difference: Tensor, beta: float) -> Tensor:
 
 
 def objectness_loss(logits: Tensor, is_object: Tensor) -> Tensor:
-    """Mean binary cross-entropy over the sampled anchors (B,); no anchors give 0."""
-    return F.binary_cross_entropy_with_logits(logits, is_object.to(logits.dtype), reduction="sum") / max(len(logits), 1)
+    """Sum of binary cross-entropy over the sampled anchors (B,)."""
+    return F.binary_cross_entropy_with_logits(logits, is_object.to(logits.dtype), reduction="sum")
 
 
 def classification_loss(class_logits: Tensor, labels: Tensor) -> Tensor:
@@ -34,3 +34,17 @@ def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
     """
     loss = F.binary_cross_entropy_with_logits(mask_logits, mask_targets, reduction="sum")
     return loss / max(mask_logits.numel(), 1)
+
+
+def mask_competition_loss(logits: Tensor, own: Tensor, mask_targets: Tensor) -> Tensor:
+    """Mean over the m x m pixels of the softmax cross-entropy between classes and background (table 2b, "softmax").
+
+    Args:
+        logits: (R, M, m, m), background last; no RoIs give 0.
+        own: (R,) int64, the mask of each positive RoI's true class.
+        mask_targets: (R, m, m) in [0, 1]: the share of a pixel that is object; the rest is background.
+    """
+    log_probs = logits.log_softmax(dim=1)
+    foreground = log_probs[torch.arange(len(own), device=own.device), own]
+    loss = -(mask_targets * foreground + (1 - mask_targets) * log_probs[:, -1]).sum()
+    return loss / max(mask_targets.numel(), 1)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from maskrcnn.structures.detections import Detections
+from maskrcnn.structures.images import Size
 
 
 @dataclass(frozen=True)
@@ -21,3 +25,8 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def as_detections(self, size: Size) -> Detections:
+        """Objects of one class, 0, with their objectness as score, in an image of (height, width) `size`."""
+        labels = torch.zeros(len(self), dtype=torch.int64, device=self.boxes.device)
+        return Detections(self.boxes, self.objectness_logits.sigmoid(), labels, None, size)

@@ -5,7 +5,8 @@ Shapes: N images, H W input pixels. Stage outputs C2..C5 have strides 4, 8, 16, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,11 +37,17 @@ RESNETS: dict[str, ResNetLayout] = {
     "resnet50": ResNetLayout((3, 4, 6, 3)),
     "resnet101": ResNetLayout((3, 4, 23, 3)),
     "resnet152": ResNetLayout((3, 8, 36, 3)),
-    "resnext50_32x4d": ResNetLayout((3, 4, 6, 3), groups=32, group_width=4),
-    "resnext101_32x4d": ResNetLayout((3, 4, 23, 3), groups=32, group_width=4),
-    "resnext101_32x8d": ResNetLayout((3, 4, 23, 3), groups=32, group_width=8),
-    "resnext101_64x4d": ResNetLayout((3, 4, 23, 3), groups=64, group_width=4),
 }
+
+
+def resnet_layout(name: str) -> ResNetLayout | None:
+    """One of `RESNETS`, or a ResNeXt such as "resnext101_32x8d": depth, groups, channels per group; None if neither."""
+    if name in RESNETS:
+        return RESNETS[name]
+    parts = re.fullmatch(r"resnext(50|101|152)_(\d+)x(\d+)d", name)
+    if parts is None or not int(parts[2]) or not int(parts[3]):
+        return None
+    return replace(RESNETS[f"resnet{parts[1]}"], groups=int(parts[2]), group_width=int(parts[3]))
 
 
 class Block(nn.Module):
@@ -56,78 +63,129 @@ class Block(nn.Module):
         return F.relu(self.residual(x) + self.shortcut(x), inplace=True)
 
 
-def _basic(in_channels: int, out_channels: int, stride: int, norm: str) -> nn.Sequential:
+@dataclass(frozen=True)
+class Convolutions:
+    """What the convolutions of a stage have in common.
+
+    Attributes:
+        norm: a name from `models.norm.NORMS`.
+        norm_eps: of frozen batch norm.
+        stride: of the stage's first block.
+        dilation: of all 3x3 convolutions.
+        stride_in_1x1: where bottlenecks stride.
+    """
+
+    norm: str
+    norm_eps: float = 1e-5
+    stride: int = 1
+    dilation: int = 1
+    stride_in_1x1: bool = False
+
+    def make(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+        """A convolution and its norm."""
+        dilation = self.dilation if kernel == 3 else 1
+        return conv_norm(
+            in_channels,
+            out_channels,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            norm=self.norm,
+            norm_eps=self.norm_eps,
+        )
+
+
+def _basic(convs: Convolutions, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
-        *conv_norm(in_channels, out_channels, 3, stride=stride, norm=norm),
+        *convs.make(in_channels, out_channels, 3, stride),
         nn.ReLU(inplace=True),
-        *conv_norm(out_channels, out_channels, 3, norm=norm),
+        *convs.make(out_channels, out_channels, 3),
     )
 
 
 def _bottleneck(
-    in_channels: int, width: int, out_channels: int, stride: int, groups: int, norm: str, stride_in_1x1: bool
+    convs: Convolutions, in_channels: int, width: int, out_channels: int, stride: int, groups: int
 ) -> nn.Sequential:
-    first, second = (stride, 1) if stride_in_1x1 else (1, stride)
+    first, second = (stride, 1) if convs.stride_in_1x1 else (1, stride)
     return nn.Sequential(
-        *conv_norm(in_channels, width, 1, stride=first, norm=norm),
+        *convs.make(in_channels, width, 1, first),
         nn.ReLU(inplace=True),
-        *conv_norm(width, width, 3, stride=second, groups=groups, norm=norm),
+        *convs.make(width, width, 3, second, groups),
         nn.ReLU(inplace=True),
-        *conv_norm(width, out_channels, 1, norm=norm),
+        *convs.make(width, out_channels, 1),
     )
+
+
+def _stage(
+    layout: ResNetLayout, convs: Convolutions, in_channels: int, width: int, out_channels: int, num_blocks: int
+) -> nn.Sequential:
+    """The blocks of one stage; the first strides and changes the number of channels."""
+    stage = nn.Sequential()
+    for block in range(num_blocks):
+        stride = convs.stride if block == 0 else 1
+        if layout.bottleneck:
+            residual = _bottleneck(convs, in_channels, width, out_channels, stride, layout.groups)
+        else:
+            residual = _basic(convs, in_channels, out_channels, stride)
+        same_shape = in_channels == out_channels and stride == 1
+        shortcut = nn.Identity() if same_shape else convs.make(in_channels, out_channels, 1, stride)
+        stage.append(Block(residual, shortcut))
+        in_channels = out_channels
+    return stage
 
 
 class ResNet(nn.Module):
     """The bottom-up network.
 
     Args:
-        layout: one of `RESNETS`.
+        layout: one of `RESNETS`, or from `resnet_layout`.
         norm: a name from `models.norm.NORMS`.
+        norm_eps: of frozen batch norm.
         stem_channels: channels after the first convolution, 64 in the papers.
+        stage_channels: width of stage 2, 64 in the papers; None: as the stem.
         stride_in_1x1: where bottlenecks stride.
+        dilated: stage 5 keeps stride 16 and dilates by 2.
         frozen_stages: this many of (stem, stage 2, ..., stage 5) keep their weights and statistics in training.
     """
-
-    strides = (4, 8, 16, 32)
 
     def __init__(
         self,
         layout: ResNetLayout,
         *,
         norm: str = "frozen_bn",
+        norm_eps: float = 1e-5,
         stem_channels: int = 64,
+        stage_channels: int | None = None,
         stride_in_1x1: bool = False,
+        dilated: bool = False,
         frozen_stages: int = 0,
     ) -> None:
         super().__init__()
+        convs = Convolutions(norm, norm_eps, stride_in_1x1=stride_in_1x1)
         self.stem = nn.Sequential(
-            *conv_norm(3, stem_channels, 7, stride=2, norm=norm),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(3, stride=2, padding=1),
+            *convs.make(3, stem_channels, 7, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1)
         )
-        expansion = 4 if layout.bottleneck else 1
-        self.channels = tuple(stem_channels * expansion * 2**i for i in range(4))
+        first_width = stage_channels or stem_channels
+        self.channels: tuple[int, ...] = tuple(first_width * (4 if layout.bottleneck else 1) * 2**i for i in range(4))
+        self.strides: tuple[int, ...] = (4, 8, 16, 16 if dilated else 32)
         self.stages = nn.ModuleList()
         in_channels = stem_channels
-        for i, (out_channels, num_blocks) in enumerate(zip(self.channels, layout.blocks, strict=True)):
-            stage = nn.Sequential()
-            for block in range(num_blocks):
-                stride = 2 if i > 0 and block == 0 else 1
-                if layout.bottleneck:
-                    width = layout.groups * layout.group_width * 2**i * stem_channels // 64
-                    residual = _bottleneck(in_channels, width, out_channels, stride, layout.groups, norm, stride_in_1x1)
-                else:
-                    residual = _basic(in_channels, out_channels, stride, norm)
-                same_shape = in_channels == out_channels and stride == 1
-                shortcut = (
-                    nn.Identity() if same_shape else conv_norm(in_channels, out_channels, 1, stride=stride, norm=norm)
-                )
-                stage.append(Block(residual, shortcut))
-                in_channels = out_channels
-            self.stages.append(stage)
+        for i, out_channels in enumerate(self.channels):
+            last = dilated and i == 3
+            own = replace(convs, stride=1 if i == 0 or last else 2, dilation=2 if last else 1)
+            width = layout.groups * layout.group_width * 2**i * first_width // 64
+            self.stages.append(_stage(layout, own, in_channels, width, out_channels, layout.blocks[i]))
+            in_channels = out_channels
         self.frozen = [self.stem, *self.stages][:frozen_stages]
         for part in self.frozen:
             part.requires_grad_(False)
+
+    def detach_stage5(self) -> nn.Module:
+        """Take the last stage out, so that C4 is the end and stage 5 can follow RoIAlign (figure 4, left)."""
+        stage5 = self.stages.pop(-1)
+        self.channels, self.strides = self.channels[:-1], self.strides[:-1]
+        return stage5
 
     def train(self, mode: bool = True) -> ResNet:
         """Frozen stages stay in eval mode, so that their batch statistics do not move either."""
@@ -137,7 +195,7 @@ class ResNet(nn.Module):
         return self
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """C2..C5 of (N, 3, H, W): four maps at strides 4, 8, 16, 32."""
+        """C2..C5 of (N, 3, H, W): maps at strides 4, 8, 16, 32 (16 if dilated)."""
         x = self.stem(pixels)
         features = []
         for stage in self.stages:
