@@ -70,7 +70,7 @@ def test_settings_that_are_checked_together_can_change_together() -> None:
     ("assignment", "expected"),
     [
         ("rpn.nms_treshold=0.6", "rpn.nms_treshold.*did you mean rpn.nms_threshold"),
-        ("fpn.score_threshold=0.6", "did you mean box_head.score_threshold"),
+        ("fpn.milestones=0.6", "did you mean schedule.milestones"),
         ("rnp.nms_threshold=0.6", "rnp.*did you mean rpn"),
         ("xyz.abc=1", "xyz.*expected one of input, backbone"),
         ("rpn.nms_threshold=high", "rpn.nms_threshold: expected a number, got 'high'"),
