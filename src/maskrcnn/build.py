@@ -117,7 +117,8 @@ def build_resnet(config: Config) -> ResNet:
         stem_channels=settings.stem_channels,
         stage_channels=settings.stage_channels or None,
         stride_in_1x1=settings.stride_in_1x1,
-        dilated=settings.dilated,
+        stage5_stride=settings.stage5_stride,
+        stage5_dilation=settings.stage5_dilation,
         frozen_stages=settings.frozen_stages,
     )
 

@@ -67,8 +67,10 @@ class BackboneConfig:
     features: Features = "fpn"
     """What the heads read (section 3, "Network Architecture"): the pyramid P2..P5; C4, with stage 5 as the heads' first
     layers; C5; or the image itself, with the whole network behind RoIAlign (R-CNN)."""
-    dilated: bool = False
-    """Stage 5 keeps stride 16 and dilates its 3x3 convolutions by 2 (detectron2's "DC5")."""
+    stage5_stride: Literal[1, 2] = 2
+    """1 with C4: the paper's head, on 7 x 7 RoI features; 1 with C5: stays at stride 16."""
+    stage5_dilation: int = 1
+    """Of its 3x3 convolutions; 2 with C5 at stride 1 is the dilated C5 ("DC5")."""
     norm: Norm = "frozen_bn"
     norm_eps: float = 1e-5
     """Of frozen batch norm; torchvision's first COCO weights were published with 0."""
@@ -89,6 +91,7 @@ class BackboneConfig:
             "a positive multiple of 8",
             self.stem_channels,
         )
+        _require_positive("backbone.stage5_dilation", self.stage5_dilation)
         _require(self.stage_channels >= 0, "backbone.stage_channels", "0 or more", self.stage_channels)
         _require(self.norm_eps >= 0, "backbone.norm_eps", "0 or more", self.norm_eps)
 

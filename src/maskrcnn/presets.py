@@ -37,6 +37,67 @@ def paper() -> Config:
     )
 
 
+def c4() -> Config:
+    """Mask R-CNN with ResNet-50-C4 as in the paper: stage 5 is the head (section 3, "Network Architecture")."""
+    base = paper()
+    return replace(
+        base,
+        backbone=replace(base.backbone, features="c4", stage5_stride=1),
+        anchors=AnchorConfig(sizes=((32, 64, 128, 256, 512),)),
+        rpn=replace(base.rpn, pre_nms_top_k_train=12_000, pre_nms_top_k_test=6000, post_nms_top_k_test=300),
+        roi=replace(base.roi, samples_per_image=64),
+        box_head=replace(base.box_head, num_fcs=0),
+        mask_head=replace(base.mask_head, pooled_size=7, num_convs=0),
+    )
+
+
+def torchvision() -> Config:
+    """As torchvision's `maskrcnn_resnet50_fpn`, in all that changes a number."""
+    return Config(
+        input=InputConfig(antialias=False),
+        backbone=BackboneConfig(frozen_stages=2),
+        anchors=AnchorConfig(rounded=True, stride_from_size=True),
+        rpn=RPNConfig(pre_nms_top_k_test=1000, post_nms_top_k_test=1000),
+        roi=RoIConfig(aligned=False),
+        box_head=BoxHeadConfig(min_size=0.01),
+        mask_head=MaskHeadConfig(target_aligned=False, paste="torchvision"),
+        schedule=ScheduleConfig(steps=90_000, milestones=(16 / 26, 22 / 26)),
+        train=TrainConfig(batch_size=2, accumulate=8),
+    )
+
+
+def torchvision_v2() -> Config:
+    """As torchvision's `maskrcnn_resnet50_fpn_v2` (after Li et al. 2021): norms everywhere, deeper RPN and box head."""
+    base = torchvision()
+    return replace(
+        base,
+        backbone=replace(base.backbone, norm="bn", frozen_stages=0),
+        fpn=FPNConfig(norm="bn"),
+        rpn=replace(base.rpn, num_convs=2),
+        box_head=replace(base.box_head, num_convs=4, num_fcs=1, norm="bn"),
+        mask_head=replace(base.mask_head, norm="bn"),
+    )
+
+
+def detectron2() -> Config:
+    """As detectron2's `mask_rcnn_R_50_FPN` with its MSRA backbone, in all that changes a number."""
+    return Config(
+        input=InputConfig(rounding="nearest", mean=_MSRA_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),
+        backbone=BackboneConfig(stride_in_1x1=True, frozen_stages=2),
+        anchors=AnchorConfig(order="size"),
+        rpn=RPNConfig(min_size=0.0, smooth_l1_beta=0.0, divide_by="samples_per_image"),
+        roi=RoIConfig(sampling_ratio=0, level_lift=0.0),
+        box_head=BoxHeadConfig(smooth_l1_beta=0.0),
+        mask_head=MaskHeadConfig(target_binary=True),
+        schedule=ScheduleConfig(steps=90_000),
+        train=TrainConfig(batch_size=2, accumulate=8),
+    )
+
+
+_MSRA_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+"""The networks of He et al. saw bytes, less this mean and not divided by any spread."""
+
+
 def small() -> Config:
     """For training from random weights on a desktop computer: narrow, batch norm, AdamW, cosine schedule."""
     return Config(
@@ -118,6 +179,10 @@ def tiny() -> Config:
 
 PRESETS: dict[str, Callable[[], Config]] = {
     "paper": paper,
+    "c4": c4,
+    "torchvision": torchvision,
+    "torchvision_v2": torchvision_v2,
+    "detectron2": detectron2,
     "small": small,
     "nuclei": nuclei,
     "facades": facades,

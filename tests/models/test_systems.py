@@ -38,8 +38,9 @@ def one_level(features: str, **backbone: object) -> Config:
 SYSTEMS: dict[str, Config] = {
     "mask r-cnn, fpn": config(),
     "mask r-cnn, c4": one_level("c4"),
+    "mask r-cnn, c4, stride 1": one_level("c4", stage5_stride=1),
     "mask r-cnn, c5": one_level("c5"),
-    "mask r-cnn, dilated c5": one_level("c5", dilated=True),
+    "mask r-cnn, dilated c5": one_level("c5", stage5_stride=1, stage5_dilation=2),
     "faster r-cnn": config(mask_head={"enabled": False}),
     "rpn alone": config(box_head={"enabled": False}, mask_head={"enabled": False}),
     "fast r-cnn": config(rpn={"enabled": False}, mask_head={"enabled": False}),
@@ -129,7 +130,12 @@ def test_every_system_bears_an_image_without_anything(name: str) -> None:
 
 
 def test_masks_of_c4_are_14_wide_and_of_fpn_28() -> None:
-    for name, side in (("mask r-cnn, c4", 14), ("mask r-cnn, fpn", 28), ("mask r-cnn, dilated c5", 28)):
+    for name, side in (
+        ("mask r-cnn, c4", 14),
+        ("mask r-cnn, c4, stride 1", 28),
+        ("mask r-cnn, fpn", 28),
+        ("mask r-cnn, dilated c5", 28),
+    ):
         (found,) = build(name).eval().predict([torch.rand(3, *SIZE)], score_threshold=0.0, max_detections=2)
         assert found.mask_probs is not None and found.mask_probs.shape[-1] == side
 

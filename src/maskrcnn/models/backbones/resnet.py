@@ -145,7 +145,8 @@ class ResNet(nn.Module):
         stem_channels: channels after the first convolution, 64 in the papers.
         stage_channels: width of stage 2, 64 in the papers; None: as the stem.
         stride_in_1x1: where bottlenecks stride.
-        dilated: stage 5 keeps stride 16 and dilates by 2.
+        stage5_stride: 1 keeps the resolution of C4.
+        stage5_dilation: of its 3x3 convolutions.
         frozen_stages: this many of (stem, stage 2, ..., stage 5) keep their weights and statistics in training.
     """
 
@@ -158,7 +159,8 @@ class ResNet(nn.Module):
         stem_channels: int = 64,
         stage_channels: int | None = None,
         stride_in_1x1: bool = False,
-        dilated: bool = False,
+        stage5_stride: int = 2,
+        stage5_dilation: int = 1,
         frozen_stages: int = 0,
     ) -> None:
         super().__init__()
@@ -168,12 +170,11 @@ class ResNet(nn.Module):
         )
         first_width = stage_channels or stem_channels
         self.channels: tuple[int, ...] = tuple(first_width * (4 if layout.bottleneck else 1) * 2**i for i in range(4))
-        self.strides: tuple[int, ...] = (4, 8, 16, 16 if dilated else 32)
+        self.strides: tuple[int, ...] = (4, 8, 16, 16 * stage5_stride)
         self.stages = nn.ModuleList()
         in_channels = stem_channels
         for i, out_channels in enumerate(self.channels):
-            last = dilated and i == 3
-            own = replace(convs, stride=1 if i == 0 or last else 2, dilation=2 if last else 1)
+            own = replace(convs, stride=(1, 2, 2, stage5_stride)[i], dilation=(1, 1, 1, stage5_dilation)[i])
             width = layout.groups * layout.group_width * 2**i * first_width // 64
             self.stages.append(_stage(layout, own, in_channels, width, out_channels, layout.blocks[i]))
             in_channels = out_channels
@@ -195,7 +196,7 @@ class ResNet(nn.Module):
         return self
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """C2..C5 of (N, 3, H, W): maps at strides 4, 8, 16, 32 (16 if dilated)."""
+        """C2..C5 of (N, 3, H, W): maps at strides 4, 8, 16, and 32 (or 16)."""
         x = self.stem(pixels)
         features = []
         for stage in self.stages:
