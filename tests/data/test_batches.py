@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskrcnn.data.batches import BatchPlan
+from maskrcnn.data.batches import BatchPlan, balanced_repeats
 
 
 def plan(num_images: int, batch_size: int, seed: int = 0, portrait_share: float = 0.4) -> BatchPlan:
@@ -60,3 +60,51 @@ def test_fewer_images_than_a_batch() -> None:
     assert batches.batches_per_epoch == 1
     counts = np.bincount(batches.batch(4), minlength=3)
     assert counts.sum() == 8 and counts.min() >= 2
+
+
+KINDS = np.repeat([5, 2, 9], [16, 1, 4])  # in numbers that are no indices
+
+
+def test_a_kind_takes_a_share_as_the_root_of_its_size() -> None:
+    repeats = balanced_repeats(KINDS)  # roots 4, 1 and 2 share 21 draws: 12, 3 and 6
+    np.testing.assert_allclose(repeats, np.repeat([12 / 16, 3 / 1, 6 / 4], [16, 1, 4]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_repeats_sum_to_the_number_of_images(seed: int) -> None:
+    groups = np.random.default_rng(seed).integers(0, 7, 1000) ** 2
+    repeats = balanced_repeats(groups)
+    assert repeats.sum() == pytest.approx(1000) and repeats.shape == (1000,)
+    assert all(len(set(repeats[groups == group])) == 1 for group in groups)
+
+
+def test_one_kind_is_drawn_once_each() -> None:
+    np.testing.assert_allclose(balanced_repeats(np.full(7, 3)), 1.0)
+    one_each = BatchPlan(np.zeros(7, bool), 2, 0, balanced_repeats(np.full(7, 3)))
+    assert epoch_of(one_each, 1) == epoch_of(plan(7, 2, portrait_share=0), 1)
+
+
+def drawn_in(batches: BatchPlan, epoch: int) -> list[int]:
+    return np.bincount(np.concatenate(epoch_of(batches, epoch)), minlength=len(KINDS)).tolist()
+
+
+@pytest.mark.parametrize("portrait_share", [0.0, 0.4])
+def test_an_epoch_draws_each_image_its_repeats_rounded_up_or_down(portrait_share: float) -> None:
+    repeats = balanced_repeats(KINDS)
+    batches = BatchPlan(np.arange(21) < portrait_share * 21, 1, 0, repeats)  # batches of one leave nothing out
+    counts = np.array([drawn_in(batches, epoch) for epoch in range(300)])
+    assert (counts.sum(axis=1) == 21).all()
+    assert (counts >= np.floor(repeats)).all() and (counts <= np.ceil(repeats)).all()
+    np.testing.assert_allclose(counts.mean(axis=0), repeats, atol=0.1)
+    assert (counts.min(axis=0) < counts.max(axis=0)).sum() == 20, "all but the whole number 3 vary"
+
+
+def test_an_image_of_no_repeats_is_never_drawn() -> None:
+    batches = BatchPlan(np.zeros(3, bool), 1, 0, np.array([0.0, 3.0, 0.0]))
+    assert {image for epoch in range(20) for batch in epoch_of(batches, epoch) for image in batch} == {1}
+
+
+def test_a_balanced_batch_is_a_function_of_its_number() -> None:
+    forwards = [BatchPlan(KINDS > 4, 4, 5, balanced_repeats(KINDS)).batch(number) for number in range(20)]
+    batches = BatchPlan(KINDS > 4, 4, 5, balanced_repeats(KINDS))
+    assert [batches.batch(number) for number in reversed(range(20))] == forwards[::-1]

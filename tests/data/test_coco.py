@@ -42,6 +42,44 @@ def test_crowds_are_counted_apart(make_coco, read, square: dict[str, Any]) -> No
     assert (data.report.num_objects, data.report.num_ignored) == (1, 1)
 
 
+def test_images_are_of_one_kind_unless_a_field_tells_them_apart(make_coco, read) -> None:
+    content = make_coco([], num_images=6)
+    for image, value in zip(content["images"], ["b", "a", "b", 7, 7.5, "7"], strict=True):
+        image["stain"] = value
+    assert read(content).labels.groups.tolist() == [0] * 6
+    assert read(content, group_by="stain").labels.groups.tolist() == [0, 1, 0, 2, 3, 4]
+    assert read(content, group_by="camera").labels.groups.tolist() == [0] * 6
+
+
+def test_kinds_of_long_names_are_told_apart_by_every_letter(make_coco, read) -> None:
+    content = make_coco([], num_images=2)
+    for image, letter in zip(content["images"], "xy", strict=True):
+        image["stain"] = "a" * 500 + letter + "a" * 500
+    assert read(content, group_by="stain").labels.groups.tolist() == [0, 1]
+
+
+def test_an_image_without_the_field_is_like_one_with_null_or_more_than_a_value(make_coco, read) -> None:
+    content = make_coco([], num_images=5)
+    for image, value in zip(content["images"][:4], ["x", None, ["x"], {"x": 1}], strict=True):
+        image["stain"] = value
+    assert read(content, group_by="stain").labels.groups.tolist() == [0, 1, 1, 1, 1]
+
+
+def test_dropped_images_leave_no_hole_in_the_kinds(make_coco, read) -> None:
+    content = make_coco([], num_images=3)
+    for image, value in zip(content["images"], ["x", "y", "z"], strict=True):
+        image["stain"] = value
+    content["images"][1]["file_name"] = "missing.png"
+    assert read(content, group_by="stain").labels.groups.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("check_files", [False, True])
+def test_kinds_do_not_depend_on_opening_the_files(make_coco, read, check_files: bool) -> None:
+    content = make_coco([], num_images=2)
+    content["images"][1]["stain"] = "x"
+    assert read(content, group_by="stain", check_files=check_files).labels.groups.tolist() == [0, 1]
+
+
 # --- annotations ------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -75,4 +76,45 @@ def test_drawn_changes_stay_in_range_and_fill_it() -> None:
 
 
 def test_strength_zero_changes_nothing() -> None:
-    assert draw_colour_change(np.random.default_rng(0), 0.0, 0.0, 0.0, 0.0) == ColourChange()
+    assert draw_colour_change(np.random.default_rng(0)) == ColourChange()
+
+
+def test_the_negative_is_what_is_missing_to_white() -> None:
+    np.testing.assert_array_equal(change_colours(IMAGE, ColourChange(negative=True)), 255 - IMAGE)
+
+
+def test_the_negative_is_that_of_the_changed_image() -> None:
+    changes = {"brightness": 1.3, "contrast": 0.8, "saturation": 0.5, "hue": 0.1}
+    changed = change_colours(IMAGE, ColourChange(**changes))
+    negative = change_colours(IMAGE, ColourChange(**changes, negative=True))
+    np.testing.assert_allclose(negative.astype(int), 255 - changed.astype(int), atol=1)
+
+
+def test_the_negative_of_clipped_values_is_clipped_once() -> None:
+    white = np.full((1, 1, 3), 200, np.uint8)
+    assert change_colours(white, ColourChange(brightness=1.5, negative=True)).tolist() == [[[0, 0, 0]]]
+
+
+def test_grey_and_negative_come_as_often_as_asked_and_apart_from_each_other() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [draw_colour_change(generator, saturation=0.3, grey=0.25, negative=0.5) for _ in range(2000)]
+    pairs = Counter((change.saturation == 0.0, change.negative) for change in drawn)
+    for (is_grey, _), count in pairs.items():
+        assert count / 2000 == pytest.approx((0.25 if is_grey else 0.75) * 0.5, abs=0.04)
+    assert len(pairs) == 4
+
+
+def test_probabilities_of_zero_and_one() -> None:
+    for seed in range(20):
+        always = draw_colour_change(np.random.default_rng(seed), saturation=0.3, grey=1.0, negative=1.0)
+        assert (always.saturation, always.negative) == (0.0, True)
+        never = draw_colour_change(np.random.default_rng(seed), saturation=0.3)
+        assert never.saturation != 0.0 and not never.negative
+
+
+def test_what_else_is_drawn_does_not_depend_on_grey_and_negative() -> None:
+    one, other = (
+        draw_colour_change(np.random.default_rng(3), brightness=0.3, hue=0.1, grey=share, negative=share)
+        for share in (0.0, 1.0)
+    )
+    assert (one.brightness, one.hue) == (other.brightness, other.hue)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from maskrcnn.data.colour import ColourChange
 from maskrcnn.data.geometry import View
 from maskrcnn.data.transforms import Augmentation, draw_crop, draw_size, draw_view
 
@@ -108,3 +110,20 @@ def test_same_generator_same_view() -> None:
     boxes = np.array([[5.0, 5.0, 50.0, 60.0]])
     views = [draw_view((300, 200), boxes, augmentation, rng(seed)) for seed in (1, 1, 2)]
     assert views[0] == views[1] != views[2]
+
+
+@pytest.mark.parametrize(
+    ("strength", "changed"),
+    [
+        *((name, name) for name in ("brightness", "contrast", "saturation", "hue", "negative")),
+        ("grey", "saturation"),
+    ],
+)
+def test_every_strength_reaches_its_colour_change(strength: str, changed: str) -> None:
+    change = replace(Augmentation(), **{strength: 1.0}).draw_colours(rng())
+    unchanged = ColourChange()
+    assert {name for name, value in vars(change).items() if value != getattr(unchanged, name)} == {changed}
+
+
+def test_no_strength_no_colour_change() -> None:
+    assert Augmentation().draw_colours(rng()) == ColourChange()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ def ignore(line: str) -> None:
     pass
 
 
-def files(steps: list[list[list[Sample]]]) -> list[list[list[str]]]:
+def files(steps: Iterable[list[list[Sample]]]) -> list[list[list[str]]]:
     return [[[sample.file_name for sample in batch] for batch in batches] for batches in steps]
 
 
@@ -65,3 +66,47 @@ def test_every_augmentation_setting_arrives() -> None:
     changes = AugmentConfig(min_sizes=(320, 480), crop_size=64, vertical_flip=0.25, quarter_turns=True, hue=0.1)
     got = augmentation(replace(config, augment=changes))
     assert all(getattr(got, name) == value for name, value in vars(changes).items())
+
+
+def name_kinds(config: Config, kinds: list[str]) -> Config:
+    """The same data, with a field that says what kind each image is."""
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    for image, kind in zip(content["images"], kinds, strict=True):
+        image["stain"] = kind
+    path.write_text(json.dumps(content))
+    return replace(config, data=replace(config.data, balance_by="stain"))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "line"),
+    [
+        ("abba", "drawn by 'stain': 2 kinds of 2, 2 images, the rare ones more often"),
+        ("bbab", "drawn by 'stain': 2 kinds of 3, 1 images, the rare ones more often"),
+        ("cccc", "data.balance_by: all images have the same 'stain' or none, so all are drawn equally often"),
+    ],
+)
+def test_it_is_said_how_kinds_are_balanced(config: Config, kinds: str, line: str) -> None:
+    lines: list[str] = []
+    TrainingData.open(name_kinds(config, list(kinds)), lines.append)
+    assert line in lines
+
+
+def test_nothing_is_said_of_kinds_that_nobody_asked_for(config: Config) -> None:
+    lines: list[str] = []
+    TrainingData.open(config, lines.append)
+    assert not any("drawn" in line for line in lines)
+
+
+def test_rare_kinds_are_drawn_more_often(config: Config) -> None:
+    config = name_kinds(config, ["a", "a", "b", "a"])  # 1 / (1 + root 3) of 40 draws: 14.6; unbalanced it were 10
+    config = replace(config, schedule=replace(config.schedule, steps=20))
+    names = [name for batches in files(TrainingData.open(config, ignore).steps(config, 0)) for name in batches[0]]
+    assert len(names) == 40 and names.count("2.png") == pytest.approx(14.6, abs=3)
+
+
+def test_the_fingerprint_knows_the_kinds(config: Config) -> None:
+    first, second = (
+        TrainingData.open(name_kinds(config, list(kinds)), ignore).fingerprint for kinds in ("aaab", "aaba")
+    )
+    assert {name for name in first if first[name] != second[name]} == {"kinds of images"}

@@ -160,8 +160,10 @@ class _CocoReader:
         return ImageEntry(image_id, file_name, self._checked_size(stated, header, where), self._group(entry))
 
     def _group(self, entry: Entry) -> int:
-        value = brief(entry.get(self.group_by)) if self.group_by else ""
-        return self.group_numbers.setdefault(value, len(self.group_numbers))
+        """Number of the image's kind; lists and objects tell as little as a missing field."""
+        value = entry.get(self.group_by)
+        kind = repr(value) if isinstance(value, str | int | float) else ""
+        return self.group_numbers.setdefault(kind, len(self.group_numbers))
 
     def _stated_size(self, entry: Entry, where: str) -> Size | None:
         height, width = whole_number(entry.get("height")), whole_number(entry.get("width"))

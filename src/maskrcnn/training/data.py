@@ -91,6 +91,7 @@ class TrainingData:
             "objects": labels.num_objects,
             "file names": zlib.crc32(labels.names.numpy().data),
             "boxes": zlib.crc32(labels.boxes.numpy().data),
+            "kinds of images": zlib.crc32(labels.groups.numpy().data),
         }
 
     def steps(self, config: Config, start: int) -> Iterator[list[list[Sample]]]:
