@@ -1,0 +1,184 @@
+"""Keypoints: from a point in a box to a cell of an m x m map, the loss over its cells, and back to a point.
+
+Each keypoint is a one-hot m x m map (Mask R-CNN section 5, "Implementation Details"): learning it is to choose one of
+m^2 cells. To find the point again, the map is enlarged to the box's own pixels, so that it is not m cells coarse.
+
+Shapes: R RoIs, D detections, P keypoints, M side of the maps. A point is x, y, and a third number that says how far to
+trust it: in ground truth the visibility (0: not labelled, 1: hidden, 2: seen), in predictions a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Rule = Literal["detectron2", "torchvision"]
+
+# --- ground truth -> cells --------------------------------------------------------------------------------------
+
+
+def encode_keypoints(keypoints: Tensor, boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The cell each keypoint falls into, of a grid over its own RoI.
+
+    Args:
+        keypoints: (R, P, 3) x, y, visibility, in the boxes' frame.
+        boxes: (R, 4) RoIs x1, y1, x2, y2.
+        size: M, cells a side.
+
+    Returns:
+        (R, P) int64 cells y * M + x, and (R, P) bool whether there is one: the keypoint is labelled and inside the RoI.
+        A point on the right or bottom edge belongs to the last cell (Detectron's rule). Where there is none, 0.
+    """
+    start, stop = boxes[:, None, :2], boxes[:, None, 2:]
+    points = keypoints[..., :2]
+    position = ((points - start) * (size / (stop - start))).floor()
+    position = torch.where(points == stop, size - 1, position)  # (R, P, 2)
+    inside = ((position >= 0) & (position < size)).all(dim=-1)  # False for the NaN of an empty box
+    valid = inside & (keypoints[..., 2] > 0)
+    x, y = torch.where(valid[..., None], position, 0).to(torch.int64).unbind(dim=-1)
+    return y * size + x, valid
+
+
+def keypoint_loss(logits: Tensor, cells: Tensor, valid: Tensor) -> Tensor:
+    """Softmax cross-entropy over the M^2 cells, averaged over the visible keypoints; 0 if there is none.
+
+    Args:
+        logits: (R, P, M, M).
+        cells: (R, P), as `encode_keypoints` gives them.
+        valid: (R, P), the same.
+    """
+    chosen = logits.flatten(2)[valid]  # (V, M M)
+    return F.cross_entropy(chosen, cells[valid], reduction="sum") / max(len(chosen), 1)
+
+
+# --- maps -> points ---------------------------------------------------------------------------------------------
+
+
+def decode_reference(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """The definition, box by box: (D, P, 2) points, and (D, P) heights of their peaks."""
+    points, peaks = logits.new_zeros((*logits.shape[:2], 2)), logits.new_zeros(logits.shape[:2])
+    sides, pixels = _pixels(boxes)
+    for d, (width, height) in enumerate(pixels.tolist()):
+        enlarged = F.interpolate(logits[d : d + 1], (height, width), mode="bicubic", align_corners=False)[0]
+        peaks[d], place = enlarged.flatten(1).max(dim=1)
+        points[d] = torch.stack([place % width, place // width], dim=-1)
+    return _in_frame(points, boxes, sides, pixels), peaks
+
+
+def decode_separable(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """The same as two matrix products per map, many boxes of similar size at once."""
+    points, peaks = logits.new_zeros((*logits.shape[:2], 2)), logits.new_zeros(logits.shape[:2])
+    sides, pixels = _pixels(boxes)
+    for members, (width, height) in _groups(pixels, logits.shape[1]):
+        x_weights = _bicubic_weights(pixels[members, 0], width, logits.shape[-1])
+        y_weights = _bicubic_weights(pixels[members, 1], height, logits.shape[-1])
+        beyond = _beyond(pixels[members, 1], height)[:, :, None] | _beyond(pixels[members, 0], width)[:, None, :]
+        for own in torch.arange(logits.shape[1]).split(max(_MAX_PIXELS // (len(members) * width * height), 1)):
+            maps = logits[members[:, None], own.to(members.device)]
+            enlarged = y_weights[:, None] @ maps @ x_weights[:, None].transpose(2, 3)
+            enlarged = enlarged.masked_fill_(beyond[:, None], -torch.inf).flatten(2)
+            peak, place = enlarged.max(dim=2)
+            peaks[members[:, None], own] = peak
+            points[members[:, None], own] = torch.stack([place % width, place // width], dim=-1).to(points.dtype)
+    return _in_frame(points, boxes, sides, pixels), peaks
+
+
+def _pixels(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """(D, 2) width and height, at least 1, and the whole pixels that they need."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
+    return sides, sides.ceil().to(torch.int64)
+
+
+def _in_frame(places: Tensor, boxes: Tensor, sides: Tensor, pixels: Tensor) -> Tensor:
+    """(D, P, 2) points in the boxes' frame, from the pixels of enlarged maps: their centres, on the box's true scale."""
+    return (places + 0.5) * (sides / pixels)[:, None] + boxes[:, None, :2]
+
+
+_MAX_PIXELS = 1 << 22
+"""Pixels of enlarged maps (float32) that are held at once: 16 MiB, or one map."""
+
+
+def _groups(pixels: Tensor, num_keypoints: int) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    """Boxes (n,) int64 of similar size, and the width and height that hold each of them.
+
+    Similar: equal when rounded up to a power of two.
+    """
+    kinds, kind_of_box = pixels.double().log2().ceil().unique(dim=0, return_inverse=True)
+    for kind in range(len(kinds)):
+        members = (kind_of_box == kind).nonzero()[:, 0]
+        width, height = pixels[members].amax(dim=0).tolist()
+        for part in members.split(max(_MAX_PIXELS // (num_keypoints * width * height), 1)):
+            yield part, (width, height)
+
+
+_CUBIC = -0.75
+"""The free parameter a of Keys' cubic convolution kernel, as PyTorch and OpenCV choose it."""
+
+
+def _bicubic_weights(counts: Tensor, length: int, size: int) -> Tensor:
+    """(n, length, size) what each of `size` cells adds to each pixel of a line that they are stretched over.
+
+    Args:
+        counts: (n,) pixels of each line; what is beyond them is meaningless.
+        length: of the longest.
+        size: M.
+    """
+    pixel = torch.arange(length, device=counts.device)
+    position = (pixel + 0.5) * (size / counts[:, None].float()) - 0.5
+    first = position.floor()
+    tap = torch.arange(-1, 3, device=counts.device)
+    weights = _cubic((position - first)[..., None] - tap)  # (n, length, 4)
+    cells = (first[..., None] + tap).clamp(0, size - 1).to(torch.int64)  # the map goes on as it ends
+    return weights.new_zeros((len(counts), length, size)).scatter_add_(2, cells, weights)
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Keys' kernel within two cells (Keys 1981, eq. 4, with a = `_CUBIC`)."""
+    d = distance.abs()
+    near = ((_CUBIC + 2) * d - (_CUBIC + 3)) * d * d + 1
+    far = ((_CUBIC * d - 5 * _CUBIC) * d + 8 * _CUBIC) * d - 4 * _CUBIC
+    return torch.where(d <= 1, near, far)
+
+
+def _beyond(counts: Tensor, length: int) -> Tensor:
+    """(n, length) bool, which pixels of a line of `length` lie behind the first `counts` (n,)."""
+    return torch.arange(length, device=counts.device) >= counts[:, None]
+
+
+DECODE: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
+    "reference": decode_reference,
+    "separable": decode_separable,
+}
+
+
+def _peak_probability(peaks: Tensor, logits: Tensor) -> Tensor:
+    """The softmax over the M^2 cells, at the peak of the enlarged map: comparable between boxes of unlike sizes."""
+    return (peaks - logits.flatten(2).logsumexp(dim=2)).exp()
+
+
+def _peak_logit(peaks: Tensor, logits: Tensor) -> Tensor:
+    return peaks
+
+
+SCORES: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"detectron2": _peak_probability, "torchvision": _peak_logit}
+
+
+def decode_keypoints(logits: Tensor, boxes: Tensor, rule: Rule = "detectron2") -> Tensor:
+    """(D, P, 3) float32 x, y, score: where each map is highest once it is as large as its box (Detectron's way).
+
+    A map is enlarged bicubically to the box's width and height, rounded up to whole pixels, at least 1. The centre of
+    the highest pixel is the point, scaled back by what the rounding added.
+
+    Args:
+        logits: (D, P, M, M).
+        boxes: (D, 4) x1, y1, x2, y2, in the frame the points are wanted in; finite.
+        rule: what the score is. "detectron2": the peak's probability, about 0 to 1. "torchvision": the peak's logit.
+    """
+    with torch.autocast(boxes.device.type, enabled=False):  # bf16 would move the peaks
+        logits, boxes = logits.float(), boxes.float()
+        points, peaks = decode_separable(logits, boxes)
+        return torch.cat([points, SCORES[rule](peaks, logits)[..., None]], dim=2)
