@@ -19,6 +19,7 @@ from maskrcnn.ops.mask_crops import CROP_MASKS
 from maskrcnn.ops.nms import NMS, NO_LIMIT
 from maskrcnn.ops.paste import PASTE
 from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions
+from maskrcnn.ops.roi_pool import ROI_POOL
 from maskrcnn.structures import MaskCrops
 
 Case = tuple[str, Callable[[], object], Callable[[], object]]
@@ -34,6 +35,13 @@ def roi_align_case() -> Case:
     boxes, index = random_boxes(8, 64, 64, 16), torch.zeros(8, dtype=torch.int64)
     ways = [lambda way=way: way(features, boxes, index, RoIAlignOptions(7)) for way in ROI_ALIGN.values()]
     return "RoIAlign, 8 boxes, 7 x 7, 64 channels", ways[0], ways[1]
+
+
+def roi_pool_case() -> Case:
+    features = torch.rand(1, 64, 64, 64).to(memory_format=torch.channels_last)
+    boxes, index = random_boxes(64, 64, 64, 16), torch.zeros(64, dtype=torch.int64)
+    ways = [lambda way=way: way(features, boxes, index, RoIAlignOptions(7)) for way in ROI_POOL.values()]
+    return "RoIPool, 64 boxes, 7 x 7, 64 channels", ways[0], ways[1]
 
 
 def nms_case() -> Case:
@@ -68,8 +76,9 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     keep_freed_memory()
     torch.manual_seed(0)
+    cases = roi_align_case(), roi_pool_case(), nms_case(), paste_case(), crop_masks_case()
     print(f"{'operator':40} {'reference ms':>13} {'fast ms':>9} {'ratio':>7}")
-    for name, reference, fast in (roi_align_case(), nms_case(), paste_case(), crop_masks_case()):
+    for name, reference, fast in cases:
         reference(), fast()
         times = [(milliseconds(reference), milliseconds(fast)) for _ in range(pairs)]
         slow, quick = (statistics.median(column) for column in zip(*times, strict=True))

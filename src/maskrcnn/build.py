@@ -16,14 +16,18 @@ from maskrcnn.models.box_head import BoxHead, BoxTrunk
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.mask_head import FCNMaskHead, MaskHead, MLPMaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.models.pooling import RoIPooler
+from maskrcnn.models.pooling import RoIOperator, RoIPooler
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, ProposalLimits, RPNHead
 from maskrcnn.models.sampling import RoISampler
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_pool import roi_pool
+from maskrcnn.ops.roi_warp import roi_warp
 
 _POOLED_LEVELS = 4
 """The heads read P2..P5; P6 is for the RPN alone."""
+
+_ROI_OPERATORS: dict[str, RoIOperator] = {"align": roi_align, "pool": roi_pool, "warp": roi_warp}
 
 
 @dataclass(frozen=True)
@@ -153,12 +157,12 @@ def build_rpn(config: Config, backbone: FPN | SingleLevel | ImageItself) -> RPN:
 
 
 def build_pooler(config: Config, trunk: Trunk, output_size: int) -> RoIPooler:
-    """RoIAlign over the maps that the heads read."""
+    """RoIAlign, or what it is compared with, over the maps that the heads read."""
     settings = config.roi
     options = RoIAlignOptions(
         output_size, sampling_ratio=settings.sampling_ratio, aligned=settings.aligned, reduce=settings.reduce
     )
-    return RoIPooler(trunk.strides, options, settings.level_lift)
+    return RoIPooler(trunk.strides, options, settings.level_lift, _ROI_OPERATORS[settings.operator])
 
 
 def build_box_head(config: Config, trunk: Trunk, num_classes: int) -> BoxHead:

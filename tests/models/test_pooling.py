@@ -3,6 +3,7 @@ from safetensors.torch import load_file
 
 from maskrcnn.models.pooling import RoIPooler, assign_levels
 from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_pool import roi_pool
 
 
 def test_levels_by_hand():
@@ -21,6 +22,14 @@ def test_levels_and_pooling_equal_the_golden_values(shared):
             pooler = RoIPooler((4, 8, 16, 32), RoIAlignOptions(size, sampling_ratio=ratio, aligned=aligned))
             expected = golden[f"{library}.pooled.{size}"]
             torch.testing.assert_close(pooler(features, boxes), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_another_operator_equals_the_golden_values(shared):
+    golden = load_file(shared / "golden/ops/levels.safetensors")
+    features = [golden[f"feature.{i}"] for i in range(4)]
+    pooler = RoIPooler((4, 8, 16, 32), RoIAlignOptions(7), level_lift=0.0, operator=roi_pool)
+    pooled = pooler(features, [golden["pool_boxes.0"], golden["pool_boxes.1"]])
+    assert torch.equal(pooled, golden["detectron2.roipool.7"])
 
 
 def test_each_box_keeps_its_place():

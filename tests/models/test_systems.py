@@ -11,6 +11,10 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.models.pooling import RoIOperator
+from maskrcnn.ops.roi_align import roi_align
+from maskrcnn.ops.roi_pool import roi_pool
+from maskrcnn.ops.roi_warp import roi_warp
 from maskrcnn.presets import tiny
 from maskrcnn.structures import MaskCrops, Targets
 
@@ -60,6 +64,8 @@ SYSTEMS: dict[str, Config] = {
     "mlp masks": config(mask_head={"kind": "mlp", "fc_channels": 16}),
     "softmax masks": config(mask_head={"loss": "softmax"}),
     "softmax mlp masks": config(mask_head={"kind": "mlp", "fc_channels": 16, "loss": "softmax"}),
+    "roipool": config(roi={"operator": "pool"}),
+    "roiwarp, max": config(roi={"operator": "warp", "reduce": "max"}),
     "class-agnostic softmax masks": config(mask_head={"loss": "softmax", "class_agnostic": True}),
 }
 
@@ -138,6 +144,17 @@ def test_masks_of_c4_are_14_wide_and_of_fpn_28() -> None:
     ):
         (found,) = build(name).eval().predict([torch.rand(3, *SIZE)], score_threshold=0.0, max_detections=2)
         assert found.mask_probs is not None and found.mask_probs.shape[-1] == side
+
+
+@pytest.mark.parametrize(
+    ("name", "operator", "reduce"),
+    [("mask r-cnn, fpn", roi_align, "mean"), ("roipool", roi_pool, "mean"), ("roiwarp, max", roi_warp, "max")],
+)
+def test_both_heads_cut_out_their_features_as_the_settings_say(name: str, operator: RoIOperator, reduce: str) -> None:
+    model = build(name)
+    assert model.box_head is not None and model.mask_head is not None
+    for pooler in (model.box_head.pooler, model.mask_head.pooler):
+        assert pooler.operator is operator and pooler.options.reduce == reduce
 
 
 def test_c4_shares_stage_5_and_dilation_keeps_its_resolution() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,6 +14,9 @@ from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
 CANONICAL_SIZE = 224
 CANONICAL_LEVEL = 4
 """A box of ImageNet's 224 x 224 pixels belongs to P4 (FPN section 4.2)."""
+
+RoIOperator = Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]
+"""Cuts out the features of boxes: `roi_align`, `roi_pool`, `roi_warp`, or one of your own."""
 
 
 def assign_levels(boxes: Tensor, min_level: int, max_level: int, lift: float = 1e-6) -> Tensor:
@@ -33,13 +36,21 @@ class RoIPooler(nn.Module):
         strides: of the levels in input pixels, powers of two, finest first.
         options: RoIAlign's options; the spatial scale is set per level.
         level_lift: see `assign_levels`.
+        operator: RoIAlign, or what it is compared with.
     """
 
-    def __init__(self, strides: Sequence[int], options: RoIAlignOptions, level_lift: float = 1e-6) -> None:
+    def __init__(
+        self,
+        strides: Sequence[int],
+        options: RoIAlignOptions,
+        level_lift: float = 1e-6,
+        operator: RoIOperator = roi_align,
+    ) -> None:
         super().__init__()
         self.strides = tuple(strides)
         self.options = options
         self.level_lift = level_lift
+        self.operator = operator
 
     def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Features (R, C, S, S), channels-last, of the boxes (R_i, 4) of every image, image after image."""
@@ -50,7 +61,7 @@ class RoIPooler(nn.Module):
         levels = assign_levels(all_boxes, finest, finest + len(self.strides) - 1, self.level_lift) - finest
         members = [(levels == level).nonzero()[:, 0] for level in range(len(self.strides))]
         pooled = [
-            roi_align(
+            self.operator(
                 feature, all_boxes[index], image_index[index], replace(self.options, spatial_scale=1 / stride)
             ).permute(0, 2, 3, 1)
             for feature, stride, index in zip(features, self.strides, members, strict=False)

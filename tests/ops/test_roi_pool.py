@@ -1,0 +1,110 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_pool import ROI_POOL, roi_pool, round_boxes
+
+WAYS = pytest.mark.parametrize("way", ROI_POOL)
+BOXES = torch.tensor(
+    [
+        [1.0, 1.0, 6.0, 5.0],
+        [0.3, 2.7, 3.1, 6.9],
+        [0.0, 0.0, 8.0, 6.0],  # bins of many cells
+        [-4.0, -3.0, 4.0, 3.0],  # partly outside
+        [50.0, 50.0, 60.0, 60.0],  # wholly outside
+        [2.0, 2.0, 2.0, 2.0],  # empty
+        [5.0, 5.0, 3.0, 2.0],  # reversed
+    ]
+)
+INDEX = torch.tensor([0, 1, 1, 1, 0, 0, 1])
+
+
+def test_rounding_by_hand():
+    """Halves go away from zero, the last cell counts, and a reversed box is one cell."""
+    boxes = torch.tensor([[8.0, -8.0, 23.9, 24.0], [40.0, 16.0, 8.0, 8.0], [0.0, 0.0, 32.0, 32.0]])
+    assert round_boxes(boxes, 1 / 16).tolist() == [[1, -1, 2, 3], [3, 1, 4, 2], [0, 0, 3, 3]]
+
+
+def test_rounding_does_not_add_a_half():
+    """In float32, 0.5 less the least bit plus 0.5 is 1: adding a half and cutting off would round it up."""
+    below = float(torch.nextafter(torch.tensor(0.5), torch.tensor(0.0)))
+    assert round_boxes(torch.tensor([[below, -below, 2.5, 3.5]]), 1.0).tolist() == [[0, 0, 4, 5]]
+
+
+@WAYS
+def test_bins_grow_to_whole_cells(way):
+    """Five cells in two bins: each takes three, the middle one belongs to both."""
+    features = torch.tensor([1.0, 2, 9, 4, 5, 99]).view(1, 1, 1, 6)
+    pooled = ROI_POOL[way](features, torch.tensor([[0.0, 0, 4, 0]]), torch.tensor([0]), RoIAlignOptions(2))
+    assert pooled.tolist() == [[[[9, 9], [9, 9]]]]
+    features[..., 2] = 0
+    pooled = ROI_POOL[way](features, torch.tensor([[0.0, 0, 4, 0]]), torch.tensor([0]), RoIAlignOptions(2))
+    assert pooled.tolist() == [[[[2, 5], [2, 5]]]]
+
+
+@WAYS
+def test_negative_features_and_empty_bins(way):
+    """The largest of negative numbers is negative; only a bin without cells is 0."""
+    features = torch.full((1, 1, 4, 4), -3.0)
+    boxes = torch.tensor([[-4.0, 0, 3, 3], [9, 9, 12, 12]])
+    pooled = ROI_POOL[way](features, boxes, torch.tensor([0, 0]), RoIAlignOptions(2))
+    assert pooled.flatten(1).tolist() == [[0, -3, 0, -3], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_ways_agree_with_their_gradients(size, ties):
+    options = RoIAlignOptions(size, 0.5)
+    results = []
+    for way in ROI_POOL.values():
+        torch.manual_seed(0)
+        features = torch.rand(2, 3, 7, 9, dtype=torch.float64)
+        features = ((features * 3).round() if ties else features).requires_grad_()
+        pooled = way(features, BOXES.double() * 2, INDEX, options)
+        (pooled * torch.linspace(0, 1, pooled.numel()).view_as(pooled)).sum().backward()
+        results.append((pooled.detach(), features.grad))
+    for pooled, gradient in results[1:]:
+        assert torch.equal(pooled, results[0][0])
+        torch.testing.assert_close(gradient, results[0][1])
+
+
+def test_gradient_by_finite_differences():
+    torch.manual_seed(0)
+    features = torch.rand(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    options = RoIAlignOptions(2, 0.7)
+    assert torch.autograd.gradcheck(lambda f: roi_pool(f, BOXES.double(), INDEX, options), features)
+
+
+@WAYS
+def test_no_boxes(way):
+    features = torch.rand(1, 3, 4, 4, requires_grad=True)
+    pooled = ROI_POOL[way](features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions(7))
+    assert pooled.shape == (0, 3, 7, 7)
+    (pooled.sum() + features.sum() * 0).backward()
+    assert torch.equal(features.grad, torch.zeros_like(features))
+
+
+def test_result_is_channels_last():
+    pooled = roi_pool(torch.rand(2, 8, 6, 6), BOXES, INDEX, RoIAlignOptions(4))
+    assert pooled.is_contiguous(memory_format=torch.channels_last)
+
+
+@WAYS
+def test_equal_to_the_golden_values(shared, way):
+    folder = shared / "golden/ops"
+    golden = load_file(folder / "roi_align.safetensors")
+    runs = json.loads((folder / "ops.json").read_text())["files"]["roi_align"]["runs"]
+    square = [r for r in runs if r["op"] in ("roi_pool", "roi_pool gradient") and len(set(r["output_size"])) == 1]
+    assert len(square) == 3
+    for run in square:
+        rois, features = golden[run["rois"]], golden["input"].clone().requires_grad_()
+        options = RoIAlignOptions(run["output_size"][0], run["spatial_scale"])
+        pooled = ROI_POOL[way](features, rois[:, 1:], rois[:, 0].long(), options)
+        if run["op"] == "roi_pool":
+            assert torch.equal(pooled, golden[run["key"]])
+        else:
+            (pooled * golden[f"{run['key']}.weight"]).sum().backward()
+            torch.testing.assert_close(features.grad, golden[run["key"]])
