@@ -75,25 +75,39 @@ def train(config: Config, output: str | Path, *, device: str = "auto", resume: b
     with _deterministic(config.train.deterministic), Interruption() as interruption:
         data = TrainingData.open(config, screen.say)
         state = _fresh_state(config, len(data.categories), resolve_device(device))
-        if resume:
-            resume_run(folder, state, config, data.fingerprint, screen.say)
-        folder.claim(config, resume=resume)
-        with TrainingLog(folder, screen, config, state) as log:
-            for batches in data.steps(config, start=state.step):
-                report = _advance(state, batches, config)
-                log.step(state.step, _learning_rate(config, state.step - 1), report)
-                _check_finite(state, report, config, screen)
-                if _is_due(state.step, config.train.evaluate_every) and state.step < config.schedule.steps:
-                    _evaluate(state, config, data, folder, log)
-                if _is_due(state.step, config.train.checkpoint_every) or interruption.signal:
-                    save_state(folder.states, state, config, data.fingerprint)
-                if interruption.signal:
-                    _leave(folder, state, interruption.signal, screen)
-            save_state(folder.states, state, config, data.fingerprint)
-            metrics = _evaluate(state, config, data, folder, log)
-            save_model(folder.last, state.averaged_model, config, data.categories, _summary(state, metrics))
+        with folder.locked():
+            if resume:
+                resume_run(folder, state, config, data.fingerprint, screen.say)
+            folder.claim(config, resume=resume)
+            metrics = _run(state, config, data, folder, screen, interruption)
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
+
+
+def _run(
+    state: TrainingState,
+    config: Config,
+    data: TrainingData,
+    folder: RunFolder,
+    screen: Screen,
+    interruption: Interruption,
+) -> dict[str, Any]:
+    """All steps that are left, and what comes after them; the metrics at the end."""
+    with TrainingLog(folder, screen, config, state) as log:
+        for batches in data.steps(config, start=state.step):
+            report = _advance(state, batches, config)
+            log.step(state.step, _learning_rate(config, state.step - 1), report)
+            _check_finite(state, report, config, screen)
+            if _is_due(state.step, config.train.evaluate_every) and state.step < config.schedule.steps:
+                _evaluate(state, config, data, folder, log)
+            if _is_due(state.step, config.train.checkpoint_every) or interruption.signal:
+                save_state(folder.states, state, config, data.fingerprint)
+            if interruption.signal:
+                _leave(folder, state, interruption.signal, screen)
+        save_state(folder.states, state, config, data.fingerprint)
+        metrics = _evaluate(state, config, data, folder, log)
+        save_model(folder.last, state.averaged_model, config, data.categories, _summary(state, metrics))
+    return metrics
 
 
 def _fresh_state(config: Config, num_classes: int, device: torch.device) -> TrainingState:
