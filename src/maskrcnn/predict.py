@@ -42,7 +42,7 @@ Part = tuple[Ring, list[Ring]]
 """The outer ring of a connected part and the rings of its holes, each (n, 2) x, y in continuous pixels."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Prediction(Detections):
     """The objects found in one image, with names, and the image itself within reach.
 

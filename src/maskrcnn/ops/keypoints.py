@@ -94,7 +94,7 @@ def _pixels(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _in_frame(places: Tensor, boxes: Tensor, sides: Tensor, pixels: Tensor) -> Tensor:
-    """(D, P, 2) points in the boxes' frame, from the pixels of enlarged maps: their centres, on the box's true scale."""
+    """(D, P, 2) points in the boxes' frame, of pixels of enlarged maps: their centres, on the box's true scale."""
     return (places + 0.5) * (sides / pixels)[:, None] + boxes[:, None, :2]
 
 

@@ -3,6 +3,7 @@
 from maskrcnn.structures.categories import Categories
 from maskrcnn.structures.detections import Detections
 from maskrcnn.structures.images import ImageBatch, Size
+from maskrcnn.structures.keypoints import KeypointSchema
 from maskrcnn.structures.masks import RLE, MaskCrops, Polygons
 from maskrcnn.structures.proposals import Proposals
 from maskrcnn.structures.targets import Targets
@@ -12,6 +13,7 @@ __all__ = [
     "Categories",
     "Detections",
     "ImageBatch",
+    "KeypointSchema",
     "MaskCrops",
     "Polygons",
     "Proposals",

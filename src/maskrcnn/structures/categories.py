@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maskrcnn.errors import UserError
+from maskrcnn.structures.keypoints import KeypointSchema
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,22 @@ class Categories:
 
     A *label* is the contiguous index 0..K-1 the model works with; background is the extra last logit K and
     never a label. An *id* is whatever the data set calls the class (COCO's ids have gaps).
+
+    Attributes:
+        ids: K.
+        names: K.
+        schemas: the keypoints of each class, None for a class without; empty where no class has any.
     """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
+    schemas: tuple[KeypointSchema | None, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.names):
             raise UserError(f"categories: {len(self.ids)} ids but {len(self.names)} names; give one name per id")
+        if len(self.schemas) not in (0, len(self.ids)):
+            raise UserError(f"categories: {len(self.ids)} ids but keypoints of {len(self.schemas)}; give one per id")
         for kind, values in (("id", self.ids), ("name", self.names)):
             duplicates = sorted({str(v) for v in values if values.count(v) > 1})
             if duplicates:
@@ -30,6 +39,16 @@ class Categories:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def keypoints(self) -> KeypointSchema | None:
+        """The keypoints of all classes that have any; None where none has, or where they differ."""
+        schemas = {schema for schema in self.schemas if schema is not None}
+        return schemas.pop() if len(schemas) == 1 else None
+
+    def has_keypoints(self, label: int) -> bool:
+        """Whether a class has keypoints."""
+        return bool(self.schemas) and self.schemas[label] is not None
 
     def label_of(self, category_id: int) -> int:
         """The label 0..K-1 of a data-set id; `KeyError` when the id is unknown."""
@@ -42,8 +61,17 @@ class Categories:
     def from_coco(cls, entries: Iterable[Mapping[str, Any]]) -> Categories:
         """Read COCO's `categories` list; labels follow ascending id."""
         ordered = sorted(entries, key=lambda entry: int(entry["id"]))
-        return cls(tuple(int(e["id"]) for e in ordered), tuple(str(e["name"]) for e in ordered))
+        schemas = tuple(KeypointSchema.from_coco(e) for e in ordered)
+        return cls(
+            tuple(int(e["id"]) for e in ordered),
+            tuple(str(e["name"]) for e in ordered),
+            schemas if any(schemas) else (),
+        )
 
     def to_coco(self) -> list[dict[str, Any]]:
         """The COCO `categories` list; `from_coco` reads it back."""
-        return [{"id": i, "name": n} for i, n in zip(self.ids, self.names, strict=True)]
+        schemas = self.schemas or (None,) * len(self)
+        return [
+            {"id": i, "name": n, **({} if schema is None else schema.to_coco())}
+            for i, n, schema in zip(self.ids, self.names, schemas, strict=True)
+        ]

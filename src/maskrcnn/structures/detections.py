@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -22,6 +23,7 @@ class Detections:
         mask_probs: (D, M, M) foreground probabilities relative to the box (full-frame bitmaps are made only
             when asked for), or None for a model without mask branch.
         image_size: (height, width) of the image.
+        keypoints: (D, P, 3) x, y, score, or None for a model without keypoint branch.
     """
 
     boxes: Tensor
@@ -29,28 +31,20 @@ class Detections:
     labels: Tensor
     mask_probs: Tensor | None
     image_size: Size
+    keypoints: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: Tensor | slice) -> Self:
         """The detections picked by a slice, a boolean (D,) tensor or an index tensor."""
-        mask_probs = None if self.mask_probs is None else self.mask_probs[index]
-        return replace(
-            self,
-            boxes=self.boxes[index],
-            scores=self.scores[index],
-            labels=self.labels[index],
-            mask_probs=mask_probs,
-        )
+        return self._changed(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str) -> Self:
         """A copy on `device`."""
-        mask_probs = None if self.mask_probs is None else self.mask_probs.to(device)
-        return replace(
-            self,
-            boxes=self.boxes.to(device),
-            scores=self.scores.to(device),
-            labels=self.labels.to(device),
-            mask_probs=mask_probs,
-        )
+        return self._changed(lambda tensor: tensor.to(device))
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """A copy with every tensor that has a row per object changed."""
+        rows = {name: getattr(self, name) for name in ("boxes", "scores", "labels", "mask_probs", "keypoints")}
+        return replace(self, **{name: change(tensor) for name, tensor in rows.items() if tensor is not None})

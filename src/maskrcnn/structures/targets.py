@@ -19,12 +19,15 @@ class Targets:
         labels: (G,) int64 in 0..K-1.
         masks: one mask per object, or None when the data has none.
         crowd_boxes: (C, 4) float32 regions to ignore: neither object nor background.
+        keypoints: (G, P, 3) float32 x, y, visibility (0: not labelled, 1: hidden, 2: seen), or None when the data has
+            none.
     """
 
     boxes: Tensor
     labels: Tensor
     masks: MaskCrops | None = None
     crowd_boxes: Tensor = field(default_factory=lambda: torch.zeros((0, 4)))
+    keypoints: Tensor | None = None
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -32,6 +35,8 @@ class Targets:
             raise ValueError(f"targets: boxes must be ({count}, 4) to match labels, got {tuple(self.boxes.shape)}")
         if self.masks is not None and len(self.masks) != count:
             raise ValueError(f"targets: {len(self.masks)} masks for {count} boxes")
+        if self.keypoints is not None and (self.keypoints.ndim, len(self.keypoints)) != (3, count):
+            raise ValueError(f"targets: keypoints must be ({count}, P, 3), got {tuple(self.keypoints.shape)}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,4 +50,5 @@ class Targets:
     def to(self, device: torch.device | str) -> Targets:
         """A copy on `device`."""
         masks = None if self.masks is None else self.masks.to(device)
-        return Targets(self.boxes.to(device), self.labels.to(device), masks, self.crowd_boxes.to(device))
+        keypoints = None if self.keypoints is None else self.keypoints.to(device)
+        return Targets(self.boxes.to(device), self.labels.to(device), masks, self.crowd_boxes.to(device), keypoints)

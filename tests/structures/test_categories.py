@@ -1,0 +1,46 @@
+import pytest
+
+from maskrcnn.errors import UserError
+from maskrcnn.structures import Categories, KeypointSchema
+
+PERSON = {"id": 7, "name": "person", "keypoints": ["nose", "left_eye", "right_eye"], "skeleton": [[1, 2]]}
+CAR = {"id": 2, "name": "car"}
+
+
+def test_coco_list_there_and_back():
+    categories = Categories.from_coco([PERSON, CAR])
+    assert categories.to_coco() == [CAR, PERSON] and Categories.from_coco(categories.to_coco()) == categories
+    assert categories.keypoints == KeypointSchema(("nose", "left_eye", "right_eye"), ((0, 1),))
+    assert [categories.has_keypoints(label) for label in range(2)] == [False, True]
+
+
+def test_classes_without_keypoints_equal_those_of_old_files():
+    categories = Categories.from_coco([CAR, {"id": 1, "name": "dog", "keypoints": []}])
+    assert categories == Categories((1, 2), ("dog", "car"))
+    assert categories.keypoints is None and not categories.has_keypoints(0)
+    assert categories.to_coco() == [{"id": 1, "name": "dog"}, CAR]
+
+
+def test_classes_may_share_their_keypoints_but_not_have_others():
+    same = Categories.from_coco([PERSON, {**PERSON, "id": 8, "name": "child"}])
+    assert same.keypoints is not None and len(same.keypoints) == 3
+    other = Categories.from_coco([PERSON, {"id": 8, "name": "hand", "keypoints": ["thumb"]}])
+    assert other.keypoints is None and other.has_keypoints(1)
+
+
+def test_ids_and_names_are_unique():
+    with pytest.raises(UserError, match="id 2 appears twice"):
+        Categories((2, 2), ("a", "b"))
+    with pytest.raises(UserError, match="name a appears twice"):
+        Categories((1, 2), ("a", "a"))
+    with pytest.raises(UserError, match="1 ids but 2 names"):
+        Categories((1,), ("a", "b"))
+    with pytest.raises(UserError, match="2 ids but keypoints of 1"):
+        Categories((1, 2), ("a", "b"), (None,))
+
+
+def test_labels_of_ids():
+    categories = Categories((2, 7), ("car", "person"))
+    assert categories.label_of(7) == 1
+    with pytest.raises(KeyError):
+        categories.label_of(1)
