@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import Tensor
+
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.structures import Detections
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -27,12 +32,32 @@ def test_metrics_predictions_and_report(run: Run, dataset: Path, model_file: Pat
     assert "<html" in (output / "report.html").read_text()
 
 
+def test_the_threshold_and_the_batch_size_arrive(
+    run: Run, dataset: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = []
+    real = MaskRCNN.predict
+
+    def predict(self: MaskRCNN, images: Sequence[Tensor], **options: Any) -> list[Detections]:
+        batches.append(len(images))
+        return real(self, images, **options)
+
+    monkeypatch.setattr(MaskRCNN, "predict", predict)
+    options = ["--score-threshold", "0.25", "--batch-size", "2", "--output", tmp_path / "out"]
+    code, _, err = run("evaluate", "--model", model_file, "--data", dataset, *options)
+    assert code == 0, err
+    assert batches == [2]
+    assert "score ≥ 0.25" in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "expected either --data DIR"),
         (["--data", "x", "--annotations", "y"], "expected either --data DIR"),
         (["--data", "absent"], "absent"),
+        (["--data", "x", "--score-threshold", "50"], "expected a number from 0 to 1, got 50"),
+        (["--data", "x", "--batch-size", "0"], "expected a number of at least 1, got 0"),
     ],
 )
 def test_mistakes(run: Run, model_file: Path, arguments: list[str], message: str) -> None:

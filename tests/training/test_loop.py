@@ -72,7 +72,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_the_output_directory(config: Config, tmp_path: Path) -> None:
     result = train(config, tmp_path / "run", device="cpu")
     names = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard")
-    assert names == ["config.yaml", "last.safetensors", "log.jsonl", "state"]
+    assert names == [".lock", "config.yaml", "last.safetensors", "log.jsonl", "state"]
     assert [p.stem for p in saved_states(tmp_path / "run" / "state")] == ["step-00000007", "step-00000006"]
     assert (result.steps, result.metrics, result.best_score) == (7, {}, None)
     loaded = load_model(result.best)
@@ -148,16 +148,19 @@ def test_evaluation_keeps_the_best_model(
 ) -> None:
     add_val_split(config)
     scores = iter([0.2, 0.4, 0.3])
+    reports = []
     real = loop.validate
 
-    def validate(network: MaskRCNN, *arguments: Any) -> tuple[dict[str, Any], float]:
-        metrics, score = real(network, *arguments)
+    def validate(network: MaskRCNN, *arguments: Any, **options: Any) -> tuple[dict[str, Any], float]:
+        metrics, score = real(network, *arguments, **options)
         assert score >= 0 and not network.training
+        reports.append((tmp_path / "run" / "evaluation" / "report.html").exists())
         return metrics, next(scores)
 
     monkeypatch.setattr(loop, "validate", validate)
     result = train(change(config, "train.evaluate_every=3"), tmp_path / "run", device="cpu")
     assert result.best_score == 0.4 and result.best == tmp_path / "run" / "best.safetensors"
+    assert reports == [False, False, True]
     assert load_model(result.best).summary["steps"] == 6
     assert load_model(result.last).summary["steps"] == 7
     assert result.metrics["mask"].keys() >= {"AP", "AP50"} and "box" in result.metrics
@@ -176,7 +179,7 @@ def test_the_best_score_survives_an_interruption(
 ) -> None:
     add_val_split(config)
     scores = iter([0.9, 0.1, 0.1])
-    monkeypatch.setattr(loop, "validate", lambda *arguments: ({"mask": {}}, next(scores)))
+    monkeypatch.setattr(loop, "validate", lambda *arguments, **options: ({"mask": {}}, next(scores)))
     config = change(config, "train.evaluate_every=3")
     break_at(5)
     with pytest.raises(Crash):

@@ -62,6 +62,13 @@ def add_device_option(parser: CommandParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
 
 
+def add_batch_size_option(parser: CommandParser) -> None:
+    """`--batch-size`: images per pass through the network."""
+    parser.add_argument(
+        "--batch-size", type=number(int, 1), default=1, metavar="N", help="images at a time (default: %(default)s)"
+    )
+
+
 def number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:
     """An argparse type: a number of this kind from `low` to `high`."""
     expected = f"a number from {low:g} to {high:g}" if high < float("inf") else f"a number of at least {low:g}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.cli.arguments import CommandParser, add_device_option, add_model_option, number
+from maskrcnn.cli.arguments import CommandParser, add_batch_size_option, add_device_option, add_model_option, number
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +22,15 @@ def main(arguments: Sequence[str]) -> int:
 
     output = Path(values.output)
     model = load(values.model, values.device)
-    evaluate(model, annotations, images, output, max_detections=values.max_detections)
+    evaluate(
+        model,
+        annotations,
+        images,
+        output,
+        max_detections=values.max_detections,
+        score_threshold=values.score_threshold,
+        batch_size=values.batch_size,
+    )
     print(f"\nresults in {output}: metrics.json, predictions.json, report.html")
     return 0
 
@@ -42,6 +50,14 @@ def _parser() -> CommandParser:
         metavar="N",
         help="per image, COCO's maxDets (default: as the model was trained)",
     )
+    parser.add_argument(
+        "--score-threshold",
+        type=number(float, 0, 1),
+        default=0.5,
+        metavar="S",
+        help="for the numbers per image and the pictures; AP and AR use every score (default: %(default)s)",
+    )
+    add_batch_size_option(parser)
     add_device_option(parser)
     return parser
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.arguments import CommandParser, add_device_option, add_model_option, number
+from maskrcnn.cli.arguments import CommandParser, add_batch_size_option, add_device_option, add_model_option, number
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
     )
-    parser.add_argument(
-        "--batch-size", type=number(int, 1), default=1, metavar="N", help="images at a time (default: %(default)s)"
-    )
+    add_batch_size_option(parser)
     parser.add_argument("--no-overlays", action="store_true", help="write predictions.json only")
     add_device_option(parser)
     return parser

@@ -5,7 +5,7 @@ log.jsonl                one JSON object per logged step ("kind": "step") and pe
 best.safetensors         the model with the best validation score so far
 last.safetensors         the model at the end of training
 state/step-*.safetensors the last two training states, for `--resume`
-evaluation/              metrics and predictions of the newest evaluation
+evaluation/              metrics and predictions of the newest evaluation; report.html of the one at the end
 tensorboard/             the same numbers for TensorBoard, when it is installed
 .lock                    held while a process trains; empty, and in nobody's way afterwards
 """

@@ -160,7 +160,8 @@ def _evaluate(
     """Metrics on the val split (empty without one); the best model so far is kept."""
     if not data.has_val:
         return {}
-    metrics, score = validate(state.averaged_model, config, data, folder.evaluation, log.say)
+    at_the_end = state.step >= config.schedule.steps
+    metrics, score = validate(state.averaged_model, config, data, folder.evaluation, log.say, report=at_the_end)
     state.model.train()
     log.evaluation(state.step, metrics, score)
     if state.best_score is None or score > state.best_score:

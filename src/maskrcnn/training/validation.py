@@ -15,9 +15,23 @@ from maskrcnn.training.data import TrainingData
 
 
 def validate(
-    network: MaskRCNN, config: Config, data: TrainingData, output: Path, say: Callable[[str], None]
+    network: MaskRCNN,
+    config: Config,
+    data: TrainingData,
+    output: Path,
+    say: Callable[[str], None],
+    *,
+    report: bool,
 ) -> tuple[dict[str, Any], float]:
     """Measure `network` on the val split; it is left in eval mode.
+
+    Args:
+        network: what to measure.
+        config: its settings.
+        data: with a val split.
+        output: the folder for metrics and predictions.
+        say: gets the lines of progress and the table of results.
+        report: whether to write `report.html` too.
 
     Returns:
         The metrics, as in `metrics.json`; and the score that decides what is best: the mask AP, or the box AP where
@@ -25,6 +39,6 @@ def validate(
     """
     device = next(network.parameters()).device
     model = Model(network, data.categories, config, device)
-    metrics = evaluate(model, data.paths.val, data.paths.images, output, say=say)
+    metrics = evaluate(model, data.paths.val, data.paths.images, output, report=report, say=say)
     score = metrics["mask" if "mask" in metrics.by_type else "box"]["AP"]
     return metrics.to_dict(), score if math.isfinite(score) else 0.0
