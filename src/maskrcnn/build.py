@@ -14,6 +14,7 @@ from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
 from maskrcnn.models.backbones.single import ImageItself, LastMap, SingleLevel
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
 from maskrcnn.models.fpn import FPN
+from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import FCNMaskHead, MaskHead, MLPMaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.pooling import RoIOperator, RoIPooler
@@ -26,6 +27,8 @@ from maskrcnn.ops.roi_warp import roi_warp
 
 _POOLED_LEVELS = 4
 """The heads read P2..P5; P6 is for the RPN alone."""
+
+_COCO_KEYPOINTS = 17
 
 _ROI_OPERATORS: dict[str, RoIOperator] = {"align": roi_align, "pool": roi_pool, "warp": roi_warp}
 
@@ -49,8 +52,13 @@ class Trunk:
     roi_shrink: int = 1
 
 
-def build_model(config: Config, num_classes: int) -> MaskRCNN:
+def build_model(config: Config, num_classes: int, num_keypoints: int | None = None) -> MaskRCNN:
     """The model of `config` for K classes, with fresh random weights, channels-last in memory.
+
+    Args:
+        config: the settings.
+        num_classes: K.
+        num_keypoints: P, if there is a keypoint branch; None: the 17 of COCO's persons.
 
     Raises:
         UserError: for an unknown backbone name.
@@ -69,6 +77,7 @@ def build_model(config: Config, num_classes: int) -> MaskRCNN:
         ),
         box_head=build_box_head(config, trunk, num_classes) if config.box_head.enabled else None,
         mask_head=build_mask_head(config, trunk, num_classes) if config.mask_head.enabled else None,
+        keypoint_head=build_keypoint_head(config, trunk, num_keypoints) if config.keypoint_head.enabled else None,
         roi_layers=trunk.roi_layers,
     )
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -213,4 +222,17 @@ def build_mask_head(config: Config, trunk: Trunk, num_classes: int) -> MaskHead:
         channels=settings.channels,
         norm=settings.norm,
         **rules,
+    )
+
+
+def build_keypoint_head(config: Config, trunk: Trunk, num_keypoints: int | None) -> KeypointHead:
+    """The keypoint branch."""
+    settings = config.keypoint_head
+    return KeypointHead(
+        build_pooler(config, trunk, settings.pooled_size),
+        trunk.roi_channels,
+        _COCO_KEYPOINTS if num_keypoints is None else num_keypoints,
+        num_convs=settings.num_convs,
+        channels=settings.channels,
+        rule=settings.rule,
     )

@@ -181,7 +181,7 @@ class RoIConfig:
     crowd_overlap: float = 0.7
     """Anchors and RoIs with more than this share of their area in a crowd region are never negatives."""
     operator: Literal["align", "pool", "warp"] = "align"
-    """RoIAlign; RoIPool (Fast R-CNN), which rounds the box; RoIWarp (Dai et al. 2016), which rounds and interpolates."""
+    """RoIAlign; RoIPool (Fast R-CNN), which rounds the box; RoIWarp (Dai et al. 2016), which rounds, then samples."""
     reduce: Literal["mean", "max"] = "mean"
     """How RoIAlign and RoIWarp sum up the samples of a bin."""
     sampling_ratio: int = 2
@@ -250,6 +250,19 @@ class MaskHeadConfig:
     """Round the cropped ground truth to 0 or 1 (detectron2) instead of keeping partly covered pixels."""
     paste: Literal["exact", "torchvision"] = "exact"
     """How a mask becomes pixels of the image: on exactly its box, or on its grown box cut to whole pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeypointHeadConfig:
+    """The keypoint branch (section 5); which keypoints there are is told by the data's categories."""
+
+    enabled: bool = False
+    pooled_size: int = 14
+    """Side of the RoI features; the keypoints' maps have four times as many cells a side (m = 56)."""
+    num_convs: int = 8
+    channels: int = 512
+    rule: Literal["detectron2", "torchvision"] = "detectron2"
+    """What the score of a keypoint is: the probability of its peak, or the logit (torchvision)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,6 +406,7 @@ class Config:
     roi: RoIConfig = field(default_factory=RoIConfig)
     box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
     mask_head: MaskHeadConfig = field(default_factory=MaskHeadConfig)
+    keypoint_head: KeypointHeadConfig = field(default_factory=KeypointHeadConfig)
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -417,9 +431,10 @@ class Config:
                 self.anchors.sizes,
             )
         _require(self.rpn.enabled or self.box_head.enabled, "rpn.enabled", "an RPN or a box head, or both", False)
-        _require(
-            self.box_head.enabled or not self.mask_head.enabled,
-            "mask_head.enabled",
-            "false without a box head, which finds the boxes to fill",
-            True,
-        )
+        for name, head in (("mask_head", self.mask_head), ("keypoint_head", self.keypoint_head)):
+            _require(
+                self.box_head.enabled or not head.enabled,
+                f"{name}.enabled",
+                "false without a box head, which finds the boxes to look into",
+                True,
+            )

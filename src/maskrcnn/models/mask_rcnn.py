@@ -1,4 +1,4 @@
-"""Mask R-CNN (He et al. 2017): for every object in an image a class, a box and a mask.
+"""Mask R-CNN (He et al. 2017): for every object in an image a class, a box and a mask, and keypoints if wanted.
 
 The one file to read. Two stages (section 3): the region proposal network says where objects may be; then, for each
 region, class, box and mask are predicted in parallel from features that RoIAlign cuts out without rounding.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
+from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
@@ -37,13 +38,14 @@ class Losses:
     classification: Tensor | None = None
     box: Tensor | None = None
     mask: Tensor | None = None
+    keypoint: Tensor | None = None
 
     def items(self) -> dict[str, Tensor]:
         """The parts that exist, by name."""
         return {name: part for name, part in vars(self).items() if part is not None}
 
     def total(self) -> Tensor:
-        """L = L_cls + L_box + L_mask (section 3), and the RPN's two."""
+        """L = L_cls + L_box + L_mask (section 3), and the RPN's two, and the keypoint branch's (section 5)."""
         return torch.stack(list(self.items().values())).sum()
 
 
@@ -60,6 +62,7 @@ class MaskRCNN(nn.Module):
         roi_sampler: chooses the RoIs that the heads train on.
         box_head: the class and box branch; None: the proposals are the result.
         mask_head: the mask branch, or None.
+        keypoint_head: the keypoint branch, or None.
         roi_layers: what all heads share behind RoIAlign: stage 5 in C4 (figure 4, left), nothing with FPN (right).
     """
 
@@ -71,6 +74,7 @@ class MaskRCNN(nn.Module):
         roi_sampler: RoISampler,
         box_head: BoxHead | None,
         mask_head: MaskHead | None = None,
+        keypoint_head: KeypointHead | None = None,
         roi_layers: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -81,6 +85,7 @@ class MaskRCNN(nn.Module):
         self.roi_layers = nn.Identity() if roi_layers is None else roi_layers
         self.box_head = box_head
         self.mask_head = mask_head
+        self.keypoint_head = keypoint_head
 
     def loss(
         self,
@@ -119,6 +124,10 @@ class MaskRCNN(nn.Module):
         if self.mask_head is not None:
             roi_features = self._roi_features(self.mask_head, features, [r.positive_boxes for r in rois])
             losses = replace(losses, mask=self.mask_head.loss(roi_features, rois, targets))
+        if self.keypoint_head is not None:
+            visible = self.keypoint_head.select(rois, targets)
+            roi_features = self._roi_features(self.keypoint_head, features, [r.positive_boxes for r in visible])
+            losses = replace(losses, keypoint=self.keypoint_head.loss(roi_features, visible, targets))
         return losses
 
     @torch.no_grad()
@@ -132,7 +141,7 @@ class MaskRCNN(nn.Module):
     ) -> list[Detections]:
         """The objects of each image, in its `original` frame.
 
-        The mask branch runs on the boxes that survived NMS alone (section 3.1, "Inference").
+        The mask and keypoint branches run on the boxes that survived NMS alone (section 3.1, "Inference").
 
         Args:
             images: (3, h, w) each, as they came from the camera.
@@ -160,6 +169,9 @@ class MaskRCNN(nn.Module):
         if self.mask_head is not None:
             masks = self._masks(self.mask_head, features, detections)
             detections = [replace(d, mask_probs=m) for d, m in zip(detections, masks, strict=True)]
+        if self.keypoint_head is not None:
+            keypoints = self._keypoints(self.keypoint_head, features, detections)
+            detections = [replace(d, keypoints=k) for d, k in zip(detections, keypoints, strict=True)]
         return self.preprocess.to_original(detections, batch)
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Targets] | None = None) -> Losses | list[Detections]:
@@ -177,7 +189,9 @@ class MaskRCNN(nn.Module):
         boxes = [p.to(batch.pixels.device, torch.float32).reshape(-1, 4) for p in proposals]
         return [Proposals(b, b.new_zeros(len(b))) for b in boxes]
 
-    def _roi_features(self, head: BoxHead | MaskHead, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+    def _roi_features(
+        self, head: BoxHead | MaskHead | KeypointHead, features: Sequence[Tensor], boxes: Sequence[Tensor]
+    ) -> Tensor:
         """(R, C, S, S): RoIAlign, then the layers that the heads share."""
         roi_features: Tensor = self.roi_layers(head.pooler(features, boxes))
         return roi_features
@@ -203,3 +217,14 @@ class MaskRCNN(nn.Module):
             logits = [head(self._roi_features(head, own, [boxes]), labels) for boxes, labels in pieces]
             masks.append(torch.cat(logits).float().sigmoid())
         return masks
+
+    def _keypoints(
+        self, head: KeypointHead, features: Sequence[Tensor], detections: Sequence[Detections]
+    ) -> list[Tensor]:
+        """Keypoints (D, P, 3) of each image's detections, boxes and points in the `input` frame."""
+        keypoints = []
+        for i, found in enumerate(detections):
+            own = [level[i : i + 1] for level in features]
+            pieces = found.boxes.split(MAX_ROIS)
+            keypoints.append(torch.cat([head.decode(head(self._roi_features(head, own, [b])), b) for b in pieces]))
+        return keypoints

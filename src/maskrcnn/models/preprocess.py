@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -85,12 +86,15 @@ class Preprocess(nn.Module):
 
     @staticmethod
     def to_original(detections: Sequence[Detections], batch: ImageBatch) -> list[Detections]:
-        """Scale boxes from the `input` back to the `original` frame."""
+        """Scale boxes and keypoints from the `input` back to the `original` frame."""
         restored = []
         for found, (height, width), original in zip(detections, batch.sizes, batch.original_sizes, strict=True):
             ratio_y, ratio_x = original[0] / height, original[1] / width
-            scale = found.boxes.new_tensor([ratio_x, ratio_y, ratio_x, ratio_y])
-            restored.append(Detections(found.boxes * scale, found.scores, found.labels, found.mask_probs, original))
+            boxes = found.boxes * found.boxes.new_tensor([ratio_x, ratio_y, ratio_x, ratio_y])
+            keypoints = found.keypoints
+            if keypoints is not None:
+                keypoints = keypoints * keypoints.new_tensor([ratio_x, ratio_y, 1])
+            restored.append(replace(found, boxes=boxes, keypoints=keypoints, image_size=original))
         return restored
 
 

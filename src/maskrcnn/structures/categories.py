@@ -46,6 +46,11 @@ class Categories:
         schemas = {schema for schema in self.schemas if schema is not None}
         return schemas.pop() if len(schemas) == 1 else None
 
+    @property
+    def num_keypoints(self) -> int | None:
+        """P, the number of those."""
+        return None if self.keypoints is None else len(self.keypoints)
+
     def has_keypoints(self, label: int) -> bool:
         """Whether a class has keypoints."""
         return bool(self.schemas) and self.schemas[label] is not None

@@ -47,7 +47,7 @@ def save_model(
 
     Args:
         path: a .safetensors file.
-        model: what `build_model(config, len(categories))` returned, trained or not.
+        model: what `build_model` returned for this config and these categories, trained or not.
         config: its settings.
         categories: its classes.
         summary: JSON-able facts about the training.
@@ -85,7 +85,7 @@ def load_model(path: Path) -> Checkpoint:
         raise UserError(f"{path}: expected config, categories and summary in the header; problem: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    model = build_model(config, len(categories))
+    model = build_model(config, len(categories), categories.num_keypoints)
     load_weights(model, weights, str(path))
     return Checkpoint(model.eval(), config, categories, summary)
 

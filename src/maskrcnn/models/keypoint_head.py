@@ -1,0 +1,96 @@
+"""The keypoint branch (Mask R-CNN section 5): for each RoI and keypoint, in which of m x m cells it lies.
+
+Shapes: R RoIs, D detections, P keypoints, S side of the RoI features; the maps have m = 4 S.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn.models.norm import conv_norm
+from maskrcnn.models.pooling import RoIPooler
+from maskrcnn.models.sampling import SampledRoIs
+from maskrcnn.ops.keypoints import Rule, decode_keypoints, encode_keypoints, keypoint_loss
+from maskrcnn.structures import Targets
+
+
+class KeypointHead(nn.Module):
+    """3x3 convolutions, a deconvolution to P maps, and bilinear upsampling (section 5, "Implementation Details").
+
+    The maps are the same for all classes; only objects with labelled keypoints train them.
+
+    Args:
+        pooler: gives the RoI features.
+        in_channels: C.
+        num_keypoints: P.
+        num_convs: 3x3 convolutions before the deconvolution, each with ReLU.
+        channels: their width.
+        rule: how maps become points and scores, see `decode_keypoints`.
+    """
+
+    def __init__(
+        self,
+        pooler: RoIPooler,
+        in_channels: int,
+        num_keypoints: int,
+        *,
+        num_convs: int = 8,
+        channels: int = 512,
+        rule: Rule = "detectron2",
+    ) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.num_keypoints = num_keypoints
+        self.rule: Rule = rule
+        layers: list[nn.Module] = []
+        for i in range(num_convs):
+            layers += [*conv_norm(channels if i else in_channels, channels, 3, norm=None), nn.ReLU(inplace=True)]
+        self.convs = nn.Sequential(*layers)
+        self.upsample = nn.ConvTranspose2d(channels if num_convs else in_channels, num_keypoints, 4, 2, padding=1)
+        nn.init.kaiming_normal_(self.upsample.weight, mode="fan_out", nonlinearity="relu")
+        assert self.upsample.bias is not None
+        nn.init.zeros_(self.upsample.bias)
+
+    def forward(self, roi_features: Tensor) -> Tensor:
+        """Keypoint logits (R, P, 4 S, 4 S) of RoI features (R, C, S, S)."""
+        maps = self.upsample(self.convs(roi_features))
+        return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+    def select(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> list[SampledRoIs]:
+        """The positive RoIs that have something to learn: a labelled keypoint of their object lies inside."""
+        selected = []
+        for rois, target in zip(sampled, targets, strict=True):
+            _, valid = encode_keypoints(self._truth(rois, target), rois.positive_boxes, 1)
+            useful = valid.any(dim=1).nonzero()[:, 0]
+            selected.append(
+                replace(
+                    rois,
+                    boxes=rois.boxes[useful],
+                    labels=rois.labels[useful],
+                    gt_indices=rois.gt_indices[useful],
+                    gt_boxes=rois.gt_boxes[useful],
+                )
+            )
+        return selected
+
+    def loss(self, roi_features: Tensor, selected: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
+        """L_keypoint on the RoIs that `select` chose: a softmax over the m^2 cells for each visible keypoint."""
+        logits = self(roi_features).float()
+        truth = [self._truth(rois, target) for rois, target in zip(selected, targets, strict=True)]
+        boxes = torch.cat([rois.positive_boxes for rois in selected])
+        return keypoint_loss(logits, *encode_keypoints(torch.cat(truth), boxes, logits.shape[-1]))
+
+    def decode(self, logits: Tensor, boxes: Tensor) -> Tensor:
+        """(D, P, 3) x, y, score, from logits (D, P, m, m) and the boxes (D, 4) they were computed for."""
+        return decode_keypoints(logits, boxes, self.rule)
+
+    def _truth(self, rois: SampledRoIs, target: Targets) -> Tensor:
+        """(R, P, 3) the keypoints of each positive RoI's object; not labelled where the data has none."""
+        if target.keypoints is None:
+            return rois.boxes.new_zeros((rois.num_positives, self.num_keypoints, 3))
+        return target.keypoints[rois.gt_indices]
