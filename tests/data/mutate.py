@@ -136,7 +136,10 @@ def mutated_images(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def whole_annotations(generator: Generator) -> dict[str, Any]:
-    """An undamaged COCO file for the images `0.png` to `3.png`, 31 x 24 each, with every kind of mask."""
+    """An undamaged COCO file for the images `0.png` to `3.png`, 31 x 24 each, with every kind of mask.
+
+    The class "a" has keypoints.
+    """
     images = [{"id": i, "file_name": f"{i}.png", "width": 31, "height": 24} for i in range(4)]
     annotations = []
     for number in range(8):
@@ -149,11 +152,15 @@ def whole_annotations(generator: Generator) -> dict[str, Any]:
         ]
         box = [x, y, 6, 5] if number % 3 == 0 else [x, y, 1, 5]
         base = {"id": number, "image_id": number % 4, "category_id": 1 + number % 2, "iscrowd": int(number == 7)}
-        annotations.append(base | {"bbox": box, "area": 30, "segmentation": masks[number % 3]})
+        points = {} if number % 2 else {"keypoints": [x, y, 2, x + 1, y + 1, 1, 0, 0, 0], "num_keypoints": 2}
+        annotations.append(base | {"bbox": box, "area": 30, "segmentation": masks[number % 3]} | points)
     return {
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "categories": [
+            {"id": 1, "name": "a", "keypoints": ["tip", "left_end", "right_end"], "skeleton": [[1, 2], [1, 3]]},
+            {"id": 2, "name": "b"},
+        ],
     }
 
 

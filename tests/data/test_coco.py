@@ -10,6 +10,7 @@ from PIL import Image
 from maskrcnn.data.coco import is_safe_name, read_coco
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
+from maskrcnn.structures import KeypointSchema
 
 
 def test_faultless_file(make_coco, read, square: dict[str, Any]) -> None:
@@ -34,6 +35,28 @@ def test_labels_follow_ascending_category_id(make_coco, read, square: dict[str, 
     content = make_coco([square | {"category_id": 9}, square | {"id": 2, "category_id": 7}])
     content["categories"].reverse()
     assert read(content).labels.labels.tolist() == [1, 0]
+
+
+def test_keypoints_are_read_by_the_names_of_the_class(make_coco, read, square: dict[str, Any]) -> None:
+    content = make_coco([square | {"keypoints": [3, 4, 2, 0, 0, 0], "num_keypoints": 1}, square | {"id": 2}])
+    content["categories"][0] |= {"keypoints": ["left", "right"], "skeleton": [[1, 2]]}
+    data = read(content)
+    assert data.categories.keypoints == KeypointSchema(("left", "right"), ((0, 1),))
+    keypoints = data.labels.keypoints_of(0)
+    assert keypoints is not None and keypoints.tolist() == [[3.5, 4.5, 2], [0, 0, 0]]
+    assert data.labels.keypoints_of(1) is None and data.report.lines == []
+
+
+def test_keypoints_of_ignored_objects_are_not_read(make_coco, read, square: dict[str, Any]) -> None:
+    content = make_coco([square | {"keypoints": [3, 4, 2], "iscrowd": 1}])
+    content["categories"][0]["keypoints"] = ["tip"]
+    data = read(content)
+    assert data.labels.ignore.all() and data.labels.keypoints_of(0) is None
+
+
+def test_faulty_keypoints_are_named(make_coco, read, square: dict[str, Any]) -> None:
+    data = read(make_coco([square | {"keypoints": [3, 4, 2]}]))
+    assert data.report.counts == {Rule.KEYPOINTS_UNNAMED: 1} and "annotation 1: its class" in data.report.lines[0]
 
 
 def test_crowds_are_counted_apart(make_coco, read, square: dict[str, Any]) -> None:
@@ -288,6 +311,10 @@ def test_a_list_of_results_is_an_error(read) -> None:
         [{"id": 1, "name": "x" * 10_000}, {"id": 2, "name": "x" * 10_000}],
         [{"id": 1, "name": "x"}, {"id": 1, "name": "y"}],
         [{"id": 1, "name": "x"}, {"id": 2, "name": "x"}],
+        [{"id": 1, "name": "x", "keypoints": ["a", "a"]}],
+        [{"id": 1, "name": "x", "keypoints": [["a"] * 1000]}],
+        [{"id": 1, "name": "x", "keypoints": ["a\nb"] * 1000}],
+        [{"id": 1, "name": "x", "keypoints": ["a", "b"], "skeleton": [[0, 1]]}],
     ],
 )
 def test_unusable_categories_are_an_error(make_coco, read, categories: Any) -> None:
@@ -328,3 +355,16 @@ def test_real_data_has_no_faults(shared: Path, name: str, split: str, images: in
     report = read_coco(folder / f"instances_{split}.json", folder / "images", check_files=True).report
     assert (report.num_images, report.num_objects, report.num_ignored) == (images, objects, ignored)
     assert report.lines == []
+
+
+@pytest.mark.parametrize(("split", "persons", "labelled", "points"), [("train", 167, 86, 800), ("val", 76, 52, 554)])
+def test_real_keypoints_have_no_faults(shared: Path, split: str, persons: int, labelled: int, points: int) -> None:
+    folder = shared / "data" / "coco_mini"
+    data = read_coco(folder / f"person_keypoints_{split}.json", folder / "images", check_files=True)
+    assert data.report.num_objects == persons and data.report.lines == []
+    store = [data.labels.keypoints_of(number) for number in range(data.labels.num_objects)]
+    assert sum(keypoints is not None for keypoints in store) == labelled
+    assert sum(int((keypoints[:, 2] > 0).sum()) for keypoints in store if keypoints is not None) == points
+    assert data.categories.keypoints is not None and len(data.categories.keypoints.skeleton) == 19
+    mirrored = data.categories.keypoints.mirrored
+    assert mirrored == (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)

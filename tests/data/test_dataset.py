@@ -113,3 +113,25 @@ def test_unreadable_and_mismatching_files_are_named(dataset: CocoDataset, tmp_pa
 def test_limit_of_pixels(make_coco, read) -> None:
     with pytest.raises(UserError, match="limit of 119"):
         CocoDataset(read(make_coco([])), PLAIN, max_pixels=119)[0]
+
+
+def test_keypoints_move_with_the_image(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
+    """A bright pixel under each keypoint, found again in every view."""
+    content = make_coco([square | {"keypoints": [3, 4, 2, 5, 6, 2]}])
+    content["categories"][0]["keypoints"] = ["left_end", "right_end"]
+    picture = np.zeros((12, 10, 3), np.uint8)
+    picture[4, 3], picture[6, 5] = 100, 200
+    Image.fromarray(picture).save(tmp_path / "1.png")
+    augmentation = Augmentation(
+        min_sizes=(10, 30), max_size=99, horizontal_flip=0.5, vertical_flip=0.5, quarter_turns=True
+    )
+    dataset = CocoDataset(read(content), augmentation)
+    swapped = 0
+    for seed in range(16):
+        sample = dataset.sample(0, np.random.default_rng(seed))
+        assert sample.targets.keypoints is not None
+        (places,) = sample.targets.keypoints.floor().long().tolist()
+        values = [int(sample.image[0, y, x]) for x, y, _ in places]
+        assert values in ([100, 200], [200, 100])
+        swapped += values == [200, 100]
+    assert 0 < swapped < 16

@@ -95,7 +95,7 @@ def check_annotation_file(path: Path) -> str:
 
 
 def check_samples(dataset: CocoDataset) -> None:
-    """Whatever passed the reader can be trained on: boxes inside the image, masks in them, labels of known classes."""
+    """Whatever passed the reader can be trained on: everything inside the image, labels of known classes."""
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
@@ -108,6 +108,10 @@ def check_samples(dataset: CocoDataset) -> None:
             assert torch.isfinite(boxes).all() and (boxes >= 0).all()
             assert (boxes[:, 2:] > boxes[:, :2]).all() and (boxes <= torch.tensor([width, height] * 2)).all()
         assert ((targets.labels >= 0) & (targets.labels < len(dataset.categories))).all()
+        if targets.keypoints is not None:
+            points, visibility = targets.keypoints[..., :2], targets.keypoints[..., 2]
+            assert (points >= 0).all() and (points <= torch.tensor([width, height])).all()
+            assert torch.isin(visibility, torch.tensor([0.0, 1.0, 2.0])).all()
         assert targets.masks is not None and all(targets.masks.crop(i).any() for i in range(len(targets)))
 
 

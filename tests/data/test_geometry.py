@@ -45,6 +45,13 @@ def test_turns_and_flips_compose_in_any_order(orientation: tuple[bool, bool, boo
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_mirrored_is_what_a_turn_cannot_undo(orientation: tuple[bool, bool, bool]) -> None:
+    view = view_of((0, 0, 6, 4), (4, 6), orientation)
+    turned = [np.rot90(PIXELS, quarters) for quarters in range(4)]
+    assert view.mirrored == (not any(np.array_equal(view.image(PIXELS), picture) for picture in turned))
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_flip_twice_and_four_turns_are_nothing(orientation: tuple[bool, bool, bool]) -> None:
     start = view_of((0, 0, 6, 4), (4, 6), orientation)
     assert start.flip(horizontal=True).flip(horizontal=True) == start

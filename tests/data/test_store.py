@@ -12,6 +12,7 @@ from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilde
 from maskrcnn.structures import RLE, Polygons
 
 BOX = (1.0, 2.0, 3.5, 4.25)
+KEYPOINTS = np.array([[1.5, 2.5, 2], [0, 0, 0]])
 
 
 def polygon(*rings: list[list[float]]) -> Polygons:
@@ -24,12 +25,12 @@ def store() -> LabelStore:
     builder.add_image(ImageEntry(30, "ä/1.png", (4, 5)), [])
     two_rings = polygon([[0.1, 0], [2, 0], [2, 2.5]], [[3, 3], [4, 3], [4, 4], [3, 4]])
     objects = [
-        ObjectEntry(7, 1, BOX, two_rings, ignore=False),
+        ObjectEntry(7, 1, BOX, two_rings, ignore=False, keypoints=KEYPOINTS),
         ObjectEntry(5, 0, BOX, RLE((4, 5), np.array([3, 2, 15])), ignore=True),
         ObjectEntry(6, 2, BOX, None, ignore=True),
     ]
     builder.add_image(ImageEntry(-2, "b.png", (4, 5)), iter(objects))
-    last = ObjectEntry(8, 0, BOX, polygon([[1, 1], [2, 1], [2, 2]]), ignore=False)
+    last = ObjectEntry(8, 0, BOX, polygon([[1, 1], [2, 1], [2, 2]]), ignore=False, keypoints=KEYPOINTS[:1])
     builder.add_image(ImageEntry(2**40, "c.png", (2, 9)), [last])
     return builder.build()
 
@@ -58,14 +59,22 @@ def test_masks_come_back(store: LabelStore) -> None:
     assert rle.size == (4, 5) and rle.counts.tolist() == [3, 2, 15] and rle.counts.dtype == np.int64
 
 
+def test_keypoints_come_back(store: LabelStore) -> None:
+    first, *none, last = (store.keypoints_of(number) for number in range(4))
+    np.testing.assert_array_equal(first, KEYPOINTS)
+    np.testing.assert_array_equal(last, KEYPOINTS[:1])
+    assert none == [None, None]
+
+
 def test_empty_store() -> None:
     store = StoreBuilder().build()
+    assert store.keypoints.shape == (0, 3)
     assert len(store) == store.num_objects == 0
     assert store.boxes.shape == (0, 4) and store.image_sizes.shape == (0, 2)
 
 
 def test_there_is_no_python_object_per_label() -> None:
-    """Ten thousand objects: sixteen tensors and the bytes of their numbers, pickled and in memory."""
+    """Ten thousand objects: eighteen tensors and the bytes of their numbers, pickled and in memory."""
     builder = StoreBuilder()
     ring = polygon([[0, 0], [2, 0], [2, 2], [0, 2]])
     for number in range(1000):
@@ -73,8 +82,8 @@ def test_there_is_no_python_object_per_label() -> None:
         builder.add_image(ImageEntry(number, f"{number:06}.png", (4, 5)), objects)
     store = builder.build()
     assert all(isinstance(value, torch.Tensor) for value in vars(store).values())
-    # 4 points, a box, a label, an id, flags, offsets: 121 bytes an object; 51 an image
-    assert store.num_bytes < 10_000 * 125 + 1000 * 60
+    # 4 points, a box, a label, an id, flags, offsets: 129 bytes an object; 51 an image
+    assert store.num_bytes < 10_000 * 133 + 1000 * 60
     assert len(pickle.dumps(store)) < store.num_bytes + 20_000
 
 

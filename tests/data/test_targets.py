@@ -10,9 +10,9 @@ import torch
 from maskrcnn.data.coco_masks import mask_box
 from maskrcnn.data.geometry import View
 from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
-from maskrcnn.data.targets import draw_mask, draw_targets
+from maskrcnn.data.targets import draw_keypoints, draw_mask, draw_targets
 from maskrcnn.ops.rle import encode_rle
-from maskrcnn.structures import RLE, Polygons, Targets
+from maskrcnn.structures import RLE, KeypointSchema, Polygons, Targets
 
 SIZE = (40, 50)
 
@@ -34,10 +34,13 @@ def draw_full(mask: Polygons | RLE, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def store_of(*objects: tuple[Any, ...], size: tuple[int, int] = SIZE) -> LabelStore:
-    """A store with one image of objects (box, mask) or (box, mask, ignore), labelled 0, 1, 2, ..."""
+    """A store with one image of objects (box, mask, ignore, keypoints), of which the last two may be missing.
+
+    They are labelled 0, 1, 2, ...
+    """
     builder = StoreBuilder()
     entries = [
-        ObjectEntry(label, label, box, mask, bool(rest and rest[0])) for label, (box, mask, *rest) in enumerate(objects)
+        ObjectEntry(label, label, box, mask, *(rest or [False])) for label, (box, mask, *rest) in enumerate(objects)
     ]
     builder.add_image(ImageEntry(1, "1.png", size), entries)
     return builder.build()
@@ -200,3 +203,64 @@ def test_turned_rle_is_the_turned_bitmap(quarters: int) -> None:
     x1, y1, x2, y2 = drawn.window
     full[y1:y2, x1:x2] = drawn.crop
     np.testing.assert_array_equal(full, np.rot90(bitmap, quarters))
+
+
+# --- keypoints --------------------------------------------------------------------------------------------------
+
+FACE = KeypointSchema(("nose", "left_eye", "right_eye"))
+POINTS = np.array([[10.0, 20.0, 2.0], [4.0, 15.0, 1.0], [16.0, 15.0, 2.0]])
+
+
+def face(points: np.ndarray | None = POINTS) -> tuple[Any, ...]:
+    return (*boxed(0, 10, 20, 30), False, points)
+
+
+def test_keypoints_are_drawn_only_when_asked_for() -> None:
+    assert draw_targets(store_of(face()), 0, View.whole(SIZE)).keypoints is None
+
+
+def test_keypoints_of_an_unchanged_view() -> None:
+    targets = draw_targets(store_of(face(), face(None)), 0, View.whole(SIZE), FACE)
+    assert targets.keypoints is not None and targets.keypoints.dtype == torch.float32
+    assert targets.keypoints.tolist() == [POINTS.tolist(), [[0, 0, 0]] * 3]
+
+
+def test_keypoints_of_dropped_objects_are_dropped() -> None:
+    crowd = (*boxed(0, 0, 9, 9), True)
+    targets = draw_targets(store_of(crowd, boxed(0, 0, 5, 5), face()), 0, View((0, 6, 50, 40), (34, 50)), FACE)
+    assert targets.labels.tolist() == [2] and targets.keypoints is not None and targets.keypoints.shape == (1, 3, 3)
+    nothing = draw_targets(store_of(crowd), 0, View.whole(SIZE), FACE)
+    assert nothing.keypoints is not None and nothing.keypoints.shape == (0, 3, 3)
+
+
+def test_keypoints_outside_the_crop_are_not_labelled() -> None:
+    """Seen are x 5..25, y 5..45, twice as large: the left eye, at x = 4, is cut off."""
+    targets = draw_targets(store_of(face()), 0, View((5, 5, 25, 40), (70, 40)), FACE)
+    assert targets.keypoints is not None
+    assert targets.keypoints.tolist() == [[[10, 30, 2], [0, 0, 0], [22, 20, 2]]]
+
+
+def test_left_is_right_in_a_mirror() -> None:
+    targets = draw_targets(store_of(face()), 0, View.whole(SIZE).flip(horizontal=True), FACE)
+    assert targets.keypoints is not None
+    assert targets.keypoints.tolist() == [[[40, 20, 2], [34, 15, 2], [46, 15, 1]]]
+    twice = View.whole(SIZE).flip(horizontal=True).flip(vertical=True)  # a half turn: left stays left
+    targets = draw_targets(store_of(face()), 0, twice, FACE)
+    assert targets.keypoints is not None
+    assert targets.keypoints.tolist() == [[[40, 20, 2], [46, 25, 1], [34, 25, 2]]]
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("name", VIEWS)
+def test_keypoints_lie_on_what_the_image_shows(name: str, orientation: tuple[bool, bool, bool]) -> None:
+    """Three bright blobs of unlike brightness, seen through the view: each keypoint finds its own, or its twin's."""
+    base = VIEWS[name]
+    view = View(base.window, base.size, *orientation)
+    picture, values = np.zeros((*SIZE, 3), np.uint8), np.array([80, 160, 240])
+    points = np.array([[20.0, 10.0, 2], [12.0, 25.0, 2], [32.0, 24.0, 2]])
+    for (x, y, _), value in zip(points.astype(int), values, strict=True):
+        picture[y - 4 : y + 4, x - 4 : x + 4] = value
+    (keypoints,) = draw_keypoints(store_of(face(points)), [0], view, FACE)
+    expected = values[[0, 2, 1]] if view.mirrored else values
+    seen = view.image(picture)[..., 0]
+    assert [int(seen[int(y), int(x)]) for x, y, _ in keypoints.tolist()] == pytest.approx(expected.tolist(), abs=2)

@@ -39,6 +39,11 @@ def test_ids_and_names_are_unique():
         Categories((1, 2), ("a", "b"), (None,))
 
 
+def test_mistakes_in_keypoints_name_the_class():
+    with pytest.raises(UserError, match="category person: keypoints: name a appears twice"):
+        Categories.from_coco([{**PERSON, "keypoints": ["a", "a"]}])
+
+
 def test_labels_of_ids():
     categories = Categories((2, 7), ("car", "person"))
     assert categories.label_of(7) == 1

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskrcnn.config import AugmentConfig, Config, DataConfig, InputConfig
+from maskrcnn.config import AugmentConfig, Config, DataConfig, InputConfig, KeypointHeadConfig
 from maskrcnn.data.dataset import Sample
+from maskrcnn.errors import UserError
 from maskrcnn.training.data import DataPaths, TrainingData, augmentation
 
 
@@ -52,6 +53,54 @@ def test_the_fingerprint_is_json_and_knows_the_data_again(config: Config) -> Non
     path.write_text(json.dumps(content))
     second = TrainingData.open(config, ignore).fingerprint
     assert {name for name in first if first[name] != second[name]} == {"boxes"}
+
+
+def label_keypoints(config: Config, *names: str, visibility: int = 2) -> Config:
+    """The same data, with keypoints of these names for the first class, all at one place."""
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["categories"][0]["keypoints"] = list(names)
+    for annotation in content["annotations"]:
+        if annotation["category_id"] == content["categories"][0]["id"]:
+            annotation["keypoints"] = [30, 30, visibility] * len(names)
+    path.write_text(json.dumps(content))
+    return replace(config, keypoint_head=KeypointHeadConfig(enabled=True))
+
+
+def test_keypoints_reach_the_samples_and_the_fingerprint(config: Config) -> None:
+    without = TrainingData.open(config, ignore)
+    assert without.dataset[0].targets.keypoints is None and "keypoints" not in without.fingerprint
+    data = TrainingData.open(label_keypoints(config, "left", "right"), ignore)
+    keypoints = data.dataset[0].targets.keypoints
+    assert keypoints is not None and keypoints[..., 2].tolist() == [[2, 2], [0, 0]]
+    assert "keypoints" in data.fingerprint and data.categories.num_keypoints == 2
+
+
+def test_without_keypoints_none_can_be_learned(config: Config) -> None:
+    wanted = replace(config, keypoint_head=KeypointHeadConfig(enabled=True))
+    with pytest.raises(UserError, match=r"instances_train.json: expected keypoints to learn, got categories without"):
+        TrainingData.open(wanted, ignore)
+    with pytest.raises(UserError, match=r"got no labelled keypoint; set keypoint_head.enabled to false"):
+        TrainingData.open(label_keypoints(config, "left", visibility=0), ignore)
+
+
+def test_classes_with_unlike_keypoints_are_refused(config: Config) -> None:
+    wanted = label_keypoints(config, "left")
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["categories"][1]["keypoints"] = ["a", "b"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="the same keypoints for all categories that have any, got 2 unlike lists"):
+        TrainingData.open(wanted, ignore)
+    assert TrainingData.open(config, ignore).dataset[0].targets.keypoints is None, "masks can be learned all the same"
+
+
+def test_a_val_split_with_other_keypoints_is_told_of(config: Config) -> None:
+    wanted, lines = label_keypoints(config, "left"), []
+    path = Path(config.data.root) / "instances_train.json"
+    (path.parent / "instances_val.json").write_text(path.read_text().replace('"left"', '"right"'))
+    TrainingData.open(wanted, lines.append)
+    assert any("other keypoints, so these are not evaluated" in line for line in lines)
 
 
 def test_paths_are_relative_to_the_root_unless_absolute() -> None:

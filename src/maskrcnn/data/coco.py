@@ -14,11 +14,12 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
 from maskrcnn.data.report import DataReport, Rule, shortened
@@ -225,7 +226,8 @@ class _CocoReader:
                 continue
             note = partial(self._note, where)
             if (item := read_object(entry, annotation_id, label, size, note)) is not None:
-                yield item
+                schema = categories.schemas[label] if categories.schemas else None
+                yield item if item.ignore else replace(item, keypoints=read_keypoints(entry, schema, size, note))
 
     def _note(self, where: str, rule: Rule, detail: str) -> None:
         self.report.add(rule, where, detail)

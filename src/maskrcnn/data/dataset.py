@@ -77,7 +77,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         pixels = view.image(self._pixels(index), augmentation.antialias)
         return Sample(
             image=_to_tensor(change_colours(pixels, augmentation.draw_colours(generator))),
-            targets=draw_targets(labels, index, view),
+            targets=draw_targets(labels, index, view, self.categories.keypoints),
             image_id=int(labels.image_ids[index]),
             file_name=labels.file_name(index),
             original_size=size,
@@ -93,7 +93,8 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         Raises:
             UserError: the file cannot be read, or has another size than its labels.
         """
-        return self._pixels(index), draw_targets(self.labels, index, View.whole(self.labels.size(index)))
+        view = View.whole(self.labels.size(index))
+        return self._pixels(index), draw_targets(self.labels, index, view, self.categories.keypoints)
 
     def _pixels(self, index: int) -> ByteArray:
         return read_labelled_image(self.path(index), self.labels.size(index), self.max_pixels)

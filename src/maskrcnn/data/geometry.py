@@ -71,6 +71,11 @@ class View:
         return (width, height) if self.transposed else (height, width)
 
     @property
+    def mirrored(self) -> bool:
+        """Whether left and right have changed places: an odd number of mirrors; turns change nothing."""
+        return self.transposed ^ self.flipped_x ^ self.flipped_y
+
+    @property
     def scale(self) -> tuple[float, float]:
         """Output pixels per original pixel along the original's x and y."""
         x1, y1, x2, y2 = self.window

@@ -45,6 +45,13 @@ class Rule(Enum):
     MASK_UNUSABLE = "no usable mask", "its box is ignored in training, neither object nor background"
     NOTHING_USABLE = "neither mask nor box is usable inside the image", "annotation dropped"
 
+    KEYPOINTS_UNNAMED = "its class has no keypoints", "keypoints dropped"
+    KEYPOINTS_NUMBERS = "keypoints are not a list of numbers of bearable size", "keypoints dropped"
+    KEYPOINTS_LENGTH = "keypoints are not three numbers for each of the class's", "keypoints dropped"
+    KEYPOINTS_COUNT = "num_keypoints is not the number of labelled keypoints", "counted anew"
+    KEYPOINT_VISIBILITY = "visibility of a keypoint is not 0, 1 or 2", "keypoint read as not labelled"
+    KEYPOINT_OUTSIDE = "keypoint outside the image", "keypoint read as not labelled"
+
 
 @dataclass
 class DataReport:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.structures import RLE, Polygons, Size
+from maskrcnn.structures.masks import FloatArray
 
 
 class MaskKind(IntEnum):
@@ -56,6 +57,7 @@ class ObjectEntry:
         box: x1, y1, x2, y2 in continuous pixels.
         mask: polygons or run lengths; None only for ignored objects.
         ignore: a region that is neither object nor background: a crowd, or an object without a usable mask.
+        keypoints: (P, 3) x, y, visibility, 0 where not labelled; None where none is labelled.
     """
 
     annotation_id: int
@@ -63,6 +65,7 @@ class ObjectEntry:
     box: tuple[float, float, float, float]
     mask: Polygons | RLE | None
     ignore: bool
+    keypoints: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,9 @@ class LabelStore:
         first_run: (G + 1,) int64; object g owns the runs first_run[g] up to first_run[g + 1].
         runs: int32 run lengths, plain: unpacking a compressed string for every sample would cost more time than
             the few bytes are worth.
+        first_keypoint: (G + 1,) int64; object g owns the rows first_keypoint[g] up to first_keypoint[g + 1], one for
+            each keypoint of its class, or none.
+        keypoints: (Q, 3) float32 x, y, visibility.
     """
 
     image_ids: Tensor
@@ -105,6 +111,8 @@ class LabelStore:
     points: Tensor
     first_run: Tensor
     runs: Tensor
+    first_keypoint: Tensor
+    keypoints: Tensor
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -147,6 +155,11 @@ class LabelStore:
             return Polygons(tuple(points[a:b] for a, b in pairwise(bounds)))
         return None
 
+    def keypoints_of(self, number: int) -> FloatArray | None:
+        """(P, 3) x, y, visibility of an object in the `original` frame; None where none is labelled."""
+        start, end = self.first_keypoint[number : number + 2].tolist()
+        return self.keypoints[start:end].numpy().astype(np.float64) if start < end else None
+
 
 class StoreBuilder:
     """Collects images, each followed by its objects, and packs them into a `LabelStore`.
@@ -175,7 +188,7 @@ class StoreBuilder:
     def build(self) -> LabelStore:
         """The finished store."""
         packed = {name: _tensor(column) for name, column in self._columns.items()}
-        for name, width in (("image_sizes", 2), ("boxes", 4), ("points", 2)):
+        for name, width in (("image_sizes", 2), ("boxes", 4), ("points", 2), ("keypoints", 3)):
             packed[name] = packed[name].view(-1, width)
         packed["ignore"] = packed["ignore"].bool()
         return LabelStore(**packed)
@@ -189,6 +202,9 @@ class StoreBuilder:
         columns["mask_kinds"].append(self._add_mask(entry.mask))
         columns["first_ring"].append(len(columns["first_point"]) - 1)
         columns["first_run"].append(len(columns["runs"]))
+        if entry.keypoints is not None:
+            columns["keypoints"].frombytes(entry.keypoints.astype(np.float32).tobytes())
+        columns["first_keypoint"].append(len(columns["keypoints"]) // 3)
 
     def _add_mask(self, mask: Polygons | RLE | None) -> MaskKind:
         columns = self._columns
@@ -220,6 +236,8 @@ _TYPE_CODES = {
     "points": "d",
     "first_run": "q",
     "runs": "i",
+    "first_keypoint": "q",
+    "keypoints": "f",
 }
 """The element types of the store's columns, in `array.array`'s letters."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from maskrcnn.data.geometry import View, Window
 from maskrcnn.data.store import LabelStore
 from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
 from maskrcnn.ops.rle import crop_rle, rle_window
-from maskrcnn.structures import RLE, MaskCrops, Polygons, Targets
+from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, Polygons, Targets
 from maskrcnn.structures.masks import ByteArray, FloatArray
 
 SLIVER_PIXELS = 2
@@ -29,11 +30,17 @@ class DrawnMask:
     window: Window
 
 
-def draw_targets(labels: LabelStore, image: int, view: View) -> Targets:
+def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSchema | None = None) -> Targets:
     """The ground truth of an image as seen through a view.
 
     Objects without a pixel left are dropped, and so are slivers. The box of an object that the border cuts is
     tightened to what is left of its mask; others keep their stated box. Ignored objects become `crowd_boxes`.
+
+    Args:
+        labels: of the data set.
+        image: number of the image.
+        view: what is seen of it.
+        schema: the keypoints of the classes, to draw these too.
     """
     numbers, frame = labels.objects(image), view.output_size
     part = slice(numbers.start, numbers.stop)
@@ -55,7 +62,22 @@ def draw_targets(labels: LabelStore, image: int, view: View) -> Targets:
         labels=labels.labels[part][kept],
         masks=MaskCrops.from_crops([mask.crop for mask in masks], [mask.window for mask in masks], frame),
         crowd_boxes=_tensor(inside[visible & ignore]),
+        keypoints=None if schema is None else draw_keypoints(labels, [numbers[i] for i in kept], view, schema),
     )
+
+
+def draw_keypoints(labels: LabelStore, objects: Sequence[int], view: View, schema: KeypointSchema) -> torch.Tensor:
+    """(G, P, 3) x, y, visibility of some objects as seen through a view, 0 where not labelled or not in the frame."""
+    keypoints = np.zeros((len(objects), len(schema), 3))
+    for row, number in zip(keypoints, objects, strict=True):
+        own = labels.keypoints_of(number)
+        if own is not None:
+            row[:] = own
+    keypoints[..., :2] = view.points(keypoints[..., :2].reshape(-1, 2)).reshape(-1, len(schema), 2)
+    height, width = view.output_size
+    inside = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= [width, height])).all(axis=2)
+    keypoints[~inside | (keypoints[..., 2] == 0)] = 0
+    return _tensor(keypoints[:, schema.mirrored] if view.mirrored else keypoints)
 
 
 def draw_mask(mask: Polygons | RLE | None, view: View) -> DrawnMask:
@@ -85,5 +107,5 @@ def _intersection(a: Window, b: Window) -> Window:
     return x1, y1, max(x1, min(a[2], b[2])), max(y1, min(a[3], b[3]))
 
 
-def _tensor(boxes: FloatArray) -> torch.Tensor:
-    return torch.from_numpy(boxes.astype(np.float32))
+def _tensor(values: FloatArray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -66,7 +66,7 @@ class Categories:
     def from_coco(cls, entries: Iterable[Mapping[str, Any]]) -> Categories:
         """Read COCO's `categories` list; labels follow ascending id."""
         ordered = sorted(entries, key=lambda entry: int(entry["id"]))
-        schemas = tuple(KeypointSchema.from_coco(e) for e in ordered)
+        schemas = tuple(map(_schema_of, ordered))
         return cls(
             tuple(int(e["id"]) for e in ordered),
             tuple(str(e["name"]) for e in ordered),
@@ -80,3 +80,10 @@ class Categories:
             {"id": i, "name": n, **({} if schema is None else schema.to_coco())}
             for i, n, schema in zip(self.ids, self.names, schemas, strict=True)
         ]
+
+
+def _schema_of(entry: Mapping[str, Any]) -> KeypointSchema | None:
+    try:
+        return KeypointSchema.from_coco(entry)
+    except UserError as error:
+        raise UserError(f"category {entry['name']}: {error}") from None

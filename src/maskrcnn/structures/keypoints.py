@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,9 +60,9 @@ class KeypointSchema:
         """
         names, skeleton = category.get("keypoints") or [], category.get("skeleton") or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"keypoints: expected a list of names, got {names!r:.60}")
+            raise UserError(f"keypoints: expected a list of names, got {reprlib.repr(names)}")
         if not isinstance(skeleton, list) or not all(_is_pair(pair) for pair in skeleton):
-            raise UserError(f"skeleton: expected a list of pairs of keypoint numbers, got {skeleton!r:.60}")
+            raise UserError(f"skeleton: expected a list of pairs of keypoint numbers, got {reprlib.repr(skeleton)}")
         if not names:
             return None
         return cls(tuple(names), tuple((first - 1, second - 1) for first, second in skeleton))

@@ -53,7 +53,7 @@ class TrainingData:
 
         Raises:
             UserError: files are missing or no annotation files, the splits have other categories, or there is no
-                object to learn from.
+                object (no keypoint) to learn from.
         """
         paths = DataPaths.of(config)
         labelled = read_coco(
@@ -66,6 +66,8 @@ class TrainingData:
         for line in labelled.report.summary():
             say(line)
         _require_objects(labelled, paths.train)
+        if config.keypoint_head.enabled:
+            _require_keypoints(labelled, paths.train)
         if config.data.balance_by:
             say(_kinds(labelled, config.data.balance_by))
         has_val = paths.val.is_file()
@@ -85,6 +87,7 @@ class TrainingData:
     def fingerprint(self) -> dict[str, Any]:
         """JSON-able facts by which a resumed run knows its training data again."""
         labels = self.dataset.labels
+        keypoints = {"keypoints": zlib.crc32(labels.keypoints.numpy().data)} if len(labels.keypoints) else {}
         return {
             "categories": self.categories.to_coco(),
             "images": len(labels),
@@ -92,6 +95,7 @@ class TrainingData:
             "file names": zlib.crc32(labels.names.numpy().data),
             "boxes": zlib.crc32(labels.boxes.numpy().data),
             "kinds of images": zlib.crc32(labels.groups.numpy().data),
+            **keypoints,
         }
 
     def steps(self, config: Config, start: int) -> Iterator[list[list[Sample]]]:
@@ -124,6 +128,18 @@ def _require_objects(labelled: LabelledImages, path: Path) -> None:
         raise UserError(f"{path}: expected annotated objects to learn from, got none; check the annotations")
 
 
+def _require_keypoints(labelled: LabelledImages, path: Path) -> None:
+    schemas = [schema for schema in labelled.categories.schemas if schema is not None]
+    if schemas and labelled.categories.keypoints is None:
+        raise UserError(
+            f"{path}: expected the same keypoints for all categories that have any, got {len(schemas)} unlike lists; "
+            "train one model for each, or set keypoint_head.enabled to false"
+        )
+    if not len(labelled.labels.keypoints):
+        got = "no labelled keypoint" if schemas else "categories without keypoints"
+        raise UserError(f"{path}: expected keypoints to learn, got {got}; set keypoint_head.enabled to false")
+
+
 def _kinds(labelled: LabelledImages, field: str) -> str:
     counts = sorted(labelled.labels.groups.bincount().tolist(), reverse=True)
     if len(counts) == 1:
@@ -139,5 +155,7 @@ def _check_val(train: Categories, paths: DataPaths, config: Config, say: Callabl
             f"{paths.val}: expected the categories of {paths.train} ({', '.join(train.names)}), "
             f"got {', '.join(val.names)}; use the same names in both files"
         )
+    if config.keypoint_head.enabled and val.keypoints != train.keypoints:
+        say(f"{paths.val}: its categories have other keypoints, so these are not evaluated")
     for name in sorted(set(val.names) ^ set(train.names)):
         say(f"{paths.val}: category {name!r} is in one of the two splits only")

@@ -24,6 +24,7 @@ from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
+from maskrcnn.structures import Categories
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.folder import RunFolder
@@ -74,7 +75,7 @@ def train(config: Config, output: str | Path, *, device: str = "auto", resume: b
     folder, screen = RunFolder(Path(output)), Screen()
     with _deterministic(config.train.deterministic), Interruption() as interruption:
         data = TrainingData.open(config, screen.say)
-        state = _fresh_state(config, len(data.categories), resolve_device(device))
+        state = _fresh_state(config, data.categories, resolve_device(device))
         with folder.locked():
             if resume:
                 resume_run(folder, state, config, data.fingerprint, screen.say)
@@ -110,10 +111,10 @@ def _run(
     return metrics
 
 
-def _fresh_state(config: Config, num_classes: int, device: torch.device) -> TrainingState:
+def _fresh_state(config: Config, categories: Categories, device: torch.device) -> TrainingState:
     """A model with random weights that depend on the seed alone, and what trains it."""
     torch.manual_seed(config.train.seed)
-    model = build_model(config, num_classes).to(device).train()
+    model = build_model(config, len(categories), categories.num_keypoints).to(device).train()
     optimizer = build_optimizer(model, config.optimizer)
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
     return TrainingState(model, optimizer, ema)
