@@ -22,7 +22,7 @@ from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.ops.paste import paste_mask_crop, paste_rles, paste_windows
+from maskrcnn.ops.paste import PastedMasks, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
 from maskrcnn.ops.rle import rle_to_coco
 from maskrcnn.settings import nearest
@@ -80,7 +80,11 @@ class Prediction(Detections):
 
     def masks(self) -> Tensor:
         """(D, H, W) bool masks; they need D x H x W bytes, `crops` and `rle` need far less."""
-        return self.crops().bitmaps().bool()
+        pasted = self._pasted()
+        frames = torch.zeros((len(self), *self.image_size), dtype=torch.bool)
+        for index, (x1, y1, x2, y2) in enumerate(pasted.windows.tolist()):
+            frames[index, y1:y2, x1:x2] = pasted.crop(index)
+        return frames
 
     def rle(self) -> list[RLE]:
         """COCO run lengths of each mask; only one is unpacked at a time."""
@@ -121,9 +125,12 @@ class Prediction(Detections):
             UserError: an unknown ending, the image cannot be read again, or `path` cannot be written.
         """
         picture_format(Path(path))  # before the work, not after it
-        masks = None if self.mask_probs is None else self.crops()
+        masks = None if self.mask_probs is None else self._pasted()
         picture = draw_overlay(self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names)
         save_picture(Path(path), picture)
+
+    def _pasted(self) -> PastedMasks:
+        return PastedMasks(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
 
     def _require_masks(self) -> Tensor:
         if self.mask_probs is None:

@@ -6,7 +6,7 @@ import torch
 from pycocotools import mask as coco_mask
 from safetensors.torch import load_file
 
-from maskrcnn.ops.paste import PASTE, RULES, paste_mask_crop, paste_masks, paste_rles, paste_windows
+from maskrcnn.ops.paste import PASTE, RULES, PastedMasks, paste_mask_crop, paste_masks, paste_rles, paste_windows
 from maskrcnn.ops.rle import decode_rle
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
@@ -117,6 +117,18 @@ def test_run_lengths_and_windows_say_the_same(generator):
     ):
         np.testing.assert_array_equal(decode_rle(rle), frame)
         np.testing.assert_array_equal(crop, frame[y1:y2, x1:x2])
+
+
+@EACH_RULE
+def test_masks_pasted_when_asked_for_are_those_pasted_at_once(generator, rule):
+    size = (40, 60)
+    boxes = torch.cat([random_boxes(generator, 12, size), torch.tensor(WITHOUT_MASK)])
+    probs = torch.rand(len(boxes), 28, 28, generator=generator)
+    expected = paste_mask_crop(probs, boxes, size, 0.4, rule)
+    masks = PastedMasks(probs, boxes, size, 0.4, rule)
+    assert len(masks) == len(expected) and torch.equal(masks.windows, expected.windows)
+    for index in reversed(range(len(masks))):
+        assert masks.crop(index).dtype == torch.uint8 and torch.equal(masks.crop(index), expected.crop(index))
 
 
 def test_memory_is_what_the_boxes_cover():

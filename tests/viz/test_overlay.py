@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,31 @@ def test_small_objects_lie_on_top_of_large_ones():
     picture = draw(grey(), [(400, 400, 500, 500), (100, 100, 800, 800)])
     colour = instance_colour(0)
     assert is_colour(picture, colour)[450, 400] and is_colour(picture, colour)[450, 499]
+
+
+class OneAtATime:
+    """Masks of squares that must not be kept."""
+
+    def __init__(self, boxes):
+        self.windows = torch.tensor(boxes)
+        self.given = []
+
+    def crop(self, index):
+        assert all(reference() is None for reference in self.given), "an earlier mask is still held"
+        x1, y1, x2, y2 = self.windows[index].tolist()
+        bitmap = torch.ones(y2 - y1, x2 - x1, dtype=torch.uint8)
+        self.given.append(weakref.ref(bitmap))
+        return bitmap
+
+
+@pytest.mark.parametrize("size", [(900, 1000), (225, 250)], ids=["as it is", "enlarged"])
+def test_masks_are_held_one_at_a_time(size):
+    boxes = [(10 * i, 20 * i, 10 * i + 40, 20 * i + 30) for i in range(9)]
+    _, corners = squares(boxes, size)
+    masks = OneAtATime(boxes)
+    picture = draw_overlay(grey(*size), masks, corners, torch.zeros(9, dtype=torch.int64), None, ("cell",))
+    assert len(masks.given) >= 9
+    np.testing.assert_array_equal(picture, draw(grey(*size), boxes, scores=False))
 
 
 def test_names_and_scores_change_the_label():

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -134,25 +133,53 @@ def paste_mask_crop_reference(mask_probs: Tensor, boxes: Tensor, size: Size, thr
 # --- window by window -------------------------------------------------------------------------------------------
 
 
+class PastedMasks:
+    """The masks of D detections in their image, each pasted when it is asked for: memory for one window at a time.
+
+    Arguments as `paste_mask_crop`.
+
+    Attributes:
+        windows: (D, 4) int64 x1, y1, x2, y2: whole pixels, half open, inside the image; zeros where there is no mask.
+    """
+
+    def __init__(
+        self, mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+    ) -> None:
+        self._probs = mask_probs.detach().float().cpu()
+        self._rule, self._threshold = RULES[rule], threshold
+        boxes, side = boxes.detach().float().cpu(), self._probs.shape[-1]
+        usable = _is_usable(boxes)
+        x1, y1, x2, y2 = torch.where(usable[:, None], boxes, boxes.new_tensor([0, 0, 1, 1])).unbind(1)
+        self._x, self._y = self._rule.grid(x1, x2, side, size[1]), self._rule.grid(y1, y2, side, size[0])
+        self.windows = _windows(self._x, self._y, usable)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def crop(self, index: int) -> Tensor:
+        """(h, w) uint8 of 0 and 1: the mask of one detection inside its window."""
+        if not self.windows[index].any():
+            return torch.zeros((0, 0), dtype=torch.uint8)
+        side = self._probs.shape[-1]
+        values = self._y.weights(index, side) @ self._probs[index] @ self._x.weights(index, side).T
+        return self._rule.is_mask(values, self._threshold).view(torch.uint8)
+
+
+def _windows(x: _Grid, y: _Grid, usable: Tensor) -> Tensor:
+    """(D, 4) where the masks lie; zeros for boxes that are not usable or reach no pixel."""
+    spans = [(left, top, right, bottom) for (left, right), (top, bottom) in zip(x.spans, y.spans, strict=True)]
+    windows = torch.tensor(spans, dtype=torch.int64).reshape(-1, 4)
+    windows[~usable | (windows[:, :2] >= windows[:, 2:]).any(dim=1)] = 0
+    return windows
+
+
 def paste_windows(
     mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
 ) -> Iterator[tuple[ByteArray, Window]]:
-    """The mask of one detection after the other: (h, w) uint8 of 0 and 1, and its window in the image.
-
-    Arguments as `paste_mask_crop`. Only one window is held at a time.
-    """
-    probs, boxes = mask_probs.detach().float().cpu(), boxes.detach().float().cpu()
-    side = probs.shape[-1]
-    usable = _is_usable(boxes)
-    x1, y1, x2, y2 = torch.where(usable[:, None], boxes, boxes.new_tensor([0, 0, 1, 1])).unbind(1)
-    xs, ys = RULES[rule].grid(x1, x2, side, size[1]), RULES[rule].grid(y1, y2, side, size[0])
-    for d, is_usable in enumerate(usable.tolist()):
-        (left, right), (top, bottom) = xs.spans[d], ys.spans[d]
-        if is_usable and left < right and top < bottom:
-            values = ys.weights(d, side) @ probs[d] @ xs.weights(d, side).T
-            yield RULES[rule].is_mask(values, threshold).numpy().view(np.uint8), (left, top, right, bottom)
-        else:
-            yield np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
+    """`PastedMasks` one after the other: (h, w) uint8 of 0 and 1, and its window in the image."""
+    masks = PastedMasks(mask_probs, boxes, size, threshold, rule)
+    for index, (x1, y1, x2, y2) in enumerate(masks.windows.tolist()):
+        yield masks.crop(index).numpy(), (x1, y1, x2, y2)
 
 
 def paste_mask_crop_windows(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float, rule: Rule) -> MaskCrops:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
-from maskrcnn.structures import MaskCrops
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.colours import Colour, instance_colour
 from maskrcnn.viz.labels import Box, Label, draw_labels
@@ -46,19 +48,43 @@ def _style_for(picture: ByteArray, num_objects: int) -> _Style:
     return _Style(max(round(long_side / 450), 1), 0.3, max(round(long_side / 55), 13))
 
 
+class Masks(Protocol):
+    """`MaskCrops`, or masks that are made when they are asked for."""
+
+    @property
+    def windows(self) -> Tensor:
+        """(D, 4) whole pixels x1, y1, x2, y2, half open, inside the image; may be empty."""
+
+    def crop(self, index: int) -> Tensor:
+        """(h, w) uint8 bitmap of 0 and 1 inside the window."""
+
+
 @dataclass(frozen=True)
 class _Shape:
-    """One object in the picture: its bitmap (0 or 1), where that begins (x, y), its box, its colour."""
+    """One object in the picture. Its bitmap is made anew for every use: those of all objects may take gigabytes.
 
-    bitmap: ByteArray
-    corner: tuple[int, int]
+    Attributes:
+        bitmap: makes the bitmap of 0 and 1.
+        window: x1, y1, x2, y2 of the bitmap in the picture.
+        box: x1, y1, x2, y2 of the object in the picture.
+        colour: to draw it in.
+    """
+
+    bitmap: Callable[[], ByteArray]
+    window: tuple[int, int, int, int]
     box: Box
     colour: Colour
+
+    @property
+    def area(self) -> int:
+        """Of the window."""
+        x1, y1, x2, y2 = self.window
+        return (x2 - x1) * (y2 - y1)
 
 
 def draw_overlay(
     image: ByteArray,
-    crops: MaskCrops | None,
+    masks: Masks | None,
     boxes: Tensor,
     labels: Tensor,
     scores: Tensor | None,
@@ -68,7 +94,7 @@ def draw_overlay(
 
     Args:
         image: (H, W, 3) uint8 RGB; it is not changed.
-        crops: the objects' masks in the image's frame; with None, or for an empty one, the box is drawn.
+        masks: of the objects, in the image's frame; with None, or for an empty one, the box is drawn.
         boxes: (D, 4) x1, y1, x2, y2, pixels of the image.
         labels: (D,) class 0..K-1.
         scores: (D,), or None for ground truth.
@@ -80,8 +106,8 @@ def draw_overlay(
     factor = min(max(round(USUAL_LONG_SIDE / max(*image.shape[:2], 1)), 1), MAX_ENLARGEMENT)
     picture = _enlarged_image(image, factor)
     style = _style_for(picture, len(boxes))
-    shapes = _shapes(crops, boxes, factor)
-    from_large = sorted(shapes, key=lambda shape: -shape.bitmap.size)  # small objects lie on top
+    shapes = _shapes(masks, boxes, factor)
+    from_large = sorted(shapes, key=lambda shape: -shape.area)  # small objects lie on top
     for shape in from_large:
         _fill(picture, shape, style.fill)
     for shape in from_large:
@@ -113,17 +139,20 @@ def picture_format(path: Path) -> str:
     return kind
 
 
-def _shapes(crops: MaskCrops | None, boxes: Tensor, factor: int) -> list[_Shape]:
+def _shapes(masks: Masks | None, boxes: Tensor, factor: int) -> list[_Shape]:
     """The objects in the frame of the enlarged picture."""
-    shapes = []
-    for i, box in enumerate((boxes.double().nan_to_num(0, 0, 0) * factor).tolist()):
-        bitmap, corner = np.zeros((0, 0), np.uint8), (0, 0)
-        if crops is not None:
-            bitmap = _enlarged_bitmap(crops.crop(i).cpu().numpy(), factor)
-            corner = (int(crops.windows[i, 0]) * factor, int(crops.windows[i, 1]) * factor)
-        x1, y1, x2, y2 = box
-        shapes.append(_Shape(bitmap, corner, (x1, y1, x2, y2), instance_colour(i)))
-    return shapes
+    windows = torch.zeros((len(boxes), 4), dtype=torch.int64) if masks is None else masks.windows * factor
+    corners = boxes.double().nan_to_num(0, 0, 0) * factor
+    return [
+        _Shape(partial(_bitmap, masks, i, factor), tuple(window), tuple(box), instance_colour(i))
+        for i, (window, box) in enumerate(zip(windows.tolist(), corners.tolist(), strict=True))
+    ]
+
+
+def _bitmap(masks: Masks | None, index: int, factor: int) -> ByteArray:
+    if masks is None:
+        return np.zeros((0, 0), np.uint8)
+    return _enlarged_bitmap(masks.crop(index).cpu().numpy(), factor)
 
 
 def _texts(labels: Tensor, scores: Tensor | None, names: Sequence[str]) -> list[str]:
@@ -156,20 +185,20 @@ def _fill(picture: ByteArray, shape: _Shape, share: float) -> None:
     """Blend the colour into the object's pixels, in place."""
     import cv2
 
-    if share == 0 or shape.bitmap.size == 0:
+    if share == 0 or shape.area == 0:
         return
-    (x, y), (height, width) = shape.corner, shape.bitmap.shape
-    region = picture[y : y + height, x : x + width]
+    x1, y1, x2, y2 = shape.window
+    region = picture[y1:y2, x1:x2]
     plain = np.full_like(region, shape.colour)
     blended = cv2.addWeighted(region, 1 - share, plain, share, 0)
-    np.copyto(region, blended, where=shape.bitmap[..., None] != 0)
+    np.copyto(region, blended, where=shape.bitmap()[..., None] != 0)
 
 
 def _outline(picture: ByteArray, shape: _Shape, width: int) -> None:
     """Draw along the object's border and those of its holes, or around its box if it has no mask, in place."""
     import cv2
 
-    contours, _ = cv2.findContours(shape.bitmap, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=shape.corner)
+    contours, _ = cv2.findContours(shape.bitmap(), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=shape.window[:2])
     if contours:
         cv2.drawContours(picture, contours, -1, shape.colour, width, cv2.LINE_AA)
     else:
