@@ -34,12 +34,10 @@ class ForeignFile:
     """The weights under the names of the library that wrote them.
 
     Attributes:
-        path: where they came from.
         tensors: by name, on the CPU; floating ones are float32.
         author: what detectron2's files say of their origin; else empty.
     """
 
-    path: Path
     tensors: dict[str, Tensor]
     author: str = ""
 
@@ -56,7 +54,7 @@ def read_foreign(path: Path) -> ForeignFile:
     tensors = {str(name): tensor for name, value in inner.items() if (tensor := _tensor(value)) is not None}
     if not tensors:
         raise UserError(f"{path}: expected weights by name, but there are none in this file")
-    return ForeignFile(path, _without_wrapper(tensors), str(content.get("__author__", "")))
+    return ForeignFile(_without_wrapper(tensors), str(content.get("__author__", "")))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -1,0 +1,63 @@
+"""From a file of another library to a model of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.weights.foreign.detectron2 import from_detectron2
+from maskrcnn.weights.foreign.files import ForeignFile, read_foreign
+from maskrcnn.weights.foreign.imported import NOTHING_KNOWN, Imported, Knowledge, first_few
+from maskrcnn.weights.foreign.names import Source
+from maskrcnn.weights.foreign.rename import recognise, rename
+from maskrcnn.weights.foreign.torchvision import from_torchvision
+
+
+def import_foreign(path: Path, knowledge: Knowledge = NOTHING_KNOWN) -> Imported:
+    """Read and convert a `.pth`, `.pkl` or `.safetensors` file of another library.
+
+    Raises:
+        UserError: the file cannot be read, is of an unknown kind, or lacks, exceeds or contradicts what a model of its
+            kind consists of; naming `path`.
+    """
+    file = read_foreign(path)
+    try:
+        return _convert(file, knowledge)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def import_tensors(tensors: Mapping[str, Tensor], knowledge: Knowledge = NOTHING_KNOWN) -> Imported:
+    """Convert a `state_dict` of another library. Raises as `import_foreign`."""
+    return _convert(ForeignFile(dict(tensors)), knowledge)
+
+
+def _convert(file: ForeignFile, knowledge: Knowledge) -> Imported:
+    source = recognise(file.tensors, knowledge.library)
+    renamed = rename(file.tensors, source)
+    if unknown := first_few("unexpected", renamed.unknown):
+        raise UserError(f"{_a(source)}, but with weights for which there are no layers in this package; {unknown}")
+    try:
+        if source.library == "torchvision":
+            imported = from_torchvision(renamed.tensors, knowledge)
+        else:
+            imported = from_detectron2(renamed.tensors, file, knowledge)
+    except UserError as error:
+        raise UserError(f"{_a(source)}, but {error}") from None
+    return replace(imported, remarks=(f"{_a(source)}: {_parts(imported.config)}", *imported.remarks))
+
+
+def _a(source: Source) -> str:
+    return f"recognised a {source.what} of {source.library}"
+
+
+def _parts(config: Config) -> str:
+    heads = {"rpn": config.rpn, "box_head": config.box_head, "mask_head": config.mask_head}
+    heads["keypoint_head"] = config.keypoint_head
+    present = (name for name, head in heads.items() if head.enabled)
+    return ", ".join([config.backbone.name, config.backbone.features, *present])

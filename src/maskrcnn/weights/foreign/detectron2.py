@@ -1,0 +1,47 @@
+"""detectron2's detectors, and the ImageNet backbones it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from maskrcnn.config import Config
+from maskrcnn.presets import preset
+from maskrcnn.weights.foreign.detectron2_config import pixel_style, with_settings
+from maskrcnn.weights.foreign.files import ForeignFile
+from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, whole_model
+from maskrcnn.weights.foreign.layout import Layout
+from maskrcnn.weights.foreign.pixels import STYLES, likely_style
+
+
+def from_detectron2(tensors: Mapping[str, Tensor], file: ForeignFile, knowledge: Knowledge) -> Imported:
+    """A model with detectron2's conventions from weights in our names; `file` holds them in its own."""
+    layout = Layout(tensors)
+    config = _as_published(layout)
+    style = likely_style(config, file.tensors, file.author) if knowledge.style == "auto" else knowledge.style
+    settings = knowledge.settings or {}
+    pixels = pixel_style(settings, STYLES[style])
+    config = with_settings(pixels.apply(config), settings, "detectron2's settings")
+    assumed = knowledge.style == "auto" and not settings
+    remarks = [f"assumed the style {style}, as in detectron2's own models of this kind: {pixels}"] if assumed else []
+    tensors = pixels.to_rgb(tensors)
+    if not layout.has("rpn") and not layout.has("box_head"):
+        return backbone_alone(config, tensors, remarks)
+    return whole_model(config, knowledge.categories_of(layout), tensors, remarks)
+
+
+def _as_published(layout: Layout) -> Config:
+    """The settings that a model of this structure has in detectron2's own collection."""
+    config = layout.config(preset("detectron2"))
+    backbone, rpn, box_head, mask_head = config.backbone, config.rpn, config.box_head, config.mask_head
+    if backbone.features != "fpn":
+        rpn = replace(rpn, pre_nms_top_k_train=12_000, pre_nms_top_k_test=6000)
+    if backbone.features == "c4":
+        box_head, mask_head = replace(box_head, pooled_size=14), replace(mask_head, pooled_size=14)
+    if backbone.features == "c5":
+        backbone = replace(backbone, stage5_stride=1, stage5_dilation=2)
+    if config.keypoint_head.enabled:
+        rpn, box_head = replace(rpn, post_nms_top_k_train=1500), replace(box_head, smooth_l1_beta=0.5)
+    return replace(config, backbone=backbone, rpn=rpn, box_head=box_head, mask_head=mask_head)

@@ -1,0 +1,196 @@
+"""What other libraries call the layers that we have too: literal tables, from their names to ours.
+
+A weight's name is its layer's name and a kind (`weight`, `running_mean`, ...). The tables name layers. In the heads the
+position of a layer depends on how many there are and whether norms lie between them; there, `conv.2`, `norm.2` and
+`fc.0` stand for "the third convolution" and so on, until `rename.py` counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Names = dict[str, str]
+
+BACKBONE = "backbone.bottom_up"
+_STAGES = range(4)
+_BLOCKS = range(36)
+"""ResNet-152 has as many in its longest stage."""
+_LAYERS = range(16)
+"""More than any head has convolutions or fully connected layers."""
+
+
+@dataclass(frozen=True)
+class _ResNetNames:
+    """How a library names the parts of a ResNet.
+
+    Attributes:
+        stem: the first convolution and its norm.
+        block: of a residual block, from its stage and its number.
+        first_stage: the number of our stage 0.
+        convs: the convolutions of a block.
+        norms: their norms.
+        shortcut: the projection and its norm.
+    """
+
+    stem: tuple[str, str]
+    block: str
+    first_stage: int
+    convs: tuple[str, str, str]
+    norms: tuple[str, str, str]
+    shortcut: tuple[str, str]
+
+    def table(self, prefix: str) -> Names:
+        """The names of the whole network, each with `prefix` before it."""
+        names = {prefix + name: f"{BACKBONE}.stem.{i}" for i, name in enumerate(self.stem)}
+        for stage in _STAGES:
+            names |= self.stage(prefix, stage, f"{BACKBONE}.stages.{stage}")
+        return names
+
+    def stage(self, prefix: str, stage: int, ours: str) -> Names:
+        """The names of one stage, which is called `ours` here."""
+        names = {}
+        for block in _BLOCKS:
+            theirs = prefix + self.block.format(stage=stage + self.first_stage, block=block)
+            names |= {theirs + name: f"{ours}.{block}.residual.{3 * i}" for i, name in enumerate(self.convs)}
+            names |= {theirs + name: f"{ours}.{block}.residual.{3 * i + 1}" for i, name in enumerate(self.norms)}
+            names |= {theirs + name: f"{ours}.{block}.shortcut.{i}" for i, name in enumerate(self.shortcut)}
+        return names
+
+
+_TORCHVISION_RESNET = _ResNetNames(
+    stem=("conv1", "bn1"),
+    block="layer{stage}.{block}.",
+    first_stage=1,
+    convs=("conv1", "conv2", "conv3"),
+    norms=("bn1", "bn2", "bn3"),
+    shortcut=("downsample.0", "downsample.1"),
+)
+_DETECTRON2_RESNET = _ResNetNames(
+    stem=("stem.conv1", "stem.conv1.norm"),
+    block="res{stage}.{block}.",
+    first_stage=2,
+    convs=("conv1", "conv2", "conv3"),
+    norms=("conv1.norm", "conv2.norm", "conv3.norm"),
+    shortcut=("shortcut", "shortcut.norm"),
+)
+_CAFFE2_RESNET = _ResNetNames(
+    stem=("conv1", "res_conv1_bn"),
+    block="res{stage}_{block}_",
+    first_stage=2,
+    convs=("branch2a", "branch2b", "branch2c"),
+    norms=("branch2a_bn", "branch2b_bn", "branch2c_bn"),
+    shortcut=("branch1", "branch1_bn"),
+)
+_CAFFE2_RESNET_GN = _ResNetNames(
+    stem=("conv1", "conv1_gn"),
+    block="res{stage}_{block}_",
+    first_stage=2,
+    convs=("branch2a", "branch2b", "branch2c"),
+    norms=("branch2a_gn", "branch2b_gn", "branch2c_gn"),
+    shortcut=("branch1", "branch1_gn"),
+)
+
+_TORCHVISION_HEADS: Names = {
+    **{f"backbone.fpn.inner_blocks.{i}.{part}": f"backbone.lateral.{i}.{part}" for i in _STAGES for part in (0, 1)},
+    **{f"backbone.fpn.layer_blocks.{i}.{part}": f"backbone.output.{i}.{part}" for i in _STAGES for part in (0, 1)},
+    **{f"rpn.head.conv.{i}.0": f"rpn.head.convs.{i}" for i in _LAYERS},
+    "rpn.head.cls_logits": "rpn.head.objectness",
+    "rpn.head.bbox_pred": "rpn.head.deltas",
+    "roi_heads.box_head.fc6": "box_head.trunk.fc.6",
+    "roi_heads.box_head.fc7": "box_head.trunk.fc.7",
+    **{f"roi_heads.box_head.{i}.0": f"box_head.trunk.conv.{i}" for i in _LAYERS},
+    **{f"roi_heads.box_head.{i}.1": f"box_head.trunk.norm.{i}" for i in _LAYERS},
+    **{f"roi_heads.box_head.{i}": f"box_head.trunk.fc.{i}" for i in _LAYERS},
+    "roi_heads.box_predictor.cls_score": "box_head.class_logits",
+    "roi_heads.box_predictor.bbox_pred": "box_head.deltas",
+    **{f"roi_heads.mask_head.{i}.0": f"mask_head.convs.conv.{i}" for i in _LAYERS},
+    **{f"roi_heads.mask_head.{i}.1": f"mask_head.convs.norm.{i}" for i in _LAYERS},
+    "roi_heads.mask_predictor.conv5_mask": "mask_head.upsample",
+    "roi_heads.mask_predictor.mask_fcn_logits": "mask_head.mask_logits",
+    **{f"roi_heads.keypoint_head.{i}": f"keypoint_head.convs.conv.{i}" for i in _LAYERS},
+    "roi_heads.keypoint_predictor.kps_score_lowres": "keypoint_head.upsample",
+}
+
+_TORCHVISION_OLD_HEADS: Names = {
+    **{f"backbone.fpn.inner_blocks.{i}": f"backbone.lateral.{i}.0" for i in _STAGES},
+    **{f"backbone.fpn.layer_blocks.{i}": f"backbone.output.{i}.0" for i in _STAGES},
+    "rpn.head.conv": "rpn.head.convs.0",
+    **{f"roi_heads.mask_head.mask_fcn{i}": f"mask_head.convs.conv.{i}" for i in _LAYERS},
+}
+"""Of the first files published: layers that have been put inside others since."""
+
+_DETECTRON2_HEADS: Names = {
+    **{f"backbone.fpn_lateral{i + 2}": f"backbone.lateral.{i}.0" for i in _STAGES},
+    **{f"backbone.fpn_lateral{i + 2}.norm": f"backbone.lateral.{i}.1" for i in _STAGES},
+    **{f"backbone.fpn_output{i + 2}": f"backbone.output.{i}.0" for i in _STAGES},
+    **{f"backbone.fpn_output{i + 2}.norm": f"backbone.output.{i}.1" for i in _STAGES},
+    "proposal_generator.rpn_head.conv": "rpn.head.convs.0",
+    **{f"proposal_generator.rpn_head.conv.conv{i}": f"rpn.head.convs.{i}" for i in _LAYERS},
+    "proposal_generator.rpn_head.objectness_logits": "rpn.head.objectness",
+    "proposal_generator.rpn_head.anchor_deltas": "rpn.head.deltas",
+    **{f"roi_heads.box_head.conv{i}": f"box_head.trunk.conv.{i}" for i in _LAYERS},
+    **{f"roi_heads.box_head.conv{i}.norm": f"box_head.trunk.norm.{i}" for i in _LAYERS},
+    **{f"roi_heads.box_head.fc{i}": f"box_head.trunk.fc.{i}" for i in _LAYERS},
+    "roi_heads.box_predictor.cls_score": "box_head.class_logits",
+    "roi_heads.box_predictor.bbox_pred": "box_head.deltas",
+    **{f"roi_heads.mask_head.mask_fcn{i}": f"mask_head.convs.conv.{i}" for i in _LAYERS},
+    **{f"roi_heads.mask_head.mask_fcn{i}.norm": f"mask_head.convs.norm.{i}" for i in _LAYERS},
+    "roi_heads.mask_head.deconv": "mask_head.upsample",
+    "roi_heads.mask_head.predictor": "mask_head.mask_logits",
+    **{f"roi_heads.keypoint_head.conv_fcn{i}": f"keypoint_head.convs.conv.{i}" for i in _LAYERS},
+    "roi_heads.keypoint_head.score_lowres": "keypoint_head.upsample",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of file.
+
+    Attributes:
+        library: who wrote it.
+        what: in words.
+        names: its layers' names -> ours.
+        unused: layers, and beginnings of layers' names, that our models have no use for.
+        separator: between the layer's name and the kind of weight.
+        kinds: how the kinds are called where they are not called as ours.
+        background_first: class 0 is the background, instead of the last.
+    """
+
+    library: str
+    what: str
+    names: Mapping[str, str]
+    unused: tuple[str, ...] = ()
+    separator: str = "."
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    background_first: bool = False
+
+
+SOURCES = (
+    Source(
+        "torchvision",
+        "detector",
+        _TORCHVISION_RESNET.table("backbone.body.") | _TORCHVISION_HEADS | _TORCHVISION_OLD_HEADS,
+        background_first=True,
+    ),
+    Source("torchvision", "ImageNet backbone", _TORCHVISION_RESNET.table(""), unused=("fc",)),
+    Source(
+        "detectron2",
+        "detector",
+        _DETECTRON2_RESNET.table("backbone.bottom_up.")
+        | _DETECTRON2_RESNET.table("backbone.")
+        | _DETECTRON2_RESNET.stage("roi_heads.", 3, "roi_layers")
+        | _DETECTRON2_HEADS,
+        unused=("pixel_mean", "pixel_std", "proposal_generator.anchor_generator"),
+    ),
+    Source("detectron2", "ImageNet backbone", _DETECTRON2_RESNET.table(""), unused=("stem.fc", "linear")),
+    Source(
+        "detectron2",
+        "ImageNet backbone (Caffe2's names)",
+        _CAFFE2_RESNET.table("") | _CAFFE2_RESNET_GN.table(""),
+        unused=("fc1000", "pred"),
+        separator="_",
+        kinds={"w": "weight", "b": "bias", "s": "weight", "rm": "running_mean", "riv": "running_var"},
+    ),
+)
+"""All that is recognised."""

@@ -1,0 +1,36 @@
+"""torchvision's detectors and classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from maskrcnn.presets import preset
+from maskrcnn.weights.foreign.classes import COCO_SLOTS, background_last
+from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, whole_model
+from maskrcnn.weights.foreign.layout import Layout
+
+_PERSON = (1, 17)
+"""Classes and keypoints of the published keypoint model."""
+
+
+def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imported:
+    """A model with torchvision's conventions from weights in our names."""
+    layout = Layout(tensors)
+    second_version = len(layout.children("rpn.head.convs")) > 1
+    config = layout.config(preset("torchvision_v2" if second_version else "torchvision"))
+    if not layout.has("box_head"):
+        return backbone_alone(config, tensors, ())
+    remarks = []
+    if config.backbone.norm == "frozen_bn" and _may_be_published(layout):
+        config = replace(config, backbone=replace(config.backbone, norm_eps=0.0))
+        remarks.append("assumed the weights published with torchvision, for which backbone.norm_eps is 0")
+    categories = knowledge.categories_of(layout)
+    return whole_model(config, categories, background_last(tensors, len(categories)), remarks)
+
+
+def _may_be_published(layout: Layout) -> bool:
+    """torchvision sets epsilon to 0 for its own COCO weights of the first version, and for no others."""
+    return layout.num_classes == COCO_SLOTS or (layout.num_classes, layout.num_keypoints) == _PERSON
