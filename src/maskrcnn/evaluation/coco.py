@@ -17,11 +17,14 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.counting import count
 from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth, read_ground_truth, read_predictions
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
-from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics
+from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
+from maskrcnn.evaluation.oks import warnings_of
 from maskrcnn.structures.masks import FloatArray
 
 ALL, SMALL, MEDIUM, LARGE = range(4)
 """Index of an area range: small below 32 x 32 pixels, large above 96 x 96."""
+KEYPOINT_MEDIUM, KEYPOINT_LARGE = 1, 2
+"""The same for keypoints: COCO labels none on small objects, and has no such range."""
 IOU_50, IOU_75 = 0, 5
 """Index of an IoU threshold among 0.5, 0.55 ... 0.95."""
 
@@ -35,12 +38,14 @@ def evaluate_coco(
 ) -> Metrics:
     """Compare predictions with the ground truth as COCO does.
 
-    Masks and boxes are counted apart: a detection's area is its mask's for "mask", its box's for "box".
+    Masks, boxes and keypoints are counted apart: a detection's area is its mask's for "mask", its box's for "box".
 
     Args:
         ground_truth: a COCO instances file, its content, or what `read_ground_truth` made of it.
-        predictions: COCO results (image_id, category_id, score, and bbox [x, y, width, height] and/or segmentation).
-        max_detections: only this many detections count per image and class, the best (COCO's `maxDets`).
+        predictions: COCO results (image_id, category_id, score, and bbox [x, y, width, height], segmentation and/or
+            keypoints).
+        max_detections: only this many detections count per image and class, the best (COCO's `maxDets`); at most 20
+            for keypoints.
         iou_types: what to compare.
         score_threshold: for the per-image numbers, which need a decision; AP and AR use all detections.
 
@@ -56,7 +61,8 @@ def evaluate_coco(
         iou_type: _evaluate_type(truth, usable, results, iou_type, max_detections, score_threshold)
         for iou_type, usable in objects.items()
     }
-    warnings = (*_left_out_warnings(truth, objects), *_limit_warnings(truth, results, max_detections))
+    assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
+    warnings = (*assumptions, *_left_out_warnings(truth, objects), *_limit_warnings(truth, results, max_detections))
     evaluator = f"hotcoco {hotcoco.__version__}"
     return Metrics(by_type, max_detections, score_threshold, len(truth.images), warnings, evaluator)
 
@@ -69,16 +75,20 @@ def _evaluate_type(
     max_detections: int,
     score_threshold: float,
 ) -> TypeMetrics:
-    limits = sorted({limit for limit in (1, 10) if limit < max_detections} | {max_detections})
+    limit = detection_limit(iou_type, max_detections)
+    lower = () if iou_type == "keypoints" else (1, 10)
+    limits = [*(n for n in lower if n < limit), limit]
     precision, recall, matches = count(truth, objects, predictions, iou_type, limits)
     images = per_image_metrics(matches, list(truth.images), score_threshold)
     summary = {
-        **_summary(precision, recall, limits),
+        **(_keypoint_summary(precision, recall) if iou_type == "keypoints" else _summary(precision, recall, limits)),
         "per_image_ap50": _mean([image.ap50 for image in images]),
         "per_image_ap": _mean([image.ap for image in images]),
     }
     classes = _class_metrics(truth, precision, recall, matches)
-    return TypeMetrics(summary, classes, _curves(precision), images)
+    if iou_type == "keypoints":
+        classes = tuple(row for label, row in enumerate(classes) if truth.categories.has_keypoints(label))
+    return TypeMetrics(summary, classes, _curves(precision, iou_type), images)
 
 
 def _summary(precision: FloatArray, recall: FloatArray, limits: list[int]) -> dict[str, float]:
@@ -98,6 +108,22 @@ def _summary(precision: FloatArray, recall: FloatArray, limits: list[int]) -> di
         "ARs": _mean(recall[:, :, SMALL, -1]),
         "ARm": _mean(recall[:, :, MEDIUM, -1]),
         "ARl": _mean(recall[:, :, LARGE, -1]),
+    }
+
+
+def _keypoint_summary(precision: FloatArray, recall: FloatArray) -> dict[str, float]:
+    """COCO's ten numbers, at one limit of detections; arrays as for `_summary`."""
+    return {
+        "AP": _mean(precision[:, :, :, ALL, -1]),
+        "AP50": _mean(precision[IOU_50, :, :, ALL, -1]),
+        "AP75": _mean(precision[IOU_75, :, :, ALL, -1]),
+        "APm": _mean(precision[:, :, :, KEYPOINT_MEDIUM, -1]),
+        "APl": _mean(precision[:, :, :, KEYPOINT_LARGE, -1]),
+        "AR": _mean(recall[:, :, ALL, -1]),
+        "AR50": _mean(recall[IOU_50, :, ALL, -1]),
+        "AR75": _mean(recall[IOU_75, :, ALL, -1]),
+        "ARm": _mean(recall[:, :, KEYPOINT_MEDIUM, -1]),
+        "ARl": _mean(recall[:, :, KEYPOINT_LARGE, -1]),
     }
 
 
@@ -123,12 +149,13 @@ def _class_metrics(
     )
 
 
-def _curves(precision: FloatArray) -> tuple[Curve, ...]:
+def _curves(precision: FloatArray, iou_type: IouType) -> tuple[Curve, ...]:
     whole = precision[:, :, :, ALL, -1]  # (T, R, K)
+    measure = "OKS" if iou_type == "keypoints" else "IoU"
     return (
-        Curve("IoU 0.50", _mean_curve(whole[IOU_50 : IOU_50 + 1])),
-        Curve("IoU 0.75", _mean_curve(whole[IOU_75 : IOU_75 + 1])),
-        Curve("mean of IoU 0.50 to 0.95", _mean_curve(whole)),
+        Curve(f"{measure} 0.50", _mean_curve(whole[IOU_50 : IOU_50 + 1])),
+        Curve(f"{measure} 0.75", _mean_curve(whole[IOU_75 : IOU_75 + 1])),
+        Curve(f"mean of {measure} 0.50 to 0.95", _mean_curve(whole)),
     )
 
 
@@ -145,12 +172,12 @@ def _mean(values: FloatArray | Sequence[float]) -> float:
 
 
 def _left_out_warnings(truth: GroundTruth, objects: Mapping[IouType, Sequence[Annotation]]) -> list[str]:
-    total = len(truth.annotations)
+    totals = {kind: len(truth.of_type(kind, truth.annotations)) for kind in objects}
     unknown = f"{truth.source}: {truth.num_left_out} annotations left out: unknown image_id or category_id"
     return [unknown] * (truth.num_left_out > 0) + [
-        f"{truth.source}: {total - len(usable)} annotations left out of {kind}: no usable {GEOMETRY[kind]}"
+        f"{truth.source}: {totals[kind] - len(usable)} annotations left out of {kind}: no usable {GEOMETRY[kind]}"
         for kind, usable in objects.items()
-        if len(usable) < total
+        if len(usable) < totals[kind]
     ]
 
 

@@ -14,10 +14,11 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth
 from maskrcnn.evaluation.matching import Matches
 from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.evaluation.oks import compared_object, sigmas_of
 from maskrcnn.json_values import is_number
 from maskrcnn.structures.masks import FloatArray
 
-COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox"}
+COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox", "keypoints": "keypoints"}
 
 IMAGES_AT_A_TIME = 200
 """Matches come as nested Python lists, megabytes per hundred images, so they are fetched in portions."""
@@ -49,11 +50,11 @@ def count(
     try:
         dataset = hotcoco.COCO(_dataset(truth, objects, iou_type))
         results = dataset.load_res(_results(truth, predictions, iou_type))
-        evaluator = hotcoco.COCOeval(dataset, results, COCO_NAME[iou_type])
+        evaluator = _evaluator(truth, dataset, results, iou_type)
         evaluator.params.max_dets = limits
         evaluator.evaluate()
         evaluator.accumulate()
-        fresh = hotcoco.COCOeval(dataset, results, COCO_NAME[iou_type])
+        fresh = _evaluator(truth, dataset, results, iou_type)
         matches = list(_matches(fresh, len(truth.images), limits[-1]))
     except ValueError as error:
         raise UserError(f"{truth.source} and its predictions, {iou_type}: cannot be evaluated: {error}") from error
@@ -61,9 +62,15 @@ def count(
     return np.asarray(arrays["precision"]), np.asarray(arrays["recall"]), matches
 
 
+def _evaluator(truth: GroundTruth, dataset: hotcoco.COCO, results: hotcoco.COCO, iou_type: IouType) -> hotcoco.COCOeval:
+    evaluator = hotcoco.COCOeval(dataset, results, COCO_NAME[iou_type])
+    if iou_type == "keypoints":
+        evaluator.params.kpt_oks_sigmas = sigmas_of(truth.keypoint_schema())
+    return evaluator
+
+
 def _dataset(truth: GroundTruth, objects: Sequence[Annotation], iou_type: IouType) -> dict[str, Any]:
     """The ground truth as COCO content; image ids become positions in `truth.images`, category ids labels."""
-    key = GEOMETRY[iou_type]
     position = {image_id: index for index, image_id in enumerate(truth.images)}
     images = [
         {"id": position[i], "width": entry["width"], "height": entry["height"]} for i, entry in truth.images.items()
@@ -75,20 +82,31 @@ def _dataset(truth: GroundTruth, objects: Sequence[Annotation], iou_type: IouTyp
             "image_id": position[annotation["image_id"]],
             "category_id": truth.categories.label_of(annotation["category_id"]),
             "iscrowd": int(annotation.get("iscrowd") == 1),
-            "area": _area(annotation, iou_type, truth),
-            key: annotation[key],
+            "area": _area(annotation, geometry, truth),
+            **geometry,
         }
         for index, annotation in enumerate(objects, start=1)
+        for geometry in [_geometry(annotation, iou_type, truth)]
     ]
     return {"images": images, "categories": categories, "annotations": annotations}
 
 
-def _area(annotation: Annotation, iou_type: IouType, truth: GroundTruth) -> float:
-    """What decides whether an object is small, medium or large: the annotation's own `area` if it has one."""
+def _geometry(annotation: Annotation, iou_type: IouType, truth: GroundTruth) -> dict[str, Any]:
+    """What is compared of an object to find."""
+    if iou_type == "keypoints":
+        return compared_object(annotation, truth.keypoint_schema())
+    return {GEOMETRY[iou_type]: annotation[GEOMETRY[iou_type]]}
+
+
+def _area(annotation: Annotation, geometry: Mapping[str, Any], truth: GroundTruth) -> float:
+    """What decides whether an object is small, medium or large, and how near its keypoints must be met.
+
+    The annotation's own `area` if it has one, else that of what is compared.
+    """
     if is_number(annotation.get("area")):
         return float(annotation["area"])
-    if iou_type == "box":
-        return float(annotation["bbox"][2] * annotation["bbox"][3])
+    if "bbox" in geometry:
+        return float(geometry["bbox"][2] * geometry["bbox"][3])
     height, width = truth.size_of(annotation["image_id"])
     parts = hotcoco.mask.frPyObjects(annotation["segmentation"], height, width)
     return float(hotcoco.mask.area(hotcoco.mask.merge(parts)))
@@ -105,7 +123,7 @@ def _results(truth: GroundTruth, predictions: Sequence[Annotation], iou_type: Io
             "score": float(prediction["score"]),
             key: prediction[key],
         }
-        for prediction in predictions
+        for prediction in truth.of_type(iou_type, predictions)
     ]
 
 

@@ -15,12 +15,12 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.json_values import is_number, load_json, whole_number
 from maskrcnn.ops.rle import rle_from_coco
-from maskrcnn.structures import Categories, Size
+from maskrcnn.structures import Categories, KeypointSchema, Size
 
 Annotation = Mapping[str, Any]
 """One object as COCO writes it, in a ground truth or in a results list."""
 
-GEOMETRY: Mapping[IouType, str] = {"mask": "segmentation", "box": "bbox"}
+GEOMETRY: Mapping[IouType, str] = {"mask": "segmentation", "box": "bbox", "keypoints": "keypoints"}
 """The COCO key that holds what an IoU type compares."""
 
 
@@ -47,14 +47,38 @@ class GroundTruth:
         entry = self.images[image_id]
         return int(entry["height"]), int(entry["width"])
 
+    def of_type(self, iou_type: IouType, entries: Sequence[Annotation]) -> list[Annotation]:
+        """The entries of classes that `iou_type` is about: all, or those that have keypoints."""
+        if iou_type != "keypoints":
+            return list(entries)
+        return [e for e in entries if self.categories.has_keypoints(self.categories.label_of(e["category_id"]))]
+
     def with_geometry(self, iou_type: IouType) -> list[Annotation]:
         """The annotations that have what `iou_type` compares."""
-        key = GEOMETRY[iou_type]
-        return [
-            a
-            for a in self.annotations
-            if _is_usable(a.get(key), iou_type, self.size_of(a["image_id"])) and _is_decodable(a.get(key))
-        ]
+        return [a for a in self.of_type(iou_type, self.annotations) if self._has_geometry(a, iou_type)]
+
+    def keypoint_schema(self) -> KeypointSchema:
+        """The keypoints to compare.
+
+        Raises:
+            UserError: the classes have none, or not all the same.
+        """
+        schema = self.categories.keypoints
+        if schema is None:
+            raise UserError(f"{self.source}: expected categories with keypoints, all the same, to compare them")
+        return schema
+
+    def is_usable(self, value: object, iou_type: IouType, image_id: int) -> bool:
+        """Whether this has the form of what `iou_type` compares in an image."""
+        if iou_type == "keypoints":
+            return _is_list_of_numbers(value, 3 * len(self.keypoint_schema()))
+        return _is_mask(value, self.size_of(image_id)) if iou_type == "mask" else is_box(value)
+
+    def _has_geometry(self, annotation: Annotation, iou_type: IouType) -> bool:
+        value = annotation.get(GEOMETRY[iou_type])
+        if iou_type == "keypoints" and not value:  # none labelled: what is found in its box is ignored
+            return is_box(annotation.get("bbox"))
+        return self.is_usable(value, iou_type, annotation["image_id"]) and _is_decodable(value)
 
 
 def read_ground_truth(
@@ -83,7 +107,7 @@ def read_ground_truth(
 def read_predictions(
     predictions: Path | Sequence[Annotation], truth: GroundTruth, iou_types: Sequence[IouType]
 ) -> Sequence[Annotation]:
-    """Read and check COCO results: a list of image_id, category_id, score, and bbox and/or segmentation.
+    """Read and check COCO results: a list of image_id, category_id, score, and bbox, segmentation and/or keypoints.
 
     Raises:
         UserError: naming the first entry that has a missing key, an unknown id or a senseless value.
@@ -143,7 +167,8 @@ def _problem_of(prediction: object, truth: GroundTruth, iou_types: Sequence[IouT
     """What is wrong with one COCO result, in words; None when it is good."""
     if not isinstance(prediction, Mapping):
         return f"expected an object with keys, got {prediction!r:.60}"
-    missing = {"image_id", "category_id", "score", *(GEOMETRY[t] for t in iou_types)} - prediction.keys()
+    of_all_classes = {GEOMETRY[t] for t in iou_types if t != "keypoints"}
+    missing = {"image_id", "category_id", "score", *of_all_classes} - prediction.keys()
     if missing:
         return f"expected the key{'s' * (len(missing) > 1)} {', '.join(sorted(missing))}"
     image_id, category_id, score = (prediction[k] for k in ("image_id", "category_id", "score"))
@@ -153,15 +178,16 @@ def _problem_of(prediction: object, truth: GroundTruth, iou_types: Sequence[IouT
         return f"category_id {category_id!r:.40} is not among the categories of {truth.source}"
     if not is_number(score):
         return f"expected a finite number as score, got {score!r:.40}"
-    return _problem_of_geometry(prediction, truth.size_of(image_id), iou_types)
+    return _problem_of_geometry(prediction, truth, iou_types)
 
 
-def _problem_of_geometry(prediction: Annotation, size: Size, iou_types: Sequence[IouType]) -> str | None:
+def _problem_of_geometry(prediction: Annotation, truth: GroundTruth, iou_types: Sequence[IouType]) -> str | None:
+    image_id = prediction["image_id"]
     for iou_type in iou_types:
-        key = GEOMETRY[iou_type]
-        if not _is_usable(prediction[key], iou_type, size):
-            return f"expected {_EXPECTED[iou_type]} as {key}, got {_outline(prediction[key])}" + (
-                f" in an image of (height, width) {list(size)}" if iou_type == "mask" else ""
+        value = prediction.get(GEOMETRY[iou_type])
+        if truth.of_type(iou_type, [prediction]) and not truth.is_usable(value, iou_type, image_id):
+            return f"expected {_EXPECTED[iou_type]} as {GEOMETRY[iou_type]}, got {_outline(value)}" + (
+                f" in an image of (height, width) {list(truth.size_of(image_id))}" if iou_type == "mask" else ""
             )
     return None
 
@@ -171,13 +197,13 @@ def _outline(value: object) -> str:
     return f"an RLE of size {value.get('size')}" if isinstance(value, Mapping) else f"{value!r:.60}"
 
 
-def _is_usable(value: object, iou_type: IouType, size: Size) -> bool:
-    return _is_mask(value, size) if iou_type == "mask" else is_box(value)
-
-
 def is_box(value: object) -> bool:
     """Whether this is COCO's [x, y, width, height]."""
-    return isinstance(value, list | tuple) and len(value) == 4 and all(is_number(v) for v in value)
+    return _is_list_of_numbers(value, 4)
+
+
+def _is_list_of_numbers(value: object, count: int) -> bool:
+    return isinstance(value, list | tuple) and len(value) == count and all(is_number(v) for v in value)
 
 
 def _is_mask(value: object, size: Size) -> bool:
@@ -202,4 +228,8 @@ def _is_ring(ring: object) -> bool:
     return isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 and all(is_number(v) for v in ring)
 
 
-_EXPECTED: Mapping[IouType, str] = {"mask": "an RLE or polygons", "box": "[x, y, width, height]"}
+_EXPECTED: Mapping[IouType, str] = {
+    "mask": "an RLE or polygons",
+    "box": "[x, y, width, height]",
+    "keypoints": "three numbers for each keypoint of the class",
+}

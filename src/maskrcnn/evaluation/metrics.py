@@ -12,8 +12,19 @@ from typing import Any, Literal
 
 from maskrcnn.structures.masks import FloatArray
 
-IouType = Literal["mask", "box"]
-"""What is compared: the pixels of two masks, or the areas of two boxes."""
+IouType = Literal["mask", "box", "keypoints"]
+"""What is compared: the pixels of two masks, the areas of two boxes, or the places of keypoints.
+
+Of keypoints it is their similarity (OKS, see `oks.py`) that takes the place of IoU.
+"""
+
+KEYPOINT_DETECTIONS = 20
+"""COCO counts no more detections per image than this for keypoints."""
+
+
+def detection_limit(iou_type: IouType, max_detections: int) -> int:
+    """How many detections count per image and class."""
+    return min(max_detections, KEYPOINT_DETECTIONS) if iou_type == "keypoints" else max_detections
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,8 @@ class TypeMetrics:
     """The numbers of one IoU type.
 
     Attributes:
-        summary: COCO's twelve by name ("AP", "AP50" ... "ARl"), and `per_image_ap50`, `per_image_ap`.
+        summary: COCO's twelve (ten for keypoints) by name ("AP", "AP50" ... "ARl"), and `per_image_ap50`,
+            `per_image_ap`.
         classes: by ascending category id.
         curves: IoU 0.50, IoU 0.75, and the mean of all ten thresholds.
         images: by ascending image id.
@@ -106,8 +118,8 @@ class Metrics:
     """Everything one evaluation found.
 
     Attributes:
-        by_type: "mask" and "box", those that were asked for.
-        max_detections: how many detections count per image and class (COCO's `maxDets`).
+        by_type: "mask", "box" and "keypoints", those that were asked for.
+        max_detections: how many detections count per image and class (COCO's `maxDets`); see `detection_limit`.
         score_threshold: what the per-image numbers count; AP and AR use every detection.
         num_images: with and without objects.
         warnings: one line each, about what makes the numbers other than they seem.
@@ -122,16 +134,18 @@ class Metrics:
     evaluator: str
 
     def __getitem__(self, iou_type: IouType) -> TypeMetrics:
-        """The numbers of "mask" or "box"."""
+        """The numbers of "mask", "box" or "keypoints"."""
         return self.by_type[iou_type]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `metrics.json`: `{"mask": {"AP": ...}, "box": {...}, ...}`, valid JSON throughout."""
+        limit = {"max_detections_keypoints": detection_limit("keypoints", self.max_detections)}
         return {
             **{kind: _jsonable(metrics.summary) for kind, metrics in self.by_type.items()},
             "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
             "settings": {
                 "max_detections": self.max_detections,
+                **(limit if "keypoints" in self.by_type else {}),
                 "score_threshold": self.score_threshold,
                 "num_images": self.num_images,
                 "evaluator": self.evaluator,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
 from maskrcnn.evaluation.inputs import Annotation, GroundTruth
-from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics
+from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
 from maskrcnn.evaluation.style import STYLE
-from maskrcnn.evaluation.table import coco_names, format_number
+from maskrcnn.evaluation.table import format_number, summary_tables
 from maskrcnn.files import write_atomically
 
 NUM_WORST, NUM_BEST = 6, 4
@@ -82,11 +82,19 @@ def _header(metrics: Metrics, title: str) -> str:
     return (
         f"<header><h1>{escape(title)}</h1>"
         f'<p class="quiet">{metrics.num_images} images, {objects} objects, {classes} class{"es" * (classes != 1)}. '
-        f"At most <b>{metrics.max_detections}</b> detections per image and class count (COCO's maxDets). "
+        f"At most <b>{metrics.max_detections}</b> detections per image and class count (COCO's maxDets)"
+        f"{_keypoint_limit(metrics)}. "
         f"Counted by {escape(metrics.evaluator)}.</p>"
         + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
         + "</header>"
     )
+
+
+def _keypoint_limit(metrics: Metrics) -> str:
+    if "keypoints" not in metrics.by_type:
+        return ""
+    limit = detection_limit("keypoints", metrics.max_detections)
+    return f", {limit} for keypoints, which are compared by their similarity (OKS) instead of IoU"
 
 
 def _cards(metrics: Metrics) -> str:
@@ -105,15 +113,14 @@ def _cards(metrics: Metrics) -> str:
 
 
 def _summary_table(metrics: Metrics) -> str:
-    names = coco_names(metrics)
-    rows = [[kind, *(format_number(m[name]) for name in names)] for kind, m in metrics.by_type.items()]
+    tables = "".join(_table(heads, rows) for heads, *rows in summary_tables(metrics))
     per_image = "; ".join(
         f"{kind} {format_number(m['per_image_ap50'])} at IoU 0.5 and {format_number(m['per_image_ap'])} "
         "over IoU 0.5 to 0.95"
         for kind, m in metrics.by_type.items()
     )
     return (
-        _table(["", *names], rows) + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. '
+        tables + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. '
         f"Per image, TP / (TP + FP + FN) of the detections with a score of at least {metrics.score_threshold:g}: "
         f"{per_image}.</p>"
     )

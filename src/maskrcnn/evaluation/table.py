@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics
+from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics, detection_limit
 
 CLASS_COLUMNS = ("objects", "found", "AP", "AP50", "AP75", "AR", "best score", "F1")
 """`found` are the detections that took part; `F1` is what the `best score` threshold gives at IoU 0.5."""
@@ -16,7 +16,7 @@ def format_table(metrics: Metrics) -> str:
     blocks = [
         *(f"warning: {warning}" for warning in metrics.warnings),
         settings_line(metrics),
-        _aligned(_summary_rows(metrics)),
+        *map(_aligned, summary_tables(metrics)),
         _per_image_line(metrics),
         *(_class_table(metrics, iou_type) for iou_type in metrics.by_type),
     ]
@@ -25,9 +25,10 @@ def format_table(metrics: Metrics) -> str:
 
 def settings_line(metrics: Metrics) -> str:
     """What the numbers depend on, in one sentence."""
+    limit = detection_limit("keypoints", metrics.max_detections)
     return (
         f"COCO metrics over {metrics.num_images} images; max_detections (maxDets) = {metrics.max_detections} "
-        "per image and class."
+        f"per image and class{f', {limit} for keypoints' * ('keypoints' in metrics.by_type)}."
     )
 
 
@@ -43,16 +44,14 @@ def class_cells(row: ClassMetrics) -> list[str]:
     return counts + [format_number(number) for number in numbers]
 
 
-def coco_names(metrics: Metrics) -> list[str]:
-    """COCO's names of the summary numbers, in COCO's order."""
-    summary = next(iter(metrics.by_type.values())).summary
-    return [name for name in summary if not name.startswith("per_image")]
-
-
-def _summary_rows(metrics: Metrics) -> list[list[str]]:
-    names = coco_names(metrics)
-    rows = [[kind, *(format_number(m[name]) for name in names)] for kind, m in metrics.by_type.items()]
-    return [["", *names], *rows]
+def summary_tables(metrics: Metrics) -> list[list[list[str]]]:
+    """COCO's numbers in COCO's order, a row per IoU type under a row of names; types with other names apart."""
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for kind, numbers in metrics.by_type.items():
+        names = tuple(name for name in numbers.summary if not name.startswith("per_image"))
+        row = [kind, *(format_number(numbers[name]) for name in names)]
+        tables.setdefault(names, [["", *names]]).append(row)
+    return list(tables.values())
 
 
 def _per_image_line(metrics: Metrics) -> str:

@@ -1,0 +1,64 @@
+"""Object keypoint similarity (OKS): what COCO compares of keypoints, in place of IoU.
+
+OKS = mean over the labelled keypoints of exp(-d^2 / (2 s^2 k^2)): d the distance in pixels, s the root of the object's
+area, and k = 2 sigma, where sigma tells how closely people agree on the place of that keypoint.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from maskrcnn.evaluation.inputs import Annotation, is_box
+from maskrcnn.structures import KeypointSchema
+
+COCO_SIGMAS = {
+    "nose": 0.026,
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+}
+"""As COCO measured them among its annotators; left and right alike."""
+
+OTHER_SIGMA = 0.05
+"""For keypoints that COCO does not have: nobody has measured theirs."""
+
+
+def sigmas_of(schema: KeypointSchema) -> list[float]:
+    """(P,) the sigma of each keypoint, by its name."""
+    return [COCO_SIGMAS.get(_body_part(name), OTHER_SIGMA) for name in schema.names]
+
+
+def warnings_of(schema: KeypointSchema) -> list[str]:
+    """A line when the similarity rests on an assumption."""
+    unknown = [name for name in schema.names if _body_part(name) not in COCO_SIGMAS]
+    if not unknown:
+        return []
+    listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    return [f"keypoints: sigma {OTHER_SIGMA} is assumed for those that COCO does not have: {listed}"]
+
+
+def compared_object(annotation: Annotation, schema: KeypointSchema) -> dict[str, Any]:
+    """What is compared of an object to find: its keypoints, how many are labelled, and its box.
+
+    COCO ignores objects without a labelled keypoint, and the detections near their box.
+    """
+    keypoints = annotation.get("keypoints") or [0] * (3 * len(schema))
+    points = np.asarray(keypoints, dtype=np.float64).reshape(-1, 3)
+    labelled = points[points[:, 2] > 0, :2]
+    box = annotation.get("bbox")
+    if not is_box(box):
+        corner = labelled.min(axis=0)
+        box = [*corner.tolist(), *(labelled.max(axis=0) - corner).tolist()]
+    return {"keypoints": points.flatten().tolist(), "num_keypoints": len(labelled), "bbox": box}
+
+
+def _body_part(name: str) -> str:
+    return re.sub(r"^(left|right)_", "", name)

@@ -1,0 +1,253 @@
+"""Keypoint metrics against pycocotools, and by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation import evaluate_coco
+from maskrcnn.evaluation.oks import OTHER_SIGMA, sigmas_of
+from maskrcnn.evaluation.report import render_report
+from maskrcnn.evaluation.table import format_table
+from maskrcnn.structures import KeypointSchema
+
+Json = dict[str, Any]
+NAMES = ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl"]
+FACE = ["nose", "left_eye", "right_eye"]
+
+
+def pycocotools_arrays(truth: Json, found: list[Json], limit: int, sigmas: list[float]) -> Json:
+    truth, found = copy.deepcopy(truth), copy.deepcopy(found)
+    with contextlib.redirect_stdout(io.StringIO()):
+        dataset, results = COCO(), COCO()
+        dataset.dataset, results.dataset = truth, {**truth, "annotations": []}
+        dataset.createIndex()
+        results.createIndex()
+        evaluator = COCOeval(dataset, dataset.loadRes(found) if found else results, "keypoints")
+        evaluator.params.catIds = [c["id"] for c in truth["categories"] if "keypoints" in c]
+        evaluator.params.maxDets = [limit]
+        evaluator.params.kpt_oks_sigmas = np.array(sigmas)
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator.eval
+
+
+def mean(values: np.ndarray) -> float:
+    return float(values[values > -1].mean()) if (values > -1).any() else math.nan
+
+
+def expected_summary(arrays: Json) -> list[float]:
+    precision, recall = arrays["precision"][..., -1], arrays["recall"][..., -1]
+    views = [precision[..., 0], precision[0, ..., 0], precision[5, ..., 0], precision[..., 1], precision[..., 2]]
+    views += [recall[..., 0], recall[0, ..., 0], recall[5, ..., 0], recall[..., 1], recall[..., 2]]
+    return [mean(view) for view in views]
+
+
+def random_set(seed: int) -> tuple[Json, list[Json]]:
+    """Persons of all sizes, some crowds, some without a labelled keypoint; found ones near them and elsewhere."""
+    random = np.random.default_rng(seed)
+    categories = [{"id": 3, "name": "person", "keypoints": FACE}, {"id": 4, "name": "car"}]
+    categories += [{"id": 9, "name": "child", "keypoints": FACE}] if seed % 3 else []
+    images = [{"id": 7 * i, "height": 300, "width": 400} for i in range(int(random.integers(1, 5)))]
+    truths, found = [], []
+    for image in images:
+        for _ in range(random.choice([0, 1, 3, 8, 30])):
+            x, y = random.integers(0, 200, 2)
+            width, height = random.integers(8, 180, 2)
+            keypoints = np.stack(
+                [x + random.random(3) * width, y + random.random(3) * height, random.integers(0, 3, 3)]
+            )
+            keypoints *= (keypoints[2] > 0) & (random.random() < 0.8)
+            entry = {"image_id": image["id"], "category_id": int(random.choice([c["id"] for c in categories]))}
+            truths.append(
+                {
+                    **entry,
+                    "id": len(truths) + 1,
+                    "bbox": [float(v) for v in (x, y, width, height)],
+                    "area": float(width * height * random.choice([0.5, 1.0])),
+                    "iscrowd": int(random.random() < 0.1),
+                    "keypoints": keypoints.T.flatten().tolist(),
+                    "num_keypoints": int((keypoints[2] > 0).sum()),
+                }
+            )
+            for _ in range(random.choice([0, 1, 1, 2])):
+                moved = keypoints + np.array([[1.0], [1.0], [0]]) * random.normal(0, random.choice([0.5, 5]), (3, 3))
+                score = float(random.random() if seed % 2 else random.choice([0.25, 0.5, 0.75]))
+                found.append({**entry, "score": score, "keypoints": moved.T.flatten().tolist()})
+    random.shuffle(found)  # type: ignore[arg-type]
+    return {"images": images, "categories": categories, "annotations": truths}, found
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_equal_to_pycocotools_on_random_sets(block: int) -> None:
+    for seed in range(10 * block, 10 * block + 10):
+        (truth, found), limit = random_set(seed), (100, 3)[seed % 2]
+        metrics = evaluate_coco(truth, found, limit, ("keypoints",))["keypoints"]
+        arrays = pycocotools_arrays(truth, found, min(limit, 20), [0.026, 0.025, 0.025])
+        assert list(metrics.summary)[:10] == NAMES
+        ours = [metrics[name] for name in NAMES]
+        np.testing.assert_allclose(ours, expected_summary(arrays), rtol=0, atol=1e-12, err_msg=str(seed))
+        assert [row.category_id for row in metrics.classes] == [
+            c["id"] for c in truth["categories"] if "keypoints" in c
+        ]
+        for k, row in enumerate(metrics.classes):
+            whole = arrays["precision"][:, :, k, 0, -1]
+            np.testing.assert_allclose([row.ap, row.ap50], [mean(whole), mean(whole[0])], rtol=0, atol=1e-12)
+
+
+def test_equal_to_pycocotools_on_real_persons(shared: Path) -> None:
+    """COCO's own 17 sigmas, and coordinates moved by a few pixels."""
+    truth = json.loads((shared / "data" / "coco_mini" / "person_keypoints_val.json").read_text())
+    random = np.random.default_rng(0)
+    found = [
+        {
+            "image_id": a["image_id"],
+            "category_id": 1,
+            "score": float(random.random()),
+            "keypoints": (np.array(a["keypoints"], float).reshape(-1, 3) + random.normal(0, 3, (17, 3)))
+            .flatten()
+            .tolist(),
+        }
+        for a in truth["annotations"]
+        for _ in range(2)
+    ]
+    metrics = evaluate_coco(truth, found, iou_types=("keypoints",))
+    ours = [metrics["keypoints"][name] for name in NAMES]
+    sigmas = COCOeval(iouType="keypoints").params.kpt_oks_sigmas.tolist()
+    schema = KeypointSchema(tuple(truth["categories"][0]["keypoints"]))
+    assert sigmas_of(schema) == pytest.approx(sigmas, abs=1e-15)
+    np.testing.assert_allclose(ours, expected_summary(pycocotools_arrays(truth, found, 20, sigmas)), rtol=0, atol=1e-12)
+    assert 0.2 < ours[0] < 0.95 and metrics.warnings == ()
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------
+
+
+def face(x: float, y: float, **more: object) -> Json:
+    """A face of which only the nose is labelled, in a box of 100 x 100."""
+    entry = {"image_id": 1, "category_id": 1, "keypoints": [x, y, 2, 0, 0, 0, 0, 0, 0]}
+    return {**entry, "bbox": [x - 50, y - 50, 100, 100], **more}
+
+
+def data(*objects: Json, names: list[str] = FACE) -> Json:
+    return {
+        "images": [{"id": 1, "width": 640, "height": 480}],
+        "categories": [{"id": 1, "name": "person", "keypoints": names}, {"id": 2, "name": "car"}],
+        "annotations": [{"id": i, "iscrowd": 0, "area": 10_000, **o} for i, o in enumerate(objects)],
+    }
+
+
+def evaluate(truth: Json, found: list[Json], limit: int = 100) -> Any:
+    return evaluate_coco(truth, found, limit, ("keypoints",))
+
+
+def distance(oks: float, sigma: float = 0.026, area: float = 10_000) -> float:
+    """How far off gives this similarity."""
+    return math.sqrt(-math.log(oks) * 2 * area * (2 * sigma) ** 2)
+
+
+def test_similarity_by_hand() -> None:
+    """OKS 0.72 passes 0.50 to 0.70: five thresholds of ten."""
+    metrics = evaluate(data(face(100, 100)), [face(100 + distance(0.72), 100, score=0.9)])
+    assert metrics["keypoints"]["AP"] == pytest.approx(0.5) and metrics["keypoints"]["AR50"] == 1.0
+    assert metrics["keypoints"]["AP75"] == 0.0 and metrics["keypoints"]["APl"] == pytest.approx(0.5)
+    assert metrics["keypoints"].curves[0].label == "OKS 0.50"
+
+
+def test_only_labelled_keypoints_count() -> None:
+    found = face(100, 100, score=0.9)
+    found["keypoints"][3:] = [900, 900, 1, -500, 0, 1]
+    assert evaluate(data(face(100, 100)), [found])["keypoints"]["AP"] == pytest.approx(1.0)
+
+
+def test_objects_without_keypoints_are_neither_found_nor_missed() -> None:
+    """Whether they have zeros, nothing, or no key at all; and what is found around their box is no mistake."""
+    for keypoints in ([0] * 9, [], None):
+        unlabelled = {**face(400, 300), "keypoints": keypoints, "num_keypoints": 0}
+        inside = {**face(400, 300, score=0.9), "keypoints": [400, 300, 1, 380, 310, 1, 300, 390, 1]}
+        found = [face(100, 100, score=0.5), inside]
+        metrics = evaluate(data(face(100, 100), unlabelled), found)
+        image = metrics["keypoints"].images[0]
+        assert metrics["keypoints"]["AP"] == pytest.approx(1.0) and metrics.warnings == ()
+        assert (image.true_positives, image.false_positives, image.false_negatives) == (1, 0, 0)
+
+
+def test_other_classes_take_no_part() -> None:
+    car = {"image_id": 1, "category_id": 2, "bbox": [0, 0, 50, 50], "score": 0.9}
+    metrics = evaluate(data(face(100, 100), car), [face(100, 100, score=0.5), car])
+    assert metrics["keypoints"]["AP"] == pytest.approx(1.0) and metrics.warnings == ()
+    assert [row.name for row in metrics["keypoints"].classes] == ["person"]
+
+
+def test_a_missing_area_is_that_of_the_box_and_a_missing_box_that_of_the_keypoints() -> None:
+    truth = data(face(100, 100))
+    del truth["annotations"][0]["area"]
+    metrics = evaluate(truth, [face(100 + distance(0.72), 100, score=0.9)])
+    assert metrics["keypoints"]["AP"] == pytest.approx(0.5)
+    del truth["annotations"][0]["bbox"]
+    truth["annotations"][0]["keypoints"] = [100, 100, 2, 200, 200, 2, 0, 0, 0]
+    metrics = evaluate(
+        truth, [face(100 + distance(0.72), 100, score=0.9) | {"keypoints": [100, 100, 1, 200, 200, 1, 0, 0, 0]}]
+    )
+    assert metrics["keypoints"]["AP"] == pytest.approx(1.0) and metrics["keypoints"]["APl"] == pytest.approx(1.0)
+
+
+def test_no_more_than_twenty_count() -> None:
+    faces = [face(20 * i, 100) for i in range(25)]
+    found = [{**f, "score": 0.9} for f in faces]
+    metrics = evaluate(data(*faces), found)
+    assert metrics["keypoints"]["AR"] == pytest.approx(20 / 25)
+    assert metrics.to_dict()["settings"]["max_detections_keypoints"] == 20
+    assert evaluate(data(*faces), found, limit=5)["keypoints"]["AR"] == pytest.approx(5 / 25)
+    boxes = evaluate_coco(data(*faces), found, 100, ("box",)).to_dict()
+    assert boxes["box"]["AR100"] == 1.0 and "max_detections_keypoints" not in boxes["settings"]
+
+
+def test_keypoints_of_other_bodies_have_an_assumed_tolerance() -> None:
+    names = ["nose", "tail", "left_wing"]
+    metrics = evaluate(data(face(100, 100), names=names), [face(100 + distance(0.72), 100, score=0.9)])
+    assert metrics["keypoints"]["AP"] == pytest.approx(0.5)
+    assert metrics.warnings == ("keypoints: sigma 0.05 is assumed for those that COCO does not have: tail, left_wing",)
+    assert sigmas_of(KeypointSchema(("tail", "right_hip"))) == [OTHER_SIGMA, 0.107]
+
+
+def test_unusable_keypoints_are_left_out_and_told_of() -> None:
+    truth = data(face(100, 100), {**face(300, 300), "keypoints": [1, 2, 3]}, {"image_id": 1, "category_id": 1})
+    metrics = evaluate(truth, [face(100, 100, score=0.9)])
+    assert metrics["keypoints"]["AP"] == pytest.approx(1.0)
+    assert "2 annotations left out of keypoints: no usable keypoints" in metrics.warnings[0]
+
+
+@pytest.mark.parametrize("keypoints", [None, [1, 2, 3], [1, 2, "3"] * 3, "123456789", [float("nan")] * 9])
+def test_senseless_predictions_are_refused(keypoints: Any) -> None:
+    with pytest.raises(UserError, match="entry 0: expected three numbers for each keypoint of the class as keypoints"):
+        evaluate(data(face(1, 1)), [{**face(1, 1, score=0.5), "keypoints": keypoints}])
+
+
+def test_without_keypoints_in_the_classes_there_is_nothing_to_compare() -> None:
+    truth = data(face(1, 1))
+    del truth["categories"][0]["keypoints"]
+    with pytest.raises(UserError, match="expected categories with keypoints, all the same"):
+        evaluate(truth, [])
+
+
+def test_tables_and_report_show_all_types() -> None:
+    truth, found = data(face(100, 100)), [face(100, 100, score=0.9)]
+    metrics = evaluate_coco(truth, found, 100, ("box", "keypoints"))
+    table = format_table(metrics)
+    assert "100 per image and class, 20 for keypoints." in table
+    assert table.count("APm") == 2 and "AR100" in table and "AR50" in table
+    html = render_report(metrics, [], [])
+    assert "20 for keypoints, which are compared by their similarity (OKS)" in html and "AR100" in html
+    assert "keypoints" not in render_report(evaluate_coco(truth, found, 100, ("box",)), [], [])
