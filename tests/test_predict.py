@@ -15,7 +15,8 @@ from PIL import Image
 import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
-from maskrcnn.ops.rle import rle_area, rle_to_coco
+from maskrcnn.ops.rle import rle_area
+from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.predict import Model, Prediction, load
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source

@@ -24,7 +24,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.paste import PastedMasks, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
-from maskrcnn.ops.rle import rle_to_coco
+from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.settings import nearest
 from maskrcnn.sources import Source, read_source, source_pixels
 from maskrcnn.structures import RLE, Categories, Detections, MaskCrops

@@ -10,7 +10,8 @@ import numpy as np
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import brief
-from maskrcnn.ops.rle import rle_from_coco, rle_window
+from maskrcnn.ops.rle import rle_window
+from maskrcnn.ops.rle_coco import rle_from_coco
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
 

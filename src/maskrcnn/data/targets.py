@@ -11,7 +11,8 @@ import torch
 from maskrcnn.data.geometry import View, Window
 from maskrcnn.data.store import LabelStore
 from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
-from maskrcnn.ops.rle import crop_rle, rle_window
+from maskrcnn.ops.rle import rle_window
+from maskrcnn.ops.rle_crops import crop_rle
 from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, Polygons, Targets
 from maskrcnn.structures.masks import ByteArray, FloatArray
 

@@ -14,7 +14,7 @@ from typing import Any
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.json_values import is_number, load_json, whole_number
-from maskrcnn.ops.rle import rle_from_coco
+from maskrcnn.ops.rle_coco import rle_from_coco
 from maskrcnn.structures import Categories, KeypointSchema, Size
 
 Annotation = Mapping[str, Any]

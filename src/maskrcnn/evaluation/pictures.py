@@ -15,7 +15,9 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.inputs import Annotation, GroundTruth, is_box
 from maskrcnn.evaluation.metrics import ImageMetrics, TypeMetrics
 from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
-from maskrcnn.ops.rle import Window, crop_rle, rle_from_coco, rle_window
+from maskrcnn.ops.rle import Window, rle_window
+from maskrcnn.ops.rle_coco import rle_from_coco
+from maskrcnn.ops.rle_crops import crop_rle
 from maskrcnn.structures import MaskCrops, Polygons, Size
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.overlay import draw_overlay

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn.ops.rle import Window, encode_rle_crop
+from maskrcnn.ops.rle import Window
+from maskrcnn.ops.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, MaskCrops, Size
 from maskrcnn.structures.masks import ByteArray
 

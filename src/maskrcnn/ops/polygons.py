@@ -15,7 +15,8 @@ from math import ceil, floor
 import numpy as np
 
 from maskrcnn.errors import UserError
-from maskrcnn.ops.rle import Window, encode_rle_crop
+from maskrcnn.ops.rle import Window
+from maskrcnn.ops.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray, IntArray
 

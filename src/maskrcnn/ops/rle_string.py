@@ -1,0 +1,142 @@
+"""COCO's compressed spelling of run lengths: a short string.
+
+From the fourth count on, the difference to the count two before is written (neighbouring columns are alike). A number
+is cut into 5-bit groups, lowest first; bit 5 says that another group follows, and the sign is the top bit of the last
+group. Each group plus 48 is a printable character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from maskrcnn.errors import UserError
+from maskrcnn.structures.masks import IntArray
+
+_MAX_GROUPS = 7
+"""Characters per count: 5 bits each, and 35 bits hold any difference of two counts of the largest frame."""
+
+
+def counts_to_string_reference(counts: IntArray) -> str:
+    """The definition, group by group."""
+    numbers, text = counts.tolist(), []
+    for i, number in enumerate(numbers):
+        value = number - numbers[i - 2] if i > 2 else number
+        while not -16 <= value < 16:
+            text.append(chr(48 + 32 + (value & 31)))
+            value >>= 5
+        text.append(chr(48 + (value & 31)))
+    return "".join(text)
+
+
+def counts_to_string_groups(counts: IntArray) -> str:
+    """The same for all groups at once."""
+    values = counts.copy()
+    values[3:] -= counts[1:-2]
+    magnitudes = values ^ (values >> 63)  # -16..15 -> 0..15: both signs need as many groups
+    num_groups = 1 + np.searchsorted(1 << (5 * np.arange(1, 13) - 1), magnitudes, side="right")
+    place = _place_in_part(num_groups)
+    groups = np.repeat(values, num_groups) >> (5 * place) & 31
+    follows = place + 1 < np.repeat(num_groups, num_groups)
+    return (48 + groups + 32 * follows).astype(np.uint8).tobytes().decode("ascii")
+
+
+def counts_from_string_reference(text: str) -> IntArray:
+    """The definition, character by character."""
+    counts: list[int] = []
+    for value in _string_values(text):
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+    return np.array(counts, np.int64)
+
+
+def _string_values(text: str) -> Iterator[int]:
+    value, place = 0, 0
+    for character in text:
+        group = ord(character) - 48
+        if not 0 <= group < 64:
+            raise _bad_character(character)
+        value |= (group & 31) << (5 * place)
+        place += 1
+        if group & 32:
+            continue
+        if place > _MAX_GROUPS:
+            raise _bad_number(place)
+        yield value - (1 << (5 * place)) if group & 16 else value
+        value, place = 0, 0
+    if place:
+        raise _truncated()
+
+
+def counts_from_string_groups(text: str) -> IntArray:
+    """The same for all characters at once."""
+    groups = _string_groups(text)
+    last = np.flatnonzero(groups < 32)
+    num_groups = np.diff(last, prepend=-1)
+    if num_groups.max(initial=0) > _MAX_GROUPS:
+        raise _bad_number(int(num_groups.max()))
+    if len(groups) and groups[-1] >= 32:
+        raise _truncated()
+    place = _place_in_part(num_groups)
+    bits = (groups & 31) << (5 * place)
+    counts = np.add.reduceat(bits, last - num_groups + 1) if len(last) else bits
+    counts -= (groups[last] >> 4 & 1) << (5 * num_groups)
+    counts[1::2] = np.cumsum(counts[1::2])
+    counts[2::2] = np.cumsum(counts[2::2])
+    return counts
+
+
+def _string_groups(text: str) -> IntArray:
+    try:
+        groups = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
+    except UnicodeEncodeError:
+        raise _bad_character(next(c for c in text if not c.isascii())) from None
+    wrong = np.flatnonzero((groups < 0) | (groups >= 64))
+    if len(wrong):
+        raise _bad_character(text[wrong[0]])
+    return groups
+
+
+def _place_in_part(lengths: IntArray) -> IntArray:
+    """0, 1, ..., n - 1 for every n of `lengths`, one after the other."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+
+
+def _bad_character(character: str) -> UserError:
+    return UserError(f"mask run lengths: expected characters '0' to 'o', got {character!r}; export the mask again")
+
+
+def _bad_number(num_groups: int) -> UserError:
+    return UserError(
+        f"mask run lengths: expected numbers of at most {_MAX_GROUPS} characters, got one of {num_groups}; "
+        "export the mask again"
+    )
+
+
+def _truncated() -> UserError:
+    return UserError("mask run lengths: expected a complete string, got one that ends inside a number; export it again")
+
+
+TO_STRING: dict[str, Callable[[IntArray], str]] = {
+    "reference": counts_to_string_reference,
+    "groups": counts_to_string_groups,
+}
+FROM_STRING: dict[str, Callable[[str], IntArray]] = {
+    "reference": counts_from_string_reference,
+    "groups": counts_from_string_groups,
+}
+
+
+def counts_to_string(counts: IntArray) -> str:
+    """The string of run lengths, byte for byte that of pycocotools."""
+    return counts_to_string_groups(counts)
+
+
+def counts_from_string(text: str) -> IntArray:
+    """The numbers a string spells, whatever they are.
+
+    Raises:
+        UserError: a character outside the alphabet, a string that is cut off, or a number beyond any frame.
+    """
+    return counts_from_string_groups(text)
