@@ -27,7 +27,7 @@ def from_detectron2(tensors: Mapping[str, Tensor], file: ForeignFile, knowledge:
     assumed = knowledge.style == "auto" and not settings
     remarks = [f"assumed the style {style}, as in detectron2's own models of this kind: {pixels}"] if assumed else []
     tensors = pixels.to_rgb(tensors)
-    if not layout.has("rpn") and not layout.has("box_head"):
+    if layout.is_backbone:
         return backbone_alone(config, tensors, remarks)
     return whole_model(config, knowledge.categories_of(layout), tensors, remarks)
 
@@ -36,12 +36,14 @@ def _as_published(layout: Layout) -> Config:
     """The settings that a model of this structure has in detectron2's own collection."""
     config = layout.config(preset("detectron2"))
     backbone, rpn, box_head, mask_head = config.backbone, config.rpn, config.box_head, config.mask_head
+    image = config.input
     if backbone.features != "fpn":
         rpn = replace(rpn, pre_nms_top_k_train=12_000, pre_nms_top_k_test=6000)
+        image = replace(image, size_divisor=1)
     if backbone.features == "c4":
         box_head, mask_head = replace(box_head, pooled_size=14), replace(mask_head, pooled_size=14)
     if backbone.features == "c5":
         backbone = replace(backbone, stage5_stride=1, stage5_dilation=2)
     if config.keypoint_head.enabled:
         rpn, box_head = replace(rpn, post_nms_top_k_train=1500), replace(box_head, smooth_l1_beta=0.5)
-    return replace(config, backbone=backbone, rpn=rpn, box_head=box_head, mask_head=mask_head)
+    return replace(config, input=image, backbone=backbone, rpn=rpn, box_head=box_head, mask_head=mask_head)
