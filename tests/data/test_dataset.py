@@ -81,14 +81,6 @@ def test_only_the_generator_decides(make_coco, read, square: dict[str, Any]) -> 
     assert first.image.shape != other.image.shape or not torch.equal(first.image, other.image)
 
 
-def test_read_gives_the_original_frame(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
-    dataset = CocoDataset(read(make_coco([square])), Augmentation(min_sizes=(800,), horizontal_flip=1.0))
-    pixels, targets = dataset.read(0)
-    np.testing.assert_array_equal(pixels, np.array(Image.open(tmp_path / "1.png")))
-    assert targets.boxes.tolist() == [[2, 3, 6, 8]]
-    assert targets.masks is not None and targets.masks.bitmaps().sum() == 20
-
-
 def test_pixels_turned_by_exif_keep_their_labels(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
     """The labels were made on the stored pixels, 10 x 12; upright the picture is 12 x 10."""
     content = make_coco([square])
@@ -96,9 +88,9 @@ def test_pixels_turned_by_exif_keep_their_labels(make_coco, read, square: dict[s
     exif = Image.Exif()
     exif[0x0112] = 6
     stored.save(tmp_path / "1.png", exif=exif)
-    pixels, targets = CocoDataset(read(content)).read(0)
-    np.testing.assert_array_equal(pixels, np.array(stored))
-    assert targets.boxes.tolist() == [[2, 3, 6, 8]]
+    sample = CocoDataset(read(content), PLAIN)[0]
+    np.testing.assert_array_equal(sample.image.permute(1, 2, 0), np.array(stored))
+    assert sample.targets.boxes.tolist() == [[2, 3, 6, 8]]
 
 
 def test_unreadable_and_mismatching_files_are_named(dataset: CocoDataset, tmp_path: Path) -> None:
@@ -107,7 +99,7 @@ def test_unreadable_and_mismatching_files_are_named(dataset: CocoDataset, tmp_pa
         dataset[0]
     Image.new("RGB", (30, 30)).save(tmp_path / "2.png")
     with pytest.raises(UserError, match=r"2\.png: the picture is 30 x 30 but its labels are for 10 x 12"):
-        dataset.read(1)
+        dataset[1]
 
 
 def test_limit_of_pixels(make_coco, read) -> None:

@@ -1,4 +1,4 @@
-"""CocoDataset: images with their targets, for training and for evaluation."""
+"""CocoDataset: images with their targets, as training sees them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.colour import change_colours
-from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
 from maskrcnn.data.targets import draw_targets
 from maskrcnn.data.transforms import Augmentation, draw_view
@@ -74,7 +73,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         numbers = labels.objects(index)
         boxes = labels.boxes[numbers.start : numbers.stop][~labels.ignore[numbers.start : numbers.stop]]
         view = draw_view(size, boxes.numpy(), augmentation, generator)
-        pixels = view.image(self._pixels(index), augmentation.antialias)
+        pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), augmentation.antialias)
         return Sample(
             image=_to_tensor(change_colours(pixels, augmentation.draw_colours(generator))),
             targets=draw_targets(labels, index, view, self.categories.keypoints),
@@ -86,18 +85,6 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """The sample drawn with a generator that depends on the index alone."""
         return self.sample(index, np.random.default_rng(index))
-
-    def read(self, index: int) -> tuple[ByteArray, Targets]:
-        """An image for evaluation: (H, W, 3) uint8 RGB and its ground truth, both in the `original` frame.
-
-        Raises:
-            UserError: the file cannot be read, or has another size than its labels.
-        """
-        view = View.whole(self.labels.size(index))
-        return self._pixels(index), draw_targets(self.labels, index, view, self.categories.keypoints)
-
-    def _pixels(self, index: int) -> ByteArray:
-        return read_labelled_image(self.path(index), self.labels.size(index), self.max_pixels)
 
 
 def _to_tensor(pixels: ByteArray) -> Tensor:

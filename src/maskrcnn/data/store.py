@@ -122,11 +122,6 @@ class LabelStore:
         """G, ignored regions included."""
         return len(self.labels)
 
-    @property
-    def num_bytes(self) -> int:
-        """What the arrays occupy."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in vars(self).values())
-
     def size(self, image: int) -> Size:
         """(height, width) the labels of an image refer to."""
         height, width = self.image_sizes[image].tolist()
