@@ -19,11 +19,13 @@ from maskrcnn.data.coco import read_coco
 from maskrcnn.errors import UserError
 from maskrcnn.evaluator import evaluate, predict_dataset
 from maskrcnn.predict import Model
-from maskrcnn.structures import Categories, Detections
+from maskrcnn.structures import Categories, Detections, KeypointSchema
 
 Box = tuple[int, int, int, int]
 
 CELL = Categories((1,), ("cell",))
+CORNERS = KeypointSchema(("left_top", "right_bottom"), ((0, 1),))
+CORNERED = Categories((1,), ("cell",), (CORNERS,))
 BOXES: dict[tuple[int, int], list[Box]] = {
     (40, 60): [(5, 5, 25, 20), (30, 10, 50, 38)],
     (50, 30): [(2, 20, 20, 44)],
@@ -35,9 +37,10 @@ BOXES: dict[tuple[int, int], list[Box]] = {
 class Oracle(nn.Module):
     """Finds the objects of `BOXES` in an image of that size; records how it was asked."""
 
-    def __init__(self, *, masks: bool = True, label: int = 0) -> None:
+    def __init__(self, *, masks: bool = True, keypoints: bool = False, label: int = 0) -> None:
         super().__init__()
         self.mask_head = nn.Identity() if masks else None
+        self.keypoint_head = nn.Identity() if keypoints else None
         self.label = label
         self.asked: list[tuple[int, float | None, int | None]] = []
 
@@ -51,7 +54,9 @@ class Oracle(nn.Module):
         boxes = torch.tensor(BOXES[size], dtype=torch.float32).reshape(-1, 4)
         count = len(boxes)
         probs = torch.ones(count, 28, 28) if self.mask_head is not None else None
-        return Detections(boxes, torch.full((count,), 0.9), torch.full((count,), self.label), probs, size)
+        corners = torch.cat([boxes.view(count, 2, 2), torch.ones(count, 2, 1)], dim=2)
+        keypoints = corners if self.keypoint_head is not None else None
+        return Detections(boxes, torch.full((count,), 0.9), torch.full((count,), self.label), probs, size, keypoints)
 
 
 def model_of(network: Oracle, categories: Categories = CELL, **evaluation: int) -> Model:
@@ -231,3 +236,43 @@ def test_progress_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("maskrcnn.evaluator.PROGRESS_EVERY", 2)
     _, printed = run(folder, model_of(Oracle()))
     assert printed.startswith("2 of 3 images\nCOCO metrics")
+
+
+# --- keypoints --------------------------------------------------------------------------------------------------
+
+
+def label_corners(folder: Path, *names: str) -> None:
+    """Each object's keypoints are the corners of its box, as the `Oracle` finds them; written in COCO's coordinates."""
+    content = content_of(folder)
+    content["categories"] = [{"id": 7, "name": "cell", "keypoints": list(names), "skeleton": [[1, 2]]}]
+    for entry in content["annotations"]:
+        x, y, width, height = entry["bbox"]
+        entry["keypoints"] = [x - 0.5, y - 0.5, 2, x + width - 0.5, y + height - 0.5, 2]
+    (folder / "truth.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_keypoints_are_compared_where_both_sides_have_them(folder: Path, masks: bool) -> None:
+    label_corners(folder, *CORNERS.names)
+    metrics, printed = run(folder, model_of(Oracle(masks=masks, keypoints=True), CORNERED), folder / "out")
+    assert list(metrics.by_type) == (["mask"] if masks else []) + ["keypoints", "box"]
+    assert metrics["keypoints"]["AP"] == pytest.approx(1.0) and "20 for keypoints" in printed
+    written = json.loads((folder / "out" / "metrics.json").read_text())
+    assert written["keypoints"]["AP"] == pytest.approx(1.0)
+    results = json.loads((folder / "out" / "predictions.json").read_text())
+    assert results[0]["keypoints"] == [4.5, 4.5, 1.0, 24.5, 19.5, 1.0]
+
+
+@pytest.mark.parametrize("names", [("left_top", "tip"), ()])
+def test_other_keypoints_are_told_of_and_not_compared(folder: Path, names: tuple[str, ...]) -> None:
+    if names:
+        label_corners(folder, *names)
+    metrics, printed = run(folder, model_of(Oracle(keypoints=True), CORNERED))
+    assert list(metrics.by_type) == ["mask", "box"]
+    assert "keypoints are not compared: the classes of the data set have none, or others" in printed
+
+
+def test_a_model_without_keypoint_branch_does_not_miss_them(folder: Path) -> None:
+    label_corners(folder, *CORNERS.names)
+    metrics, printed = run(folder, model_of(Oracle(), CORNERED))
+    assert list(metrics.by_type) == ["mask", "box"] and "keypoints" not in printed

@@ -20,7 +20,7 @@ from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.predict import Model, Prediction, load
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source
-from maskrcnn.structures import Categories
+from maskrcnn.structures import Categories, KeypointSchema
 from maskrcnn.weights import save_model
 
 CATEGORIES = Categories((3, 7), ("round", "long"))
@@ -100,6 +100,34 @@ def test_coco_results_are_what_pycocotools_reads() -> None:
     found = prediction()
     decoded = [oracle.decode(result["segmentation"]) for result in found.to_coco()]
     assert np.array_equal(np.stack(decoded), found.masks().numpy())
+
+
+PERSONS = Categories((3, 7), ("car", "person"), (None, KeypointSchema(("nose", "left_eye"), ((0, 1),))))
+
+
+def test_keypoints_are_part_of_the_results_of_classes_that_have_them() -> None:
+    """COCO's coordinates: the centre of pixel (2, 3) lies at 2.5, 3.5."""
+    keypoints = torch.tensor([[[2.5, 3.5, 0.25], [4.0, 1.125, 0.5]], [[1.0, 6.0, 0.5], [2.0, 7.0, 0.5]]])
+    person, car = prediction(keypoints=keypoints, categories=PERSONS).to_coco()
+    assert person["category_name"] == "person" and person["keypoints"] == [2.0, 3.0, 0.25, 3.5, 0.625, 0.5]
+    assert "keypoints" not in car and "keypoints" not in prediction().to_coco()[0]
+    best = prediction(keypoints=keypoints, categories=PERSONS)[:1]
+    assert best.keypoints is not None and best.keypoints.shape == (1, 2, 3)
+
+
+def test_keypoints_are_drawn(tmp_path: Path) -> None:
+    """A person in the left half of the image, a car in the right one."""
+    boxes = torch.tensor([[50.0, 100, 450, 900], [550, 100, 950, 900]])
+    keypoints = torch.tensor([[[250.0, 400, 0.25], [250, 600, 0.5]], [[750, 400, 0.9], [750, 600, 0.9]]])
+    fields = {"boxes": boxes, "mask_probs": None, "image_size": (1000, 1000), "categories": PERSONS}
+    pictures = []
+    for name, points in (("plain", None), ("posed", keypoints), ("unsure", keypoints * torch.tensor([1, 1, 0.01]))):
+        source = np.zeros((1000, 1000, 3), np.uint8)
+        prediction(**fields, source=source, keypoints=points).save(tmp_path / f"{name}.png")
+        pictures.append(np.array(Image.open(tmp_path / f"{name}.png")))
+    plain, posed, unsure = pictures
+    assert posed[400:601, 250].any(axis=1).all() and (unsure[:, :500] == plain[:, :500]).all()
+    assert (posed[:, 500:] == plain[:, 500:]).all(), "a car has no keypoints"
 
 
 def test_names_and_selection_keep_the_type() -> None:

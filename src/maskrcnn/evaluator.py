@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -67,8 +67,9 @@ def evaluate(
         if len(run.images) % PROGRESS_EVERY == 0:
             say(f"{len(run.images)} of {len(run.data.labels)} images")
     truth = run.ground_truth(file)
-    metrics = evaluate_coco(truth, run.results, limit, _iou_types(model, truth), score_threshold)
-    metrics = replace(metrics, warnings=(*run.warnings(), *metrics.warnings))
+    iou_types = _iou_types(model, truth)
+    metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold)
+    metrics = replace(metrics, warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings))
     say(format_table(metrics))
     if output is not None:
         _write_results(Path(output), run.results, metrics)
@@ -198,9 +199,27 @@ class _Run:
 
 
 def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:
-    """Masks are compared where both sides have them."""
+    """Boxes; masks and keypoints where both sides have them. What says most about the model comes first."""
     has_masks = any(annotation.get("segmentation") for annotation in truth.annotations) or not truth.annotations
-    return ("mask", "box") if model.network.mask_head is not None and has_masks else ("box",)
+    compared: dict[IouType, bool] = {
+        "mask": model.network.mask_head is not None and has_masks,
+        "keypoints": model.network.keypoint_head is not None and same_keypoints(model.categories, truth.categories),
+        "box": True,
+    }
+    return tuple(kind for kind, wanted in compared.items() if wanted)
+
+
+def _not_compared(model: Model, iou_types: Sequence[IouType]) -> list[str]:
+    if model.network.keypoint_head is None or "keypoints" in iou_types:
+        return []
+    return ["keypoints are not compared: the classes of the data set have none, or others than the model's"]
+
+
+def same_keypoints(model: Categories, data: Categories) -> bool:
+    """Whether the classes that both sides know have keypoints, and the same ones."""
+    mine, theirs = (dict(zip(c.names, c.schemas, strict=True)) if c.schemas else {} for c in (model, data))
+    shared = [name for name in model.names if name in data.names]
+    return data.keypoints is not None and all(mine.get(name) == theirs.get(name) for name in shared)
 
 
 def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics) -> None:

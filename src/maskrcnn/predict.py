@@ -28,8 +28,10 @@ from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.settings import nearest
 from maskrcnn.sources import Source, read_source, source_pixels
 from maskrcnn.structures import RLE, Categories, Detections, MaskCrops
+from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
+from maskrcnn.viz.skeletons import Skeletons
 from maskrcnn.weights.checkpoint import load_model
 
 MASK_THRESHOLD = 0.5
@@ -96,7 +98,10 @@ class Prediction(Detections):
         return [_moved(bitmap_to_polygons(crop), window[:2]) for crop, window in windows]
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
-        """COCO results: per object category, box (x, y, width, height), score, and mask as compressed RLE."""
+        """COCO results: per object category, box (x, y, width, height), score, mask as compressed RLE, and keypoints.
+
+        Keypoints are x, y, score for each, in COCO's coordinates: the number of the pixel.
+        """
         corners, sizes = self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]
         results: list[dict[str, Any]] = [
             {
@@ -113,6 +118,11 @@ class Prediction(Detections):
         if self.mask_probs is not None:
             for result, rle in zip(results, self.rle(), strict=True):
                 result["segmentation"] = rle_to_coco(rle)
+        if self.keypoints is not None:
+            shift = self.keypoints.new_tensor([PIXEL_CENTRE, PIXEL_CENTRE, 0])
+            for result, label, rows in zip(results, self.labels.tolist(), self.keypoints - shift, strict=True):
+                if self.categories.has_keypoints(label):
+                    result["keypoints"] = [round(value, 3) for value in rows.flatten().tolist()]
         return results
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -126,8 +136,18 @@ class Prediction(Detections):
         """
         picture_format(Path(path))  # before the work, not after it
         masks = None if self.mask_probs is None else self._pasted()
-        picture = draw_overlay(self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names)
+        picture = draw_overlay(
+            self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names, self._skeletons()
+        )
         save_picture(Path(path), picture)
+
+    def _skeletons(self) -> Skeletons | None:
+        """None without keypoints; those of classes without any score nothing."""
+        if self.keypoints is None or self.categories.keypoints is None:
+            return None
+        has_keypoints = [self.categories.has_keypoints(label) for label in self.labels.tolist()]
+        counted = self.keypoints.new_tensor(has_keypoints)[:, None, None]
+        return Skeletons(self.keypoints * counted, self.categories.keypoints.skeleton)
 
     def _pasted(self) -> PastedMasks:
         return PastedMasks(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.evaluation import Metrics, TypeMetrics
-from maskrcnn.evaluation.inputs import GroundTruth
+from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
 from maskrcnn.evaluation.metrics import ImageMetrics
 from maskrcnn.evaluation.pictures import LONGEST_SIDE, choose_images, make_examples
 from maskrcnn.structures.masks import ByteArray
@@ -79,3 +79,22 @@ def test_large_images_are_shrunk(metrics: Metrics, truth: GroundTruth) -> None:
 
     (example,) = make_examples(metrics["mask"].images[2:], truth, [], 0.5, wide)
     assert decoded(example.truth).shape[1] == LONGEST_SIDE
+
+
+def test_keypoints_are_shown() -> None:
+    """Those of the truth that are labelled, those of the prediction that it is sure of."""
+    entry = {"image_id": 1, "category_id": 1, "bbox": [5, 5, 50, 30], "area": 1500, "iscrowd": 0}
+    content = {
+        "images": [{"id": 1, "width": 60, "height": 40}],
+        "categories": [{"id": 1, "name": "a", "keypoints": ["tip", "end"], "skeleton": [[1, 2]]}],
+        "annotations": [{**entry, "id": 1, "keypoints": [15, 20, 2, 45, 20, 1]}],
+    }
+    truth = read_ground_truth(content)
+    images = [ImageMetrics(1, 1, 0, 0, 1.0, 1.0)]
+    pictures = {}
+    for name, keypoints in {"sure": [15, 20, 0.9, 45, 20, 0.9], "unsure": [15, 20, 0.01] * 2, "broken": [1]}.items():
+        (example,) = make_examples(images, truth, [{**entry, "score": 0.9, "keypoints": keypoints}], 0.5, grey)
+        pictures[name] = decoded(example.prediction).astype(int)
+    middle = tuple(slice(int(side * 0.4), int(side * 0.6)) for side in pictures["sure"].shape[:2])
+    assert abs(decoded(example.truth).astype(int)[middle] - 80).max() > 60 < abs(pictures["sure"][middle] - 80).max()
+    assert abs(pictures["unsure"][middle] - 80).max() < 30 > abs(pictures["broken"][middle] - 80).max()

@@ -11,10 +11,9 @@ from maskrcnn.data.coco_masks import LARGEST_COORDINATE, Note
 from maskrcnn.data.report import Rule
 from maskrcnn.json_values import brief
 from maskrcnn.structures import KeypointSchema, Size
+from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import BoolArray, FloatArray
 
-PIXEL_CENTRE = 0.5
-"""COCO gives the number of the pixel that a keypoint lies in; its centre is half a pixel further."""
 OUTSIDE_PIXELS = 1.0
 """A keypoint less far outside the image is moved to the border without a word."""
 

@@ -19,8 +19,10 @@ from maskrcnn.ops.rle import Window, rle_window
 from maskrcnn.ops.rle_coco import rle_from_coco
 from maskrcnn.ops.rle_crops import crop_rle
 from maskrcnn.structures import MaskCrops, Polygons, Size
+from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.overlay import draw_overlay
+from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD, Skeletons
 
 LoadImage = Callable[[int], ByteArray]
 """Gives the (H, W, 3) uint8 RGB pixels of the image with this id."""
@@ -108,8 +110,23 @@ def _draw(image: ByteArray, entries: Sequence[Annotation], truth: GroundTruth) -
         torch.tensor([truth.categories.label_of(entry["category_id"]) for entry in entries], dtype=torch.int64),
         torch.tensor(scores) if len(scores) == len(entries) else None,
         truth.categories.names,
+        _skeletons(entries, truth),
     )
     return _inline_jpeg(overlay)
+
+
+def _skeletons(entries: Sequence[Annotation], truth: GroundTruth) -> Skeletons | None:
+    """The keypoints of annotations or predictions; nothing where they are missing or senseless."""
+    schema = truth.categories.keypoints
+    if schema is None:
+        return None
+    keypoints = np.zeros((len(entries), len(schema), 3))
+    for rows, entry in zip(keypoints, entries, strict=True):
+        if truth.is_usable(entry.get("keypoints"), "keypoints", entry["image_id"]):
+            rows[:] = np.reshape(entry["keypoints"], (-1, 3))
+    keypoints[..., :2] += PIXEL_CENTRE
+    found = any("score" in entry for entry in entries)
+    return Skeletons(torch.from_numpy(keypoints), schema.skeleton, KEYPOINT_THRESHOLD if found else 0)
 
 
 def _crop(segmentation: object, size: Size) -> tuple[ByteArray, Window]:

@@ -11,6 +11,9 @@ from typing import Any
 
 from maskrcnn.errors import UserError
 
+PIXEL_CENTRE = 0.5
+"""COCO's files give the number of the pixel that a keypoint lies in; its centre is half a pixel further."""
+
 _SIDE = re.compile(r"left|right|(?<![a-z0-9])[lr](?![a-z0-9])", re.IGNORECASE)
 """The word that says on which side of the body a keypoint is: `left_eye`, `RightKnee`, `l_ear`, `paw_R`."""
 

@@ -47,7 +47,7 @@ class TrainResult:
     Attributes:
         steps: optimiser steps done.
         metrics: of the last evaluation, as in `metrics.json`; empty without a val split.
-        best_score: the best validation score (mask AP; box AP without masks), None without a val split.
+        best_score: the best validation score (AP of masks, else of keypoints, else of boxes), None without a val split.
         best: the model file of that score.
         last: the model file of the last step.
     """

@@ -34,11 +34,11 @@ def validate(
         report: whether to write `report.html` too.
 
     Returns:
-        The metrics, as in `metrics.json`; and the score that decides what is best: the mask AP, or the box AP where
-        the model or the data has no masks, and 0 where there is nothing to compute it from.
+        The metrics, as in `metrics.json`; and the score that decides what is best: the AP of masks, else of keypoints,
+        else of boxes, as far as model and data have them, and 0 where there is nothing to compute it from.
     """
     device = next(network.parameters()).device
     model = Model(network, data.categories, config, device)
     metrics = evaluate(model, data.paths.val, data.paths.images, output, report=report, say=say)
-    score = metrics["mask" if "mask" in metrics.by_type else "box"]["AP"]
+    score = next(iter(metrics.by_type.values()))["AP"]
     return metrics.to_dict(), score if math.isfinite(score) else 0.0

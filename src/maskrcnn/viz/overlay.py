@@ -18,6 +18,7 @@ from maskrcnn.files import write_atomically
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.colours import Colour, instance_colour
 from maskrcnn.viz.labels import Box, Label, draw_labels
+from maskrcnn.viz.skeletons import Skeletons, draw_skeleton
 
 USUAL_LONG_SIDE = 1000
 """Small images are enlarged by the whole factor that comes nearest to this, so that text and thin lines fit ..."""
@@ -89,6 +90,7 @@ def draw_overlay(
     labels: Tensor,
     scores: Tensor | None,
     names: Sequence[str],
+    skeletons: Skeletons | None = None,
 ) -> ByteArray:
     """A picture of D objects over their image.
 
@@ -99,6 +101,7 @@ def draw_overlay(
         labels: (D,) class 0..K-1.
         scores: (D,), or None for ground truth.
         names: of the K classes.
+        skeletons: the objects' keypoints, to draw these too.
 
     Returns:
         (f H, f W, 3) uint8 RGB, where the whole number f is 1 but for small images (`USUAL_LONG_SIDE`).
@@ -112,6 +115,9 @@ def draw_overlay(
         _fill(picture, shape, style.fill)
     for shape in from_large:
         _outline(picture, shape, style.line)
+    if skeletons is not None:
+        for i, shape in enumerate(shapes):
+            draw_skeleton(picture, skeletons.of(i, factor), skeletons.lines, shape.colour, 2 * style.line)
     if not style.text:
         return picture
     texts = _texts(labels, scores, names)
