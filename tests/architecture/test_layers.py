@@ -30,6 +30,7 @@ LAYERS: list[set[str]] = [
     {"sources"},
     {"predict"},
     {"evaluator"},
+    {"inspection"},
     {"training"},
     {"cli"},
 ]

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from maskrcnn.cli import check, doctor, evaluate, models, predict, train
+from maskrcnn.cli import check, doctor, evaluate, inspect, models, predict, train
 from maskrcnn.errors import UserError
 from maskrcnn.memory import keep_freed_memory
 from maskrcnn.settings import nearest
@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "predict": (predict.main, "outline the objects in images"),
     "train": (train.main, "train a model on your own data"),
     "evaluate": (evaluate.main, "measure a model against annotated images"),
+    "inspect": (inspect.main, "watch an image go through the network, on one page"),
     "check": (check.main, "check a data set before training on it"),
     "models": (models.main, "list the bundled models and the presets"),
     "doctor": (doctor.main, "report on this installation and machine"),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 import torch
-from PIL import Image
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.inputs import Annotation, GroundTruth, is_box
@@ -21,6 +18,7 @@ from maskrcnn.ops.rle_crops import crop_rle
 from maskrcnn.structures import MaskCrops, Polygons, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.viz.inline import inline_jpeg
 from maskrcnn.viz.overlay import draw_overlay
 from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD, Skeletons
 
@@ -29,7 +27,6 @@ LoadImage = Callable[[int], ByteArray]
 
 LONGEST_SIDE = 720
 """Pictures are shrunk to this many pixels, so that a report stays a few megabytes."""
-JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def _draw(image: ByteArray, entries: Sequence[Annotation], truth: GroundTruth) -
         truth.categories.names,
         _skeletons(entries, truth),
     )
-    return _inline_jpeg(overlay)
+    return inline_jpeg(overlay, LONGEST_SIDE)
 
 
 def _skeletons(entries: Sequence[Annotation], truth: GroundTruth) -> Skeletons | None:
@@ -151,10 +148,3 @@ def _box(entry: Annotation, window: Window) -> tuple[float, float, float, float]
         return float(x1), float(y1), float(x2), float(y2)
     x, y, width, height = (float(value) for value in entry["bbox"])
     return x, y, x + width, y + height
-
-
-def _inline_jpeg(picture: ByteArray) -> str:
-    image, buffer = Image.fromarray(picture), BytesIO()
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode()

@@ -57,8 +57,7 @@ class RoIPooler(nn.Module):
         all_boxes = torch.cat(list(boxes)).float()
         counts = torch.tensor([len(b) for b in boxes])
         image_index = torch.arange(len(boxes)).repeat_interleave(counts).to(all_boxes.device)
-        finest = self.strides[0].bit_length() - 1  # log2 of a power of two: stride 4 is P2
-        levels = assign_levels(all_boxes, finest, finest + len(self.strides) - 1, self.level_lift) - finest
+        levels = self.levels(all_boxes)
         members = [(levels == level).nonzero()[:, 0] for level in range(len(self.strides))]
         pooled = [
             self.operator(
@@ -68,3 +67,8 @@ class RoIPooler(nn.Module):
         ]
         original_order = torch.cat(members).argsort()
         return torch.cat(pooled)[original_order].permute(0, 3, 1, 2)
+
+    def levels(self, boxes: Tensor) -> Tensor:
+        """(R,) which of the maps each box (R, 4) is read from; 0 is the finest."""
+        finest = self.strides[0].bit_length() - 1  # log2 of a power of two: stride 4 is P2
+        return assign_levels(boxes, finest, finest + len(self.strides) - 1, self.level_lift) - finest

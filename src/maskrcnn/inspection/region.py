@@ -1,0 +1,202 @@
+"""One RoI under the magnifying glass: where its features come from, its class scores, its box, its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from maskrcnn.models.box_head import BOX_WEIGHTS
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.ops.boxes import clip_boxes, decode_boxes
+from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_pool import roi_pool, roi_pool_bins, round_boxes
+from maskrcnn.structures import Detections
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """Where two operators take the features of one box from, in `input` pixels.
+
+    Attributes:
+        stride: pixels per cell.
+        points: (S, S, n, 2) x, y of RoIAlign's samples: row of bins, column of bins, sample.
+        centre: where in a cell, 0 to 1, its value is taken to lie.
+        rounded_box: (4,) RoIPool's box.
+        bins: (S, S, 4) its bins, whole cells; empty ones lie outside the map.
+        aligned: (S, S) the size (L2 norm over the channels) of RoIAlign's features ...
+        pooled: (S, S) ... and of RoIPool's.
+    """
+
+    stride: int
+    points: Tensor
+    centre: float
+    rounded_box: Tensor
+    bins: Tensor
+    aligned: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True)
+class Region:
+    """One RoI and what the heads say of it.
+
+    Attributes:
+        index: which of the proposals it is, 0 for the best.
+        number: which of the objects found it became, 1 for the best; None for none.
+        box: (4,) the proposal.
+        level: the map its features are read from, 0 is the finest.
+        cutting: how they are cut out.
+        class_probs: (K + 1,) background last.
+        label: the class, 0..K-1.
+        deltas: (4,) how the box branch moves the box for that class.
+        refined: (4,) the result.
+        mask_probs: (M, m, m) every mask of the refined box; None without mask branch.
+        mask: which of them is the one of `label`.
+    """
+
+    index: int
+    number: int | None
+    box: Tensor
+    level: int
+    cutting: Cutting
+    class_probs: Tensor
+    label: int
+    deltas: Tensor
+    refined: Tensor
+    mask_probs: Tensor | None
+    mask: int
+
+    @property
+    def score(self) -> float:
+        """The probability of the class."""
+        return float(self.class_probs[self.label])
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the box branch says of all proposals of an image; on the CPU, `input` frame.
+
+    Attributes:
+        boxes: (P, 4) the proposals.
+        class_probs: (P, K + 1) background last.
+        deltas: (P, K or 1, 4).
+        found: the objects that came out in the end, boxes in the `input` frame.
+    """
+
+    boxes: Tensor
+    class_probs: Tensor
+    deltas: Tensor
+    found: Detections
+
+
+def follow_region(network: MaskRCNN, features: Sequence[Tensor], scored: Scored, number: int) -> Region | None:
+    """The proposal that became an object; without objects, the one that came nearest to being one.
+
+    Args:
+        network: with a box head.
+        features: its maps of one image.
+        scored: what its box head said.
+        number: of the object, 1 for the best.
+    """
+    if not len(scored.boxes):
+        return None
+    head = network.box_head
+    assert head is not None
+    label, index = _origin(scored, number)
+    box, refined = scored.boxes[index], _refined(scored, label)[index]
+    masks, mask = _masks(network, features, refined, label)
+    level = int(head.pooler.levels(box[None]))
+    return Region(
+        index,
+        number if len(scored.found) else None,
+        box,
+        level,
+        cut_out(features[level].cpu(), box, head.pooler.strides[level], head.pooler.options),
+        scored.class_probs[index],
+        label,
+        _deltas(scored, label)[index],
+        refined,
+        masks,
+        mask,
+    )
+
+
+def _origin(scored: Scored, number: int) -> tuple[int, int]:
+    """The label of an object, and the proposal it comes from; without objects, the pair with the best score."""
+    found, class_probs = scored.found, scored.class_probs[:, :-1]
+    if not len(found):
+        index, label = divmod(int(class_probs.argmax()), class_probs.shape[1])
+        return label, index
+    label = int(found.labels[number - 1])
+    # No object says which proposal it comes from, but its numbers do.
+    box_difference = (_refined(scored, label) - found.boxes[number - 1]).abs().amax(dim=1)
+    score_difference = (class_probs[:, label] - found.scores[number - 1]).abs()
+    return label, int((box_difference + score_difference).argmin())
+
+
+def _deltas(scored: Scored, label: int) -> Tensor:
+    """(P, 4) those of one class."""
+    return scored.deltas[:, label if scored.deltas.shape[1] > 1 else 0]
+
+
+def _refined(scored: Scored, label: int) -> Tensor:
+    """(P, 4) the boxes as the branch moves them for one class."""
+    return clip_boxes(decode_boxes(_deltas(scored, label), scored.boxes, BOX_WEIGHTS), scored.found.image_size)
+
+
+def _masks(network: MaskRCNN, features: Sequence[Tensor], box: Tensor, label: int) -> tuple[Tensor | None, int]:
+    """Probabilities (M, m, m) of every mask of a box, and which one belongs to the label."""
+    head = network.mask_head
+    if head is None:
+        return None, 0
+    roi_features = network.roi_layers(head.pooler(features, [box[None].to(features[0].device)]))
+    logits = head.all_logits(roi_features)[0].float()
+    probs = logits.softmax(dim=0) if head.competing else logits.sigmoid()
+    return probs.cpu(), int(head.mask_index(torch.tensor([label])))
+
+
+def cut_out(feature: Tensor, box: Tensor, stride: int, options: RoIAlignOptions) -> Cutting:
+    """How RoIAlign and RoIPool read a box (4,) from a map (1, C, h, w)."""
+    scaled = replace(options, spatial_scale=1 / stride)
+    index = torch.zeros(1, dtype=torch.int64, device=box.device)
+    starts, ends = roi_pool_bins(box[None], scaled, *feature.shape[-2:])
+    aligned, pooled = (
+        operator(feature.float(), box[None], index, scaled)[0].norm(dim=0) for operator in (roi_align, roi_pool)
+    )
+    return Cutting(
+        stride,
+        sample_points(box, stride, options),
+        0.5 if options.aligned else 0.0,
+        round_boxes(box[None], 1 / stride)[0] * stride,
+        _rectangles(starts[0], ends[0]) * stride,
+        aligned,
+        pooled,
+    )
+
+
+def sample_points(box: Tensor, stride: int, options: RoIAlignOptions) -> Tensor:
+    """(S, S, n, 2) x, y of RoIAlign's samples of a box (4,), `input` pixels: row of bins, column of bins, sample."""
+    sides = box[2:] - box[:2]
+    if not options.aligned:  # the original version has no RoI below one cell
+        sides = sides.clamp(min=stride)
+    axes = [_axis(float(box[i]), float(sides[i]), stride, options) for i in range(2)]
+    x, y = axes[0][None, :, None, :], axes[1][:, None, :, None]
+    size = options.output_size
+    return torch.stack(torch.broadcast_tensors(x, y), dim=-1).reshape(size, size, -1, 2)
+
+
+def _axis(start: float, side: float, stride: int, options: RoIAlignOptions) -> Tensor:
+    """(S, samples) positions along one axis."""
+    size = options.output_size
+    count = options.sampling_ratio or max(int(-(-side / stride // size)), 0)
+    steps = (torch.arange(size * count) + 0.5) / max(count, 1)
+    return (start + steps * side / size).view(size, count)
+
+
+def _rectangles(starts: Tensor, ends: Tensor) -> Tensor:
+    """(S, S, 4) from edges (2, S) along x and y."""
+    x1, y1, x2, y2 = starts[0][None], starts[1][:, None], ends[0][None], ends[1][:, None]
+    return torch.stack(torch.broadcast_tensors(x1, y1, x2, y2), dim=-1)

@@ -1,0 +1,31 @@
+"""Pictures as `data:` addresses, so that an HTML page needs no other file."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from maskrcnn.structures.masks import ByteArray
+
+
+def inline_jpeg(picture: ByteArray, longest_side: int, quality: int = 82) -> str:
+    """The address of an (H, W, 3) RGB picture as JPEG, made smaller if a side is longer than that."""
+    image = Image.fromarray(picture)
+    image.thumbnail((longest_side, longest_side))
+    return _address(image, "JPEG", quality=quality)
+
+
+def inline_palette_png(values: ByteArray, palette: ByteArray) -> str:
+    """The address of an (H, W) picture of palette indices as PNG; `palette` is (256, 3) RGB."""
+    image = Image.fromarray(np.ascontiguousarray(values), "P")
+    image.putpalette(palette.tobytes())
+    return _address(image, "PNG", optimize=True)
+
+
+def _address(image: Image.Image, kind: str, **options: int) -> str:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{b64encode(buffer.getvalue()).decode()}"
