@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import random
 from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,19 +12,7 @@ import pytest
 from maskrcnn.errors import UserError
 from maskrcnn.weights.foreign.files import read_foreign
 from maskrcnn.weights.foreign.pickled import read_pickle
-
-
-def _malicious() -> ModuleType:
-    """The module beside this file: tests are not a package."""
-    path = Path(__file__).with_name("malicious.py")
-    spec = importlib.util.spec_from_file_location("malicious", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-malicious = _malicious()
+from weights.foreign import malicious
 
 CONTENT: dict[str, Any] = {
     "model": OrderedDict(

@@ -37,13 +37,19 @@ def _coco() -> Categories:
 
 COCO = _coco()
 
-PERSON_KEYPOINTS = KeypointSchema(
-    ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow")
-    + ("right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle")
-    + ("right_ankle",),
-    ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10))
-    + ((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
-)
+_PERSON_POINTS = """
+nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
+left_hip right_hip left_knee right_knee left_ankle right_ankle
+"""
+_PERSON_LINES = "15-13 13-11 16-14 14-12 11-12 5-11 6-12 5-6 5-7 6-8 7-9 8-10 1-2 0-1 0-2 1-3 2-4 3-5 4-6"
+
+
+def _person_keypoints() -> KeypointSchema:
+    lines = (line.split("-") for line in _PERSON_LINES.split())
+    return KeypointSchema(tuple(_PERSON_POINTS.split()), tuple((int(start), int(end)) for start, end in lines))
+
+
+PERSON_KEYPOINTS = _person_keypoints()
 """COCO's, in COCO's order."""
 
 
@@ -85,7 +91,7 @@ def read_categories(path: Path) -> Categories:
 
 
 def background_last(tensors: Mapping[str, Tensor], num_classes: int) -> dict[str, Tensor]:
-    """torchvision's outputs in our order: background goes to the end of the class logits and has no box and no mask.
+    """The outputs of torchvision in our order: background goes to the end of the class logits and has no box, no mask.
 
     Args:
         tensors: in our names, with background as class 0.
@@ -99,11 +105,12 @@ def background_last(tensors: Mapping[str, Tensor], num_classes: int) -> dict[str
     changed = dict(tensors)
     for name, tensor in tensors.items():
         layer = name.rpartition(".")[0]
-        if layer in _ROWS and len(tensor) != _ROWS[layer] * (slots + 1):
-            raise UserError(
-                f"{name} has {len(tensor)} rows, expected {_ROWS[layer]} for each of {slots} classes and the background"
-            )
         if layer in _ROWS:
+            if tensor.shape[:1] != (_ROWS[layer] * (slots + 1),):
+                raise UserError(
+                    f"{name} has shape {tuple(tensor.shape)}, expected {_ROWS[layer]} rows for each of {slots} classes "
+                    "and the background"
+                )
             rows = tensor.unflatten(0, (slots + 1, _ROWS[layer]))
             last = rows[:1] if layer == "box_head.class_logits" else rows[:0]
             changed[name] = torch.cat([rows[list(kept)], last]).flatten(0, 1)

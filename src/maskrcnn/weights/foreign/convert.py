@@ -41,23 +41,26 @@ def _convert(file: ForeignFile, knowledge: Knowledge) -> Imported:
     source = recognise(file.tensors, knowledge.library)
     renamed = rename(file.tensors, source)
     if unknown := first_few("unexpected", renamed.unknown):
-        raise UserError(f"{_a(source)}, but with weights for which there are no layers in this package; {unknown}")
+        raise UserError(f"{_name(source)}, but with weights for which there are no layers in this package; {unknown}")
     try:
         if source.library == "torchvision":
             imported = from_torchvision(renamed.tensors, knowledge)
         else:
             imported = from_detectron2(renamed.tensors, file, knowledge)
     except UserError as error:
-        raise UserError(f"{_a(source)}, but {error}") from None
-    return replace(imported, remarks=(f"{_a(source)}: {_parts(imported.config)}", *imported.remarks))
+        raise UserError(f"{_name(source)}, but {error}") from None
+    return replace(imported, remarks=(f"{_name(source)}: {_parts(imported.config)}", *imported.remarks))
 
 
-def _a(source: Source) -> str:
-    return f"recognised a {source.what} of {source.library}"
+def _name(source: Source) -> str:
+    return f"recognised {source.what} of {source.library}"
 
 
 def _parts(config: Config) -> str:
-    heads = {"rpn": config.rpn, "box_head": config.box_head, "mask_head": config.mask_head}
-    heads["keypoint_head"] = config.keypoint_head
-    present = (name for name, head in heads.items() if head.enabled)
-    return ", ".join([config.backbone.name, config.backbone.features, *present])
+    present = {
+        "rpn": config.rpn.enabled,
+        "box_head": config.box_head.enabled,
+        "mask_head": config.mask_head.enabled,
+        "keypoint_head": config.keypoint_head.enabled,
+    }
+    return ", ".join([config.backbone.name, config.backbone.features, *(name for name in present if present[name])])

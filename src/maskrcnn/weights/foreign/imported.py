@@ -35,8 +35,12 @@ class Knowledge:
     settings: Mapping[str, Any] | None = None
 
     def categories_of(self, layout: Layout) -> Categories:
-        """The given categories, or those that the numbers of outputs suggest."""
-        return self.categories or choose_categories(layout.num_classes, layout.num_keypoints)
+        """The given categories, or those that the numbers of outputs suggest; an RPN alone knows one, the object."""
+        if self.categories is not None:
+            return self.categories
+        if not layout.has("box_head"):
+            return Categories((1,), ("object",))
+        return choose_categories(layout.num_classes, layout.num_keypoints)
 
 
 NOTHING_KNOWN = Knowledge()
@@ -72,8 +76,7 @@ def whole_model(
     Raises:
         UserError: weights are missing, left over, or of the wrong shape.
     """
-    with torch.device("meta"):  # for the names and shapes alone
-        expected = build_model(config, len(categories), categories.num_keypoints).state_dict()
+    expected = build_model(config, len(categories), categories.num_keypoints).state_dict()
     tensors = _with_counters(tensors, expected)
     _require_equal(tensors, expected)
     return Imported(config, categories, tensors, tuple(remarks))

@@ -80,6 +80,11 @@ class Layout:
         return "gn" if self.norm(norms[0]) == "gn" else "bn"
 
     @property
+    def is_backbone(self) -> bool:
+        """Whether there are neither an RPN nor heads."""
+        return not (self.has("rpn") or self.has("box_head"))
+
+    @property
     def num_classes(self) -> int:
         """K, the background not counted; an RPN alone knows one class, the object."""
         return self.size("box_head.class_logits", 0) - 1 if self.has("box_head") else 1
@@ -90,7 +95,9 @@ class Layout:
         return self.size("keypoint_head.upsample", 1) if self.has("keypoint_head") else None
 
     def config(self, base: Config) -> Config:
-        """`base` with the settings that the weights show."""
+        """`base` with the settings that the weights show; those of the heads stay where there are none."""
+        if self.is_backbone:
+            return replace(base, backbone=replace(self._backbone(base.backbone), features=base.backbone.features))
         return replace(
             base,
             backbone=self._backbone(base.backbone),

@@ -49,7 +49,7 @@ class _ResNetNames:
 
     def stage(self, prefix: str, stage: int, ours: str) -> Names:
         """The names of one stage, which is called `ours` here."""
-        names = {}
+        names: Names = {}
         for block in _BLOCKS:
             theirs = prefix + self.block.format(stage=stage + self.first_stage, block=block)
             names |= {theirs + name: f"{ours}.{block}.residual.{3 * i}" for i, name in enumerate(self.convs)}
@@ -169,24 +169,24 @@ class Source:
 SOURCES = (
     Source(
         "torchvision",
-        "detector",
+        "a detector",
         _TORCHVISION_RESNET.table("backbone.body.") | _TORCHVISION_HEADS | _TORCHVISION_OLD_HEADS,
         background_first=True,
     ),
-    Source("torchvision", "ImageNet backbone", _TORCHVISION_RESNET.table(""), unused=("fc",)),
+    Source("torchvision", "an ImageNet backbone", _TORCHVISION_RESNET.table(""), unused=("fc",)),
     Source(
         "detectron2",
-        "detector",
+        "a detector",
         _DETECTRON2_RESNET.table("backbone.bottom_up.")
         | _DETECTRON2_RESNET.table("backbone.")
         | _DETECTRON2_RESNET.stage("roi_heads.", 3, "roi_layers")
         | _DETECTRON2_HEADS,
         unused=("pixel_mean", "pixel_std", "proposal_generator.anchor_generator"),
     ),
-    Source("detectron2", "ImageNet backbone", _DETECTRON2_RESNET.table(""), unused=("stem.fc", "linear")),
+    Source("detectron2", "an ImageNet backbone", _DETECTRON2_RESNET.table(""), unused=("stem.fc", "linear")),
     Source(
         "detectron2",
-        "ImageNet backbone (Caffe2's names)",
+        "an ImageNet backbone (Caffe2's names)",
         _CAFFE2_RESNET.table("") | _CAFFE2_RESNET_GN.table(""),
         unused=("fc1000", "pred"),
         separator="_",

@@ -39,16 +39,16 @@ def recognise(names: Iterable[str], library: str = "auto") -> Source:
         library: "torchvision" or "detectron2" to try only one of them; "auto" tries all.
 
     Raises:
-        UserError: no source has such names.
+        UserError: no source has such names, or only few of them.
     """
     listed = list(names)
     candidates = [source for source in SOURCES if library in ("auto", source.library)]
     known = [sum(_our_name(name, source) is not None for name in listed) for source in candidates]
     best = max(range(len(candidates)), key=known.__getitem__)
-    if not known[best]:
+    if known[best] < len(listed) / 2:
         raise UserError(
-            f"expected weights of {_libraries(candidates)}, but none of the names is known, such as "
-            f"{min(listed)} ({len(listed)} weights)"
+            f"expected weights of {_libraries(candidates)}, but only {known[best]} of {len(listed)} names are known; "
+            f"one that is not: {next(name for name in listed if _our_name(name, candidates[best]) is None)}"
         )
     return candidates[best]
 

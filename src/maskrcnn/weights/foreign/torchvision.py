@@ -21,7 +21,7 @@ def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imp
     layout = Layout(tensors)
     second_version = len(layout.children("rpn.head.convs")) > 1
     config = layout.config(preset("torchvision_v2" if second_version else "torchvision"))
-    if not layout.has("box_head"):
+    if layout.is_backbone:
         return backbone_alone(config, tensors, ())
     remarks = []
     if config.backbone.norm == "frozen_bn" and _may_be_published(layout):
@@ -32,5 +32,5 @@ def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imp
 
 
 def _may_be_published(layout: Layout) -> bool:
-    """torchvision sets epsilon to 0 for its own COCO weights of the first version, and for no others."""
+    """Only for its own COCO weights of the first version does torchvision set epsilon to 0."""
     return layout.num_classes == COCO_SLOTS or (layout.num_classes, layout.num_keypoints) == _PERSON
