@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from maskrcnn.cli import check, doctor, evaluate, inspect, models, predict, train
+from maskrcnn.cli import check, doctor, evaluate, import_weights, inspect, models, predict, train
 from maskrcnn.errors import UserError
 from maskrcnn.memory import keep_freed_memory
 from maskrcnn.settings import nearest
@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "train": (train.main, "train a model on your own data"),
     "evaluate": (evaluate.main, "measure a model against annotated images"),
     "inspect": (inspect.main, "watch an image go through the network, on one page"),
+    "import-weights": (import_weights.main, "convert a model of torchvision or detectron2"),
     "check": (check.main, "check a data set before training on it"),
     "models": (models.main, "list the bundled models and the presets"),
     "doctor": (doctor.main, "report on this installation and machine"),
@@ -69,7 +70,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<10} {summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<15} {summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
         ["usage: maskrcnn COMMAND ...", "", "commands:", *lines, "", "maskrcnn COMMAND --help explains one."]
     )

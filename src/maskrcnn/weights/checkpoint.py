@@ -34,6 +34,15 @@ class Checkpoint(NamedTuple):
     summary: dict[str, Any]
 
 
+class SavedWeights(NamedTuple):
+    """The same before there is a model; without categories it may be a backbone alone."""
+
+    weights: dict[str, Tensor]
+    config: Config
+    categories: Categories
+    summary: dict[str, Any]
+
+
 def save_model(
     path: Path,
     model: nn.Module,
@@ -57,6 +66,19 @@ def save_model(
     Raises:
         UserError: the system refused to write; `path` is as it was before.
     """
+    save_weights(path, model.state_dict(), config, categories, summary, half=half)
+
+
+def save_weights(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    config: Config,
+    categories: Categories,
+    summary: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> None:
+    """As `save_model`, from a `state_dict`; without categories it may be a backbone's alone, to start a training."""
     header = {
         "format": FORMAT,
         "package": version("maskrcnn"),
@@ -64,7 +86,6 @@ def save_model(
         "categories": categories.to_coco(),
         "summary": dict(summary),
     }
-    weights = model.state_dict()
     write_tensors(path, {n: _halve(t) for n, t in weights.items()} if half else weights, header)
 
 
@@ -72,22 +93,33 @@ def load_model(path: Path) -> Checkpoint:
     """Read what `save_model` wrote; the model is float32, on the CPU, in eval mode.
 
     Raises:
-        UserError: the file is missing, damaged, foreign, from a newer version, or its weights do not fit its
-            settings.
+        UserError: the file is missing, damaged, foreign, from a newer version, a backbone alone, or its weights do not
+            fit its settings.
+    """
+    weights, config, categories, summary = read_checkpoint(path)
+    if not categories.ids:
+        raise UserError(f"{path}: a backbone without heads, which cannot predict; train from it with --init")
+    model = build_model(config, len(categories), categories.num_keypoints)
+    load_weights(model, weights, str(path))
+    return Checkpoint(model.eval(), config, categories, summary)
+
+
+def read_checkpoint(path: Path) -> SavedWeights:
+    """What `save_model` or `save_weights` wrote, without building a model.
+
+    Raises:
+        UserError: the file is missing, damaged, foreign, or from a newer version.
     """
     weights, header = read_tensors(path)
     _check_format(path, header)
     try:
         config = config_from_dict(header["config"])
         categories = Categories.from_coco(header["categories"])
-        summary = dict(header["summary"])
+        return SavedWeights(weights, config, categories, dict(header["summary"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: expected config, categories and summary in the header; problem: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    model = build_model(config, len(categories), categories.num_keypoints)
-    load_weights(model, weights, str(path))
-    return Checkpoint(model.eval(), config, categories, summary)
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
