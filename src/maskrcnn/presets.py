@@ -16,6 +16,7 @@ from maskrcnn.config import (
     EvaluationConfig,
     FPNConfig,
     InputConfig,
+    KeypointHeadConfig,
     MaskHeadConfig,
     OptimizerConfig,
     RoIConfig,
@@ -51,6 +52,22 @@ def c4() -> Config:
     )
 
 
+def keypoints() -> Config:
+    """The keypoints of COCO's persons, and their boxes (section 5): short sides 640 to 800, 90k steps.
+
+    With masks as well (table 5): `mask_head.enabled=true`.
+    """
+    base = paper()
+    return replace(
+        base,
+        data=DataConfig(train_annotations="person_keypoints_train.json", val_annotations="person_keypoints_val.json"),
+        augment=AugmentConfig(min_sizes=(640, 672, 704, 736, 768, 800)),
+        mask_head=MaskHeadConfig(enabled=False),
+        keypoint_head=KeypointHeadConfig(enabled=True),
+        schedule=replace(base.schedule, steps=90_000, milestones=(2 / 3, 8 / 9)),
+    )
+
+
 def torchvision() -> Config:
     """As torchvision's `maskrcnn_resnet50_fpn`, in all that changes a number."""
     return Config(
@@ -61,6 +78,7 @@ def torchvision() -> Config:
         roi=RoIConfig(aligned=False),
         box_head=BoxHeadConfig(min_size=0.01),
         mask_head=MaskHeadConfig(target_aligned=False, paste="torchvision"),
+        keypoint_head=KeypointHeadConfig(rule="torchvision"),
         schedule=ScheduleConfig(steps=90_000, milestones=(16 / 26, 22 / 26)),
         train=TrainConfig(batch_size=2, accumulate=8),
     )
@@ -180,9 +198,21 @@ def tiny() -> Config:
     )
 
 
+def keypoints_tiny() -> Config:
+    """As `tiny`, for keypoints instead of masks."""
+    base = tiny()
+    return replace(
+        base,
+        data=keypoints().data,
+        mask_head=MaskHeadConfig(enabled=False),
+        keypoint_head=KeypointHeadConfig(enabled=True, num_convs=4, channels=64),
+    )
+
+
 PRESETS: dict[str, Callable[[], Config]] = {
     "paper": paper,
     "c4": c4,
+    "keypoints": keypoints,
     "torchvision": torchvision,
     "torchvision_v2": torchvision_v2,
     "detectron2": detectron2,
@@ -190,6 +220,7 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "nuclei": nuclei,
     "facades": facades,
     "tiny": tiny,
+    "keypoints_tiny": keypoints_tiny,
 }
 
 

@@ -44,6 +44,19 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def persons(dataset: Path) -> Path:
+    """The same images and objects, each with two keypoints and a third one that is not labelled, as COCO names them."""
+    for split in ("train", "val"):
+        content = json.loads((dataset / f"instances_{split}.json").read_text())
+        names = {"keypoints": ["nose", "left_eye", "right_eye"], "skeleton": [[1, 2], [1, 3]]}
+        content["categories"] = [{"id": 3, "name": "person", **names}]
+        for annotation in content["annotations"]:
+            annotation |= {"keypoints": [22, 12, 2, 40, 25, 1, 0, 0, 0], "num_keypoints": 2}
+        (dataset / f"person_keypoints_{split}.json").write_text(json.dumps(content))
+    return dataset
+
+
+@pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Four images of bright squares, two to train on and two to validate on, in COCO's layout."""
     folder = tmp_path / "squares"

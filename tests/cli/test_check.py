@@ -27,6 +27,13 @@ def test_a_good_data_set(run: Run, dataset: Path) -> None:
     assert "2 of 2 images decode" in out
 
 
+def test_keypoints_are_counted(run: Run, persons: Path) -> None:
+    code, out, err = run("check", persons / "person_keypoints_train.json")
+    assert code == 0 and err == ""
+    assert "keypoints     3, of which 1 pairs of left and right; 2 objects have some" in out
+    assert "  keypoints  " not in run("check", persons / "instances_train.json")[1]
+
+
 def test_faults_are_named_and_give_exit_code_1(run: Run, dataset: Path) -> None:
     content = json.loads((dataset / "instances_train.json").read_text())
     content["annotations"][0]["category_id"] = 99

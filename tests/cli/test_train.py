@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +97,28 @@ def test_train_and_predict_with_the_result(run: Run, dataset: Path, tmp_path: Pa
         "predict", dataset / "images", "--model", output / "best.safetensors", "--output", tmp_path / "p"
     )
     assert code == 0, err
+
+
+@pytest.mark.parametrize("masks", [False, True], ids=["keypoints alone", "with masks"])
+def test_keypoints_are_trained_evaluated_and_predicted(run: Run, persons: Path, tmp_path: Path, masks: bool) -> None:
+    output, results = tmp_path / "run", tmp_path / "results"
+    settings = ["schedule.steps=2", "train.batch_size=1", "input.min_size=48", "data.num_workers=0"]
+    settings += ["keypoint_head.num_convs=1", "box_head.score_threshold=0.0", "box_head.max_detections=5"]
+    settings += [f"mask_head.enabled={masks}"]
+    assignments = [word for setting in settings for word in ("--set", setting)]
+    code, _, err = run("train", "--data", persons, "--output", output, "--preset", "keypoints_tiny", *assignments)
+    assert code == 0, err
+    record = json.loads((output / "log.jsonl").read_text().splitlines()[0])
+    assert record["losses"]["keypoint"] > 1 and ("mask" in record["losses"]) == masks
+
+    model = output / "best.safetensors"
+    truth = ["--annotations", persons / "person_keypoints_val.json", "--images", persons / "images"]
+    code, _, err = run("evaluate", "--model", model, *truth, "--output", results)
+    assert code == 0, err
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["keypoints"]["AP"] is not None and ("mask" in metrics) == masks
+    all_of_them = ["--score-threshold", "0"]
+    code, _, err = run("predict", persons / "images" / "1.png", "--model", model, "--output", results, *all_of_them)
+    assert code == 0, err
+    found = json.loads((results / "predictions.json").read_text())
+    assert found and all(len(result["keypoints"]) == 9 for result in found) and (results / "1.png").is_file()

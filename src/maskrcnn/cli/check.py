@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from maskrcnn.cli.suggestions import ObjectStatistics
     from maskrcnn.config import Config
     from maskrcnn.data.coco import LabelledImages
+    from maskrcnn.structures import KeypointSchema
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -102,6 +103,14 @@ def _print_contents(split: LabelledImages) -> None:
         print(f"  object side   {_spread(sides)} pixels (root of the box area)")
     for label, name in enumerate(split.categories.names):
         print(f"  class         {name}: {int((objects == label).sum())} objects")
+    if split.categories.keypoints is not None:
+        _print_keypoints(split, split.categories.keypoints)
+
+
+def _print_keypoints(split: LabelledImages, schema: KeypointSchema) -> None:
+    pairs = sum(other > i for i, other in enumerate(schema.mirrored))
+    labelled = int((split.labels.first_keypoint.diff() > 0).sum())
+    print(f"  keypoints     {len(schema)}, of which {pairs} pairs of left and right; {labelled} objects have some")
 
 
 def _spread(values: Tensor) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from maskrcnn.structures.masks import ByteArray, FloatArray
+from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray
 from maskrcnn.viz.colours import Colour
 
 KEYPOINT_THRESHOLD = 0.05
@@ -57,7 +57,7 @@ def draw_skeleton(
     """
     import cv2
 
-    seen = np.isfinite(points).all(axis=1)
+    seen: BoolArray = np.asarray(np.isfinite(points).all(axis=1))
     if not seen.any():
         return
     width = _fitting_width(points[seen], line_width)
