@@ -18,6 +18,8 @@ from maskrcnn.memory import keep_freed_memory
 from maskrcnn.ops.mask_crops import CROP_MASKS
 from maskrcnn.ops.nms import NMS, NO_LIMIT
 from maskrcnn.ops.paste import PASTE
+from maskrcnn.ops.rle import encode_rle
+from maskrcnn.ops.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions
 from maskrcnn.ops.roi_pool import ROI_POOL
 from maskrcnn.structures import MaskCrops
@@ -64,6 +66,15 @@ def crop_masks_case() -> Case:
     return "mask targets, 4 RoIs, 28 x 28", ways[0], ways[1]
 
 
+def rle_string_case() -> Case:
+    bitmap = torch.zeros(480, 640, dtype=torch.uint8)
+    for x in range(200, 300):
+        bitmap[100 + (x * 7) % 11 : 240 - (x * 5) % 13, x] = 1
+    texts = [counts_to_string(encode_rle(bitmap.numpy()).counts)] * 200
+    ways = [lambda way=way: [way(text) for text in texts] for way in FROM_STRING.values()]
+    return f"200 RLE strings of {len(texts[0])} characters", ways[0], ways[1]
+
+
 def milliseconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
@@ -76,14 +87,14 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     keep_freed_memory()
     torch.manual_seed(0)
-    cases = roi_align_case(), roi_pool_case(), nms_case(), paste_case(), crop_masks_case()
+    cases = roi_align_case(), roi_pool_case(), nms_case(), paste_case(), crop_masks_case(), rle_string_case()
     print(f"{'operator':40} {'reference ms':>13} {'fast ms':>9} {'ratio':>7}")
     for name, reference, fast in cases:
         reference(), fast()
         times = [(milliseconds(reference), milliseconds(fast)) for _ in range(pairs)]
         slow, quick = (statistics.median(column) for column in zip(*times, strict=True))
         ratio = statistics.median(a / b for a, b in times)
-        print(f"{name:40} {slow:13.1f} {quick:9.2f} {ratio:6.0f}x")
+        print(f"{name:40} {slow:13.1f} {quick:9.2f} {ratio:6.1f}x")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from maskrcnn.errors import UserError
 
 _LARGEST = 2**63 - 1
+_NUMBERS = (int, float, np.integer, np.floating)  # a tuple: `int | float | ...` would be put together at every call
 
 
 def load_json(path: Path) -> Any:
@@ -34,7 +35,7 @@ def load_json(path: Path) -> Any:
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value is a number, of Python or NumPy, of bearable size: not infinite, not NaN, not true or false."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return False
     return bool(-_LARGEST <= value <= _LARGEST)
 

@@ -36,6 +36,7 @@ def test_large_numbers_and_both_signs(way):
         ("6 ", "' '"),
         ("6\n", r"'\\n'"),
         ("é6", "'é'"),
+        ("6\ud800", "ud800"),
         ("P" * 7 + "0", "one of 8"),
         ("P" * 5000 + "0", "one of 5001"),
     ],

@@ -37,7 +37,7 @@ def mask_box(mask: Polygons | RLE) -> Box:
     """x1, y1, x2, y2 around a mask; of an RLE without ones, a box of no size."""
     if isinstance(mask, RLE):
         return rle_window(mask)
-    points = np.concatenate(mask.rings)
+    points = mask.rings[0] if len(mask.rings) == 1 else np.concatenate(mask.rings)
     (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return x1, y1, x2, y2
 
@@ -57,7 +57,7 @@ def _read_ring(entry: Any, note: Note) -> FloatArray | None:
     except (ValueError, TypeError, OverflowError):
         note(Rule.POLYGON_NUMBERS, brief(entry))
         return None
-    if numbers.ndim != 1 or not (np.abs(numbers) <= LARGEST_COORDINATE).all():
+    if numbers.ndim != 1 or not np.abs(numbers).max(initial=0) <= LARGEST_COORDINATE:
         note(Rule.POLYGON_NUMBERS, brief(entry))
     elif len(numbers) < 6:
         note(Rule.POLYGON_SHORT, f"{len(numbers)} numbers")

@@ -92,19 +92,18 @@ def rle_window_reference(rle: RLE) -> Window:
 
 
 def rle_window_runs(rle: RLE) -> Window:
-    """The same from the run ends."""
+    """The same from the runs of ones: the column of the first and the last, the rows of all."""
     height = rle.size[0]
-    ends = np.cumsum(rle.counts)[: len(rle.counts) // 2 * 2]
-    starts, stops = ends[0::2], ends[1::2]
-    starts, stops = starts[starts < stops], stops[starts < stops]
-    if len(starts) == 0:
+    ends, lengths = np.cumsum(rle.counts)[1::2], rle.counts[1::2]
+    ends, lengths = ends[lengths > 0], lengths[lengths > 0]
+    if len(lengths) == 0:
         return 0, 0, 0, 0
-    first_x, first_y = np.divmod(starts, height)
-    last_x, last_y = np.divmod(stops - 1, height)
-    x1, x2 = int(first_x[0]), int(last_x[-1]) + 1
-    if (first_x != last_x).any():  # such a run passes the bottom and the top of the frame
-        return x1, 0, x2, height
-    return x1, int(first_y.min()), x2, int(last_y.max()) + 1
+    starts = ends - lengths
+    tops = starts % height
+    top, bottom = int(tops.min()), int((tops + lengths).max())
+    x1, x2 = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
+    # A run that passes the bottom of the frame goes on at its top.
+    return (x1, top, x2, bottom) if bottom <= height else (x1, 0, x2, height)
 
 
 # --- implementations and public names ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import whole_number
 from maskrcnn.ops.rle_string import counts_from_string, counts_to_string
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import IntArray
@@ -30,7 +31,7 @@ def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
     counts, size = segmentation["counts"], segmentation["size"]
     if isinstance(counts, bytes):
         counts = counts.decode("latin-1")
-    return rle_from_counts(counts_from_string(counts) if isinstance(counts, str) else counts, size)
+    return _checked_rle(counts_from_string(counts), size) if isinstance(counts, str) else rle_from_counts(counts, size)
 
 
 def rle_to_coco(rle: RLE) -> dict[str, Any]:
@@ -38,32 +39,41 @@ def rle_to_coco(rle: RLE) -> dict[str, Any]:
     return {"size": list(rle.size), "counts": counts_to_string(rle.counts)}
 
 
-def rle_from_counts(counts: Any, size: Size) -> RLE:
+def rle_from_counts(counts: Any, size: Any) -> RLE:
     """Run lengths from a list of counts (COCO's uncompressed form).
 
     Raises:
         UserError: the counts are not whole numbers from 0 up that sum to height x width.
     """
-    height, width = _checked_size(size)
     lengths = _integers(counts)
-    if lengths is None or (lengths < 0).any() or (lengths > height * width).any():
+    if lengths is None:
         raise UserError(
-            f"mask run lengths: expected a list of whole numbers from 0 to {height * width}, got {_brief(counts)}; "
+            f"mask run lengths: expected a list of whole numbers, got {_brief(counts)}; export the mask again"
+        )
+    return _checked_rle(lengths, size)
+
+
+def _checked_rle(lengths: IntArray, size: Any) -> RLE:
+    height, width = _checked_size(size)
+    pixels = height * width
+    if lengths.min(initial=0) < 0 or lengths.max(initial=0) > pixels:
+        raise UserError(
+            f"mask run lengths: expected whole numbers from 0 to {pixels}, got {_brief(lengths.tolist())}; "
             "export the mask again"
         )
-    if int(lengths.sum()) != height * width:
+    if lengths.sum() != pixels:
         raise UserError(
-            f"mask run lengths: expected a sum of {height * width} (height {height} x width {width}), "
+            f"mask run lengths: expected a sum of {pixels} (height {height} x width {width}), "
             f"got {int(lengths.sum())}; correct the size or export the mask again"
         )
     return RLE((height, width), lengths)
 
 
 def _checked_size(size: Any) -> Size:
-    sides = _integers(size)
-    if sides is None or len(sides) != 2 or (sides < 0).any():
+    sides = [whole_number(side) for side in size] if isinstance(size, list | tuple) else []
+    height, width = sides if len(sides) == 2 else (None, None)
+    if height is None or width is None or height < 0 or width < 0:
         raise UserError(f"mask run lengths: expected size [height, width] in whole pixels, got {_brief(size)}")
-    height, width = (int(side) for side in sides)
     if height * width > MAX_PIXELS:
         raise UserError(
             f"mask run lengths: expected a frame of at most {MAX_PIXELS} pixels, got {height} x {width}; "

@@ -14,6 +14,9 @@ import numpy as np
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import IntArray
 
+_ALPHABET = bytes(range(ord("0"), ord("o") + 1))
+"""64 characters, in the order of the groups they stand for."""
+
 _MAX_GROUPS = 7
 """Characters per count: 5 bits each, and 35 bits hold any difference of two counts of the largest frame."""
 
@@ -68,32 +71,35 @@ def _string_values(text: str) -> Iterator[int]:
         raise _truncated()
 
 
-def counts_from_string_groups(text: str) -> IntArray:
-    """The same for all characters at once."""
+def counts_from_string_downwards(text: str) -> IntArray:
+    """The same for all numbers at once, each from its last and highest group down."""
     groups = _string_groups(text)
     last = np.flatnonzero(groups < 32)
-    num_groups = np.diff(last, prepend=-1)
-    if num_groups.max(initial=0) > _MAX_GROUPS:
-        raise _bad_number(int(num_groups.max()))
-    if len(groups) and groups[-1] >= 32:
-        raise _truncated()
-    place = _place_in_part(num_groups)
-    bits = (groups & 31) << (5 * place)
-    counts = np.add.reduceat(bits, last - num_groups + 1) if len(last) else bits
-    counts -= (groups[last] >> 4 & 1) << (5 * num_groups)
-    counts[1::2] = np.cumsum(counts[1::2])
-    counts[2::2] = np.cumsum(counts[2::2])
-    return counts
+    values = groups[last].astype(np.int64)
+    values -= 2 * (values & 16)
+    longer = np.flatnonzero(groups[last - 1] >= 32)  # at 0 this looks at the very last group, which ends a number
+    place = last[longer]
+    num_groups = 1
+    while len(longer) and num_groups < _MAX_GROUPS:
+        num_groups, place = num_groups + 1, place - 1
+        values[longer] = 32 * values[longer] + (groups[place] & 31)
+        follows = groups[place - 1] >= 32
+        longer, place = longer[follows], place[follows]
+    if len(longer):
+        raise _bad_number(int(np.diff(last, prepend=-1).max()))
+    values[1::2] = values[1::2].cumsum()
+    values[2::2] = values[2::2].cumsum()
+    return values
 
 
 def _string_groups(text: str) -> IntArray:
-    try:
-        groups = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
-    except UnicodeEncodeError:
-        raise _bad_character(next(c for c in text if not c.isascii())) from None
-    wrong = np.flatnonzero((groups < 0) | (groups >= 64))
-    if len(wrong):
-        raise _bad_character(text[wrong[0]])
+    """The 6 bits of every character; the last has no other behind it."""
+    characters = text.encode("utf-8", "surrogatepass")
+    if characters.translate(None, _ALPHABET):
+        raise _bad_character(next(c for c in text if not "0" <= c <= "o"))
+    groups = np.frombuffer(characters, np.int8) - np.int8(48)
+    if len(groups) and groups[-1] >= 32:
+        raise _truncated()
     return groups
 
 
@@ -124,7 +130,7 @@ TO_STRING: dict[str, Callable[[IntArray], str]] = {
 }
 FROM_STRING: dict[str, Callable[[str], IntArray]] = {
     "reference": counts_from_string_reference,
-    "groups": counts_from_string_groups,
+    "downwards": counts_from_string_downwards,
 }
 
 
@@ -139,4 +145,4 @@ def counts_from_string(text: str) -> IntArray:
     Raises:
         UserError: a character outside the alphabet, a string that is cut off, or a number beyond any frame.
     """
-    return counts_from_string_groups(text)
+    return counts_from_string_downwards(text)
