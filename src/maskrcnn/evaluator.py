@@ -61,7 +61,8 @@ def evaluate(
     file = Path(annotations)
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
     max_pixels = model.config.data.max_pixels
-    run = _Run(read_coco(file, Path(images), max_pixels=max_pixels), model.categories, max_pixels)
+    data = read_coco(file, Path(images), max_pixels=max_pixels, need_masks=model.network.mask_head is not None)
+    run = _Run(data, model.categories, max_pixels)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, on_error=run.leave_out):
         run.add(number, prediction)
         if len(run.images) % PROGRESS_EVERY == 0:

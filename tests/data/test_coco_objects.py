@@ -104,6 +104,19 @@ def test_without_a_usable_mask_the_box_is_ignored(read, segmentation: Any) -> No
     assert item.mask is None and item.ignore and item.box == (2, 3, 6, 8) and noted == [Rule.MASK_UNUSABLE]
 
 
+def test_where_masks_are_not_needed_the_box_is_the_object(square: dict[str, Any]) -> None:
+    def read_boxed(**changes: Any) -> tuple[ObjectEntry | None, list[Rule]]:
+        noted: list[Rule] = []
+        entry = {**square, **changes}
+        return read_object(entry, 4, 1, SIZE, lambda rule, _: noted.append(rule), need_masks=False), noted
+
+    assert read_boxed(segmentation=None) == (ObjectEntry(4, 1, (2, 3, 6, 8), None, ignore=False), [])
+    assert read_boxed(segmentation=[], iscrowd=1) == (ObjectEntry(4, 1, (2, 3, 6, 8), None, ignore=True), [])
+    assert read_boxed(segmentation=None, bbox=[20, 3, 4, 5]) == (None, [Rule.NOTHING_USABLE])
+    item, noted = read_boxed()
+    assert item is not None and isinstance(item.mask, Polygons) and noted == []
+
+
 @pytest.mark.parametrize("bbox", [None, [2, 3, 0, 5], [20, 3, 4, 5], [-9, 3, 9, 5], ["a"] * 4])
 def test_without_mask_and_box_nothing_is_left(read, bbox: Any) -> None:
     assert read(segmentation=[], bbox=bbox) == (None, [Rule.NOTHING_USABLE])

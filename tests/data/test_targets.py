@@ -119,6 +119,17 @@ def test_ignored_objects_become_crowd_boxes() -> None:
     assert targets.labels.tolist() == [1] and targets.crowd_boxes.tolist() == [[0, 0, 20, 20]]
 
 
+def test_objects_known_by_their_boxes() -> None:
+    """Cut at the border, a box is what is left of it; there are no masks."""
+    labels = store_of(((10, 10, 20, 30), None), boxed(0, 0, 5, 5), ((0, 0, 11, 9), None))
+    targets = draw_targets(labels, 0, View.whole(SIZE))
+    assert targets.boxes.tolist() == [[10, 10, 20, 30], [0, 0, 5, 5], [0, 0, 11, 9]] and targets.masks is None
+    targets = draw_targets(labels, 0, View((10, 15, 50, 40), (50, 80)))
+    assert targets.boxes.tolist() == [[0, 0, 20, 30]] and targets.labels.tolist() == [0]
+    sliver = draw_targets(labels, 0, View((10, 0, 50, 40), (40, 40)))
+    assert sliver.boxes.tolist() == [[0, 10, 10, 30]], "one pixel of the third object is left"
+
+
 def test_image_without_objects() -> None:
     targets = draw_targets(store_of(), 0, View.whole(SIZE, (80, 100)))
     assert len(targets) == 0 and targets.boxes.shape == (0, 4) and targets.crowd_boxes.shape == (0, 4)

@@ -103,6 +103,20 @@ def test_a_val_split_with_other_keypoints_is_told_of(config: Config) -> None:
     assert any("other keypoints, so these are not evaluated" in line for line in lines)
 
 
+def test_boxes_and_keypoints_are_enough_without_a_mask_branch(config: Config) -> None:
+    wanted = label_keypoints(config, "left")
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    for annotation in content["annotations"]:
+        del annotation["segmentation"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="expected annotated objects to learn from, got none"):
+        TrainingData.open(wanted, ignore)
+    wanted = replace(wanted, mask_head=replace(wanted.mask_head, enabled=False))
+    targets = TrainingData.open(wanted, ignore).dataset[0].targets
+    assert len(targets) == 2 and targets.masks is None and targets.keypoints is not None
+
+
 def test_paths_are_relative_to_the_root_unless_absolute() -> None:
     paths = DataPaths.of(Config(data=DataConfig(root="/data", images="/elsewhere", val_annotations="../v.json")))
     assert paths == DataPaths(Path("/data/instances_train.json"), Path("/data/../v.json"), Path("/elsewhere"))

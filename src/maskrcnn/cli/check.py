@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.presets import preset
 
     config, (files, images) = preset(values.preset), _locate(values)
-    splits = [read_coco(file, images, check_files=True) for file in files]
+    splits = [read_coco(file, images, check_files=True, need_masks=config.mask_head.enabled) for file in files]
     faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
     faults += _print_disagreements(splits)
     _print_suggestions(splits, config, values.preset)

@@ -55,6 +55,7 @@ def read_coco(
     check_files: bool = False,
     max_pixels: int = MAX_PIXELS,
     group_by: str = "",
+    need_masks: bool = True,
 ) -> LabelledImages:
     """Read a COCO instances file.
 
@@ -64,22 +65,26 @@ def read_coco(
         check_files: also open each image's header, and let the file's size win over the annotations'.
         max_pixels: images that claim more are dropped.
         group_by: field of the image records whose values tell kinds of images apart; empty: one kind.
+        need_masks: False: objects without a usable mask count by their boxes, instead of being ignored.
 
     Raises:
         UserError: not a COCO instances file, or none of its images is usable.
     """
-    return _CocoReader(annotations, images, check_files, max_pixels, group_by).read()
+    return _CocoReader(annotations, images, check_files, max_pixels, group_by, need_masks).read()
 
 
 class _CocoReader:
     """One pass over one file."""
 
-    def __init__(self, annotations: Path, folder: Path, check_files: bool, max_pixels: int, group_by: str) -> None:
+    def __init__(
+        self, annotations: Path, folder: Path, check_files: bool, max_pixels: int, group_by: str, need_masks: bool
+    ) -> None:
         self.path = annotations
         self.folder = folder
         self.check_files = check_files
         self.max_pixels = max_pixels
         self.group_by = group_by
+        self.need_masks = need_masks
         self.group_numbers: dict[str, int] = {}
         self.report = DataReport(str(annotations))
         self.image_ids: set[int] = set()
@@ -225,7 +230,8 @@ class _CocoReader:
                 self.report.add(Rule.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
                 continue
             note = partial(self._note, where)
-            if (item := read_object(entry, annotation_id, label, size, note)) is not None:
+            item = read_object(entry, annotation_id, label, size, note, need_masks=self.need_masks)
+            if item is not None:
                 schema = categories.schemas[label] if categories.schemas else None
                 yield item if item.ignore else replace(item, keypoints=read_keypoints(entry, schema, size, note))
 

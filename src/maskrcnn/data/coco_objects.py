@@ -19,28 +19,33 @@ OUTSIDE_PIXELS = 1.0
 """A box reaching less far outside the image is cut at the border without a word."""
 
 
-def read_object(entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note) -> ObjectEntry | None:
+def read_object(
+    entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note, *, need_masks: bool = True
+) -> ObjectEntry | None:
     """The object an annotation describes in an image of `size`, or None when nothing of it is usable.
 
-    The mask says where the object is; the stated box is kept when it agrees with that.
+    The mask says where the object is; the stated box is kept when it agrees with that. An object that is known by its
+    box alone is a region to be ignored, unless masks are not needed.
     """
     mask = read_mask(entry.get("segmentation"), size, note)
     extent = None if mask is None else _clipped(mask_box(mask), size)
     if mask is None or extent is None:
-        return _ignored_object(entry, annotation_id, label, size, note)
+        return _boxed_object(entry, annotation_id, label, size, note, need_masks)
     box = _clipped(_agreed_box(entry, extent, size, note), size) or extent
     return ObjectEntry(annotation_id, label, box, mask, _is_crowd(entry, note))
 
 
-def _ignored_object(
-    entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note
+def _boxed_object(
+    entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note, need_masks: bool
 ) -> ObjectEntry | None:
-    """The region of an object that is known by its box alone."""
+    """An object that is known by its box alone."""
     stated = _stated_box(entry)
     box = None if isinstance(stated, Rule) else _clipped(stated, size)
     if box is None:
         note(Rule.NOTHING_USABLE, f"bbox {brief(entry.get('bbox'))}")
         return None
+    if not need_masks:
+        return ObjectEntry(annotation_id, label, box, None, _is_crowd(entry, note))
     note(Rule.MASK_UNUSABLE, "")
     return ObjectEntry(annotation_id, label, box, None, ignore=True)
 

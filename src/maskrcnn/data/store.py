@@ -55,7 +55,7 @@ class ObjectEntry:
         annotation_id: the data set's id.
         label: 0..K-1.
         box: x1, y1, x2, y2 in continuous pixels.
-        mask: polygons or run lengths; None only for ignored objects.
+        mask: polygons or run lengths; None for an object that is known by its box alone.
         ignore: a region that is neither object nor background: a crowd, or an object without a usable mask.
         keypoints: (P, 3) x, y, visibility, 0 where not labelled; None where none is labelled.
     """

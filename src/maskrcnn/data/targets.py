@@ -13,7 +13,7 @@ from maskrcnn.data.store import LabelStore
 from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
 from maskrcnn.ops.rle import rle_window
 from maskrcnn.ops.rle_crops import crop_rle
-from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, Polygons, Targets
+from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, Polygons, Size, Targets
 from maskrcnn.structures.masks import ByteArray, FloatArray
 
 SLIVER_PIXELS = 2
@@ -35,7 +35,8 @@ def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSch
     """The ground truth of an image as seen through a view.
 
     Objects without a pixel left are dropped, and so are slivers. The box of an object that the border cuts is
-    tightened to what is left of its mask; others keep their stated box. Ignored objects become `crowd_boxes`.
+    tightened to what is left of its mask; others keep their stated box. Ignored objects become `crowd_boxes`. Where an
+    object is known by its box alone, there are no masks.
 
     Args:
         labels: of the data set.
@@ -52,16 +53,18 @@ def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSch
     cut = np.abs(boxes - inside).max(axis=1, initial=0) > CUT_PIXELS
     kept, masks = [], []
     for index in np.flatnonzero(visible & ~ignore).tolist():
-        mask = draw_mask(labels.mask(numbers[index], labels.size(image)), view)
-        if mask.crop.size and not (cut[index] and min(mask.crop.shape) < SLIVER_PIXELS):
+        mask = labels.mask(numbers[index], labels.size(image))
+        drawn = None if mask is None else draw_mask(mask, view)
+        x1, y1, x2, y2 = inside[index] if drawn is None else drawn.window
+        if min(x2 - x1, y2 - y1) > 0 and not (cut[index] and min(x2 - x1, y2 - y1) < SLIVER_PIXELS):
             kept.append(index)
-            masks.append(mask)
+            masks.append(drawn)
             if cut[index]:
-                inside[index] = mask.window
+                inside[index] = x1, y1, x2, y2
     return Targets(
         boxes=_tensor(inside[kept]),
         labels=labels.labels[part][kept],
-        masks=MaskCrops.from_crops([mask.crop for mask in masks], [mask.window for mask in masks], frame),
+        masks=_packed(masks, frame),
         crowd_boxes=_tensor(inside[visible & ignore]),
         keypoints=None if schema is None else draw_keypoints(labels, [numbers[i] for i in kept], view, schema),
     )
@@ -81,16 +84,22 @@ def draw_keypoints(labels: LabelStore, objects: Sequence[int], view: View, schem
     return _tensor(keypoints[:, schema.mirrored] if view.mirrored else keypoints)
 
 
-def draw_mask(mask: Polygons | RLE | None, view: View) -> DrawnMask:
+def draw_mask(mask: Polygons | RLE, view: View) -> DrawnMask:
     """A mask as seen through a view, in the tightest window around what is left of it."""
     if isinstance(mask, RLE):
         window = _intersection(rle_window(mask), view.window)
         crop = crop_rle(mask, window)
         return _trimmed(*(view.bitmap(crop, window) if crop.size else (crop, window)))
-    rings = mask.rings if mask is not None else ()
-    seen = Polygons(tuple(view.points(ring) for ring in rings))
+    seen = Polygons(tuple(view.points(ring) for ring in mask.rings))
     window = polygon_window(seen, view.output_size)
     return _trimmed(rasterize_polygons(seen, window, view.output_size), window)
+
+
+def _packed(masks: Sequence[DrawnMask | None], frame: Size) -> MaskCrops | None:
+    drawn = [mask for mask in masks if mask is not None]
+    if len(drawn) < len(masks):
+        return None
+    return MaskCrops.from_crops([mask.crop for mask in drawn], [mask.window for mask in drawn], frame)
 
 
 def _trimmed(crop: ByteArray, window: Window) -> DrawnMask:

@@ -62,6 +62,7 @@ class TrainingData:
             check_files=True,
             max_pixels=config.data.max_pixels,
             group_by=config.data.balance_by,
+            need_masks=config.mask_head.enabled,
         )
         for line in labelled.report.summary():
             say(line)
