@@ -18,8 +18,9 @@ def main(arguments: Sequence[str]) -> int:
     for name, path in bundled_models().items():
         print(f"  {name:<10} {_describe(path)}")
     print("\npresets (maskrcnn train --preset NAME; add --print-config to see all settings):")
+    width = max(map(len, PRESETS))
     for name, preset in PRESETS.items():
-        print(f"  {name:<10} {(preset.__doc__ or '').splitlines()[0]}")
+        print(f"  {name:<{width}} {(preset.__doc__ or '').splitlines()[0]}")
     return 0
 
 
