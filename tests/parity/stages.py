@@ -153,7 +153,7 @@ def masks(golden: Golden) -> Iterator[Difference]:
 
 
 def keypoints(golden: Golden) -> Iterator[Difference]:
-    """Heat maps, and points in the original frame, of the library's detections."""
+    """Heat maps, and points in the original frame with their scores, of the library's detections."""
     model = golden.model
     if model.keypoint_head is None:
         return
@@ -168,6 +168,9 @@ def keypoints(golden: Golden) -> Iterator[Difference]:
         name = f"detections.{i}.keypoints_original"
         assert restored.keypoints is not None
         yield compare(golden, name, restored.keypoints[..., :2], golden.tensors[name][..., :2])
+        peaks = f"detections.{i}.keypoint_logits_at_peak"  # torchvision's score; detectron2's is the third column
+        scores = golden.tensors[peaks] if golden.of_torchvision else golden.tensors[name][..., 2]
+        yield compare(golden, peaks if golden.of_torchvision else name, restored.keypoints[..., 2], scores)
 
 
 def whole(golden: Golden) -> Iterator[Difference]:
