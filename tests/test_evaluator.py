@@ -43,10 +43,17 @@ class Oracle(nn.Module):
         self.keypoint_head = nn.Identity() if keypoints else None
         self.label = label
         self.asked: list[tuple[int, float | None, int | None]] = []
+        self.proposals: list[Tensor] = []
 
     def predict(
-        self, images: Sequence[Tensor], *, score_threshold: float | None = None, max_detections: int | None = None
+        self,
+        images: Sequence[Tensor],
+        *,
+        proposals: Sequence[Tensor] | None = None,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
     ) -> list[Detections]:
+        self.proposals += proposals or []
         self.asked.append((len(images), score_threshold, max_detections))
         return [self.detections((image.shape[1], image.shape[2])) for image in images]
 

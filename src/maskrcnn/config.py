@@ -273,6 +273,9 @@ class DataConfig:
     train_annotations: str = "instances_train.json"
     val_annotations: str = "instances_val.json"
     images: str = "images"
+    train_proposals: str = ""
+    """COCO results with the boxes that a model without RPN learns from, for example the predictions of an RPN alone."""
+    val_proposals: str = ""
     balance_by: str = ""
     """Field of the image records (for example a microscope's name) by whose values images are of different kinds: a
     kind of n images is then drawn in proportion to the root of n. Empty: all images equally often."""

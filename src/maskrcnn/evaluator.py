@@ -10,8 +10,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.coco import LabelledImages, read_coco
+from torch import Tensor
+
+from maskrcnn.data.coco import ONE_CLASS, LabelledImages, read_coco, without_classes
 from maskrcnn.data.images import read_labelled_image
+from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
@@ -39,6 +42,7 @@ def evaluate(
     max_detections: int | None = None,
     score_threshold: float = 0.5,
     batch_size: int = 1,
+    proposals: str | Path | None = None,
     report: bool = True,
     say: Callable[[str], object] = print,
 ) -> Metrics:
@@ -52,6 +56,7 @@ def evaluate(
         max_detections: per image, those that count (COCO's maxDets); None: the model's `evaluation.max_detections`.
         score_threshold: for the per-image numbers and the pictures; AP and AR use everything the model finds.
         batch_size: images per pass through the network.
+        proposals: for a model without RPN: a file of COCO results, whose boxes it looks at.
         report: whether to write `report.html` too.
         say: gets the lines of progress and the table of results.
 
@@ -62,12 +67,16 @@ def evaluate(
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
     max_pixels = model.config.data.max_pixels
     data = read_coco(file, Path(images), max_pixels=max_pixels, need_masks=model.network.mask_head is not None)
-    run = _Run(data, model.categories, max_pixels)
-    for number, prediction in predict_dataset(model, run.data, limit, batch_size, on_error=run.leave_out):
+    tells_classes = model.config.box_head.enabled
+    run = _Run(data if tells_classes else without_classes(data), model.categories, max_pixels)
+    given = None if proposals is None else _read_proposals(Path(proposals), data)
+    for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
         if len(run.images) % PROGRESS_EVERY == 0:
             say(f"{len(run.images)} of {len(run.data.labels)} images")
     truth = run.ground_truth(file)
+    if not tells_classes:
+        truth = truth.without_classes(ONE_CLASS)
     iou_types = _iou_types(model, truth)
     metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold)
     metrics = replace(metrics, warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings))
@@ -86,6 +95,7 @@ def predict_dataset(
     max_detections: int,
     batch_size: int = 1,
     on_error: Callable[[int, UserError], object] | None = None,
+    proposals: ProposalStore | None = None,
 ) -> Iterator[tuple[int, Prediction]]:
     """What the model finds in each image of a data set, down to the lowest score it reports.
 
@@ -95,6 +105,7 @@ def predict_dataset(
         max_detections: per image.
         batch_size: images per pass through the network.
         on_error: called with the number of an image that cannot be read, which is then left out; None: raised.
+        proposals: for a model without RPN.
 
     Yields:
         The number of an image in `data.labels`, and what was found in it.
@@ -113,8 +124,13 @@ def predict_dataset(
             waiting.append(number)
             yield picture
 
-    lowest = model.config.box_head.score_threshold
-    for prediction in model.stream(pictures(), batch_size, lowest, max_detections):
+    def given(store: ProposalStore) -> Iterator[Tensor]:
+        while True:  # asked for after its picture: the last one that waits is its own
+            yield store.of(waiting[-1])
+
+    lowest = model.config.box_head.score_threshold if model.config.box_head.enabled else 0.0
+    boxes = None if proposals is None else given(proposals)
+    for prediction in model.stream(pictures(), batch_size, lowest, max_detections, proposals=boxes):
         yield waiting.popleft(), prediction
 
 
@@ -197,6 +213,10 @@ class _Run:
     def _entry(self, number: int) -> Mapping[str, Any]:
         height, width = self.data.labels.size(number)
         return {"height": height, "width": width, "file_name": self.data.labels.file_name(number)}
+
+
+def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
+    return read_proposals(path, data.labels.file_names, data.labels.image_ids.tolist())
 
 
 def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:

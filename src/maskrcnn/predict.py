@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, overload
@@ -21,8 +21,9 @@ from torch import Tensor
 from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
+from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.ops.paste import PastedMasks, paste_mask_crop, paste_rles, paste_windows
+from maskrcnn.ops.paste import PastedMasks, Rule, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
 from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.settings import nearest
@@ -53,10 +54,12 @@ class Prediction(Detections):
     Attributes:
         categories: the model's classes.
         source: the image as it was given.
+        paste: how masks become pixels, one of `ops.paste.RULES`.
     """
 
     categories: Categories
     source: Source
+    paste: Rule = "exact"
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -78,7 +81,7 @@ class Prediction(Detections):
         Raises:
             UserError: the model has no mask branch; so do the other methods that need masks.
         """
-        return paste_mask_crop(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
+        return paste_mask_crop(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
 
     def masks(self) -> Tensor:
         """(D, H, W) bool masks; they need D x H x W bytes, `crops` and `rle` need far less."""
@@ -90,11 +93,11 @@ class Prediction(Detections):
 
     def rle(self) -> list[RLE]:
         """COCO run lengths of each mask; only one is unpacked at a time."""
-        return paste_rles(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
+        return paste_rles(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
 
     def polygons(self) -> list[list[Part]]:
         """The outline of each mask, part by connected part."""
-        windows = paste_windows(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
+        windows = paste_windows(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
         return [_moved(bitmap_to_polygons(crop), window[:2]) for crop, window in windows]
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
@@ -150,7 +153,7 @@ class Prediction(Detections):
         return Skeletons(self.keypoints * counted, self.categories.keypoints.skeleton)
 
     def _pasted(self) -> PastedMasks:
-        return PastedMasks(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD)
+        return PastedMasks(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
 
     def _require_masks(self) -> Tensor:
         if self.mask_probs is None:
@@ -189,17 +192,28 @@ class Model:
 
     @overload
     def predict(
-        self, source: list[Source], score_threshold: float = ..., max_detections: int | None = ...
+        self,
+        source: list[Source],
+        score_threshold: float = ...,
+        max_detections: int | None = ...,
+        proposals: Sequence[Tensor] | None = ...,
     ) -> list[Prediction]: ...
 
     @overload
-    def predict(self, source: Source, score_threshold: float = ..., max_detections: int | None = ...) -> Prediction: ...
+    def predict(
+        self,
+        source: Source,
+        score_threshold: float = ...,
+        max_detections: int | None = ...,
+        proposals: Tensor | None = ...,
+    ) -> Prediction: ...
 
     def predict(
         self,
         source: Source | list[Source],
         score_threshold: float = 0.5,
         max_detections: int | None = None,
+        proposals: Tensor | Sequence[Tensor] | None = None,
     ) -> Prediction | list[Prediction]:
         """Find the objects in an image, or in each of a list of images.
 
@@ -207,13 +221,17 @@ class Model:
             source: a file, a Pillow image, an (H, W, 3) uint8 array, a (3, H, W) tensor, or a list of these; RGB.
             score_threshold: only objects with a higher score; may lie below the one the model was trained with.
             max_detections: at most this many objects per image, the best; None: as the model was trained.
+            proposals: for a model without RPN (Fast R-CNN): boxes (P, 4) x1, y1, x2, y2 in the pixels of the image, or
+                a list of these for a list of images.
 
         Raises:
-            UserError: an image that cannot be read.
+            UserError: an image that cannot be read; a model without RPN and without `proposals`.
         """
         if isinstance(source, list):
-            return list(self.stream(source, 1, score_threshold, max_detections))
-        return next(self.stream([source], 1, score_threshold, max_detections))
+            boxes = None if proposals is None else list(proposals)
+            return list(self.stream(source, 1, score_threshold, max_detections, proposals=boxes))
+        own = None if proposals is None else [torch.as_tensor(proposals)]
+        return next(self.stream([source], 1, score_threshold, max_detections, proposals=own))
 
     def stream(
         self,
@@ -222,6 +240,7 @@ class Model:
         score_threshold: float = 0.5,
         max_detections: int | None = None,
         on_error: Callable[[Source, UserError], None] | None = None,
+        proposals: Iterable[Tensor] | None = None,
     ) -> Iterator[Prediction]:
         """Predictions one after the other, however many images there are; memory stays that of one batch.
 
@@ -231,17 +250,31 @@ class Model:
             score_threshold: as for `predict`.
             max_detections: as for `predict`.
             on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
+            proposals: as for `predict`, one for each source.
         """
-        images = _readable(sources, on_error)
+        images = _readable(sources, on_error, repeat(None) if proposals is None else proposals)
         while batch := list(islice(images, batch_size)):
-            found = self._detect([image for _, image in batch], score_threshold, max_detections)
-            for (source, _), detections in zip(batch, found, strict=True):
-                yield Prediction(**_fields(detections), categories=self.categories, source=source)
+            boxes = None if proposals is None else [boxes for _, _, boxes in batch if boxes is not None]
+            found = self._detect([image for _, image, _ in batch], boxes, score_threshold, max_detections)
+            for (source, _, _), detections in zip(batch, found, strict=True):
+                yield Prediction(
+                    **_fields(detections),
+                    categories=self.categories,
+                    source=source,
+                    paste=self.config.mask_head.paste,
+                )
 
     @torch.inference_mode()
-    def _detect(self, images: Sequence[Tensor], score_threshold: float, max_detections: int | None) -> list[Detections]:
+    def _detect(
+        self,
+        images: Sequence[Tensor],
+        proposals: Sequence[Tensor] | None,
+        score_threshold: float,
+        max_detections: int | None,
+    ) -> list[Detections]:
         return self.network.predict(
             [image.to(self.device) for image in images],
+            proposals=proposals,
             score_threshold=score_threshold,
             max_detections=max_detections,
         )
@@ -259,6 +292,7 @@ def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
     """
     target = resolve_device(device)
     network, config, categories, summary = load_model(_find_model(fspath(name_or_path)))
+    network = fold_batch_norms(network.eval())
     return Model(network, categories, config, target, summary)
 
 
@@ -287,12 +321,14 @@ def _fields(detections: Detections) -> dict[str, Any]:
 
 
 def _readable(
-    sources: Iterable[Source], on_error: Callable[[Source, UserError], None] | None
-) -> Iterator[tuple[Source, Tensor]]:
-    """Each source with its (3, H, W) image."""
-    for source in sources:
+    sources: Iterable[Source],
+    on_error: Callable[[Source, UserError], None] | None,
+    proposals: Iterable[Tensor | None],
+) -> Iterator[tuple[Source, Tensor, Tensor | None]]:
+    """Each source with its (3, H, W) image and its proposals."""
+    for source, boxes in zip(sources, proposals, strict=False):  # the endless "none" ends with the sources
         try:
-            yield source, read_source(source)
+            yield source, read_source(source), boxes
         except UserError as error:
             if on_error is None:
                 raise

@@ -9,15 +9,9 @@ import torch
 
 from maskrcnn.data.geometry import View
 from maskrcnn.data.proposals import read_proposals
-from maskrcnn.data.store import ImageEntry, LabelStore, StoreBuilder
 from maskrcnn.errors import UserError
 
-
-def labels() -> LabelStore:
-    builder = StoreBuilder()
-    for image_id, name in ((7, "a.png"), (3, "b.png"), (5, "c.png")):
-        builder.add_image(ImageEntry(image_id, name, (20, 40)), [])
-    return builder.build()
+IMAGES = (("a.png", "b.png", "c.png"), (7, 3, 5))
 
 
 def write(folder: Path, content: Any) -> Path:
@@ -40,17 +34,17 @@ def test_best_first_by_name_and_by_id(tmp_path: Path) -> None:
             proposal(0.5, [0, 0, 9, 9], image_id=99),
         ],
     )
-    store = read_proposals(path, labels())
+    store = read_proposals(path, *IMAGES)
     assert store.of(0).tolist() == [[1, 2, 11, 7], [0, 0, 10, 5]]
     assert store.of(1).shape == (0, 4)
     assert store.of(2).tolist() == [[3, 3, 4, 4]]
-    assert read_proposals(path, labels(), limit=1).of(0).tolist() == [[1, 2, 11, 7]]
+    assert read_proposals(path, *IMAGES, limit=1).of(0).tolist() == [[1, 2, 11, 7]]
 
 
 def test_a_view_moves_cuts_and_drops(tmp_path: Path) -> None:
     boxes = [[0, 0, 10, 10], [15, 5, 10, 10], [30, 0, 10, 20]]
     path = write(tmp_path, [proposal(1 - i / 10, box, image_id=7) for i, box in enumerate(boxes)])
-    store = read_proposals(path, labels())
+    store = read_proposals(path, *IMAGES)
     left_half_twice_as_large = View((0, 0, 20, 20), (40, 40))
     assert store.seen(0, left_half_twice_as_large).tolist() == [[0, 0, 20, 20], [30, 10, 40, 30]]
     mirrored = View.whole((20, 40)).flip(horizontal=True)
@@ -61,7 +55,7 @@ def test_a_view_moves_cuts_and_drops(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"annotations": []}, "expected a list of proposals"),
-        ([], "expected proposals for the images of the data set, got none"),
+        ([], "expected proposals for the given images, got none"),
         ([proposal(0.5, [0, 0, 1, 1], image_id=1)], "got none"),
         ([7], "proposal number 0: expected image_id or file_name, bbox"),
         ([proposal(0.5, [0, 0, 1], image_id=7)], "proposal number 0"),
@@ -71,5 +65,5 @@ def test_a_view_moves_cuts_and_drops(tmp_path: Path) -> None:
 )
 def test_other_content_is_one_clear_line(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        read_proposals(write(tmp_path, content), labels())
+        read_proposals(write(tmp_path, content), *IMAGES)
     assert "\n" not in str(caught.value) and "proposals.json" in str(caught.value)

@@ -30,7 +30,12 @@ class StandIn(nn.Module):
         self.norm = nn.BatchNorm1d(3) if norm else nn.Identity()
 
     def loss(
-        self, images: Sequence[Tensor], targets: Sequence[Targets], *, generator: torch.Generator | None = None
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Targets],
+        *,
+        proposals: Sequence[Tensor] | None = None,
+        generator: torch.Generator | None = None,
     ) -> Losses:
         pixels = torch.stack([image.flatten() for image in images]).to(self.layer.weight) / 255
         parts = (self.norm(self.layer(pixels)) ** 2).mean(dim=0)

@@ -76,8 +76,8 @@ def test_a_step_that_is_not_finite_changes_nothing_and_names_the_files(
     stand_in: Any, samples: Samples, poison: str
 ) -> None:
     class Poisoned(stand_in):  # type: ignore[misc]
-        def loss(self, images: Any, targets: Any, *, generator: Any = None) -> Any:
-            losses = super().loss(images, targets, generator=generator)
+        def loss(self, images: Any, targets: Any, **options: Any) -> Any:
+            losses = super().loss(images, targets, **options)
             if any(torch.equal(image, samples[4].image) for image in images):
                 # sqrt(0) is 0, but its derivative is infinite
                 bad = losses.box * float("nan") if poison == "loss" else (losses.box * 0).sqrt()
@@ -101,9 +101,9 @@ def test_bf16_autocast_is_used_when_asked_for(stand_in: Any, samples: Samples) -
     seen = []
 
     class Watching(stand_in):  # type: ignore[misc]
-        def loss(self, images: Any, targets: Any, *, generator: Any = None) -> Any:
+        def loss(self, images: Any, targets: Any, **options: Any) -> Any:
             seen.append(self.layer(torch.zeros(1, 12)).dtype)
-            return super().loss(images, targets, generator=generator)
+            return super().loss(images, targets, **options)
 
     for amp in (False, True):
         step(Watching(), [samples], Config(train=TrainConfig(amp=amp)))

@@ -69,6 +69,15 @@ def add_batch_size_option(parser: CommandParser) -> None:
     )
 
 
+def add_proposals_option(parser: CommandParser) -> None:
+    """`--proposals`: where a model without RPN looks."""
+    parser.add_argument(
+        "--proposals",
+        metavar="FILE",
+        help="COCO results with the boxes to look at, for a model without RPN; the predictions.json of an RPN will do",
+    )
+
+
 def number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:
     """An argparse type: a number of this kind from `low` to `high`."""
     expected = f"a number from {low:g} to {high:g}" if high < float("inf") else f"a number of at least {low:g}"

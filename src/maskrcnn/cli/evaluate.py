@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.cli.arguments import CommandParser, add_batch_size_option, add_device_option, add_model_option, number
+from maskrcnn.cli.arguments import (
+    CommandParser,
+    add_batch_size_option,
+    add_device_option,
+    add_model_option,
+    add_proposals_option,
+    number,
+)
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         max_detections=values.max_detections,
         score_threshold=values.score_threshold,
         batch_size=values.batch_size,
+        proposals=values.proposals,
     )
     print(f"\nresults in {output}: metrics.json, predictions.json, report.html")
     return 0
@@ -58,6 +66,7 @@ def _parser() -> CommandParser:
         help="for the numbers per image and the pictures; AP and AR use every score (default: %(default)s)",
     )
     add_batch_size_option(parser)
+    add_proposals_option(parser)
     add_device_option(parser)
     return parser
 

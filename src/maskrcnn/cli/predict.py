@@ -10,11 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.arguments import CommandParser, add_batch_size_option, add_device_option, add_model_option, number
+from maskrcnn.cli.arguments import (
+    CommandParser,
+    add_batch_size_option,
+    add_device_option,
+    add_model_option,
+    add_proposals_option,
+    number,
+)
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from torch import Tensor
 
     from maskrcnn.predict import Model, Prediction
 
@@ -52,6 +61,7 @@ def _parser() -> CommandParser:
         "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
     )
     add_batch_size_option(parser)
+    add_proposals_option(parser)
     parser.add_argument("--no-overlays", action="store_true", help="write predictions.json only")
     add_device_option(parser)
     return parser
@@ -76,6 +86,14 @@ class _Run:
             raise error
         self.skipped.append(str(source))
         print(f"skipped: {error}", file=sys.stderr)
+
+    def proposals(self, path: Path) -> list[Tensor]:
+        """The boxes of each source that a file of proposals names."""
+        from maskrcnn.data.proposals import read_proposals
+
+        names = [source.as_posix() for source in self.sources]
+        store = read_proposals(path, names, list(self.image_ids.values()))
+        return [store.of(number) for number in range(len(names))]
 
     def add(self, prediction: Prediction) -> None:
         """Keep the COCO results of one image and say what was found."""
@@ -103,7 +121,12 @@ def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
 
 def _predict_all(model: Model, run: _Run, values: Namespace) -> None:
     stream = model.stream(
-        run.sources, values.batch_size, values.score_threshold, values.max_detections, on_error=run.skip
+        run.sources,
+        values.batch_size,
+        values.score_threshold,
+        values.max_detections,
+        on_error=run.skip,
+        proposals=None if values.proposals is None else run.proposals(Path(values.proposals)),
     )
     for prediction in stream:
         run.add(prediction)

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
@@ -29,6 +31,8 @@ from maskrcnn.json_values import brief, load_json, whole_number
 from maskrcnn.structures import Categories, Size
 
 Entry = Mapping[str, Any]
+
+ONE_CLASS = Categories((1,), ("object",))
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class LabelledImages:
     categories: Categories
     labels: LabelStore
     report: DataReport
+
+
+def without_classes(data: LabelledImages) -> LabelledImages:
+    """The same with one class, "object", for all: what an RPN alone can tell apart."""
+    labels = replace(data.labels, labels=torch.zeros_like(data.labels.labels))
+    return replace(data, categories=ONE_CLASS, labels=labels)
 
 
 def read_coco(

@@ -12,6 +12,7 @@ from torch import Tensor
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.colour import change_colours
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.proposals import ProposalStore
 from maskrcnn.data.targets import draw_targets
 from maskrcnn.data.transforms import Augmentation, draw_view
 from maskrcnn.structures import Categories, Size, Targets
@@ -28,6 +29,7 @@ class Sample:
         image_id: the data set's id.
         file_name: relative to the folder of images.
         original_size: (height, width) of the image in the file.
+        proposals: (P, 4) where a model without RPN looks, in the frame of `image`; None: not given.
     """
 
     image: Tensor
@@ -35,6 +37,7 @@ class Sample:
     image_id: int
     file_name: str
     original_size: Size
+    proposals: Tensor | None = None
 
 
 class CocoDataset(torch.utils.data.Dataset[Sample]):
@@ -44,16 +47,22 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         data: what `read_coco` returns.
         augmentation: how `sample` resizes and varies images.
         max_pixels: images that claim more are refused.
+        proposals: of the same images, for a model without RPN.
     """
 
     def __init__(
-        self, data: LabelledImages, augmentation: Augmentation | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        data: LabelledImages,
+        augmentation: Augmentation | None = None,
+        max_pixels: int = MAX_PIXELS,
+        proposals: ProposalStore | None = None,
     ) -> None:
         self.folder = data.folder
         self.categories: Categories = data.categories
         self.labels = data.labels
         self.augmentation = augmentation or Augmentation()
         self.max_pixels = max_pixels
+        self.proposals = proposals
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,6 +89,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
             image_id=int(labels.image_ids[index]),
             file_name=labels.file_name(index),
             original_size=size,
+            proposals=None if self.proposals is None else self.proposals.seen(index, view),
         )
 
     def __getitem__(self, index: int) -> Sample:

@@ -7,6 +7,7 @@ write them, so that the predictions of an RPN can be handed on as they are.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import torch
 from torch import Tensor
 
 from maskrcnn.data.geometry import View
-from maskrcnn.data.store import LabelStore
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import brief, is_number, load_json, whole_number
 
@@ -48,23 +48,25 @@ class ProposalStore:
         return torch.from_numpy(boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)].astype(np.float32))
 
 
-def read_proposals(path: Path, labels: LabelStore, limit: int = MAX_PROPOSALS) -> ProposalStore:
-    """The proposals for the images of a data set; images that the file does not name have none.
+def read_proposals(
+    path: Path, file_names: Sequence[str], image_ids: Sequence[int], limit: int = MAX_PROPOSALS
+) -> ProposalStore:
+    """The proposals for N images; images that the file does not name have none.
 
     Args:
-        path: a JSON list of COCO results. Images are found by `file_name` where that is one of the data set's, else
-            by `image_id`.
-        labels: the data set's images.
+        path: a JSON list of COCO results. Images are found by `file_name` where that is one of theirs, else by
+            `image_id`.
+        file_names: N.
+        image_ids: N.
         limit: so many of an image are kept, those of the highest scores.
 
     Raises:
-        UserError: not such a list, or not one image of the data set has a proposal.
+        UserError: not such a list, or not one of the images has a proposal.
     """
     results = load_json(path)
     if not isinstance(results, list):
         raise UserError(f"{path}: expected a list of proposals (image_id, bbox, score), got {brief(results)}")
-    by_name = {labels.file_name(i): i for i in range(len(labels))}
-    by_id = {int(image_id): i for i, image_id in enumerate(labels.image_ids.tolist())}
+    by_name, by_id = ({key: i for i, key in enumerate(keys)} for keys in (file_names, image_ids))
     of_image = defaultdict[int, list[tuple[float, list[float]]]](list)
     for number, entry in enumerate(results):
         name, image_id, score, box = _checked(path, number, entry)
@@ -72,8 +74,8 @@ def read_proposals(path: Path, labels: LabelStore, limit: int = MAX_PROPOSALS) -
         if image is not None:
             of_image[image].append((score, box))
     if not of_image:
-        raise UserError(f"{path}: expected proposals for the images of the data set, got none; image_id or file_name?")
-    best = [sorted(of_image[i], key=lambda scored: -scored[0])[:limit] for i in range(len(labels))]
+        raise UserError(f"{path}: expected proposals for the given images, got none; do image_id or file_name agree?")
+    best = [sorted(of_image[i], key=lambda scored: -scored[0])[:limit] for i in range(len(file_names))]
     boxes = np.array([box for scored in best for _, box in scored], np.float32).reshape(-1, 4)
     first = np.cumsum([0, *map(len, best)])
     return ProposalStore(torch.from_numpy(first), torch.from_numpy(boxes))

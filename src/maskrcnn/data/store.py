@@ -132,6 +132,11 @@ class LabelStore:
         start, end = self.first_name_byte[image : image + 2].tolist()
         return self.names[start:end].numpy().tobytes().decode()
 
+    @property
+    def file_names(self) -> list[str]:
+        """Of all images."""
+        return [self.file_name(image) for image in range(len(self))]
+
     def objects(self, image: int) -> range:
         """The numbers of an image's objects."""
         start, end = self.first_object[image : image + 2].tolist()

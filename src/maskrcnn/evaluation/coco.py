@@ -76,7 +76,7 @@ def _evaluate_type(
     score_threshold: float,
 ) -> TypeMetrics:
     limit = detection_limit(iou_type, max_detections)
-    lower = () if iou_type == "keypoints" else (1, 10)
+    lower = () if iou_type == "keypoints" else (1, 10, 100)
     limits = [*(n for n in lower if n < limit), limit]
     precision, recall, matches = count(truth, objects, predictions, iou_type, limits)
     images = per_image_metrics(matches, list(truth.images), score_threshold)

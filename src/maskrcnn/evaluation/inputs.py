@@ -7,7 +7,7 @@ a prediction that makes no sense is a mistake in the program that wrote it, henc
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ class GroundTruth:
     images: Mapping[int, Mapping[str, Any]]
     annotations: tuple[Annotation, ...]
     num_left_out: int
+
+    def without_classes(self, categories: Categories) -> GroundTruth:
+        """The same objects, all of the one class of `categories`."""
+        annotations = tuple({**a, "category_id": categories.ids[0]} for a in self.annotations)
+        return replace(self, categories=categories, annotations=annotations)
 
     def size_of(self, image_id: int) -> Size:
         """(height, width) of an image, pixels."""

@@ -43,7 +43,7 @@ def _folded(conv: nn.Conv2d, norm: FrozenBatchNorm2d | nn.modules.batchnorm._Bat
     assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     bias = norm.running_mean.new_zeros(()) if conv.bias is None else conv.bias
-    folded = nn.Conv2d(
+    folded: nn.Conv2d = nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,  # type: ignore[arg-type]
@@ -53,8 +53,9 @@ def _folded(conv: nn.Conv2d, norm: FrozenBatchNorm2d | nn.modules.batchnorm._Bat
         conv.groups,
         device=conv.weight.device,
         dtype=conv.weight.dtype,
-    ).to(memory_format=torch.channels_last)
+    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     folded.weight.copy_(conv.weight.double() * scale[:, None, None, None])
     assert folded.bias is not None
     folded.bias.copy_(norm.bias.double() + scale * (bias.double() - norm.running_mean.double()))
-    return folded.requires_grad_(False).train(conv.training)
+    folded.requires_grad_(False).train(conv.training)
+    return folded

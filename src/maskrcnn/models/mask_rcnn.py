@@ -157,6 +157,7 @@ class MaskRCNN(nn.Module):
             regions = self.rpn.select(self.rpn(features, batch.pixels.shape[-2:]), batch, self.rpn.test_limits)
         if self.box_head is None:
             found = [p.as_detections(size) for p, size in zip(regions, batch.sizes, strict=True)]
+            found = [d[d.scores > (score_threshold or 0.0)][:max_detections] for d in found]
             return self.preprocess.to_original(found, batch)
 
         detections = self.box_head.select(

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Config
-from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.coco import LabelledImages, read_coco, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches
+from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
@@ -25,12 +26,15 @@ class DataPaths:
     train: Path
     val: Path
     images: Path
+    train_proposals: Path | None = None
+    val_proposals: Path | None = None
 
     @classmethod
     def of(cls, config: Config) -> DataPaths:
         """What the settings point at; absolute names stand for themselves."""
-        root = Path(config.data.root)
-        return cls(root / config.data.train_annotations, root / config.data.val_annotations, root / config.data.images)
+        data, root = config.data, Path(config.data.root)
+        proposals = [root / name if name else None for name in (data.train_proposals, data.val_proposals)]
+        return cls(root / data.train_annotations, root / data.val_annotations, root / data.images, *proposals)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ class TrainingData:
             _check_val(labelled.categories, paths, config, say)
         else:
             say(f"{paths.val}: no such file, so nothing is evaluated")
-        dataset = CocoDataset(labelled, augmentation(config), config.data.max_pixels)
+        if not config.box_head.enabled:
+            labelled = without_classes(labelled)
+        proposals = _proposals(labelled, paths, has_val) if not config.rpn.enabled else None
+        dataset = CocoDataset(labelled, augmentation(config), config.data.max_pixels, proposals)
         return cls(dataset, paths, has_val)
 
     @property
@@ -115,6 +122,19 @@ class TrainingData:
         )
         for _ in range(start, config.schedule.steps):
             yield list(islice(batches, settings.accumulate))
+
+
+def _proposals(labelled: LabelledImages, paths: DataPaths, has_val: bool) -> ProposalStore:
+    """What a model without RPN learns from."""
+    for setting, path, needed in (("train", paths.train_proposals, True), ("val", paths.val_proposals, has_val)):
+        if needed and (path is None or not path.is_file()):
+            raise UserError(
+                f"data.{setting}_proposals: expected a file of COCO results with the boxes to look at, since "
+                f"rpn.enabled is false; got {path or 'none'}"
+            )
+    assert paths.train_proposals is not None
+    labels = labelled.labels
+    return read_proposals(paths.train_proposals, labels.file_names, labels.image_ids.tolist())
 
 
 def augmentation(config: Config) -> Augmentation:

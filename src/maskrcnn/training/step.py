@@ -71,8 +71,9 @@ def _backward(
     """Add the gradients of `weight` times the loss of one batch; return the weighted parts."""
     device = next(model.parameters()).device
     images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
+    proposals = [sample.proposals for sample in batch if sample.proposals is not None] or None
     with torch.autocast(device.type, torch.bfloat16, enabled=config.train.amp):
-        losses = model.loss(images, targets, generator=generator)
+        losses = model.loss(images, targets, proposals=proposals, generator=generator)
         total = losses.total() * weight
     total.backward()
     parts = {name: value.detach() * weight for name, value in losses.items().items()}

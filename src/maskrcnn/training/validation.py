@@ -39,6 +39,14 @@ def validate(
     """
     device = next(network.parameters()).device
     model = Model(network, data.categories, config, device)
-    metrics = evaluate(model, data.paths.val, data.paths.images, output, report=report, say=say)
+    metrics = evaluate(
+        model,
+        data.paths.val,
+        data.paths.images,
+        output,
+        proposals=data.paths.val_proposals,
+        report=report,
+        say=say,
+    )
     score = next(iter(metrics.by_type.values()))["AP"]
     return metrics.to_dict(), score if math.isfinite(score) else 0.0
