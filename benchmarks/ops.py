@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 
 from maskrcnn.memory import keep_freed_memory
+from maskrcnn.ops.keypoints import DECODE
 from maskrcnn.ops.mask_crops import CROP_MASKS
 from maskrcnn.ops.nms import NMS, NO_LIMIT
 from maskrcnn.ops.paste import PASTE
@@ -66,6 +67,12 @@ def crop_masks_case() -> Case:
     return "mask targets, 4 RoIs, 28 x 28", ways[0], ways[1]
 
 
+def keypoints_case() -> Case:
+    logits, boxes = torch.randn(20, 17, 56, 56), random_boxes(20, 800, 1216, 400)
+    ways = [lambda way=way: way(logits, boxes) for way in DECODE.values()]
+    return "keypoints, 20 boxes, 17 maps, 56 x 56", ways[0], ways[1]
+
+
 def rle_string_case() -> Case:
     bitmap = torch.zeros(480, 640, dtype=torch.uint8)
     for x in range(200, 300):
@@ -87,7 +94,8 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     keep_freed_memory()
     torch.manual_seed(0)
-    cases = roi_align_case(), roi_pool_case(), nms_case(), paste_case(), crop_masks_case(), rle_string_case()
+    makers = roi_align_case, roi_pool_case, nms_case, paste_case, crop_masks_case, keypoints_case, rle_string_case
+    cases = [make() for make in makers]
     print(f"{'operator':40} {'reference ms':>13} {'fast ms':>9} {'ratio':>7}")
     for name, reference, fast in cases:
         reference(), fast()

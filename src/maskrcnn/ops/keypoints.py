@@ -70,21 +70,28 @@ def decode_reference(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def decode_separable(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """The same as two matrix products per map, many boxes of similar size at once."""
-    points, peaks = logits.new_zeros((*logits.shape[:2], 2)), logits.new_zeros(logits.shape[:2])
+    """The same as two matrix products per box, many boxes of similar size at once."""
+    places, peaks = logits.new_zeros((*logits.shape[:2], 2)), logits.new_zeros(logits.shape[:2])
     sides, pixels = _pixels(boxes)
     for members, (width, height) in _groups(pixels, logits.shape[1]):
         x_weights = _bicubic_weights(pixels[members, 0], width, logits.shape[-1])
         y_weights = _bicubic_weights(pixels[members, 1], height, logits.shape[-1])
-        beyond = _beyond(pixels[members, 1], height)[:, :, None] | _beyond(pixels[members, 0], width)[:, None, :]
         for own in torch.arange(logits.shape[1]).split(max(_MAX_PIXELS // (len(members) * width * height), 1)):
-            maps = logits[members[:, None], own.to(members.device)]
-            enlarged = y_weights[:, None] @ maps @ x_weights[:, None].transpose(2, 3)
-            enlarged = enlarged.masked_fill_(beyond[:, None], -torch.inf).flatten(2)
-            peak, place = enlarged.max(dim=2)
-            peaks[members[:, None], own] = peak
-            points[members[:, None], own] = torch.stack([place % width, place // width], dim=-1).to(points.dtype)
-    return _in_frame(points, boxes, sides, pixels), peaks
+            rows = members[:, None], own.to(members.device)
+            places[rows], peaks[rows] = _highest(logits[rows], x_weights, y_weights)
+    last = (pixels - 1).to(places.dtype)  # in a group of unlike sizes, what is beyond is the last pixel again
+    return _in_frame(torch.minimum(places, last[:, None]), boxes, sides, pixels), peaks
+
+
+def _highest(maps: Tensor, x_weights: Tensor, y_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, p, 2) x, y and (n, p) height of the first highest pixel of maps (n, p, M, M) once they are enlarged."""
+    count, num_maps, size, _ = maps.shape
+    wide = maps.flatten(1, 2) @ x_weights.transpose(1, 2)  # (n, p M, W)
+    wide = wide.view(count, num_maps, size, -1).transpose(1, 2)  # (n, M, p, W)
+    enlarged = (y_weights @ wide.flatten(2)).view(count, -1, num_maps, wide.shape[-1])  # (n, H, p, W)
+    peaks, y = enlarged.amax(dim=3).max(dim=1)  # row by row: several times faster than to search a whole map
+    line = enlarged.gather(1, y[:, None, :, None].expand(-1, 1, -1, enlarged.shape[-1]))[:, 0]
+    return torch.stack([line.argmax(dim=2), y], dim=-1).to(maps.dtype), peaks
 
 
 def _pixels(boxes: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,11 +130,11 @@ def _bicubic_weights(counts: Tensor, length: int, size: int) -> Tensor:
     """(n, length, size) what each of `size` cells adds to each pixel of a line that they are stretched over.
 
     Args:
-        counts: (n,) pixels of each line; what is beyond them is meaningless.
+        counts: (n,) pixels of each line; what is beyond them is the last one again.
         length: of the longest.
         size: M.
     """
-    pixel = torch.arange(length, device=counts.device)
+    pixel = torch.minimum(torch.arange(length, device=counts.device), counts[:, None] - 1)
     position = (pixel + 0.5) * (size / counts[:, None].float()) - 0.5
     first = position.floor()
     tap = torch.arange(-1, 3, device=counts.device)
@@ -142,11 +149,6 @@ def _cubic(distance: Tensor) -> Tensor:
     near = ((_CUBIC + 2) * d - (_CUBIC + 3)) * d * d + 1
     far = ((_CUBIC * d - 5 * _CUBIC) * d + 8 * _CUBIC) * d - 4 * _CUBIC
     return torch.where(d <= 1, near, far)
-
-
-def _beyond(counts: Tensor, length: int) -> Tensor:
-    """(n, length) bool, which pixels of a line of `length` lie behind the first `counts` (n,)."""
-    return torch.arange(length, device=counts.device) >= counts[:, None]
 
 
 DECODE: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
