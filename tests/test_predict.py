@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ from PIL import Image
 import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
+from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.ops.rle import rle_area
 from maskrcnn.ops.rle_coco import rle_to_coco
-from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.predict import Model, Prediction, load
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -47,4 +47,5 @@ class Detections:
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
         """A copy with every tensor that has a row per object changed."""
         rows = {name: getattr(self, name) for name in ("boxes", "scores", "labels", "mask_probs", "keypoints")}
-        return replace(self, **{name: change(tensor) for name, tensor in rows.items() if tensor is not None})
+        changed: dict[str, Any] = {name: change(tensor) for name, tensor in rows.items() if tensor is not None}
+        return replace(self, **changed)
