@@ -31,6 +31,14 @@ def test_worst_first_and_best_first() -> None:
     assert chosen(images[4:], 2, 2) == ([], [])
 
 
+def test_few_images_are_shared_between_worst_and_best() -> None:
+    images = [image(number, number / 10) for number in range(1, 11)]
+    assert chosen(images[:1], 6, 4) == ([1], [])
+    assert chosen(images[:4], 6, 4) == ([1, 2], [4, 3])
+    assert chosen(images[:5], 6, 4) == ([1, 2, 3], [5, 4])
+    assert chosen(images, 6, 4) == ([1, 2, 3, 4, 5, 6], [10, 9, 8, 7])
+
+
 def decoded(address: str) -> ByteArray:
     prefix = "data:image/jpeg;base64,"
     assert address.startswith(prefix)

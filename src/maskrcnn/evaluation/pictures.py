@@ -53,6 +53,7 @@ def choose_images(metrics: TypeMetrics, num_worst: int, num_best: int) -> tuple[
     """
     shown = [i for i in metrics.images if i.true_positives + i.false_positives + i.false_negatives > 0]
     ranked = sorted(shown, key=lambda image: (image.ap50, image.ap))
+    num_worst = min(num_worst, max(len(ranked) - num_best, (len(ranked) + 1) // 2))  # of few images half are the worst
     worst, others = ranked[:num_worst], ranked[num_worst:]
     return worst, others[::-1][:num_best]
 

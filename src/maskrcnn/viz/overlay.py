@@ -28,7 +28,7 @@ MAX_ENLARGEMENT = 4
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
-CROWDED = 60
+CROWDED = 40
 """With more objects than this, names and fills would hide the image: thin outlines only."""
 
 
