@@ -34,6 +34,7 @@ from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.viz.skeletons import Skeletons
 from maskrcnn.weights.checkpoint import load_model
+from maskrcnn.weights.hub import is_published, load_published
 
 MASK_THRESHOLD = 0.5
 """A pixel belongs to an object from this probability on (Mask R-CNN section 3.1)."""
@@ -284,14 +285,17 @@ def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
     """A model, ready to predict.
 
     Args:
-        name_or_path: a bundled model's name, such as "nuclei", or a .safetensors file.
+        name_or_path: a bundled model's name, such as "nuclei"; a published one's, such as
+            "torchvision/maskrcnn_resnet50_fpn_v2", which is downloaded on first use; or a .safetensors file.
         device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1", ...
 
     Raises:
-        UserError: no such model or device, or a damaged file.
+        UserError: no such model or device, a damaged file, or no network.
     """
     target = resolve_device(device)
-    network, config, categories, summary = load_model(_find_model(fspath(name_or_path)))
+    name = fspath(name_or_path)
+    read = load_published(name) if is_published(name) else load_model(_find_model(name))
+    network, config, categories, summary = read
     network = fold_batch_norms(network.eval())
     return Model(network, categories, config, target, summary)
 

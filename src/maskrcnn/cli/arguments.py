@@ -53,7 +53,7 @@ def add_model_option(parser: CommandParser) -> None:
         "--model",
         default="nuclei",
         metavar="NAME|FILE",
-        help="a bundled model (see `maskrcnn models`) or a .safetensors file (default: %(default)s)",
+        help="a bundled or published model (see `maskrcnn models`) or a .safetensors file (default: %(default)s)",
     )
 
 

@@ -25,11 +25,13 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.settings import parse_assignments, update_config
     from maskrcnn.weights import save_weights
     from maskrcnn.weights.foreign import import_foreign
+    from maskrcnn.weights.hub import fetch, is_published
 
-    imported = import_foreign(Path(values.weights), _knowledge(values))
+    source = fetch(values.weights) if is_published(values.weights) else Path(values.weights)
+    imported = import_foreign(source, _knowledge(values))
     config = update_config(imported.config, parse_assignments(values.set), "--set")
     _require_fit(imported, config)
-    summary = {"imported_from": Path(values.weights).name, "remarks": list(imported.remarks)}
+    summary = {"imported_from": source.name, "remarks": list(imported.remarks)}
     save_weights(output, imported.state_dict, config, imported.categories, summary)
     _report(imported, output)
     return 0
@@ -41,7 +43,7 @@ def _parser() -> CommandParser:
         "Convert weights of torchvision or detectron2: Mask, Faster and Keypoint R-CNN, and ImageNet backbones. "
         "Nothing in the file is executed.",
     )
-    parser.add_argument("weights", metavar="SOURCE", help="a .pth, .pkl or .safetensors file")
+    parser.add_argument("weights", metavar="SOURCE", help="a .pth, .pkl or .safetensors file, or a published model")
     parser.add_argument("output", metavar="OUTPUT.safetensors", help="the converted model")
     parser.add_argument(
         "--source",
@@ -62,7 +64,7 @@ def _parser() -> CommandParser:
     )
     parser.add_argument(
         "--style",
-        choices=("auto", "msra", "caffe2", "gn", "torch"),
+        choices=("auto", "msra", "fair", "resnext", "torch"),
         default="auto",
         help="how a detectron2 model without config.yaml takes its images (default: as the published ones of its kind)",
     )

@@ -9,14 +9,18 @@ from maskrcnn.cli.arguments import CommandParser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the bundled models and the presets."""
-    CommandParser("models", "List the bundled models and the presets for training.").parse(arguments)
+    """Print the models and the presets."""
+    CommandParser("models", "List the bundled and the published models, and the presets for training.").parse(arguments)
     from maskrcnn.predict import bundled_models
     from maskrcnn.presets import PRESETS
+    from maskrcnn.weights.hub import PUBLISHED
 
     print("bundled models (maskrcnn predict --model NAME):")
     for name, path in bundled_models().items():
         print(f"  {name:<10} {_describe(path)}")
+    print("\npublished models (the same; downloaded on first use):")
+    for name in PUBLISHED:
+        print(f"  {name}")
     print("\npresets (maskrcnn train --preset NAME; add --print-config to see all settings):")
     width = max(map(len, PRESETS))
     for name, preset in PRESETS.items():

@@ -19,6 +19,7 @@ from maskrcnn.weights.foreign.names import BACKBONE
 
 _STEM = f"{BACKBONE}.stem.0.weight"
 _BYTE = 255.0
+_CAFFE2_STEM = "conv1_w"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ class PixelStyle:
 
 STYLES: dict[str, PixelStyle] = {
     "msra": PixelStyle("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0), stride_in_1x1=True),
-    "caffe2": PixelStyle("BGR", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), stride_in_1x1=False),
-    "gn": PixelStyle("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0), stride_in_1x1=False),
+    "fair": PixelStyle("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0), stride_in_1x1=False),
+    "resnext": PixelStyle("BGR", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), stride_in_1x1=False),
     "torch": PixelStyle("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), stride_in_1x1=False),
 }
-"""MSRA's ResNets (detectron2's R-50 and R-101), Caffe2's ResNeXts (X-101), networks with group norm, torchvision's."""
+"""MSRA's ResNets (detectron2's R-50 and R-101); Caffe2's other networks, such as those with group norm; detectron2's
+X-101; torchvision's networks."""
 
 
 def likely_style(config: Config, tensors: Mapping[str, Tensor], author: str) -> str:
@@ -81,8 +83,8 @@ def likely_style(config: Config, tensors: Mapping[str, Tensor], author: str) -> 
     if author == "torchvision" or _first_mean(tensors) > 110:  # red is brighter than blue
         return "torch"
     if config.backbone.name.startswith("resnext"):
-        return "caffe2"
-    return "gn" if config.backbone.norm == "gn" else "msra"
+        return "fair" if _CAFFE2_STEM in tensors else "resnext"
+    return "fair" if config.backbone.norm == "gn" else "msra"
 
 
 def _first_mean(tensors: Mapping[str, Tensor]) -> float:
