@@ -159,7 +159,7 @@ def test_equal_to_pycocotools_on_random_sets(iou_type: IouType, block: int) -> N
     for seed in range(20 * block, 20 * block + 20):
         toy, limit = ToyMaker(seed).make(), LIMITS[seed % len(LIMITS)]
         metrics = evaluate_coco(*toy, limit, (iou_type,))[iou_type]
-        limits = sorted({1, min(10, limit), limit})
+        limits = sorted({1, min(10, limit), min(100, limit), limit})
         arrays = pycocotools_arrays(toy, iou_type, limits)
         ours = {k: v for k, v in metrics.summary.items() if not k.startswith("per_image")}
         assert list(ours) == list(expected_summary(arrays, limits))
