@@ -223,10 +223,12 @@ def test_keypoints_of_other_bodies_have_an_assumed_tolerance() -> None:
 
 
 def test_unusable_keypoints_are_left_out_and_told_of() -> None:
-    truth = data(face(100, 100), {**face(300, 300), "keypoints": [1, 2, 3]}, {"image_id": 1, "category_id": 1})
+    bare = {"image_id": 1, "category_id": 1}
+    unlabelled = {**bare, "keypoints": [0] * 9}  # without a box, it cannot even be ignored
+    truth = data(face(100, 100), {**face(300, 300), "keypoints": [1, 2, 3]}, bare, unlabelled)
     metrics = evaluate(truth, [face(100, 100, score=0.9)])
     assert metrics["keypoints"]["AP"] == pytest.approx(1.0)
-    assert "2 annotations left out of keypoints: no usable keypoints" in metrics.warnings[0]
+    assert "3 annotations left out of keypoints: no usable keypoints" in metrics.warnings[0]
 
 
 @pytest.mark.parametrize("keypoints", [None, [1, 2, 3], [1, 2, "3"] * 3, "123456789", [float("nan")] * 9])

@@ -80,10 +80,11 @@ class GroundTruth:
         return _is_mask(value, self.size_of(image_id)) if iou_type == "mask" else is_box(value)
 
     def _has_geometry(self, annotation: Annotation, iou_type: IouType) -> bool:
-        value = annotation.get(GEOMETRY[iou_type])
-        if iou_type == "keypoints" and not value:  # none labelled: what is found in its box is ignored
-            return is_box(annotation.get("bbox"))
-        return self.is_usable(value, iou_type, annotation["image_id"]) and _is_decodable(value)
+        value: Any = annotation.get(GEOMETRY[iou_type])
+        usable = self.is_usable(value, iou_type, annotation["image_id"]) and _is_decodable(value)
+        if iou_type != "keypoints" or (usable and any(visibility > 0 for visibility in value[2::3])):
+            return usable
+        return (usable or not value) and is_box(annotation.get("bbox"))  # none labelled: its box is ignored
 
 
 def read_ground_truth(
