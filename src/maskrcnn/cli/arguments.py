@@ -62,6 +62,17 @@ def add_device_option(parser: CommandParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
 
 
+def add_score_threshold_option(parser: CommandParser, meaning: str = "objects score above this") -> None:
+    """`--score-threshold`: how sure the model must be."""
+    parser.add_argument(
+        "--score-threshold",
+        type=number(float, 0, 1),
+        default=0.5,
+        metavar="S",
+        help=f"{meaning} (default: %(default)s)",
+    )
+
+
 def add_batch_size_option(parser: CommandParser) -> None:
     """`--batch-size`: images per pass through the network."""
     parser.add_argument(

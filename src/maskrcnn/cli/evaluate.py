@@ -12,6 +12,7 @@ from maskrcnn.cli.arguments import (
     add_device_option,
     add_model_option,
     add_proposals_option,
+    add_score_threshold_option,
     number,
 )
 from maskrcnn.errors import UserError
@@ -58,13 +59,7 @@ def _parser() -> CommandParser:
         metavar="N",
         help="per image, COCO's maxDets (default: as the model was trained)",
     )
-    parser.add_argument(
-        "--score-threshold",
-        type=number(float, 0, 1),
-        default=0.5,
-        metavar="S",
-        help="for the numbers per image and the pictures; AP and AR use every score (default: %(default)s)",
-    )
+    add_score_threshold_option(parser, "for the numbers per image and the pictures; AP and AR use every score")
     add_batch_size_option(parser)
     add_proposals_option(parser)
     add_device_option(parser)

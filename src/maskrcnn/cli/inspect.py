@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskrcnn.cli.arguments import CommandParser, add_device_option, add_model_option, number
+from maskrcnn.cli.arguments import (
+    CommandParser,
+    add_device_option,
+    add_model_option,
+    add_score_threshold_option,
+    number,
+)
 from maskrcnn.errors import UserError
 
 
@@ -38,12 +44,6 @@ def _parser() -> CommandParser:
         metavar="N",
         help="which of the objects found to follow from proposal to mask, 1 for the best (default: %(default)s)",
     )
-    parser.add_argument(
-        "--score-threshold",
-        type=number(float, 0, 1),
-        default=0.5,
-        metavar="S",
-        help="objects score above this (default: %(default)s)",
-    )
+    add_score_threshold_option(parser)
     add_device_option(parser)
     return parser

@@ -16,6 +16,7 @@ from maskrcnn.cli.arguments import (
     add_device_option,
     add_model_option,
     add_proposals_option,
+    add_score_threshold_option,
     number,
 )
 from maskrcnn.errors import UserError
@@ -50,13 +51,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--output", default="predictions", metavar="DIR", help="where the results go (default: %(default)s)"
     )
-    parser.add_argument(
-        "--score-threshold",
-        type=number(float, 0, 1),
-        default=0.5,
-        metavar="S",
-        help="objects score above this (default: %(default)s)",
-    )
+    add_score_threshold_option(parser)
     parser.add_argument(
         "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
     )
