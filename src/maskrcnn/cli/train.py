@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,24 +15,37 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from maskrcnn.config import Config
+    from maskrcnn.training.initial import Initial
     from maskrcnn.training.loop import TrainResult
 
 DEFAULT_PRESET = "small"
+
+PUBLISHED_FOR = {
+    "torchvision": "torchvision/maskrcnn_resnet50_fpn",
+    "torchvision_v2": "torchvision/maskrcnn_resnet50_fpn_v2",
+    "detectron2": "detectron2/mask_rcnn_R_50_FPN_3x",
+    "c4": "detectron2/R-50",
+    "paper": "detectron2/R-50",
+}
+"""The best published start for a preset: a model trained on COCO, or the backbone that the paper started from."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train, or with --print-config only show the settings."""
     values = _parser().parse(arguments)
-    config = settings_of(values)
+    if values.output is None and not values.print_config:
+        raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
+    initial = initial_of(values)
+    config = settings_of(values, initial)
     if values.print_config:
         from maskrcnn.settings import write_yaml
 
         print(write_yaml(config), end="")
         return 0
-    _require_paths(values, config)
+    _require_data(values, config)
     from maskrcnn.training.loop import train
 
-    _report(train(config, Path(values.output), device=values.device, resume=values.resume))
+    _report(train(config, Path(values.output), device=values.device, resume=values.resume, init=initial))
     return 0
 
 
@@ -53,32 +67,64 @@ def _parser() -> CommandParser:
     parser.add_argument("--train-annotations", metavar="FILE", help="instead of DIR/instances_train.json")
     parser.add_argument("--val-annotations", metavar="FILE", help="instead of DIR/instances_val.json")
     parser.add_argument("--images", metavar="DIR", help="instead of DIR/images")
+    parser.add_argument(
+        "--init",
+        metavar="NAME|FILE|none",
+        help="weights to start with: a model (see `maskrcnn models`), a file of this package or of another library, or "
+        "none for random ones; without --preset the model is that of the weights (default: what is published for the "
+        "preset, else none)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
     add_device_option(parser)
     return parser
 
 
-def settings_of(values: Namespace) -> Config:
+def initial_of(values: Namespace) -> Initial | None:
+    """The weights to start with; a resumed run has its own, and to show settings none are downloaded unasked."""
+    unasked = "none" if values.print_config else PUBLISHED_FOR.get(values.preset, "none")
+    wanted = values.init or unasked
+    if wanted == "none" or (values.resume and _saved_settings(values).is_file()):
+        return None
+    from maskrcnn.training.initial import read_initial
+
+    try:
+        return read_initial(wanted)
+    except UserError as error:
+        if values.init:
+            raise
+        raise UserError(f"{error}; or choose: --init none for random weights, --init FILE for your own") from None
+
+
+def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     """The settings the command line asks for: base <- YAML file <- `--set` <- options that name the data."""
     from maskrcnn.settings import parse_assignments, read_settings, update_config
 
-    config = _base(values)
+    config = _base(values, initial)
     if values.config:
         config = update_config(config, read_settings(Path(values.config)), values.config)
     config = update_config(config, parse_assignments(values.set), "--set")
     return update_config(config, {"data": _data_options(values, config.data.root)}, "the options")
 
 
-def _base(values: Namespace) -> Config:
-    """The preset; or, to resume, the settings the run began with."""
+def _base(values: Namespace, initial: Initial | None) -> Config:
+    """The preset, for the given weights; without one, the model of the weights; to resume, what the run began with."""
     from maskrcnn.presets import preset
     from maskrcnn.settings import config_from_dict, read_settings
 
-    saved = Path(values.output or "") / "config.yaml"
+    saved = _saved_settings(values)
     if values.resume and not values.preset and saved.is_file():
         return config_from_dict(read_settings(saved), str(saved))
-    return preset(values.preset or DEFAULT_PRESET)
+    base = preset(values.preset or DEFAULT_PRESET)
+    if initial is None:
+        return base
+    if values.preset:
+        return initial.bind(base)
+    return replace(initial.config, data=base.data, schedule=base.schedule, train=base.train)
+
+
+def _saved_settings(values: Namespace) -> Path:
+    return Path(values.output or "") / "config.yaml"
 
 
 def _data_options(values: Namespace, root: str) -> dict[str, str]:
@@ -91,9 +137,7 @@ def _data_options(values: Namespace, root: str) -> dict[str, str]:
     return options
 
 
-def _require_paths(values: Namespace, config: Config) -> None:
-    if values.output is None:
-        raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
+def _require_data(values: Namespace, config: Config) -> None:
     if not config.data.root and values.train_annotations is None:
         raise UserError(
             "--data is missing: expected a folder that holds images/, instances_train.json and "

@@ -28,6 +28,7 @@ from maskrcnn.structures import Categories
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.initial import Initial, read_initial, start_from
 from maskrcnn.training.interruption import Interruption
 from maskrcnn.training.optimiser import build_optimizer, full_learning_rate, set_learning_rate
 from maskrcnn.training.progress import Screen, TrainingLog
@@ -59,7 +60,14 @@ class TrainResult:
     last: Path
 
 
-def train(config: Config, output: str | Path, *, device: str = "auto", resume: bool = False) -> TrainResult:
+def train(
+    config: Config,
+    output: str | Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    init: Initial | str | None = None,
+) -> TrainResult:
     """Train a model and leave it, its settings, its log and its state in the directory `output`.
 
     Args:
@@ -67,6 +75,7 @@ def train(config: Config, output: str | Path, *, device: str = "auto", resume: b
         output: a new or empty directory, or with `resume` one that holds a run.
         device: "auto", "cpu", "cuda" or "cuda:<number>".
         resume: go on from the newest state in `output`; start anew if there is none.
+        init: weights to start anew with: a model's name, a file, or what `read_initial` gave; None: random ones.
 
     Raises:
         UserError: what a user can mend: data, settings, the output directory, a loss that stays non-finite.
@@ -75,7 +84,7 @@ def train(config: Config, output: str | Path, *, device: str = "auto", resume: b
     folder, screen = RunFolder(Path(output)), Screen()
     with _deterministic(config.train.deterministic), Interruption() as interruption:
         data = TrainingData.open(config, screen.say)
-        state = _fresh_state(config, data.categories, resolve_device(device))
+        state = _fresh_state(config, data.categories, resolve_device(device), init, screen)
         with folder.locked():
             if resume:
                 resume_run(folder, state, config, data.fingerprint, screen.say)
@@ -111,10 +120,16 @@ def _run(
     return metrics
 
 
-def _fresh_state(config: Config, categories: Categories, device: torch.device) -> TrainingState:
-    """A model with random weights that depend on the seed alone, and what trains it."""
+def _fresh_state(
+    config: Config, categories: Categories, device: torch.device, init: Initial | str | None, screen: Screen
+) -> TrainingState:
+    """A model with given weights, or with random ones that depend on the seed alone, and what trains it."""
     torch.manual_seed(config.train.seed)
-    model = build_model(config, len(categories), categories.num_keypoints).to(device).train()
+    model = build_model(config, len(categories), categories.num_keypoints)
+    if init is not None:
+        initial = read_initial(init) if isinstance(init, str) else init
+        screen.say(start_from(model, initial, config, categories))
+    model = model.to(device).train()
     optimizer = build_optimizer(model, config.optimizer)
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
     return TrainingState(model, optimizer, ema)

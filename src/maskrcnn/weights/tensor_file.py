@@ -62,6 +62,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, header
 
 
+def is_tensor_file(path: Path) -> bool:
+    """Whether `write_tensors` wrote this file; no answer to whether it is whole."""
+    try:
+        with safe_open(path, "pt") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def _parse_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     """The checksum and the header."""
     try:

@@ -1,0 +1,147 @@
+"""Weights to start a training with: what fits is taken over, what depends on the classes is made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.predict import bundled_models
+from maskrcnn.settings import differing_settings
+from maskrcnn.structures import Categories
+from maskrcnn.weights.checkpoint import read_checkpoint
+from maskrcnn.weights.foreign import import_foreign
+from maskrcnn.weights.hub import import_published, is_published
+from maskrcnn.weights.tensor_file import is_tensor_file
+
+_CLASS_LAYERS = ("box_head.class_logits", "box_head.deltas", "mask_head.mask_logits")
+_BOTTOM_UP = "backbone.bottom_up"
+_STAGE_5 = (f"{_BOTTOM_UP}.stages.3", "roi_layers")
+"""The same layers, before the heads or (C4) as the heads' first."""
+_COUNTER = ".num_batches_tracked"
+
+BOUND = ("input.mean", "input.std", "backbone.stride_in_1x1", "backbone.norm_eps")
+"""Settings that shape no weight and without which the weights do not mean the same."""
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The weights of a model, or of a backbone alone (then without categories), by our names."""
+
+    source: str
+    weights: Mapping[str, Tensor]
+    config: Config
+    categories: Categories
+
+    def bind(self, config: Config) -> Config:
+        """`config` with the settings that the weights were made for."""
+        return replace(
+            config,
+            input=replace(config.input, mean=self.config.input.mean, std=self.config.input.std),
+            backbone=replace(
+                config.backbone,
+                stride_in_1x1=self.config.backbone.stride_in_1x1,
+                norm_eps=self.config.backbone.norm_eps,
+            ),
+        )
+
+
+def read_initial(name_or_path: str) -> Initial:
+    """The weights of a bundled or published model, or of a file of ours or of another library.
+
+    Raises:
+        UserError: there is no such model or file, it cannot be had, or it is damaged.
+    """
+    if is_published(name_or_path):
+        imported = import_published(name_or_path)
+        return Initial(name_or_path, imported.state_dict, imported.config, imported.categories)
+    path = bundled_models().get(name_or_path, Path(name_or_path).expanduser())
+    if is_tensor_file(path):
+        weights, config, categories, _ = read_checkpoint(path)
+        return Initial(name_or_path, weights, config, categories)
+    imported = import_foreign(path)
+    return Initial(name_or_path, imported.state_dict, imported.config, imported.categories)
+
+
+def start_from(model: nn.Module, initial: Initial, config: Config, categories: Categories) -> str:
+    """Copy into a new model what fits it, part by part.
+
+    Args:
+        model: with random weights.
+        initial: where to take weights from.
+        config: the model's settings.
+        categories: the model's classes; where they are others than the weights', outputs per class stay random.
+
+    Returns:
+        What has been taken and what not, in one line.
+
+    Raises:
+        UserError: the backbone is another one, or it is to be used in another way than it was trained.
+    """
+    _require_same_use(initial, config)
+    target = model.state_dict()
+    weights = _with_stage_5_in_place(initial.weights, target)
+    anew = _outputs_of_other_classes(target, initial.categories, categories)
+    theirs = _parts(weights.keys() - target.keys())
+    for part, names in _parts(target.keys() - anew).items():
+        unfit = [name for name in names if not _fits(name, weights, target)]
+        unfit += [name for name in theirs.get(part, ()) if not name.endswith(_COUNTER)]
+        if unfit and part == _BOTTOM_UP:
+            raise UserError(
+                f"{initial.source}: these weights are of another backbone than {config.backbone.name} with these "
+                f"settings ({min(unfit)}); use a preset or --set backbone.... that fits, or --init none"
+            )
+        anew |= set(names) if unfit else set()
+    model.load_state_dict({n: weights[n] for n in target.keys() - anew if n in weights}, strict=False)
+    return _said(initial.source, target, anew)
+
+
+def _require_same_use(initial: Initial, config: Config) -> None:
+    different = [name for name in differing_settings(config, initial.bind(config)) if name in BOUND]
+    if different:
+        section, _, name = different[0].partition(".")
+        value = getattr(getattr(initial.config, section), name)
+        raise UserError(
+            f"{initial.source}: these weights need {different[0]}={value}; set it, or leave the setting out"
+        )
+
+
+def _with_stage_5_in_place(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stage 5 under the name that it has in the target."""
+    inside, behind = _STAGE_5
+    if any(name.startswith(f"{behind}.") for name in target):
+        return {name.replace(f"{inside}.", f"{behind}."): tensor for name, tensor in weights.items()}
+    return {name.replace(f"{behind}.", f"{inside}."): tensor for name, tensor in weights.items()}
+
+
+def _outputs_of_other_classes(target: Mapping[str, Tensor], theirs: Categories, ours: Categories) -> set[str]:
+    layers = () if theirs.names == ours.names else _CLASS_LAYERS
+    if theirs.keypoints != ours.keypoints:
+        layers = (*layers, "keypoint_head.upsample")
+    return {name for name in target if name.rpartition(".")[0] in layers}
+
+
+def _parts(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names by the part of the model they belong to; each part is taken whole or not at all."""
+    parts: dict[str, list[str]] = {}
+    for name in sorted(names):
+        bottom_up = name.startswith((f"{_BOTTOM_UP}.", "roi_layers."))
+        parts.setdefault(_BOTTOM_UP if bottom_up else name.partition(".")[0], []).append(name)
+    return parts
+
+
+def _fits(name: str, weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> bool:
+    """A counter of batches may lack: no result depends on it."""
+    return name.endswith(_COUNTER) if name not in weights else weights[name].shape == target[name].shape
+
+
+def _said(source: str, target: Mapping[str, Tensor], anew: set[str]) -> str:
+    whole = {part for part, names in _parts(target).items() if anew.issuperset(names)}
+    layers = {name.rpartition(".")[0] for name in anew if name.partition(".")[0] not in whole}
+    made = ", ".join(sorted({"fpn" if part == "backbone" else part for part in whole} | layers))
+    taken = f"{len(target) - len(anew)} of {len(target)} weights from {source}"
+    return f"{taken}; made anew: {made}" if made else taken

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from maskrcnn.build import build_model
+from maskrcnn.config import AnchorConfig, BackboneConfig, Config, FPNConfig
+from maskrcnn.errors import UserError
+from maskrcnn.presets import preset
+from maskrcnn.structures import Categories
+from maskrcnn.structures.keypoints import KeypointSchema
+from maskrcnn.training.initial import Initial, read_initial, start_from
+from maskrcnn.weights import save_model, save_weights
+from weights.foreign import synthetic
+
+CATS, DOGS = Categories((1, 2), ("cat", "lynx")), Categories((1, 2), ("dog", "wolf"))
+TINY = preset("tiny")
+CLASSES = "box_head.class_logits, box_head.deltas, mask_head.mask_logits"
+
+
+def model(config: Config = TINY, categories: Categories = CATS, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return build_model(config, len(categories), categories.num_keypoints)
+
+
+def initial(config: Config = TINY, categories: Categories = CATS) -> Initial:
+    return Initial("old", model(config, categories, seed=1).state_dict(), config, categories)
+
+
+def taken(new: nn.Module, old: Initial) -> set[str]:
+    """Parts and layers all of whose weights are those of `old`."""
+    equal: dict[str, bool] = {}
+    for name, tensor in new.state_dict().items():
+        same = name in old.weights and torch.equal(tensor, old.weights[name])
+        for layer in (name.partition(".")[0], name.rpartition(".")[0]):
+            equal[layer] = equal.get(layer, True) and same
+    return {layer for layer, same in equal.items() if same}
+
+
+def test_the_same_classes_take_everything() -> None:
+    new, old = model(), initial()
+    said = start_from(new, old, TINY, CATS)
+    assert said == f"{len(old.weights)} of {len(old.weights)} weights from old"
+    assert all(torch.equal(tensor, old.weights[name]) for name, tensor in new.state_dict().items())
+
+
+@pytest.mark.parametrize("categories", [DOGS, Categories((1,), ("cat",)), Categories((1, 2), ("lynx", "cat"))])
+def test_outputs_of_other_classes_are_made_anew(categories: Categories) -> None:
+    """Also where their number is the same by chance."""
+    new, old = model(categories=categories), initial()
+    before = {name: tensor.clone() for name, tensor in new.state_dict().items()}
+    said = start_from(new, old, TINY, categories)
+    assert said.endswith(f"from old; made anew: {CLASSES}")
+    assert {"backbone", "rpn", "box_head.trunk.1"} <= taken(new, old) and "\n" not in said
+    for layer in CLASSES.split(", "):
+        assert torch.equal(new.state_dict()[f"{layer}.weight"], before[f"{layer}.weight"])
+
+
+def test_parts_that_do_not_fit_are_made_anew_whole() -> None:
+    config = replace(TINY, fpn=FPNConfig(channels=16), anchors=AnchorConfig(ratios=(1.0,)))
+    new, old = model(config), initial()
+    said = start_from(new, old, config, CATS)
+    assert said.endswith("made anew: box_head, fpn, mask_head, rpn")
+    assert "backbone.bottom_up.stem.0" in taken(new, old) and "backbone.lateral.0.0" not in taken(new, old)
+
+
+def test_a_backbone_alone(tmp_path: Path) -> None:
+    """An ImageNet backbone of torchvision, as it was downloaded."""
+    state = synthetic.torchvision_resnet((2, 2, 2, 2), bottleneck=False, width=16)
+    torch.save(state, tmp_path / "resnet18.pth")
+    old = read_initial(str(tmp_path / "resnet18.pth"))
+    config = replace(TINY, backbone=replace(TINY.backbone, norm="frozen_bn"))
+    new = model(config)
+    assert start_from(new, old, config, CATS).endswith("made anew: box_head, fpn, mask_head, rpn")
+    assert torch.equal(new.state_dict()["backbone.bottom_up.stem.0.weight"], state["conv1.weight"])
+
+
+@pytest.mark.parametrize("there", ["fpn", "c4", "c5"])
+@pytest.mark.parametrize("here", ["fpn", "c4", "c5"])
+def test_stage_5_finds_its_place(there: Any, here: Any) -> None:
+    def config(features: Any) -> Config:
+        sizes = AnchorConfig() if features == "fpn" else AnchorConfig(sizes=((32,),))
+        return replace(TINY, backbone=replace(TINY.backbone, features=features), anchors=sizes)
+
+    old, new = initial(config(there)), model(config(here))
+    start_from(new, old, config(here), DOGS)
+    expected = old.weights.get("roi_layers.0.residual.0.weight")
+    if expected is None:
+        expected = old.weights["backbone.bottom_up.stages.3.0.residual.0.weight"]
+    name = "roi_layers.0" if here == "c4" else "backbone.bottom_up.stages.3.0"
+    assert torch.equal(new.state_dict()[f"{name}.residual.0.weight"], expected)
+
+
+def test_keypoints_of_another_body_are_made_anew() -> None:
+    def people(*names: str) -> Categories:
+        return Categories((1,), ("person",), (KeypointSchema(names),))
+
+    config = replace(TINY, keypoint_head=replace(TINY.keypoint_head, enabled=True, num_convs=1, channels=8))
+    old = initial(config, people("nose", "tail"))
+    assert start_from(model(config, people("nose", "tail")), old, config, people("nose", "tail")).endswith("from old")
+    for other in (people("beak", "wing"), people("nose")):
+        said = start_from(model(config, other), old, config, other)
+        assert said.endswith("made anew: keypoint_head.upsample")
+
+
+def test_another_backbone_is_an_error() -> None:
+    for other in (BackboneConfig(name="resnet34", norm="bn", stem_channels=16), replace(TINY.backbone, norm="gn")):
+        config = replace(TINY, backbone=other)
+        with pytest.raises(UserError, match=r"these weights are of another backbone than resnet.*--init none"):
+            start_from(model(config), initial(), config, CATS)
+
+
+def test_weights_used_in_another_way_are_an_error() -> None:
+    old = initial(replace(TINY, input=replace(TINY.input, std=(1.0, 1.0, 1.0))))
+    with pytest.raises(UserError, match=r"old: these weights need input\.std=\(1\.0, 1\.0, 1\.0\)"):
+        start_from(model(), old, TINY, CATS)
+    bound = old.bind(TINY)
+    assert bound.input.std == (1.0, 1.0, 1.0) and replace(bound, input=TINY.input) == TINY
+    start_from(model(), old, bound, CATS)
+
+
+def same(first: Any, second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in second)
+
+
+def test_where_weights_come_from(tmp_path: Path) -> None:
+    network = model()
+    save_model(tmp_path / "ours.safetensors", network, TINY, CATS, {})
+    ours = read_initial(str(tmp_path / "ours.safetensors"))
+    assert same(ours.weights, network.state_dict()) and (ours.config, ours.categories) == (TINY, CATS)
+    save_weights(tmp_path / "part.safetensors", {"a": torch.zeros(1)}, TINY, Categories((), ()), {})
+    assert read_initial(str(tmp_path / "part.safetensors")).categories.ids == ()
+    torch.save(synthetic.torchvision_detector(slots=4), tmp_path / "theirs.pth")
+    assert read_initial(str(tmp_path / "theirs.pth")).categories.names == ("class_1", "class_2", "class_3")
+    assert read_initial("nuclei").categories.names == ("nucleus",)
+    with pytest.raises(UserError, match="there is none"):
+        read_initial(str(tmp_path / "absent.pth"))
+    with pytest.raises(UserError, match=r"did you mean torchvision/resnet50\?"):
+        read_initial("torchvision/resnet5")
