@@ -45,15 +45,16 @@ _OURS = {
 """Settings that mean the same in both; what the weights show is not among them."""
 
 _ONLY: dict[str, tuple[Any, ...]] = {
-    "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS": ([[0.5, 1.0, 2.0]],),
+    "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN", "ProposalNetwork"),
     "MODEL.ANCHOR_GENERATOR.OFFSET": (0.0,),
     "MODEL.RPN.BBOX_REG_WEIGHTS": ([1.0, 1.0, 1.0, 1.0],),
     "MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS": ([10.0, 10.0, 5.0, 5.0],),
-    "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlignV2",),
+    "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlignV2", "ROIAlign"),
+    "MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE": (False,),
     "MODEL.RESNETS.DEFORM_ON_PER_STAGE": ([False] * 4,),
     "MODEL.FPN.FUSE_TYPE": ("sum",),
 }
-"""Settings that are fixed here, and the values they have."""
+"""Settings of which this package can do only these values."""
 
 
 def read_detectron2_config(path: Path) -> dict[str, Any]:
@@ -107,14 +108,31 @@ def with_settings(config: Config, values: Mapping[str, Any], source: str) -> Con
         if name in values and values[name] not in choices:
             raise UserError(f"{source}: {name} is {values[name]!r}; this package can only do {choices[0]!r}")
     ours: dict[str, dict[str, Any]] = {}
-    for name, setting in _OURS.items():
-        if name in values:
-            section, _, field = setting.partition(".")
-            ours.setdefault(section, {})[field] = values[name]
-    image = ours.get("input", {})
-    if {"min_size", "max_size"} <= image.keys():  # the larger one of them has no effect there
-        image["min_size"] = min(image["min_size"], image["max_size"])
+    settings = {setting: values[name] for name, setting in _OURS.items() if name in values}
+    try:
+        settings |= _derived(values, source)
+    except TypeError as error:
+        raise UserError(f"{source}: a setting is of the wrong kind ({error})") from None
+    for setting, value in settings.items():
+        section, _, field = setting.partition(".")
+        ours.setdefault(section, {})[field] = value
     return update_config(config, ours, source)
+
+
+def _derived(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Settings that are said in another way there."""
+    ours: dict[str, Any] = {}
+    if {"INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"} <= values.keys():  # the larger of them has no effect there
+        ours["input.min_size"] = min(values["INPUT.MIN_SIZE_TEST"], values["INPUT.MAX_SIZE_TEST"])
+    if (dilation := values.get("MODEL.RESNETS.RES5_DILATION")) is not None:
+        ours["backbone.stage5_stride"] = 1 if dilation > 1 else 2
+    if (pooler := values.get("MODEL.ROI_BOX_HEAD.POOLER_TYPE")) is not None:
+        ours["roi.aligned"] = pooler == "ROIAlignV2"
+    if (ratios := values.get("MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS")) is not None:
+        if len(ratios) != 1:
+            raise UserError(f"{source}: expected the same anchor ratios on all levels, got {ratios!r}")
+        ours["anchors.ratios"] = ratios[0]
+    return ours
 
 
 def _three(values: Mapping[str, Any], name: str, default: tuple[float, float, float]) -> tuple[float, float, float]:
