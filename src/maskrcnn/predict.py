@@ -139,11 +139,14 @@ class Prediction(Detections):
             UserError: an unknown ending, the image cannot be read again, or `path` cannot be written.
         """
         picture_format(Path(path))  # before the work, not after it
+        save_picture(Path(path), self.overlay())
+
+    def overlay(self) -> ByteArray:
+        """(H, W, 3) uint8 RGB: the picture that `save` writes; a small image comes enlarged by a whole factor."""
         masks = None if self.mask_probs is None else self._pasted()
-        picture = draw_overlay(
+        return draw_overlay(
             self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names, self._skeletons()
         )
-        save_picture(Path(path), picture)
 
     def _skeletons(self) -> Skeletons | None:
         """None without keypoints; those of classes without any score nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import torch
@@ -13,11 +14,12 @@ from maskrcnn.inspection.trace import NUM_CANDIDATES, Level, Trace
 from maskrcnn.predict import Prediction
 from maskrcnn.viz.inline import inline_jpeg
 from maskrcnn.viz.labels import Box
-from maskrcnn.viz.overlay import draw_overlay
 
 NUM_CHANNELS = 4
 RESULT_SIDE = 1280
 """Longest side of the result's picture, pixels."""
+MAX_RESULTS = 500
+"""More objects than this are not drawn: the page stays light."""
 
 
 def whole_image(trace: Trace) -> Box:
@@ -84,28 +86,6 @@ def _level_row(level: Level, channels: list[int]) -> str:
 def anchors_step(trace: Trace) -> Step:
     """What the RPN asks, and where it says yes."""
     levels = trace.levels
-    window = around(torch.cat([level.anchors for level in levels]), 0.06)
-    best = [level.anchors[level.scores.argmax()][None] for level in levels]
-    parts = [PHOTO]
-    for i, level in enumerate(levels):
-        centre = torch.stack([level.anchors[0, :2] + level.anchors[0, 2:]]) / 2
-        parts += [boxes(level.anchors, f"box level-{i}"), boxes(best[i], f"box strong level-{i}")]
-        parts.append(dots(centre, f"dot level-{i}"))
-    strongest = max(range(len(levels)), key=lambda i: float(levels[i].scores.max()))
-    winner = levels[strongest]
-    moved = winner.boxes[winner.scores.argmax()][None]
-    pair = [
-        figure(drawing(window, parts, "anchors"), "The anchors of one cell per level; the best scored is thick."),
-        figure(
-            drawing(
-                window,
-                [PHOTO, boxes(best[strongest], f"box dashed level-{strongest}"), boxes(moved, "box strong follow")],
-                "anchor and proposal",
-            ),
-            f"The best of them all ({winner.name}, {float(winner.scores.max()):.2f}, dashed) and the box that its "
-            "deltas make of it.",
-        ),
-    ]
     legend = level_legend(
         [level.name for level in levels],
         [f"best anchor of the cell {float(level.scores.max()):.2f}" for level in levels],
@@ -120,9 +100,38 @@ def anchors_step(trace: Trace) -> Step:
         "The cells shown lie next to the middle of the region that is followed below. The last row shows the best "
         "answer of every cell, black for probability 0, pale yellow for 1."
     )
-    body = row(pair) + legend + row(maps, "five")
+    body = row(_anchor_figures(levels)) + legend + row(maps, "five")
     source = "Faster R-CNN, section 3.1.1; FPN, section 4.1"
     return Step("anchors", "Anchors and objectness", source, text, body, count(trace.num_anchors, "anchor"))
+
+
+def _anchor_figures(levels: Sequence[Level]) -> list[str]:
+    """The anchors of the chosen cells; and the best of them, with the box that it becomes."""
+    window = around(torch.cat([level.anchors for level in levels]), 0.06)
+    parts = [PHOTO, *(_anchors(level, i) for i, level in enumerate(levels))]
+    strongest = max(range(len(levels)), key=lambda i: float(levels[i].scores.max()))
+    winner = levels[strongest]
+    best = winner.scores.argmax()
+    moving = [
+        PHOTO,
+        boxes(winner.anchors[best][None], f"box dashed level-{strongest}"),
+        boxes(winner.boxes[best][None], "box strong follow"),
+    ]
+    return [
+        figure(drawing(window, parts, "anchors"), "The anchors of one cell per level; the best scored is thick."),
+        figure(
+            drawing(window, moving, "anchor and proposal"),
+            f"The best of them all ({winner.name}, {float(winner.scores[best]):.2f}, dashed) and the box that its "
+            "deltas make of it.",
+        ),
+    ]
+
+
+def _anchors(level: Level, index: int) -> str:
+    centre = (level.anchors[0, :2] + level.anchors[0, 2:]) / 2
+    best = level.anchors[level.scores.argmax()][None]
+    colour = f"level-{index}"
+    return boxes(level.anchors, f"box {colour}") + boxes(best, f"box strong {colour}") + dots(centre, f"dot {colour}")
 
 
 def proposals_step(trace: Trace) -> Step:
@@ -153,51 +162,44 @@ def proposals_step(trace: Trace) -> Step:
 
 def levels_step(trace: Trace) -> Step:
     """Which map the heads read each proposal from."""
-    source = "FPN, section 4.2, equation 1"
-    levels = trace.proposal_levels
-    names = [level.name for level in trace.levels]
-    title = "Which level a box is read from"
-    if levels is None or len(names) == 1:
-        text = "This model has a single map: every box is read from it." if levels is not None else _NO_HEADS
-        return Step("levels", title, source, text, "", f"all from {names[0]}" if levels is not None else "no heads")
-    shown = trace.proposals[:NUM_CANDIDATES]
-    parts = [PHOTO]
-    parts += [boxes(shown[levels[:NUM_CANDIDATES] == i], f"box level-{i}") for i in range(len(names))]
-    counts = [int((levels == i).sum()) for i in range(len(names) - 1)]  # P6 is for the RPN alone
+    title, source = "Which level a box is read from", "FPN, section 4.2, equation 1"
+    levels, names = trace.proposal_levels, [level.name for level in trace.levels]
+    if levels is None:
+        text = "This model ends with its proposals: it is a region proposal network alone."
+        return Step("levels", title, source, text, "", "no heads")
+    if len(names) == 1:
+        text = "This model has a single map: every box is read from it."
+        return Step("levels", title, source, text, "", f"all from {names[0]}")
     text = (
         "The heads read a box of width w and height h from level k = ⌊4 + log₂(√(wh) / 224)⌋, at least 2 and at "
         "most 5: one of 224 × 224 pixels from P4, one of half that size from P3. So every box spans about as many "
         "cells, and one head serves all sizes."
     )
-    notes = [f"{count(number, 'proposal')}" for number in counts]
-    body = figure(drawing(whole_image(trace), parts, "levels")) + level_legend(names[:-1], notes)
-    used = [f"{names[i]}: {number:,}" for i, number in enumerate(counts) if number]
+    counts = [int((levels == i).sum()) for i in range(len(names) - 1)]  # the last, P6, is for the RPN alone
+    shown = zip(trace.proposals[:NUM_CANDIDATES], levels[:NUM_CANDIDATES].tolist(), strict=True)
+    parts = [PHOTO, *(boxes(box[None], f"box level-{level}") for box, level in shown)]
+    legend = level_legend(names[:-1], [count(number, "proposal") for number in counts])
+    used = [f"{name}: {number:,}" for name, number in zip(names, counts, strict=False) if number]
+    body = figure(drawing(whole_image(trace), parts, "levels")) + legend
     return Step("levels", title, source, text, body, ", ".join(used) or "none")
-
-
-_NO_HEADS = "This model ends with its proposals: it is a region proposal network alone."
 
 
 def result_step(trace: Trace) -> Step:
     """The objects in the pixels of the original image."""
-    found = trace.prediction
-    has_masks = found.mask_probs is not None
-    crops = found.crops() if has_masks else None
-    overlay = draw_overlay(found.image(), crops, found.boxes, found.labels, found.scores, found.categories.names)
+    found, region = trace.prediction[:MAX_RESULTS], trace.region
     height, width = found.image_size
     window = (0.0, 0.0, float(width), float(height))
-    region = trace.region
-    own = None if region is None or region.number is None else found.boxes[region.number - 1]
-    parts = [picture(inline_jpeg(overlay, RESULT_SIDE, 86), window, "smooth"), _hot_spots(found)]
-    parts += [] if own is None else [boxes(own[None], "box strong follow")]
-    last = "every mask is resized to its box and cut at 0.5" if has_masks else "this model gives boxes only"
+    parts = [picture(inline_jpeg(found.overlay(), RESULT_SIDE, 86), window, "smooth"), _hot_spots(found)]
+    if region is not None and region.number is not None:
+        parts.append(boxes(trace.prediction.boxes[region.number - 1][None], "box strong follow"))
+    last = "this model gives boxes only" if found.mask_probs is None else "masks are resized to them and cut at 0.5"
     text = (
-        f"Boxes go back to the pixels of the original image, {last}. "
-        + ("The object followed above is framed. " if own is not None else "")
-        + "Rest the pointer on an object to see its number: <code>--roi</code> with that number follows it instead."
+        f"Boxes go back to the pixels of the original image; {last}. Rest the pointer on an object to see its number: "
+        "<code>--roi</code> with that number follows it. The one that was followed is framed."
     )
     body = figure(drawing(window, parts, "result"))
-    return Step("result", "The result", "Mask R-CNN, section 3.1", text, body, count(len(found), "object"))
+    brief = count(len(trace.prediction), "object")
+    return Step("result", "The result", "Mask R-CNN, section 3.1", text, body, brief)
 
 
 def _hot_spots(found: Prediction) -> str:

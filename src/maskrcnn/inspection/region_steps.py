@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import torch
@@ -32,35 +33,44 @@ def region_steps(trace: Trace) -> list[Step]:
 
 
 def _cutting_step(trace: Trace, region: Region) -> Step:
-    cut, settings = region.cutting, trace.model.config.roi
+    cut = region.cutting
     size, samples = cut.points.shape[0], cut.points.shape[2]
     level = trace.levels[region.level]
-    window = around(torch.stack([region.box, cut.rounded_box]), 0.12)
-    shifts = (cut.rounded_box - region.box).abs()
-    low, high = float(min(cut.aligned.min(), cut.pooled.min())), float(max(cut.aligned.max(), cut.pooled.max()))
     text = (
         f"Proposal {region.index + 1} {_origin(region)} is {_sides(region.box)} pixels large and is read from "
         f"{level.name}, whose cells have {cut.stride} pixels (the thin grid). The heads want {size} × {size} values. "
         f"RoIAlign divides the very box into bins and samples each at {samples} points between the cells. RoIPool, its "
         "predecessor, moves the box to whole cells, then each bin, and takes the largest cell: a small shift means "
-        "little to a class, but much to a mask. " + _USED[settings.operator]
+        "little to a class, but much to a mask. " + _USED[trace.model.config.roi.operator]
     )
-    align = figure(
-        drawing(window, [PHOTO, grid(window, cut.stride, "cells"), *_align_parts(region)], "RoIAlign"),
-        f"<b>RoIAlign</b>: {size} × {size} bins with {samples} samples each, nothing rounded. {_neighbours_text(cut)}",
-    )
-    pool = figure(
-        drawing(window, [PHOTO, grid(window, cut.stride, "cells"), *_pool_parts(region)], "RoIPool"),
-        f"<b>RoIPool</b>: the edges (dashed: the true ones) move by up to {float(shifts.max()):.1f} pixels; bins take "
-        f"whole cells and overlap. The middle one {key('refined')} {_cells(cut)}.",
-    )
+    low, high = float(min(cut.aligned.min(), cut.pooled.min())), float(max(cut.aligned.max(), cut.pooled.max()))
     values = [
         figure(image(map_picture(features, low, high), name), f"What {name} gives (norm over the channels)")
         for name, features in (("RoIAlign", cut.aligned), ("RoIPool", cut.pooled))
     ]
     source = "Mask R-CNN, section 3 and figure 3; Fast R-CNN, section 2.1"
-    body = row([align, pool]) + row(values, "two small")
+    body = row(_cutting_figures(region)) + row(values, "two small")
     return Step("cutting", "RoIAlign, beside RoIPool", source, text, body, f"{size} × {size} values")
+
+
+def _cutting_figures(region: Region) -> list[str]:
+    """RoIAlign's samples and RoIPool's cells, over the same part of the image."""
+    cut, size = region.cutting, len(region.cutting.points)
+    window = around(torch.stack([region.box, cut.rounded_box]), 0.12)
+    cells = [PHOTO, grid(window, cut.stride, "cells")]
+    shift = float((cut.rounded_box - region.box).abs().max())
+    return [
+        figure(
+            drawing(window, [*cells, *_align_parts(region)], "RoIAlign"),
+            f"<b>RoIAlign</b>: {size} × {size} bins with {cut.points.shape[2]} samples each, nothing rounded. "
+            + _neighbours_text(cut),
+        ),
+        figure(
+            drawing(window, [*cells, *_pool_parts(region)], "RoIPool"),
+            f"<b>RoIPool</b>: the edges (dashed: the true ones) move by up to {shift:.1f} pixels; bins take whole "
+            f"cells and overlap. The middle one {key('refined')} {_cells(cut)}.",
+        ),
+    ]
 
 
 _USED = {
@@ -160,6 +170,30 @@ def _neighbours_text(cut: Cutting) -> str:
 
 def _class_step(trace: Trace, region: Region) -> Step:
     names = (*trace.model.categories.names, "background")
+    text = (
+        "From the same features one branch tells the class, with a softmax over all classes and the background, and "
+        "moves the box once more, now with the class in mind. Boxes that score too low or overlap a better one of "
+        "their class are dropped. The masks are made only after that, for the boxes that are left."
+        + ("" if region.number is not None else " This region scores too low: it is shown for want of a better one.")
+    )
+    window = around(torch.stack([region.box, region.refined]), 0.25)
+    parts = [PHOTO, boxes(region.box[None], "box dashed follow"), boxes(region.refined[None], "box strong refined")]
+    deltas = ", ".join(f"{round(delta, 2) + 0.0:+.2f}" for delta in region.deltas.tolist())
+    figures = [
+        figure(_bars(region, names), "Probabilities of the classes"),
+        figure(
+            drawing(window, parts, "box"),
+            "The proposal (dashed) and the box refined for this class; its deltas dx, dy, dw, dh in units of their "
+            f"usual spread: {deltas}",
+        ),
+    ]
+    brief = f"{names[region.label]} {region.score:.2f}"
+    source = "Fast R-CNN, section 2; Mask R-CNN, section 3"
+    return Step("class", "Class and box", source, text, row(figures), brief)
+
+
+def _bars(region: Region, names: Sequence[str]) -> str:
+    """The probabilities of the likeliest classes."""
     order = region.class_probs.argsort(descending=True)[:MAX_CLASSES].tolist()
     bars = "".join(
         f"<li{' class=chosen' if label == region.label else ''}><span>{escape(names[label])}</span>"
@@ -169,28 +203,7 @@ def _class_step(trace: Trace, region: Region) -> Step:
     )
     left_out = len(names) - len(order)
     note = f'<p class="quiet">The other {left_out} classes score less.</p>' if left_out else ""
-    window = around(torch.stack([region.box, region.refined]), 0.25)
-    parts = [PHOTO, boxes(region.box[None], "box dashed follow"), boxes(region.refined[None], "box strong refined")]
-    deltas = ", ".join(f"{round(delta, 2) + 0.0:+.2f}" for delta in region.deltas.tolist())
-    body = row(
-        [
-            figure(f'<ul class="bars">{bars}</ul>{note}', "Probabilities of the classes"),
-            figure(
-                drawing(window, parts, "box"),
-                "The proposal (dashed) and the box refined for this class; its deltas dx, dy, dw, dh in units of their "
-                f"usual spread: {deltas}",
-            ),
-        ]
-    )
-    text = (
-        "From the same features one branch tells the class, with a softmax over all classes and the background, and "
-        "moves the box once more, now with the class in mind. Boxes that score too low or overlap a better one of "
-        "their class are dropped. The masks are made only after that, for the boxes that are left."
-        + ("" if region.number is not None else " This region scores too low: it is shown for want of a better one.")
-    )
-    brief = f"{names[region.label]} {region.score:.2f}"
-    source = "Fast R-CNN, section 2; Mask R-CNN, section 3"
-    return Step("class", "Class and box", source, text, body, brief)
+    return f'<ul class="bars">{bars}</ul>{note}'
 
 
 # --- masks ------------------------------------------------------------------------------------------------------
