@@ -20,9 +20,13 @@ def test_the_first_signal_is_only_remembered(number: int) -> None:
 
 
 def test_the_second_ctrl_c_ends_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), Interruption():
-        signal.raise_signal(signal.SIGINT)  # to this thread, at once: two sent to a busy process may arrive as one
-        signal.raise_signal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        with pytest.raises(KeyboardInterrupt), Interruption():
+            signal.raise_signal(signal.SIGINT)  # to this thread, at once: two sent to a process may arrive as one
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outside_the_main_thread_it_stays_out_of_the_way() -> None:
