@@ -274,19 +274,24 @@ def to_detectron2(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def to_caffe2(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As in MSRA's files: batch norms are scale and shift alone."""
+CAFFE2_KINDS = {"weight": "gamma", "bias": "beta", "running_mean": "running_mean", "running_var": "running_var"}
+
+
+def to_caffe2(state: dict[str, Tensor], *, statistics: bool) -> dict[str, Tensor]:
+    """As in MSRA's files; in the older ones, batch norms are scale and shift alone."""
     renamed = {}
     for name, tensor in to_detectron2(state).items():
         layer, _, kind = name.rpartition(".")
-        if kind.startswith("running"):
+        if kind.startswith("running") and not statistics:
             continue
         norm = layer.endswith(".norm")
         layer = layer.removesuffix(".norm").replace("stem.conv1", "res_conv1" if norm else "conv1").replace(".", "_")
         for i, letter in ((1, "a"), (2, "b"), (3, "c")):
             layer = layer.replace(f"_conv{i}", f"_branch2{letter}") if layer != "res_conv1" else layer
         layer = layer.replace("shortcut", "branch1") + ("_bn" if norm else "")
-        renamed[f"{layer}_{'b' if kind == 'bias' else 's' if norm else 'w'}"] = tensor
+        older = "b" if kind == "bias" else "s"
+        kind = (CAFFE2_KINDS[kind] if statistics else older) if norm else "w"
+        renamed[f"{layer}_{kind}"] = tensor
     return renamed
 
 
@@ -313,19 +318,34 @@ def test_imagenet_backbones_of_detectron2(tmp_path: Path) -> None:
     msra = import_foreign(write_pickle(tmp_path / "R-50.pkl", content))
     assert msra.config.backbone.stride_in_1x1 and torch.equal(msra.state_dict[stem], plain[stem].flip(1))
 
-    arrays = {name: tensor.numpy() for name, tensor in to_caffe2(state).items()}
-    caffe2 = import_foreign(write_pickle(tmp_path / "MSRA-R-50.pkl", arrays | {"fc1000_w": np.zeros((2, 2))}))
-    assert caffe2.state_dict.keys() == plain.keys() and caffe2.config.backbone == msra.config.backbone
+    unused = {"conv1_b": np.zeros(8), "fc1000_w": np.zeros((2, 2)), "fc1000_b": np.zeros(2)}
+    arrays = {name: tensor.numpy() for name, tensor in to_caffe2(state, statistics=True).items()}
+    caffe2 = import_foreign(write_pickle(tmp_path / "MSRA-R-50.pkl", arrays | unused))
+    assert caffe2.config.backbone == msra.config.backbone and caffe2.state_dict.keys() == plain.keys()
+    assert all(torch.equal(caffe2.state_dict[n], t) for n, t in msra.state_dict.items())
+
+    arrays = {name: tensor.numpy() for name, tensor in to_caffe2(state, statistics=False).items()}
+    older = import_foreign(write_pickle(tmp_path / "older-R-50.pkl", arrays | unused))
+    assert older.state_dict.keys() == plain.keys() and older.config.backbone == msra.config.backbone
     for name, tensor in msra.state_dict.items():
         if name.endswith("running_mean"):
-            assert not caffe2.state_dict[name].any()
+            assert not older.state_dict[name].any()
         elif name.endswith("running_var"):  # variance and epsilon together are 1
-            assert torch.allclose(caffe2.state_dict[name] + 1e-5, torch.ones(1))
+            assert torch.allclose(older.state_dict[name] + 1e-5, torch.ones(1))
         else:
-            assert torch.equal(caffe2.state_dict[name], tensor), name
+            assert torch.equal(older.state_dict[name], tensor), name
 
 
-def test_caffe2_names_are_those_of_the_published_file() -> None:
-    names = to_caffe2(synthetic.torchvision_resnet((3, 4, 6, 3))).keys()
-    assert {"conv1_w", "res_conv1_bn_s", "res2_0_branch2a_w", "res2_0_branch2a_bn_b", "res5_2_branch2c_bn_s"} <= names
-    assert {"res3_0_branch1_w", "res3_0_branch1_bn_s"} <= names
+def test_caffe2_names_are_those_of_the_published_files() -> None:
+    state = synthetic.torchvision_resnet((3, 4, 6, 3))
+    newer, older = to_caffe2(state, statistics=True).keys(), to_caffe2(state, statistics=False).keys()
+    assert {"conv1_w", "res_conv1_bn_running_mean", "res5_1_branch2c_bn_gamma", "res2_0_branch1_bn_beta"} <= newer
+    assert {"conv1_w", "res_conv1_bn_s", "res2_0_branch2a_w", "res2_0_branch2a_bn_b", "res3_0_branch1_bn_s"} <= older
+
+
+def test_a_weight_under_two_names() -> None:
+    """One of them would be lost."""
+    state = synthetic.torchvision_detector(slots=4)
+    state["rpn.head.conv.weight"] = state["rpn.head.conv.0.0.weight"]
+    with pytest.raises(UserError, match=r"unexpected: rpn\.head\.conv\.weight$"):
+        import_tensors(state)

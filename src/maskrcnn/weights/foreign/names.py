@@ -143,6 +143,29 @@ _DETECTRON2_HEADS: Names = {
 }
 
 
+_CAFFE2_NORM_KINDS = {
+    "s": "weight",
+    "gamma": "weight",
+    "b": "bias",
+    "beta": "bias",
+    "rm": "running_mean",
+    "running_mean": "running_mean",
+    "riv": "running_var",
+    "running_var": "running_var",
+}
+_CAFFE2_LAYERS = _CAFFE2_RESNET.table("") | _CAFFE2_RESNET_GN.table("")
+_CAFFE2_NORMS = {layer: ours for layer, ours in _CAFFE2_LAYERS.items() if layer.endswith(("_bn", "_gn"))}
+_CAFFE2_CONVS = {layer: ours for layer, ours in _CAFFE2_LAYERS.items() if layer not in _CAFFE2_NORMS}
+_CAFFE2_WEIGHTS: Names = {
+    **{f"{layer}_w": f"{ours}.weight" for layer, ours in _CAFFE2_CONVS.items()},
+    **{
+        f"{layer}_{theirs}": f"{ours}.{kind}"
+        for layer, ours in _CAFFE2_NORMS.items()
+        for theirs, kind in _CAFFE2_NORM_KINDS.items()
+    },
+}
+
+
 @dataclass(frozen=True)
 class Source:
     """A kind of file.
@@ -150,20 +173,21 @@ class Source:
     Attributes:
         library: who wrote it.
         what: in words.
-        names: its layers' names -> ours.
-        unused: layers, and beginnings of layers' names, that our models have no use for.
-        separator: between the layer's name and the kind of weight.
-        kinds: how the kinds are called where they are not called as ours.
-        background_first: class 0 is the background, instead of the last.
+        layers: its layers' names -> ours.
+        weights: its weights' names -> ours, where a layer's name cannot be told from the kind of weight.
+        unused: beginnings of the names of what our models have no use for.
     """
 
     library: str
     what: str
-    names: Mapping[str, str]
+    layers: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
-    separator: str = "."
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    background_first: bool = False
+
+    def our_name(self, name: str) -> str | None:
+        """What a weight is called here; None for one that is not known."""
+        layer, _, kind = name.rpartition(".")
+        return f"{self.layers[layer]}.{kind}" if layer in self.layers else self.weights.get(name)
 
 
 SOURCES = (
@@ -171,9 +195,8 @@ SOURCES = (
         "torchvision",
         "a detector",
         _TORCHVISION_RESNET.table("backbone.body.") | _TORCHVISION_HEADS | _TORCHVISION_OLD_HEADS,
-        background_first=True,
     ),
-    Source("torchvision", "an ImageNet backbone", _TORCHVISION_RESNET.table(""), unused=("fc",)),
+    Source("torchvision", "an ImageNet backbone", _TORCHVISION_RESNET.table(""), unused=("fc.",)),
     Source(
         "detectron2",
         "a detector",
@@ -181,16 +204,15 @@ SOURCES = (
         | _DETECTRON2_RESNET.table("backbone.")
         | _DETECTRON2_RESNET.stage("roi_heads.", 3, "roi_layers")
         | _DETECTRON2_HEADS,
-        unused=("pixel_mean", "pixel_std", "proposal_generator.anchor_generator"),
+        unused=("pixel_mean", "pixel_std", "proposal_generator.anchor_generator."),
     ),
-    Source("detectron2", "an ImageNet backbone", _DETECTRON2_RESNET.table(""), unused=("stem.fc", "linear")),
+    Source("detectron2", "an ImageNet backbone", _DETECTRON2_RESNET.table(""), unused=("stem.fc.", "linear.")),
     Source(
         "detectron2",
         "an ImageNet backbone (Caffe2's names)",
-        _CAFFE2_RESNET.table("") | _CAFFE2_RESNET_GN.table(""),
-        unused=("fc1000", "pred"),
-        separator="_",
-        kinds={"w": "weight", "b": "bias", "s": "weight", "rm": "running_mean", "riv": "running_var"},
+        weights=_CAFFE2_WEIGHTS,
+        # detectron2 leaves out the convolutions' biases too
+        unused=("fc1000_", "pred_", *(f"{layer}_b" for layer in _CAFFE2_CONVS)),
     ),
 )
 """All that is recognised."""

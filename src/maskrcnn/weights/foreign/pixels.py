@@ -19,7 +19,8 @@ from maskrcnn.weights.foreign.names import BACKBONE
 
 _STEM = f"{BACKBONE}.stem.0.weight"
 _BYTE = 255.0
-_CAFFE2_STEM = "conv1_w"
+_OLDER_CAFFE2 = "res_conv1_bn_s"
+"""Only in ResNeXts as Caffe2 published them first, for images that are not divided by a spread."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def likely_style(config: Config, tensors: Mapping[str, Tensor], author: str) -> 
     if author == "torchvision" or _first_mean(tensors) > 110:  # red is brighter than blue
         return "torch"
     if config.backbone.name.startswith("resnext"):
-        return "fair" if _CAFFE2_STEM in tensors else "resnext"
+        return "fair" if _OLDER_CAFFE2 in tensors else "resnext"
     return "fair" if config.backbone.norm == "gn" else "msra"
 
 

@@ -17,8 +17,8 @@ Tensors = dict[str, Tensor]
 _NUMBERED = re.compile(r"(?P<head>.+)\.(?P<layer>conv|norm|fc)\.(?P<number>\d+)\.(?P<kind>\w+)")
 """A layer of a head that has no position yet; see `names.py`."""
 
-_AFFINE_NORM = "_bn"
-"""Caffe2's files hold only scale and shift of a batch norm, into which its statistics went."""
+_AFFINE_NORM = "_bn_s"
+"""The scale of a batch norm in Caffe2's older files, which hold only scale and shift: its statistics went into them."""
 
 _FROZEN_EPS = 1e-5
 
@@ -43,42 +43,35 @@ def recognise(names: Iterable[str], library: str = "auto") -> Source:
     """
     listed = list(names)
     candidates = [source for source in SOURCES if library in ("auto", source.library)]
-    known = [sum(_our_name(name, source) is not None for name in listed) for source in candidates]
+    known = [sum(source.our_name(name) is not None for name in listed) for source in candidates]
     best = max(range(len(candidates)), key=known.__getitem__)
     if known[best] < len(listed) / 2:
+        stranger = next(name for name in listed if candidates[best].our_name(name) is None)
+        libraries = " or ".join(dict.fromkeys(source.library for source in candidates))
         raise UserError(
-            f"expected weights of {_libraries(candidates)}, but only {known[best]} of {len(listed)} names are known; "
-            f"one that is not: {next(name for name in listed if _our_name(name, candidates[best]) is None)}"
+            f"expected weights of {libraries}, but only {known[best]} of {len(listed)} names are known; one that is "
+            f"not: {stranger}"
         )
     return candidates[best]
 
 
 def rename(tensors: Mapping[str, Tensor], source: Source) -> Renamed:
-    """The weights of a file of this kind in our names."""
+    """The weights of a file of this kind in our names; a second weight of the same name is unknown too."""
     renamed: Tensors = {}
     unknown = []
     for name, tensor in tensors.items():
-        if (ours := _our_name(name, source)) is not None:
+        ours = source.our_name(name)
+        if ours is not None and ours not in renamed:
             renamed[ours] = tensor
-            renamed |= _statistics(name, ours, tensor, source)
+            if name.endswith(_AFFINE_NORM):
+                renamed |= _statistics(ours.removesuffix(".weight"), tensor)
         elif not name.startswith(source.unused):
             unknown.append(name)
     return Renamed(_positioned(renamed), tuple(unknown))
 
 
-def _our_name(name: str, source: Source) -> str | None:
-    layer, _, kind = name.rpartition(source.separator)
-    kinds = source.kinds
-    if layer not in source.names or (kinds and kind not in kinds):
-        return None
-    return f"{source.names[layer]}.{kinds.get(kind, kind)}"
-
-
-def _statistics(name: str, ours: str, scale: Tensor, source: Source) -> Tensors:
-    """Mean 0 and variance 1 (with its epsilon) for a norm that came as scale and shift alone."""
-    if not (source.kinds and name.endswith(f"{_AFFINE_NORM}_s")):
-        return {}
-    layer = ours.removesuffix(".weight")
+def _statistics(layer: str, scale: Tensor) -> Tensors:
+    """Mean 0, and a variance that is 1 together with its epsilon."""
     return {
         f"{layer}.running_mean": torch.zeros_like(scale),
         f"{layer}.running_var": torch.ones_like(scale) - _FROZEN_EPS,
@@ -101,7 +94,3 @@ def _position(match: re.Match[str], numbers: Mapping[tuple[str, str], set[int]])
     first_fc = per_conv * len(numbers.get((head, "conv"), ())) + 1
     position = {"conv": per_conv * rank, "norm": per_conv * rank + 1, "fc": first_fc + 2 * rank}[layer]
     return f"{head}.{position}.{match['kind']}"
-
-
-def _libraries(sources: Iterable[Source]) -> str:
-    return " or ".join(dict.fromkeys(source.library for source in sources))
