@@ -50,7 +50,7 @@ SYSTEMS: dict[str, Config] = {
     "fast r-cnn": config(rpn={"enabled": False}, mask_head={"enabled": False}),
     "mask branch without rpn": config(rpn={"enabled": False}),
     "r-cnn": config(
-        backbone={"features": "image", "stem_channels": 8},
+        backbone={"features": "image", "stem_channels": 16},
         rpn={"enabled": False},
         box_head={"pooled_size": 64, "num_fcs": 0},
         mask_head={"enabled": False},
