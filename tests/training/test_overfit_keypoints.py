@@ -23,8 +23,9 @@ def test_the_keypoints_of_eight_photographs_are_learned_by_heart(shared, tmp_pat
     data = replace(
         config.data, train_annotations=str(labels), val_annotations=str(labels), images=str(source / "images")
     )
+    # COCO's photographs are 640 pixels wide; at OKS 0.95 an eye must be met to a pixel or so.
     size = replace(config.input, min_size=384, max_size=512)
-    schedule = replace(config.schedule, steps=500)
+    schedule = replace(config.schedule, steps=600)
     result = maskrcnn.train(replace(config, data=data, input=size, schedule=schedule), tmp_path / "run", device="cpu")
 
     assert result.metrics["keypoints"]["AP"] > 0.8
