@@ -8,7 +8,7 @@ position of a layer depends on how many there are and whether norms lie between 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Names = dict[str, str]
 
@@ -82,11 +82,9 @@ _CAFFE2_RESNET = _ResNetNames(
     norms=("branch2a_bn", "branch2b_bn", "branch2c_bn"),
     shortcut=("branch1", "branch1_bn"),
 )
-_CAFFE2_RESNET_GN = _ResNetNames(
+_CAFFE2_RESNET_GN = replace(
+    _CAFFE2_RESNET,
     stem=("conv1", "conv1_gn"),
-    block="res{stage}_{block}_",
-    first_stage=2,
-    convs=("branch2a", "branch2b", "branch2c"),
     norms=("branch2a_gn", "branch2b_gn", "branch2c_gn"),
     shortcut=("branch1", "branch1_gn"),
 )
@@ -141,7 +139,6 @@ _DETECTRON2_HEADS: Names = {
     **{f"roi_heads.keypoint_head.conv_fcn{i}": f"keypoint_head.convs.conv.{i}" for i in _LAYERS},
     "roi_heads.keypoint_head.score_lowres": "keypoint_head.upsample",
 }
-
 
 _CAFFE2_NORM_KINDS = {
     "s": "weight",
