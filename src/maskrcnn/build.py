@@ -17,11 +17,11 @@ from maskrcnn.models.fpn import FPN
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import FCNMaskHead, MaskHead, MLPMaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.models.pooling import RoIOperator, RoIPooler
+from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, ProposalLimits, RPNHead
 from maskrcnn.models.sampling import RoISampler
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, roi_align
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
 

@@ -79,20 +79,6 @@ def test_gradient_by_finite_differences():
 
 
 @WAYS
-def test_no_boxes(way):
-    features = torch.rand(1, 3, 4, 4, requires_grad=True)
-    pooled = ROI_POOL[way](features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions(7))
-    assert pooled.shape == (0, 3, 7, 7)
-    (pooled.sum() + features.sum() * 0).backward()
-    assert torch.equal(features.grad, torch.zeros_like(features))
-
-
-def test_result_is_channels_last():
-    pooled = roi_pool(torch.rand(2, 8, 6, 6), BOXES, INDEX, RoIAlignOptions(4))
-    assert pooled.is_contiguous(memory_format=torch.channels_last)
-
-
-@WAYS
 def test_equal_to_the_golden_values(shared, way):
     folder = shared / "golden/ops"
     golden = load_file(folder / "roi_align.safetensors")

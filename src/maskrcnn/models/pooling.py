@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from maskrcnn.ops.boxes import box_area
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, roi_align
 
 CANONICAL_SIZE = 224
 CANONICAL_LEVEL = 4
 """A box of ImageNet's 224 x 224 pixels belongs to P4 (FPN section 4.2)."""
-
-RoIOperator = Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]
-"""Cuts out the features of boxes: `roi_align`, `roi_pool`, `roi_warp`, or one of your own."""
 
 
 def assign_levels(boxes: Tensor, min_level: int, max_level: int, lift: float = 1e-6) -> Tensor:

@@ -37,6 +37,10 @@ class RoIAlignOptions:
     reduce: Reduce = "mean"
 
 
+RoIOperator = Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]
+"""Cuts out the features of boxes, arguments as `roi_align`: that, `roi_pool`, `roi_warp`, or one of your own."""
+
+
 def roi_align_reference(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition, bin by bin and sample by sample."""
     size = options.output_size
@@ -191,7 +195,7 @@ class _WeightedRows(torch.autograd.Function):
         return table_gradient, None, None
 
 
-ROI_ALIGN: dict[str, Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]] = {
+ROI_ALIGN: dict[str, RoIOperator] = {
     "reference": roi_align_reference,
     "bags": roi_align_bags,
 }

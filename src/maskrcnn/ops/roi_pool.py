@@ -6,13 +6,12 @@ bins overlap. Both make it uncertain where things are, which is why Mask R-CNN h
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator
 
 
 def round_boxes(boxes: Tensor, spatial_scale: float) -> Tensor:
@@ -127,7 +126,7 @@ def _count(exponents: Tensor) -> int:
     return int(exponents.amax()) + 1 if len(exponents) else 0
 
 
-ROI_POOL: dict[str, Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]] = {
+ROI_POOL: dict[str, RoIOperator] = {
     "reference": roi_pool_reference,
     "tables": roi_pool_tables,
 }
