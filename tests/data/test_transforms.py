@@ -25,6 +25,13 @@ def test_long_side_is_limited() -> None:
     assert draw_size((100, 400), Augmentation(min_sizes=(200,), max_size=400), rng()) == (100, 400)
 
 
+def test_sides_are_cut_off_or_rounded() -> None:
+    """The long side would have 25.6 pixels."""
+    for round_to_nearest, width in ((False, 25), (True, 26)):
+        augmentation = Augmentation(min_sizes=(10,), round_to_nearest=round_to_nearest)
+        assert draw_size((50, 128), augmentation, rng()) == (10, width)
+
+
 def test_min_size_is_one_of_those_given() -> None:
     augmentation = Augmentation(min_sizes=(10, 20, 30), max_size=100)
     drawn = Counter(draw_size((50, 60), augmentation, rng(seed)) for seed in range(300))

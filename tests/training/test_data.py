@@ -123,9 +123,10 @@ def test_paths_are_relative_to_the_root_unless_absolute() -> None:
 
 
 def test_every_augmentation_setting_arrives() -> None:
-    config = Config(input=InputConfig(min_size=400, max_size=700, shrink=False, antialias=False))
+    config = Config(input=InputConfig(min_size=400, max_size=700, shrink=False, antialias=False, rounding="nearest"))
     assert augmentation(config).min_sizes == (400,)
     assert (augmentation(config).max_size, augmentation(config).shrink) == (700, False)
+    assert (augmentation(config).antialias, augmentation(config).round_to_nearest) == (False, True)
     changes = AugmentConfig(min_sizes=(320, 480), crop_size=64, vertical_flip=0.25, quarter_turns=True, hue=0.1)
     got = augmentation(replace(config, augment=changes))
     assert all(getattr(got, name) == value for name, value in vars(changes).items())

@@ -25,6 +25,7 @@ class Augmentation:
         max_size: limit of the long side; crops are exempt, since their size is bounded anyway.
         shrink: False: never make an image smaller to reach the short side.
         antialias: filter when shrinking.
+        round_to_nearest: how a resized side becomes a whole number; False: fractions are cut off.
         scale_range: extra random factor on the size, drawn evenly.
         crop_size: side in output pixels of a square cut out at random; 0: none. A side of the image that is
             shorter stays whole.
@@ -43,6 +44,7 @@ class Augmentation:
     max_size: int = 1333
     shrink: bool = True
     antialias: bool = True
+    round_to_nearest: bool = False
     scale_range: tuple[float, float] = (1.0, 1.0)
     crop_size: int = 0
     horizontal_flip: float = 0.0
@@ -90,7 +92,9 @@ def draw_view(size: Size, boxes: FloatArray, augmentation: Augmentation, generat
 def draw_size(size: Size, augmentation: Augmentation, generator: np.random.Generator) -> Size:
     """Draw the (height, width) the whole image would get."""
     min_size = int(generator.choice(augmentation.min_sizes))
-    height, width = resized_size(size, min_size, augmentation.max_size, augmentation.shrink)
+    height, width = resized_size(
+        size, min_size, augmentation.max_size, augmentation.shrink, augmentation.round_to_nearest
+    )
     factor = float(generator.uniform(*augmentation.scale_range))
     if not augmentation.crop_size:
         factor = min(factor, augmentation.max_size / max(height, width))

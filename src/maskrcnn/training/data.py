@@ -141,7 +141,7 @@ def augmentation(config: Config) -> Augmentation:
     """How the settings want training images changed."""
     changes = vars(config.augment) | {"min_sizes": config.augment.min_sizes or (config.input.min_size,)}
     sizes = {name: getattr(config.input, name) for name in ("max_size", "shrink", "antialias")}
-    return Augmentation(**sizes, **changes)
+    return Augmentation(**sizes, round_to_nearest=config.input.rounding == "nearest", **changes)
 
 
 def _require_objects(labelled: LabelledImages, path: Path) -> None:
