@@ -37,7 +37,7 @@ LEVELS = {"p2": 0, "p3": 1, "p4": 2, "p5": 3, "p6": 4, "0": 0, "1": 1, "2": 2, "
 """Which of our levels the libraries' names mean."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Golden:
     """One case.
 
@@ -46,6 +46,7 @@ class Golden:
         tensors: everything the library computed.
         meta: its settings, losses, gradient norms, masks.
         case: the reader.
+        knowledge: with which its weights were imported.
         config: our settings of the same model.
         model: our model with its weights, in eval mode.
     """
@@ -54,6 +55,7 @@ class Golden:
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
     case: Any
+    knowledge: Knowledge
     config: Config
     model: MaskRCNN
 
@@ -119,30 +121,6 @@ class Golden:
             targets.append(Targets(boxes, labels, masks, keypoints=keypoints))
         return targets
 
-    def training_losses(self) -> dict[str, Tensor]:
-        """Our losses of the recorded step in which every anchor and RoI is used; the model stays as it was.
-
-        The RoIs are made from the library's proposals: rounding may decide which of two near equals survives NMS.
-        """
-        model, batch, limits = self.model, self.batch(), self.meta["train"]["all"]
-        assert model.rpn is not None
-        before = model.rpn.samples_per_image, model.roi_sampler.samples_per_image, model.preprocess.batch
-        proposals, select = self.proposals("train.all.proposals"), model.rpn.select
-        state = {name: value.clone() for name, value in model.state_dict().items()}
-        model.rpn.samples_per_image = limits["rpn_batch_size_per_image"]
-        model.roi_sampler.samples_per_image = limits["roi_batch_size_per_image"]
-        model.preprocess.batch = lambda images, originals=None: batch  # type: ignore[method-assign]
-        model.rpn.select = lambda *arguments: proposals  # type: ignore[method-assign]
-        try:
-            generator = torch.Generator().manual_seed(0)
-            return model.train().loss(list(batch.pixels), self.targets(), generator=generator).items()
-        finally:
-            model.rpn.samples_per_image, model.roi_sampler.samples_per_image = before[:2]
-            model.preprocess.batch = before[2]  # type: ignore[method-assign]
-            model.rpn.select = select  # type: ignore[method-assign]
-            model.load_state_dict(state)
-            model.eval()
-
 
 def load_golden(shared: Path, name: str) -> Golden:
     """A case of ../shared/golden with our model of it."""
@@ -153,11 +131,12 @@ def load_golden(shared: Path, name: str) -> Golden:
         path for n in ("model.pth", "model_old_names.pth", "model_final.pkl") if (path := folder / n).exists()
     )
     settings = None if name.startswith("tv_") else flatten(case.meta["config"])
-    imported = import_foreign(source, Knowledge(settings=settings))
+    knowledge = Knowledge(settings=settings)
+    imported = import_foreign(source, knowledge)
     config = _torchvision_limits(imported.config, case.meta["config"]) if settings is None else imported.config
     model = build_model(config, len(imported.categories), imported.categories.num_keypoints)
     model.load_state_dict(imported.state_dict)
-    return Golden(name, tensors, case.meta, case, config, model.eval())
+    return Golden(name, tensors, case.meta, case, knowledge, config, model.eval())
 
 
 def _reader(shared: Path) -> Any:

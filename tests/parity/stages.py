@@ -16,6 +16,7 @@ from maskrcnn.ops.paste import paste_rles
 from maskrcnn.ops.rle import decode_rle
 from maskrcnn.structures import Detections
 from parity.golden import LEVELS, Golden
+from parity.training import in_our_names, relative, rounding_noise, training_step
 
 IMAGES = range(2)
 
@@ -193,13 +194,47 @@ LOSSES = {
 }
 """Ours, and what the libraries call them."""
 
+LOSS_TOLERANCE, GRADIENT_TOLERANCE, MOST_NOISE = 1e-5, 1e-4, 5e-3
+ZERO_GRADIENT = "keypoint_head.upsample.bias"
+"""A softmax over the places does not change when all of them are raised: what libraries get here is rounding noise."""
+
 
 def losses(golden: Golden) -> Iterator[Difference]:
     """Relative differences of the losses of the step that uses every anchor and RoI, so that nothing is random."""
     recorded = golden.meta["train"]["all"]["losses"]
-    for name, value in golden.training_losses().items():
+    for name, value in training_step(golden).losses.items():
         theirs = next(recorded[n] for n in LOSSES[name] if n in recorded)
-        yield Difference(f"train.{name}", abs(value.item() - theirs) / abs(theirs), 1e-4)
+        yield Difference(f"train.{name}", abs(value - theirs) / abs(theirs), LOSS_TOLERANCE)
+
+
+def gradients(golden: Golden) -> Iterator[Difference]:
+    """Relative differences of the same step's gradients: the norm of every one, and those that are stored in full.
+
+    A unit close to zero is on or off as rounding will have it, so many gradients are not known to 1e-4 in any library.
+    """
+    ours, noisy = training_step(golden).gradients, rounding_noise(golden)
+    theirs = in_our_names(golden, golden.meta["sensitivity"]["train_grad_norm_relative_above_1e-3"])
+    for name, norm in in_our_names(golden, golden.meta["train"]["all"]["grad_norms"]).items():
+        own = ours[name].norm()
+        measured = relative(own, norm)
+        noise = max(float(theirs.get(name, 0.0)), *(relative(g[name].norm(), own) for g in noisy))
+        if name == ZERO_GRADIENT:
+            measured, noise = max(float(own), float(norm)), 0.0
+        yield Difference(f"train.grad_norm: {name}", measured, _gradient_tolerance(noise))
+    for name, gradient in in_our_names(golden, golden.named("train.all.grad")).items():
+        if name != ZERO_GRADIENT:
+            noise = max(relative(g[name], ours[name]) for g in noisy)
+            yield Difference(f"train.grad: {name}", relative(ours[name], gradient), _gradient_tolerance(noise))
+
+
+def _gradient_tolerance(noise: float) -> float:
+    return GRADIENT_TOLERANCE + min(2 * noise, MOST_NOISE)
+
+
+def statistics(golden: Golden) -> Iterator[Difference]:
+    """Relative differences of batch norms' running statistics after the same step."""
+    for name, theirs in in_our_names(golden, golden.named("train.all.buffer_after")).items():
+        yield Difference(f"train.buffer_after: {name}", relative(training_step(golden).buffers[name], theirs), 1e-5)
 
 
 STAGES: dict[str, Callable[[Golden], Iterator[Difference]]] = {
@@ -213,10 +248,12 @@ STAGES: dict[str, Callable[[Golden], Iterator[Difference]]] = {
     "keypoints": keypoints,
     "from input to detections": whole,
     "training losses": losses,
+    "gradients": gradients,
+    "running statistics": statistics,
 }
 
 
 def differences(golden: Golden, stage: str) -> list[Difference]:
     """All outputs of a stage."""
-    with torch.set_grad_enabled(stage == "training losses"):
+    with torch.no_grad():
         return list(STAGES[stage](golden))
