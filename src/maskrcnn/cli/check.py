@@ -124,7 +124,7 @@ def _print_disagreements(splits: Sequence[LabelledImages]) -> int:
         if other.categories != first.categories:
             print(f"fault: {other.report.source}: other categories than {first.report.source}", file=sys.stderr)
             faults += 1
-        shared = _file_names(first) & _file_names(other)
+        shared = set(first.labels.file_names) & set(other.labels.file_names)
         if shared:
             print(
                 f"fault: {other.report.source}: {len(shared)} images are in {first.report.source} too, such as "
@@ -133,10 +133,6 @@ def _print_disagreements(splits: Sequence[LabelledImages]) -> int:
             )
             faults += 1
     return faults
-
-
-def _file_names(split: LabelledImages) -> set[str]:
-    return {split.labels.file_name(image) for image in range(len(split.labels))}
 
 
 def _print_suggestions(splits: Sequence[LabelledImages], config: Config, preset: str) -> None:

@@ -29,11 +29,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _describe(path: Path) -> str:
-    from maskrcnn.weights import load_model
+    from maskrcnn.weights.checkpoint import read_checkpoint
 
-    checkpoint = load_model(path)
-    names = checkpoint.categories.names
+    saved = read_checkpoint(path)
+    names = saved.categories.names
     return (
-        f"{checkpoint.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB, "
+        f"{saved.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB, "
         f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(names)}"
     )

@@ -10,6 +10,9 @@ from enum import Enum
 LINES_PER_RULE = 20
 """A fault that occurs a million times is counted a million times but shown this often."""
 
+_LONGEST = 120
+"""Characters of what a data set says, in a message."""
+
 
 class Rule(Enum):
     """Every fault a reader looks for, as (what is wrong, what is done): the complete table."""
@@ -92,8 +95,8 @@ class DataReport:
             yield f"{self.source}: {count} x {wrong}; {done}"
 
 
-def shortened(text: str, limit: int = 120) -> str:
-    """One line of at most `limit` printable characters: what a data set holds may be anything."""
-    line = " ".join(text[: 2 * limit].split())
+def shortened(text: str) -> str:
+    """One line of a few printable characters: what a data set holds may be anything."""
+    line = " ".join(text[: 2 * _LONGEST].split())
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -134,19 +134,16 @@ CROP_MASKS: dict[str, Callable[[MaskCrops, Tensor, Tensor, RoIAlignOptions], Ten
 }
 
 
-def crop_masks(
-    masks: MaskCrops, boxes: Tensor, indices: Tensor, size: int, sampling_ratio: int = 0, aligned: bool = True
-) -> Tensor:
-    """Mask targets (R, size, size) float32 in [0, 1].
+def crop_masks(masks: MaskCrops, boxes: Tensor, indices: Tensor, size: int, aligned: bool = True) -> Tensor:
+    """Mask targets (R, size, size) float32 in [0, 1], with so many samples that every pixel counts.
 
     Args:
         masks: the objects of one image.
         boxes: (R, 4) RoIs x1, y1, x2, y2, pixels, in the masks' frame and about its size at most.
         indices: (R,) int64, the object of each RoI.
         size: m, pixels a side of the target.
-        sampling_ratio: samples per bin and axis; 0 takes ceil(RoI side / size), so that every pixel counts.
         aligned: pixel centres lie at half-integers (True), or the RoI is taken half a pixel too far right and down.
     """
-    options = RoIAlignOptions(size, 1.0, sampling_ratio, aligned)
+    options = RoIAlignOptions(size, sampling_ratio=0, aligned=aligned)
     with torch.autocast(boxes.device.type, enabled=False):  # its matrix products would round the targets to bf16
         return crop_masks_separable(masks, boxes.float(), indices, options)
