@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"sources"},
     {"predict"},
     {"evaluator"},
-    {"inspection"},
+    {"inspection", "benchmark"},
     {"training"},
     {"cli"},
 ]

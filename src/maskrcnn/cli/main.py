@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from maskrcnn.cli import check, doctor, evaluate, import_weights, inspect, models, predict, train
+from maskrcnn.cli import benchmark, check, doctor, evaluate, import_weights, inspect, models, predict, train
 from maskrcnn.errors import UserError
 from maskrcnn.memory import keep_freed_memory
 from maskrcnn.settings import nearest
@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "import-weights": (import_weights.main, "convert a model of torchvision or detectron2"),
     "check": (check.main, "check a data set before training on it"),
     "models": (models.main, "list the bundled models and the presets"),
+    "benchmark": (benchmark.main, "measure a model on this machine, stage by stage"),
     "doctor": (doctor.main, "report on this installation and machine"),
 }
 
