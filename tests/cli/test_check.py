@@ -34,6 +34,18 @@ def test_keypoints_are_counted(run: Run, persons: Path) -> None:
     assert "  keypoints  " not in run("check", persons / "instances_train.json")[1]
 
 
+def test_files_have_the_names_that_the_preset_gives_them(run: Run, persons: Path) -> None:
+    kinds = ("person_keypoints", "instances")
+    for chosen, name, other in (("keypoints", *kinds), ("tiny", *kinds[::-1])):
+        _, out, err = run("check", persons, "--preset", chosen)
+        assert f"{name}_train.json: 2 images" in out and f"{name}_val.json: 2 images" in out, err
+        assert f"{other}_train.json" not in out
+    (persons / "person_keypoints_train.json").unlink()
+    (persons / "person_keypoints_val.json").unlink()
+    code, _, err = run("check", persons, "--preset", "keypoints")
+    assert code == 2 and "expected person_keypoints_train.json and person_keypoints_val.json" in err
+
+
 def test_faults_are_named_and_give_exit_code_1(run: Run, dataset: Path) -> None:
     content = json.loads((dataset / "instances_train.json").read_text())
     content["annotations"][0]["category_id"] = 99

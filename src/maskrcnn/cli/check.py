@@ -27,7 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.data.coco import read_coco
     from maskrcnn.presets import preset
 
-    config, (files, images) = preset(values.preset), _locate(values)
+    config = preset(values.preset)
+    files, images = _locate(values, config)
     splits = [read_coco(file, images, check_files=True, need_masks=config.mask_head.enabled) for file in files]
     faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
     faults += _print_disagreements(splits)
@@ -38,7 +39,9 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("check", "Check a data set: files, annotations, object sizes; and suggest settings.")
     parser.add_argument(
-        "data", metavar="DIR|FILE.json", help="a folder with images/ and instances_*.json, or one COCO file"
+        "data",
+        metavar="DIR|FILE.json",
+        help="a folder with images/ and instances_*.json (person_keypoints_*.json for a keypoint preset), or one file",
     )
     parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
     parser.add_argument(
@@ -48,16 +51,17 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _locate(values: Namespace) -> tuple[list[Path], Path]:
-    """The annotation files and the folder of images."""
+def _locate(values: Namespace, config: Config) -> tuple[list[Path], Path]:
+    """The annotation files, by the names that the preset gives them, and the folder of images."""
     data = Path(values.data)
     folder = data if data.is_dir() else data.parent
-    files = sorted(data.glob("instances_*.json"), key=lambda file: "train" not in file.name)
+    train, val = config.data.train_annotations, config.data.val_annotations
+    files = sorted(data.glob(train.replace("train", "*")), key=lambda file: "train" not in file.name)
     if not data.is_dir():
         files = [data]
     if not files:
         raise UserError(
-            f"{data}: expected instances_train.json and instances_val.json in this folder, found neither; "
+            f"{data}: expected {train} and {val} in this folder, found neither; "
             "give the annotation file itself: maskrcnn check FILE.json --images DIR"
         )
     return files, Path(values.images) if values.images else folder / "images"
