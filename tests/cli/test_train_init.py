@@ -61,4 +61,6 @@ def test_published_weights_that_cannot_be_had(
 
 
 def test_presets_with_published_weights() -> None:
+    """And no preset freezes stages that would be random."""
     assert PUBLISHED_FOR.keys() <= PRESETS.keys() and set(PUBLISHED_FOR.values()) <= PUBLISHED.keys()
+    assert {name for name, preset in PRESETS.items() if preset().backbone.frozen_stages} <= PUBLISHED_FOR.keys()

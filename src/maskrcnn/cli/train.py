@@ -26,6 +26,7 @@ PUBLISHED_FOR = {
     "detectron2": "detectron2/mask_rcnn_R_50_FPN_3x",
     "c4": "detectron2/R-50",
     "paper": "detectron2/R-50",
+    "keypoints": "detectron2/R-50",
 }
 """The best published start for a preset: a model trained on COCO, or the backbone that the paper started from."""
 
@@ -56,7 +57,10 @@ def _parser() -> CommandParser:
         "that name the data. --resume takes the settings of the interrupted run, unless --preset is given.",
     )
     parser.add_argument(
-        "--data", metavar="DIR", help="holds images/, instances_train.json and instances_val.json (COCO)"
+        "--data",
+        metavar="DIR",
+        help="holds images/, instances_train.json and instances_val.json (COCO); for a keypoint preset "
+        "person_keypoints_train.json and person_keypoints_val.json",
     )
     parser.add_argument("--output", metavar="DIR", help="a new folder for the model, the log and the state")
     parser.add_argument("--preset", metavar="NAME", help=f"see `maskrcnn models` (default: {DEFAULT_PRESET})")
