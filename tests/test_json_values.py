@@ -73,7 +73,7 @@ def test_what_is_no_json_is_an_error_that_names_the_file(tmp_path: Path, content
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"x\.json: no such annotation file"):
+    with pytest.raises(UserError, match=r"x\.json: no such file"):
         load_json(tmp_path / "x.json")
-    with pytest.raises(UserError, match="cannot read this annotation file"):
+    with pytest.raises(UserError, match="cannot read this file"):
         load_json(tmp_path)

@@ -24,11 +24,11 @@ def load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such annotation file; check the path") from None
+        raise UserError(f"{path}: no such file; check the path") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot read this annotation file ({error.strerror or error})") from None
+        raise UserError(f"{path}: cannot read this file ({error.strerror or error})") from None
     except RecursionError:
-        raise UserError(f"{path}: expected a COCO file, got JSON nested too deeply to be one") from None
+        raise UserError(f"{path}: expected a file of labels or results, got JSON nested too deeply to be one") from None
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
         raise UserError(f"{path}: expected JSON text, but {error}; export the file again") from None
 

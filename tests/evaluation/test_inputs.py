@@ -49,7 +49,7 @@ def test_files_that_are_no_ground_truth(tmp_path: Path, content: bytes, message:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent\.json: no such annotation file"):
+    with pytest.raises(UserError, match=r"absent\.json: no such file"):
         read_ground_truth(tmp_path / "absent.json")
 
 

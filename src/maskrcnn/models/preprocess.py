@@ -58,9 +58,8 @@ class Preprocess(nn.Module):
         target = resized_size(size, self.min_size, self.max_size, self.shrink, self.round_to_nearest)
         if target == size:
             return image
-        return F.interpolate(image[None], size=target, mode="bilinear", align_corners=False, antialias=self.antialias)[
-            0
-        ]
+        resized = F.interpolate(image[None], target, mode="bilinear", align_corners=False, antialias=self.antialias)
+        return resized[0]
 
     def batch(self, images: Sequence[Tensor], originals: Sequence[Tensor] | None = None) -> ImageBatch:
         """Normalise and pad (3, h, w) images of the `input` frame, with values in [0, 1]."""

@@ -98,11 +98,10 @@ def paste_masks(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float 
 def _exact_reference(probs: Tensor, box: Tensor, size: Size, threshold: float) -> Tensor:
     height, width = size
     x1, y1, x2, y2 = box.double()
-    x = (torch.arange(width, dtype=torch.float64) + 0.5 - x1) / (
-        x2 - x1
-    ) * 2 - 1  # grid_sample counts from -1 to 1 across the mask
-    y = (torch.arange(height, dtype=torch.float64) + 0.5 - y1) / (y2 - y1) * 2 - 1
+    x = (torch.arange(width, dtype=torch.float64) + 0.5 - x1) / (x2 - x1)
+    y = (torch.arange(height, dtype=torch.float64) + 0.5 - y1) / (y2 - y1)
     grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
+    grid = grid * 2 - 1  # grid_sample counts from -1 to 1 across the mask
     return F.grid_sample(probs[None, None], grid[None], align_corners=False)[0, 0] >= threshold
 
 

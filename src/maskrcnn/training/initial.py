@@ -135,7 +135,7 @@ def _parts(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _fits(name: str, weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> bool:
-    """A counter of batches may lack: no result depends on it."""
+    """A counter of batches may be missing: no result depends on it."""
     return name.endswith(_COUNTER) if name not in weights else weights[name].shape == target[name].shape
 
 

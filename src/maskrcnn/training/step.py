@@ -44,7 +44,7 @@ def training_step(
     (for losses that are means over images).
 
     Args:
-        model: has `loss(images, targets, generator=...)`; in train mode.
+        model: has `loss(images, targets, proposals=..., generator=...)`; in train mode.
         optimizer: over its parameters, with the learning rate already set.
         batches: the passes of this step.
         config: for autocast and clipping.
