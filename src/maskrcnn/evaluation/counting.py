@@ -141,7 +141,7 @@ def _matches(evaluator: hotcoco.COCOeval, num_images: int, limit: int) -> Iterat
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Some hundred thousand small lists set the collector off so often that fetching them takes five times as long."""
+    """Some hundred thousand small lists, none of them garbage, would set the collector off again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

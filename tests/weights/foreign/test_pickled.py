@@ -87,11 +87,8 @@ def test_no_instruction_gets_through(tmp_path: Path, marker: Path, name: str) ->
 
 def test_these_pickles_are_dangerous_indeed(tmp_path: Path, marker: Path) -> None:
     """Python's own loader does make the file: the tests above would notice a reader that runs things."""
-    for name in ("os.system", "eval", "open", "a call of what getattr gave", "map", "timeit", "pickle in a pickle"):
-        content = malicious.dumps(malicious.model(malicious.calls(str(marker))[name]))
-        if name == "a call of what getattr gave":
-            continue  # a module is not callable; it is there for readers that allow getattr
-        pickle.loads(content)
+    for name in ("os.system", "eval", "open", "map", "timeit", "pickle in a pickle"):
+        pickle.loads(malicious.dumps(malicious.model(malicious.calls(str(marker))[name])))
         assert marker.exists(), name
         marker.unlink()
     assert len(malicious.calls("m")) + len(malicious.assembled("m")) >= 100
