@@ -204,6 +204,7 @@ class BoxHeadConfig:
     enabled: bool = True
     """False: the model ends with its proposals (RPN alone)."""
     pooled_size: int = 7
+    """Bins a side that RoIAlign cuts out; stage 5 behind it (C4) halves them unless its stride is 1."""
     num_convs: int = 0
     conv_channels: int = 256
     num_fcs: int = 2
@@ -235,7 +236,7 @@ class MaskHeadConfig:
     kind: Literal["fcn", "mlp"] = "fcn"
     """Fully convolutional, or two fully connected layers and one for all pixels (table 2e)."""
     pooled_size: int = 14
-    """Side of the RoI features; the mask has twice as many pixels a side (m = 28)."""
+    """As for the box head; the mask has twice as many pixels a side as there are bins behind stage 5 (m = 28)."""
     num_convs: int = 4
     channels: int = 256
     fc_channels: int = 1024
@@ -258,7 +259,7 @@ class KeypointHeadConfig:
 
     enabled: bool = False
     pooled_size: int = 14
-    """Side of the RoI features; the keypoints' maps have four times as many cells a side (m = 56)."""
+    """As for the box head; the keypoints' maps have four times as many cells a side as there are bins (m = 56)."""
     num_convs: int = 8
     channels: int = 512
     rule: Literal["detectron2", "torchvision"] = "detectron2"
