@@ -22,6 +22,7 @@ from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.models.folding import fold_batch_norms
+from maskrcnn.models.fusing import fuse_convolutions
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.paste import PastedMasks, Rule, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
@@ -161,7 +162,7 @@ class Prediction(Detections):
 
     def _require_masks(self) -> Tensor:
         if self.mask_probs is None:
-            raise UserError("this model has no mask branch (mask_head.enabled is false): it gives boxes only")
+            raise UserError("this model has no mask branch (mask_head.enabled is false), so there are no masks")
         return self.mask_probs
 
 
@@ -229,10 +230,13 @@ class Model:
                 a list of these for a list of images.
 
         Raises:
-            UserError: an image that cannot be read; a model without RPN and without `proposals`.
+            UserError: an image that cannot be read; a model without RPN and without `proposals`, or with those of another
+                number of images.
         """
         if isinstance(source, list):
             boxes = None if proposals is None else list(proposals)
+            if boxes is not None and len(boxes) != len(source):
+                raise UserError(f"proposals: expected boxes for each of {len(source)} images, got those of {len(boxes)}")
             return list(self.stream(source, 1, score_threshold, max_detections, proposals=boxes))
         own = None if proposals is None else [torch.as_tensor(proposals)]
         return next(self.stream([source], 1, score_threshold, max_detections, proposals=own))
@@ -299,7 +303,7 @@ def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
     name = fspath(name_or_path)
     read = load_published(name) if is_published(name) else load_model(_find_model(name))
     network, config, categories, summary = read
-    network = fold_batch_norms(network.eval())
+    network = fuse_convolutions(fold_batch_norms(network.eval()))
     return Model(network, categories, config, target, summary)
 
 

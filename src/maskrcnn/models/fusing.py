@@ -1,0 +1,116 @@
+"""A model made ready for prediction on the CPU: fewer passes over memory, fewer multiplications, the same results.
+
+Batch norms are folded into the convolutions (`models.folding`), ReLUs and the addition of a residual block are done by
+the convolution before them, and large 3x3 convolutions go by Winograd's way.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TypeGuard, TypeVar
+
+from torch import Tensor, nn
+
+from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
+from maskrcnn.ops.winograd import TILE, convolve_winograd, transform_weight
+
+Model = TypeVar("Model", bound=nn.Module)
+
+WINOGRAD_CHANNELS = 192
+"""Winograd's way wins from about so many channels on (with 128 nothing, with 64 it loses), ..."""
+WINOGRAD_TILES = 200
+"""... and so many tiles of 4 x 4; below, reading the transformed weights costs more than is saved."""
+
+
+class FusedConv2d(nn.Conv2d):
+    """relu(conv(x) + shortcut); holds the very parameters of the convolution that it replaces.
+
+    Args:
+        conv: zero-padded.
+        relu: whether a ReLU follows.
+    """
+
+    def __init__(self, conv: nn.Conv2d, relu: bool) -> None:
+        nn.Module.__init__(self)
+        vars(self).update(vars(conv))
+        self.relu = relu
+        self.transformed: Tensor | None = None
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result."""
+        if shortcut is None and self._suits_winograd(x):
+            if self.transformed is None:
+                self.transformed = transform_weight(self.weight)
+            return convolve_winograd(x, self.transformed, self.bias, relu=self.relu)
+        return convolve(x, self.weight, self.bias, shortcut, self._options())
+
+    def _options(self) -> ConvolutionOptions:
+        assert not isinstance(self.padding, str)
+        return ConvolutionOptions(self.stride, self.padding, self.dilation, self.groups, self.relu)  # type: ignore[arg-type]
+
+    def _suits_winograd(self, x: Tensor) -> bool:
+        usual = self.stride == self.padding == self.dilation == (1, 1) and self.kernel_size == (3, 3)
+        tiles = len(x) * -(-x.shape[2] // TILE) * -(-x.shape[3] // TILE)
+        return (
+            usual
+            and self.groups == 1
+            and min(self.in_channels, self.out_channels) >= WINOGRAD_CHANNELS
+            and tiles >= WINOGRAD_TILES
+            and can_fuse(x)
+        )
+
+
+class FusedBlock(nn.Module):
+    """A residual block whose last convolution adds the shortcut."""
+
+    def __init__(self, residual: nn.Sequential, last: FusedConv2d, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.residual = residual
+        self.last = last
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `Block.forward`."""
+        y: Tensor = self.last(self.residual(x), self.shortcut(x))
+        return y
+
+
+def fuse_convolutions(model: Model) -> Model:
+    """Let every convolution do what follows it by itself, in place; norms stay, so fold batch norms first.
+
+    Where gradients are wanted, and on other devices, the model computes as before.
+    """
+    for module in list(model.modules()):
+        if isinstance(module, nn.Sequential):
+            _fuse_relus(module)
+        for name, child in module.named_children():
+            if _is_plain(child):
+                setattr(module, name, FusedConv2d(child, relu=False))
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, Block) and isinstance(child.residual[-1], FusedConv2d):
+                setattr(module, name, _fuse_shortcut(child))
+    return model
+
+
+def _is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+
+
+def _fuse_relus(layers: nn.Sequential) -> None:
+    """Join each convolution with the ReLU behind it, and leave out layers that do nothing."""
+    working = [layer for layer in layers if not isinstance(layer, nn.Identity)]
+    del layers[:]
+    for layer, following in zip_longest(working, working[1:]):
+        if _is_plain(layer):
+            layers.append(FusedConv2d(layer, relu=isinstance(following, nn.ReLU)))
+        elif not (isinstance(layer, nn.ReLU) and len(layers) and isinstance(layers[-1], FusedConv2d)):
+            layers.append(layer)
+
+
+def _fuse_shortcut(block: Block) -> FusedBlock:
+    *first, last = block.residual
+    assert isinstance(last, FusedConv2d)
+    last.relu = True
+    return FusedBlock(nn.Sequential(*first), last, block.shortcut)

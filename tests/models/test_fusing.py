@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from maskrcnn.build import build_model
+from maskrcnn.models import fusing
+from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.models.folding import fold_batch_norms
+from maskrcnn.models.fusing import FusedBlock, FusedConv2d, fuse_convolutions
+from maskrcnn.presets import PRESETS, tiny
+
+
+def test_relu_and_shortcut_move_into_the_convolutions() -> None:
+    model = fuse_convolutions(fold_batch_norms(build_model(tiny(), 2).eval()))
+    assert {type(m) for m in model.modules()}.isdisjoint({nn.Conv2d, Block})
+    assert not any(isinstance(m, nn.ReLU) for m in model.backbone.modules())
+    blocks = [m for m in model.modules() if isinstance(m, FusedBlock)]
+    assert len(blocks) == 8 and all(block.last.relu for block in blocks)  # ResNet-18
+
+
+@pytest.mark.parametrize("norm", ["frozen_bn", "gn"])
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnext50_32x4d"])
+def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str, backbone: str) -> None:
+    monkeypatch.setattr(fusing, "WINOGRAD_CHANNELS", 16)  # a small model goes Winograd's way as well
+    monkeypatch.setattr(fusing, "WINOGRAD_TILES", 1)
+    torch.manual_seed(0)
+    base = tiny()
+    config = replace(
+        base,
+        input=replace(base.input, min_size=96, max_size=160),
+        backbone=replace(base.backbone, name=backbone, norm=norm),
+        box_head=replace(base.box_head, score_threshold=0.0, max_detections=5),
+    )
+    model = build_model(config, 2).eval()
+    image = torch.rand(3, 96, 128)
+    (before,) = model.predict([image])
+    fused = fuse_convolutions(fold_batch_norms(model))
+    (after,) = fused.predict([image])
+    assert any(isinstance(m, FusedConv2d) and m.transformed is not None for m in fused.modules())
+    torch.testing.assert_close(after.boxes, before.boxes, atol=0.01, rtol=0)
+    torch.testing.assert_close(after.scores, before.scores, atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.mask_probs, before.mask_probs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_fused(preset: str) -> None:
+    """On no device, so that size does not matter: every plain convolution is replaced."""
+    with torch.device("meta"):
+        config = PRESETS[preset]()
+        model = build_model(config, 3, 5 if config.keypoint_head.enabled else None)
+        fuse_convolutions(fold_batch_norms(model.eval()))
+    assert not any(type(m) is nn.Conv2d for m in model.modules())
+
+
+def test_the_parameters_are_shared_not_copied_and_survive_copying() -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    fused = FusedConv2d(conv, relu=True)
+    assert fused.weight is conv.weight and list(fused.state_dict()) == ["weight", "bias"]
+    x = torch.rand(1, 3, 5, 5)
+    for twin in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
+        torch.testing.assert_close(twin(x), conv(x).relu())
+
+
+def test_other_paddings_stay() -> None:
+    layers = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.ReLU())
+    x = torch.randn(1, 1, 6, 6)
+    before = layers(x)
+    assert torch.equal(fuse_convolutions(layers)(x), before)
