@@ -17,6 +17,7 @@ import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.models.folding import fold_batch_norms
+from maskrcnn.models.fusing import fuse_convolutions
 from maskrcnn.ops.rle import rle_area
 from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.predict import Model, Prediction, load
@@ -257,6 +258,12 @@ def test_batches_give_what_single_images_give(model: Model, pixels: np.ndarray) 
             assert a.image_size == b.image_size
 
 
+def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -> None:
+    """Without this, the images behind the last proposals would be left out unnoticed."""
+    with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):
+        model.predict([pixels, pixels], proposals=[torch.zeros(1, 4)])
+
+
 def test_a_broken_image_stops_the_stream_unless_told_otherwise(model: Model, image_file: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     sources = [image_file, tmp_path / "broken.png", image_file]
@@ -281,8 +288,8 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Pa
 
 
 def test_load_by_name_and_by_path(bundled: Path, model: Model, pixels: np.ndarray) -> None:
-    folded = fold_batch_norms(deepcopy(model.network))  # as `load` does
-    expected = Model(folded, CATEGORIES, model.config).predict(pixels, 0.1)
+    ready = fuse_convolutions(fold_batch_norms(deepcopy(model.network)))  # as `load` does
+    expected = Model(ready, CATEGORIES, model.config).predict(pixels, 0.1)
     for name in ("cells", bundled / "cells.safetensors", str(bundled / "cells.safetensors")):
         loaded = load(name, device="cpu")
         assert loaded.categories == CATEGORIES and loaded.config == model.config

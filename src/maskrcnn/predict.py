@@ -230,13 +230,15 @@ class Model:
                 a list of these for a list of images.
 
         Raises:
-            UserError: an image that cannot be read; a model without RPN and without `proposals`, or with those of another
-                number of images.
+            UserError: an image that cannot be read; a model without RPN and without `proposals`; those of more or fewer
+                images.
         """
         if isinstance(source, list):
             boxes = None if proposals is None else list(proposals)
             if boxes is not None and len(boxes) != len(source):
-                raise UserError(f"proposals: expected boxes for each of {len(source)} images, got those of {len(boxes)}")
+                raise UserError(
+                    f"proposals: expected boxes for each of {len(source)} images, got those of {len(boxes)}"
+                )
             return list(self.stream(source, 1, score_threshold, max_detections, proposals=boxes))
         own = None if proposals is None else [torch.as_tensor(proposals)]
         return next(self.stream([source], 1, score_threshold, max_detections, proposals=own))
