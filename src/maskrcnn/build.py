@@ -235,4 +235,5 @@ def build_keypoint_head(config: Config, trunk: Trunk, num_keypoints: int | None)
         num_convs=settings.num_convs,
         channels=settings.channels,
         rule=settings.rule,
+        shift=settings.shift,
     )

@@ -264,6 +264,9 @@ class KeypointHeadConfig:
     channels: int = 512
     rule: Literal["detectron2", "torchvision"] = "detectron2"
     """What the score of a keypoint is: the probability of its peak, or the logit (torchvision)."""
+    shift: float = 0.0
+    """Original pixels to add to x and y of what the maps say: 0.5 for weights that learned COCO's pixel numbers instead
+    of continuous coordinates, as torchvision's did."""
 
 
 @dataclass(frozen=True, kw_only=True)

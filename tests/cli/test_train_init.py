@@ -29,6 +29,13 @@ def test_the_model_is_that_of_the_weights(run: Run, dataset: Path, tmp_path: Pat
     assert saved.categories.names == ("round", "long") and saved.config.schedule.steps == 1
 
 
+def test_a_training_needs_no_shift_of_its_keypoints(run: Run, shared: Path) -> None:
+    """torchvision's weights mean COCO's pixel numbers, our data continuous coordinates."""
+    weights = shared / "golden" / "tv_keypointrcnn_fpn" / "weights.safetensors"
+    code, out, _ = run("train", "--init", weights, "--print-config")
+    assert code == 0 and 'rule: "torchvision"' in out and "shift: 0.0" in out
+
+
 def test_a_preset_for_the_weights(run: Run, dataset: Path, model_file: Path, tmp_path: Path) -> None:
     """The classes are the same: everything is taken over. And a resumed run has its own weights."""
     options = ("--data", dataset, "--output", tmp_path / "run", "--preset", "tiny", *SHORT)

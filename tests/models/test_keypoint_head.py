@@ -170,6 +170,17 @@ def test_predictions_have_keypoints_in_original_pixels():
         assert ((score > 0) & (score < 1.5)).all()
 
 
+def test_points_are_shifted_in_original_pixels():
+    """Half a pixel of the image as it came, whatever the size it was shown to the network in."""
+    network = model().eval()
+    large = [torch.nn.functional.interpolate(images(1)[0][None], scale_factor=3.0)[0]]
+    found, shifted = (
+        network.predict(large, score_threshold=0.0, max_detections=7)[0].keypoints
+        for network.keypoint_head.shift in (0.0, 0.5)
+    )
+    torch.testing.assert_close(shifted, found + torch.tensor([0.5, 0.5, 0.0]))
+
+
 def test_images_without_detections_have_no_keypoints():
     found = model().eval().predict(images(1), score_threshold=1.0)[0]
     assert found.keypoints is not None and found.keypoints.shape == (0, NUM_KEYPOINTS, 3)

@@ -14,7 +14,7 @@ from torch import Tensor
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.structures import ImageBatch, MaskCrops, Proposals, Targets
+from maskrcnn.structures import Categories, ImageBatch, MaskCrops, Proposals, Targets
 from maskrcnn.weights.foreign import Knowledge, import_foreign
 from maskrcnn.weights.foreign.detectron2_config import flatten
 
@@ -48,6 +48,7 @@ class Golden:
         case: the reader.
         knowledge: with which its weights were imported.
         config: our settings of the same model.
+        categories: its classes.
         model: our model with its weights, in eval mode.
     """
 
@@ -57,6 +58,7 @@ class Golden:
     case: Any
     knowledge: Knowledge
     config: Config
+    categories: Categories
     model: MaskRCNN
 
     @property
@@ -136,7 +138,7 @@ def load_golden(shared: Path, name: str) -> Golden:
     config = _torchvision_limits(imported.config, case.meta["config"]) if settings is None else imported.config
     model = build_model(config, len(imported.categories), imported.categories.num_keypoints)
     model.load_state_dict(imported.state_dict)
-    return Golden(name, tensors, case.meta, case, knowledge, config, model.eval())
+    return Golden(name, tensors, case.meta, case, knowledge, config, imported.categories, model.eval())
 
 
 def _reader(shared: Path) -> Any:

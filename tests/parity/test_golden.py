@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
+from maskrcnn.predict import Model
 from parity.golden import CASES, Golden, load_golden
 from parity.stages import STAGES, differences
 
@@ -31,3 +33,15 @@ def test_stage(shared: Path, name: str, stage: str) -> None:
     }
     assert bool(found) != missing.get(stage, False)
     assert [d for d in found if not d.measured <= d.allowed] == []
+
+
+def test_keypoints_in_results_for_coco(shared: Path) -> None:
+    """torchvision writes its points as they are: they are COCO's pixel numbers, while ours lie half a pixel further."""
+    golden = _load(shared, "tv_keypointrcnn_fpn")
+    photograph, theirs = golden.tensors["image.0"].numpy(), golden.tensors["detections.0.keypoints_original"]
+    prediction = Model(golden.model, golden.categories, golden.config).predict(photograph)
+    assert prediction.keypoints is not None and len(prediction) == len(theirs)
+    results = torch.tensor([result["keypoints"] for result in prediction.to_coco()]).view(theirs.shape)
+    near = 2 * golden.tolerance("detections.0.keypoints_original")
+    torch.testing.assert_close(results[..., :2], theirs[..., :2], atol=near, rtol=0)
+    torch.testing.assert_close(prediction.keypoints[..., :2], theirs[..., :2] + 0.5, atol=near, rtol=0)

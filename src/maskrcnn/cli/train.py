@@ -124,7 +124,10 @@ def _base(values: Namespace, initial: Initial | None) -> Config:
         return base
     if values.preset:
         return initial.bind(base)
-    return replace(initial.config, data=base.data, schedule=base.schedule, train=base.train)
+    keypoint_head = replace(initial.config.keypoint_head, shift=0.0)  # our data has continuous coordinates
+    return replace(
+        initial.config, data=base.data, schedule=base.schedule, train=base.train, keypoint_head=keypoint_head
+    )
 
 
 def _saved_settings(values: Namespace) -> Path:

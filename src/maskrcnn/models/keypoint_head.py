@@ -16,7 +16,7 @@ from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
 from maskrcnn.ops.keypoints import Rule, decode_keypoints, encode_keypoints, keypoint_loss
-from maskrcnn.structures import Targets
+from maskrcnn.structures import Detections, Targets
 
 
 class KeypointHead(nn.Module):
@@ -31,6 +31,7 @@ class KeypointHead(nn.Module):
         num_convs: 3x3 convolutions before the deconvolution, each with ReLU.
         channels: their width.
         rule: how maps become points and scores, see `decode_keypoints`.
+        shift: from the points that the maps were trained on to continuous coordinates, `original` pixels.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class KeypointHead(nn.Module):
         num_convs: int = 8,
         channels: int = 512,
         rule: Rule = "detectron2",
+        shift: float = 0.0,
     ) -> None:
         super().__init__()
         self.pooler = pooler
         self.num_keypoints = num_keypoints
         self.rule: Rule = rule
+        self.shift = shift
         layers: list[nn.Module] = []
         for i in range(num_convs):
             layers += [*conv_norm(channels if i else in_channels, channels, 3, norm=None), nn.ReLU(inplace=True)]
@@ -88,6 +91,12 @@ class KeypointHead(nn.Module):
     def decode(self, logits: Tensor, boxes: Tensor) -> Tensor:
         """(D, P, 3) x, y, score, from logits (D, P, m, m) and the boxes (D, 4) they were computed for."""
         return decode_keypoints(logits, boxes, self.rule)
+
+    def shifted(self, found: Detections) -> Detections:
+        """Detections of the `original` frame with their points, as decoded, in continuous coordinates."""
+        if found.keypoints is None or self.shift == 0:
+            return found
+        return replace(found, keypoints=found.keypoints + found.keypoints.new_tensor([self.shift, self.shift, 0]))
 
     def _truth(self, rois: SampledRoIs, target: Targets) -> Tensor:
         """(R, P, 3) the keypoints of each positive RoI's object; not labelled where the data has none."""

@@ -173,7 +173,8 @@ class MaskRCNN(nn.Module):
         if self.keypoint_head is not None:
             keypoints = self._keypoints(self.keypoint_head, features, detections)
             detections = [replace(d, keypoints=k) for d, k in zip(detections, keypoints, strict=True)]
-        return self.preprocess.to_original(detections, batch)
+        restored = self.preprocess.to_original(detections, batch)
+        return restored if self.keypoint_head is None else [self.keypoint_head.shifted(d) for d in restored]
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Targets] | None = None) -> Losses | list[Detections]:
         """`loss` with targets, `predict` without: for wrappers that know only `forward`."""

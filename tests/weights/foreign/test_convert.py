@@ -119,6 +119,8 @@ def test_settings_that_the_weights_show(shared: Path) -> None:
     assert (v2.backbone.stem_channels, v2.backbone.stage_channels) == (8, 4)
     keypoints = golden(shared, "d2_keypoint_fpn_r50")
     assert keypoints.categories.names == ("person",) and keypoints.categories.num_keypoints == 17
+    assert keypoints.config.keypoint_head.shift == 0.0 == v2.keypoint_head.shift
+    assert golden(shared, "tv_keypointrcnn_fpn").config.keypoint_head.shift == 0.5
 
 
 def test_settings_that_a_detectron2_config_tells(shared: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from maskrcnn.presets import preset
+from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.weights.foreign.classes import COCO_SLOTS, background_last
 from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, whole_model
 from maskrcnn.weights.foreign.layout import Layout
@@ -23,6 +24,8 @@ def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imp
     config = layout.config(preset("torchvision_v2" if second_version else "torchvision"))
     if layout.is_backbone:
         return backbone_alone(config, tensors, ())
+    if config.keypoint_head.enabled:  # its points are COCO's pixel numbers, in training as in results
+        config = replace(config, keypoint_head=replace(config.keypoint_head, shift=PIXEL_CENTRE))
     remarks = []
     if config.backbone.norm == "frozen_bn" and _may_be_published(layout):
         config = replace(config, backbone=replace(config.backbone, norm_eps=0.0))
