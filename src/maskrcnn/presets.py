@@ -103,7 +103,7 @@ def detectron2() -> Config:
         input=InputConfig(rounding="nearest", mean=_MSRA_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),
         backbone=BackboneConfig(stride_in_1x1=True, frozen_stages=2),
         anchors=AnchorConfig(order="size"),
-        rpn=RPNConfig(min_size=0.0, smooth_l1_beta=0.0, divide_by="samples_per_image"),
+        rpn=RPNConfig(min_size=0.0, post_nms_top_k_train=1000, smooth_l1_beta=0.0, divide_by="samples_per_image"),
         roi=RoIConfig(sampling_ratio=0, level_lift=0.0),
         box_head=BoxHeadConfig(smooth_l1_beta=0.0),
         mask_head=MaskHeadConfig(target_binary=True),

@@ -123,6 +123,24 @@ def test_settings_that_the_weights_show(shared: Path) -> None:
     assert golden(shared, "tv_keypointrcnn_fpn").config.keypoint_head.shift == 0.5
 
 
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [
+        ("d2_fpn_r50", (2000, 1000), (1000, 1000)),
+        ("d2_c4_r50", (12_000, 2000), (6000, 1000)),
+        ("d2_dc5_r50", (12_000, 2000), (6000, 1000)),
+        ("d2_keypoint_fpn_r50", (2000, 1500), (1000, 1000)),
+    ],
+)
+def test_limits_of_detectron2s_own_models(
+    shared: Path, name: str, train: tuple[int, int], test: tuple[int, int]
+) -> None:
+    """Before and after NMS, as in its configs/Base-RCNN-FPN.yaml, Base-RCNN-C4.yaml, and so on."""
+    rpn = import_foreign(shared / "golden" / name / "model_final.pkl").config.rpn
+    assert (rpn.pre_nms_top_k_train, rpn.post_nms_top_k_train) == train
+    assert (rpn.pre_nms_top_k_test, rpn.post_nms_top_k_test) == test
+
+
 def test_settings_that_a_detectron2_config_tells(shared: Path) -> None:
     folder = shared / "golden" / "d2_fpn_r50_torchstyle"
     told, assumed = golden(shared, folder.name), import_foreign(folder / "model_final.pkl")

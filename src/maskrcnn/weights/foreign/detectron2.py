@@ -38,7 +38,7 @@ def _as_published(layout: Layout) -> Config:
     backbone, rpn, box_head, mask_head = config.backbone, config.rpn, config.box_head, config.mask_head
     image = config.input
     if backbone.features != "fpn":
-        rpn = replace(rpn, pre_nms_top_k_train=12_000, pre_nms_top_k_test=6000)
+        rpn = replace(rpn, pre_nms_top_k_train=12_000, pre_nms_top_k_test=6000, post_nms_top_k_train=2000)
         image = replace(image, size_divisor=1)
     if backbone.features == "c4":
         box_head, mask_head = replace(box_head, pooled_size=14), replace(mask_head, pooled_size=14)
