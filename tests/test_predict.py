@@ -23,7 +23,7 @@ from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.predict import Model, Prediction, load
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source
-from maskrcnn.structures import Categories, KeypointSchema
+from maskrcnn.structures import Categories, ImageBatch, KeypointSchema
 from maskrcnn.weights import save_model
 
 CATEGORIES = Categories((3, 7), ("round", "long"))
@@ -256,6 +256,25 @@ def test_batches_give_what_single_images_give(model: Model, pixels: np.ndarray) 
             # Padding and the order of sums may move the last digits, so only the clear ones are compared.
             torch.testing.assert_close(a.scores[:5], b.scores[:5], rtol=1e-3, atol=1e-3)
             assert a.image_size == b.image_size
+
+
+def test_images_of_one_size_share_a_pass_and_unlike_ones_are_not_padded(
+    model: Model, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = np.ascontiguousarray(pixels.swapaxes(0, 1))
+    expected = [model.predict(image, 0.1) for image in (pixels, turned, pixels)]
+    passes = []
+
+    def prepare(images: list[torch.Tensor]) -> ImageBatch:
+        passes.append(len(images))
+        return original(images)
+
+    original = model.network.preprocess.prepare
+    monkeypatch.setattr(model.network.preprocess, "prepare", prepare)
+    found = list(model.stream([pixels, turned, pixels], batch_size=3, score_threshold=0.1))
+    assert passes == [2, 1] and [f.image_size for f in found] == [e.image_size for e in expected]
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a.scores, b.scores, atol=1e-5, rtol=1e-5)
 
 
 def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.table import format_table
 from maskrcnn.files import write_atomically
+from maskrcnn.pipeline import ahead
 from maskrcnn.predict import Model, Prediction
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
@@ -104,7 +105,8 @@ def predict_dataset(
         data: the images; their objects are not looked at.
         max_detections: per image.
         batch_size: images per pass through the network.
-        on_error: called with the number of an image that cannot be read, which is then left out; None: raised.
+        on_error: called with the number of an image that cannot be read, which is then left out, by the thread that
+            reads ahead; None: raised.
         proposals: for a model without RPN.
 
     Yields:
@@ -112,15 +114,17 @@ def predict_dataset(
     """
     waiting: deque[int] = deque()
 
-    def pictures() -> Iterator[ByteArray]:
+    def read() -> Iterator[tuple[int, ByteArray]]:
         for number in range(len(data.labels)):
             try:
-                picture = read_picture(data, number, model.config.data.max_pixels)
+                yield number, read_picture(data, number, model.config.data.max_pixels)
             except UserError as error:
                 if on_error is None:
                     raise
                 on_error(number, error)
-                continue
+
+    def pictures() -> Iterator[ByteArray]:
+        for number, picture in ahead(read()):
             waiting.append(number)
             yield picture
 

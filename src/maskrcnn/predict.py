@@ -27,9 +27,10 @@ from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.paste import PastedMasks, Rule, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
 from maskrcnn.ops.rle_coco import rle_to_coco
+from maskrcnn.pipeline import ahead
 from maskrcnn.settings import nearest
 from maskrcnn.sources import Source, read_source, source_pixels
-from maskrcnn.structures import RLE, Categories, Detections, MaskCrops
+from maskrcnn.structures import RLE, Categories, Detections, MaskCrops, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
@@ -241,7 +242,7 @@ class Model:
                 )
             return list(self.stream(source, 1, score_threshold, max_detections, proposals=boxes))
         own = None if proposals is None else [torch.as_tensor(proposals)]
-        return next(self.stream([source], 1, score_threshold, max_detections, proposals=own))
+        return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))
 
     def stream(
         self,
@@ -255,8 +256,9 @@ class Model:
         """Predictions one after the other, however many images there are; memory stays that of one batch.
 
         Args:
-            sources: images as for `predict`; taken from the iterable only when their turn comes.
-            batch_size: images per pass through the network.
+            sources: images as for `predict`. Those of a list are read a little ahead, while the network works; from
+                any other iterable, such as a camera's, they are taken only when their turn comes.
+            batch_size: images read together; those that need the same size share a pass through the network.
             score_threshold: as for `predict`.
             max_detections: as for `predict`.
             on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
@@ -282,12 +284,20 @@ class Model:
         score_threshold: float,
         max_detections: int | None,
     ) -> list[Detections]:
-        return self.network.predict(
-            [image.to(self.device) for image in images],
-            proposals=proposals,
-            score_threshold=score_threshold,
-            max_detections=max_detections,
-        )
+        """One pass for all images of a size: padded to a common size, unlike ones would cost more than one by one."""
+        passes: dict[Size, list[int]] = {}
+        for number, image in enumerate(images):
+            passes.setdefault(self.network.preprocess.padded_size(image), []).append(number)
+        found: dict[int, Detections] = {}
+        for numbers in passes.values():
+            detections = self.network.predict(
+                [images[number].to(self.device) for number in numbers],
+                proposals=None if proposals is None else [proposals[number] for number in numbers],
+                score_threshold=score_threshold,
+                max_detections=max_detections,
+            )
+            found.update(zip(numbers, detections, strict=True))
+        return [found[number] for number in range(len(images))]
 
 
 def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
@@ -339,10 +349,18 @@ def _readable(
     proposals: Iterable[Tensor | None],
 ) -> Iterator[tuple[Source, Tensor, Tensor | None]]:
     """Each source with its (3, H, W) image and its proposals."""
-    for source, boxes in zip(sources, proposals, strict=False):  # the endless "none" ends with the sources
-        try:
-            yield source, read_source(source), boxes
-        except UserError as error:
-            if on_error is None:
-                raise
-            on_error(source, error)
+    read = ((source, _try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
+    for source, image, boxes in ahead(read) if isinstance(sources, list) else read:
+        if isinstance(image, Tensor):
+            yield source, image, boxes
+        elif on_error is None:
+            raise image
+        else:
+            on_error(source, image)
+
+
+def _try_to_read(source: Source) -> Tensor | UserError:
+    try:
+        return read_source(source)
+    except UserError as error:
+        return error

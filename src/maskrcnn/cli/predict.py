@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Predict, write `predictions.json` and the overlay pictures; 1 if some images had to be skipped."""
     values = _parser().parse(arguments)
+    from maskrcnn.files import write_atomically
     from maskrcnn.predict import load
     from maskrcnn.sources import collect_sources
 
@@ -39,8 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     model = load(values.model, values.device)
     run = _Run(Path(values.output), sources)
     started = time.perf_counter()
-    _predict_all(model, run, values)
-    _finish(run, time.perf_counter() - started)
+    predictions = _predict_all(model, run, values)
+    results = run.output / "predictions.json"
+    write_atomically(results, lambda partial: _write(predictions, run, partial, overlays=not values.no_overlays))
+    _finish(run, results, time.perf_counter() - started)
     return 1 if run.skipped else 0
 
 
@@ -64,11 +68,11 @@ def _parser() -> CommandParser:
 
 @dataclass
 class _Run:
-    """What accumulates over the images."""
+    """What accumulates over the images: counts and names, never results."""
 
     output: Path
     sources: list[Path]
-    results: list[dict[str, Any]] = field(default_factory=list)
+    num_objects: int = 0
     skipped: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -90,14 +94,13 @@ class _Run:
         store = read_proposals(path, names, list(self.image_ids.values()))
         return [store.of(number) for number in range(len(names))]
 
-    def add(self, prediction: Prediction) -> None:
-        """Keep the COCO results of one image and say what was found."""
+    def results(self, prediction: Prediction) -> list[dict[str, Any]]:
+        """The COCO results of one image; says what was found."""
         source = prediction.source
         assert isinstance(source, Path)
-        self.results += [
-            {**result, "file_name": source.as_posix()} for result in prediction.to_coco(self.image_ids[source])
-        ]
         print(f"{source}: {_describe(prediction)}")
+        self.num_objects += len(prediction)
+        return [{**result, "file_name": source.as_posix()} for result in prediction.to_coco(self.image_ids[source])]
 
 
 def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
@@ -114,8 +117,9 @@ def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
     return paths
 
 
-def _predict_all(model: Model, run: _Run, values: Namespace) -> None:
-    stream = model.stream(
+def _predict_all(model: Model, run: _Run, values: Namespace) -> Iterator[Prediction]:
+    """The predictions, one after the other; an error at once, before anything is written, if no image can be read."""
+    predictions = model.stream(
         run.sources,
         values.batch_size,
         values.score_threshold,
@@ -123,23 +127,32 @@ def _predict_all(model: Model, run: _Run, values: Namespace) -> None:
         on_error=run.skip,
         proposals=None if values.proposals is None else run.proposals(Path(values.proposals)),
     )
-    for prediction in stream:
-        run.add(prediction)
-        if not values.no_overlays:
-            prediction.save(run.overlays[Path(str(prediction.source))])
-    if len(run.skipped) == len(run.sources):
+    first = next(predictions, None)
+    if first is None:
         raise UserError(f"none of the {len(run.sources)} images could be read; see the lines above")
+    return chain([first], predictions)
 
 
-def _finish(run: _Run, seconds: float) -> None:
-    from maskrcnn.files import write_atomically
+def _write(predictions: Iterator[Prediction], run: _Run, results: Path, *, overlays: bool) -> None:
+    """Results go to the file image by image, so that memory does not grow with their number."""
+    from maskrcnn.pipeline import Behind
 
-    path = run.output / "predictions.json"
-    write_atomically(path, json.dumps(run.results))
+    with results.open("w") as file, Behind() as behind:
+        separator = "["
+        for prediction in predictions:
+            for result in run.results(prediction):
+                file.write(separator + json.dumps(result))
+                separator = ", "
+            if overlays:
+                behind.call(prediction.save, run.overlays[Path(str(prediction.source))])
+        file.write("[]" if separator == "[" else "]")
+
+
+def _finish(run: _Run, results: Path, seconds: float) -> None:
     done = len(run.sources) - len(run.skipped)
     print(
-        f"{len(run.results)} objects in {done} images, {seconds:.1f} s ({done / seconds:.2f} images/s); "
-        f"results in {path}"
+        f"{run.num_objects} objects in {done} images, {seconds:.1f} s ({done / seconds:.2f} images/s); "
+        f"results in {results}"
     )
     if run.skipped:
         print(f"{len(run.skipped)} of {len(run.sources)} images skipped: {', '.join(run.skipped)}", file=sys.stderr)

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.ops.resize import resized_size
-from maskrcnn.structures import Detections, ImageBatch
+from maskrcnn.structures import Detections, ImageBatch, Size
+from maskrcnn.structures.images import padded_size
 
 
 class Preprocess(nn.Module):
@@ -52,11 +53,19 @@ class Preprocess(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
+    def input_size(self, image: Tensor) -> Size:
+        """(height, width) in the `input` frame of a (3, h, w) image in the `original` frame."""
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return resized_size(size, self.min_size, self.max_size, self.shrink, self.round_to_nearest)
+
+    def padded_size(self, image: Tensor) -> Size:
+        """The same with the padding that an image gets for itself alone."""
+        return padded_size([self.input_size(image)], self.size_divisor)
+
     def resize(self, image: Tensor) -> Tensor:
         """A (3, h, w) float image in the `original` frame -> the `input` frame."""
-        size = (int(image.shape[-2]), int(image.shape[-1]))
-        target = resized_size(size, self.min_size, self.max_size, self.shrink, self.round_to_nearest)
-        if target == size:
+        target = self.input_size(image)
+        if target == image.shape[-2:]:
             return image
         resized = F.interpolate(image[None], target, mode="bilinear", align_corners=False, antialias=self.antialias)
         return resized[0]

@@ -12,6 +12,12 @@ Size = tuple[int, int]
 """(height, width) in pixels."""
 
 
+def padded_size(sizes: Sequence[Size], divisor: int) -> Size:
+    """The largest height and the largest width, rounded up to multiples of `divisor`."""
+    height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
+    return -(-height // divisor) * divisor, -(-width // divisor) * divisor
+
+
 @dataclass(frozen=True)
 class ImageBatch:
     """N normalised images in the `input` frame.
@@ -33,9 +39,7 @@ class ImageBatch:
     def from_images(cls, images: Sequence[Tensor], original_sizes: Sequence[Size], divisor: int = 32) -> ImageBatch:
         """Pad (3, h, w) images to the largest height and width, rounded up to a multiple of `divisor`."""
         sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
-        height = -(-max(h for h, _ in sizes) // divisor) * divisor
-        width = -(-max(w for _, w in sizes) // divisor) * divisor
-        pixels = images[0].new_zeros((len(images), images[0].shape[0], height, width))
+        pixels = images[0].new_zeros((len(images), images[0].shape[0], *padded_size(sizes, divisor)))
         pixels = pixels.to(memory_format=torch.channels_last)
         for slot, image, (h, w) in zip(pixels, images, sizes, strict=True):
             slot[:, :h, :w] = image
