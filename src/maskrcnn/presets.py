@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -25,6 +24,7 @@ from maskrcnn.config import (
     TrainConfig,
 )
 from maskrcnn.errors import UserError
+from maskrcnn.settings import nearest
 
 
 def paper() -> Config:
@@ -229,7 +229,5 @@ def preset(name: str) -> Config:
         UserError: for an unknown name, with the nearest one.
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"preset: expected one of {', '.join(PRESETS)}; got {name!r}{hint}")
+        raise UserError(f"preset {name!r} is unknown; {nearest(name, PRESETS)}")
     return PRESETS[name]()

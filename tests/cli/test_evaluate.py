@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import Tensor
 
+from maskrcnn.build import build_model
+from maskrcnn.config import DataConfig
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Detections
+from maskrcnn.presets import preset
+from maskrcnn.structures import Categories, Detections
+from maskrcnn.weights import save_model
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -30,6 +35,19 @@ def test_metrics_predictions_and_report(run: Run, dataset: Path, model_file: Pat
     assert {"mask", "box"} <= metrics.keys() and "AP50" in metrics["mask"]
     assert {r["image_id"] for r in json.loads((output / "predictions.json").read_text())} <= {3, 4}
     assert "<html" in (output / "report.html").read_text()
+
+
+def test_a_directory_is_read_by_the_names_in_the_models_settings(run: Run, dataset: Path, tmp_path: Path) -> None:
+    """As `train --preset keypoints` looks for `person_keypoints_val.json`."""
+    (dataset / "instances_val.json").rename(dataset / "cells.json")
+    (dataset / "images").rename(dataset / "pictures")
+    config = replace(preset("tiny"), data=DataConfig(val_annotations="cells.json", images="pictures"))
+    save_model(tmp_path / "m.safetensors", build_model(config, 1), config, Categories((3,), ("round",)), {})
+    code, out, err = run(
+        "evaluate", "--model", tmp_path / "m.safetensors", "--data", dataset, "--output", tmp_path / "out"
+    )
+    assert code == 0, err
+    assert "results in" in out
 
 
 def test_the_threshold_and_the_batch_size_arrive(

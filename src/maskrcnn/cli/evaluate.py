@@ -20,16 +20,19 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from maskrcnn.config import DataConfig
+
 
 def main(arguments: Sequence[str]) -> int:
     """Predict, count, and write `predictions.json`, `metrics.json` and `report.html`."""
     values = _parser().parse(arguments)
-    annotations, images = _locate(values)
+    _require_one_place(values)
     from maskrcnn.evaluator import evaluate
     from maskrcnn.predict import load
 
     output = Path(values.output)
     model = load(values.model, values.device)
+    annotations, images = _locate(values, model.config.data)
     evaluate(
         model,
         annotations,
@@ -47,8 +50,10 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", "Measure a model against annotated images with the COCO metrics.")
     add_model_option(parser)
-    parser.add_argument("--data", metavar="DIR", help="holds images/ and instances_val.json")
-    parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of DIR/instances_val.json")
+    parser.add_argument(
+        "--data", metavar="DIR", help="holds images/ and instances_val.json, or what the model's settings name"
+    )
+    parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of those in DIR")
     parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
     parser.add_argument(
         "--output", default="evaluation", metavar="DIR", help="where the results go (default: %(default)s)"
@@ -66,12 +71,15 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _locate(values: Namespace) -> tuple[Path, Path]:
-    """The annotation file and the folder of images."""
+def _require_one_place(values: Namespace) -> None:
     if (values.data is None) == (values.annotations is None):
         raise UserError(
             "expected either --data DIR, with images/ and instances_val.json in it, "
             "or --annotations FILE and --images DIR"
         )
-    annotations = Path(values.annotations or Path(values.data) / "instances_val.json")
-    return annotations, Path(values.images) if values.images else annotations.parent / "images"
+
+
+def _locate(values: Namespace, names: DataConfig) -> tuple[Path, Path]:
+    """The annotation file and the folder of images."""
+    annotations = Path(values.annotations) if values.annotations else Path(values.data) / names.val_annotations
+    return annotations, Path(values.images) if values.images else annotations.parent / names.images
