@@ -1,0 +1,175 @@
+"""Our side of the comparison: the ordinary interface, as the command line uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmarks.compare.agreement import MASKS_COMPARED, pack_masks
+from benchmarks.compare.engine import Engine
+from benchmarks.compare.scenarios import Scenario
+from benchmarks.compare.weights import spread
+
+import maskrcnn
+from maskrcnn.benchmark.arithmetic import count_arithmetic
+from maskrcnn.benchmark.machine import describe_machine, matrix_peak
+from maskrcnn.benchmark.measure import crowded_threshold, observe, run_pass, staged_pass, synthetic_images
+from maskrcnn.build import build_model
+from maskrcnn.config import Config
+from maskrcnn.data.dataset import Sample
+from maskrcnn.memory import keep_freed_memory
+from maskrcnn.presets import preset
+from maskrcnn.structures import Categories, MaskCrops, Targets
+from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
+from maskrcnn.training.step import training_step
+from maskrcnn.weights import load_model, save_model
+from maskrcnn.weights.checkpoint import save_weights
+from maskrcnn.weights.foreign import import_foreign
+
+LEARNING_RATE = 1e-6
+"""So small that many steps on random weights stay alike."""
+
+_FACTORS = {"rpn.head.objectness": 30.0, "rpn.head.deltas": 10.0, "mask_logits": 30.0}
+
+
+class Ours(Engine):
+    """This package."""
+
+    def __init__(self, device: str = "cpu", channels_last: bool = True, memory_at_import: int | None = None) -> None:
+        super().__init__(device, channels_last, memory_at_import)
+        keep_freed_memory()  # as the command line does
+
+    # --- what both sides start from
+
+    def make_inputs(self, scenario: Mapping[str, Any], path: str) -> None:
+        """Images, and what is to be found in them."""
+        plan = Scenario.from_json(scenario)
+        generator = torch.Generator().manual_seed(2)
+        targets = [_random_objects(plan, generator) for _ in range(plan.images)]
+        torch.save({"images": synthetic_images(plan.images, plan.image_size), "targets": targets}, path)
+
+    def make_weights(self, scenario: Mapping[str, Any], path: str) -> None:
+        """A random model of ours, where there is no torchvision to take one from."""
+        plan = Scenario.from_json(scenario)
+        base = preset("c4" if plan.features == "c4" else "torchvision")
+        config = _planned(replace(base, backbone=replace(base.backbone, name=plan.backbone)), plan)
+        torch.manual_seed(0)
+        network = build_model(config, plan.classes)
+        spread(network, _FACTORS)
+        numbers = range(1, plan.classes + 1)
+        save_model(Path(path), network, config, Categories(tuple(numbers), tuple(map(str, numbers))), {})
+
+    def adopt(self, scenario: Mapping[str, Any], source: str, path: str) -> None:
+        """The weights of torchvision's model as a model of ours."""
+        imported = import_foreign(Path(source))
+        config = imported.config
+        config = replace(config, backbone=replace(config.backbone, norm_eps=1e-5))  # 0 is for published weights alone
+        config = _planned(config, Scenario.from_json(scenario))
+        save_weights(Path(path), imported.state_dict, config, imported.categories, {})
+
+    def calibrate(self) -> float:
+        """The score threshold for both sides, which lets enough candidates pass."""
+        return crowded_threshold(self._model, self._images, self.scenario.detections)
+
+    # --- what it computes
+
+    def arithmetic(self) -> dict[str, Any]:
+        """What the network's definition asks for by stage, what goes through it, and what the device can do."""
+        limits = self.scenario.batch_size, self.threshold, self.scenario.detections
+        workload = observe(self._model, self._images, *limits)
+        return {
+            "flop": count_arithmetic(self._model.config, self._model.categories, workload),
+            "proposals": workload.num_proposals,
+            "detections": workload.num_detections,
+            "inputs": workload.batches,
+        }
+
+    def machine(self) -> dict[str, Any]:
+        """What the figures depend on."""
+        return {**describe_machine(self.device), "matrix_peak": matrix_peak(self.device)}
+
+    def answer(self, path: str) -> None:
+        if self.scenario.kind == "train":
+            torch.save({"losses": self._train()}, path)
+            return
+        stream = self._model.stream(self._images, self.scenario.batch_size, self.threshold, self.scenario.detections)
+        found = [
+            {
+                "boxes": prediction.boxes,
+                "scores": prediction.scores,
+                "labels": prediction.labels,
+                "masks": pack_masks(prediction[:MASKS_COMPARED].masks()),
+            }
+            for prediction in stream
+        ]
+        torch.save({"images": found}, path)
+
+    def stages(self) -> dict[str, float]:
+        limits = self.scenario.batch_size, self.threshold, self.scenario.detections
+        return staged_pass(self._model, self._images, *limits)
+
+    def _load(self, weights: str, inputs: Mapping[str, Any]) -> None:
+        self._images = inputs["images"]
+        if self.scenario.kind == "predict":
+            self._model = maskrcnn.load(weights, str(self.device))
+            return
+        network, self._config, _, _ = load_model(Path(weights))
+        self._network = network.to(self.device).train()
+        self._optimizer = build_optimizer(self._network, self._config.optimizer)
+        set_learning_rate(self._optimizer, LEARNING_RATE)
+        self._generator = torch.Generator(self.device).manual_seed(0)
+        size = self.scenario.image_size
+        self._samples = [
+            Sample(image.to(self.device), _targets(objects), number, f"image {number}", size)
+            for number, (image, objects) in enumerate(zip(self._images, inputs["targets"], strict=True))
+        ]
+
+    def _step(self) -> None:
+        if self.scenario.kind == "train":
+            self._train()
+        else:
+            run_pass(self._model, self._images, self.scenario.batch_size, self.threshold, self.scenario.detections)
+
+    def _train(self) -> dict[str, float]:
+        report = training_step(self._network, self._optimizer, [self._samples], self._config, self._generator)
+        if report.complaint:
+            raise RuntimeError(report.complaint)
+        return report.losses
+
+    def _versions(self) -> dict[str, str]:
+        return {"maskrcnn": metadata.version("maskrcnn")}
+
+
+def _planned(config: Config, plan: Scenario) -> Config:
+    """The settings with the scenario's sizes and limits."""
+    return replace(
+        config,
+        input=replace(config.input, min_size=plan.short_side, max_size=plan.long_side),
+        rpn=replace(
+            config.rpn,
+            pre_nms_top_k_test=max(config.rpn.pre_nms_top_k_test, plan.proposals),
+            post_nms_top_k_test=plan.proposals,
+        ),
+    )
+
+
+def _random_objects(plan: Scenario, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Boxes, labels, and bitmaps of ellipses that fill the boxes."""
+    height, width = plan.image_size
+    sides = torch.tensor([width, height])
+    low = torch.rand(plan.objects, 2, generator=generator) * 0.6 * sides
+    high = low + (0.1 + 0.3 * torch.rand(plan.objects, 2, generator=generator)) * sides
+    boxes = torch.cat([low, high], dim=1)
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    centre, radius = ((high + low) / 2)[:, :, None, None], ((high - low) / 2)[:, :, None, None]
+    inside = ((x - centre[:, 0]) / radius[:, 0]) ** 2 + ((y - centre[:, 1]) / radius[:, 1]) ** 2 <= 1
+    labels = torch.randint(plan.classes, (plan.objects,), generator=generator)
+    return {"boxes": boxes, "labels": labels, "masks": inside.to(torch.uint8)}
+
+
+def _targets(objects: Mapping[str, torch.Tensor]) -> Targets:
+    return Targets(objects["boxes"], objects["labels"], MaskCrops.from_bitmaps(objects["masks"]))

@@ -1,0 +1,35 @@
+"""What the tests of the comparison share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskrcnn.benchmark import machine
+from maskrcnn.config import Config
+from maskrcnn.presets import preset
+
+
+@pytest.fixture
+def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The allocator of the process that runs the tests is left alone, and no second is spent on a matrix product."""
+    monkeypatch.setattr("benchmarks.compare.ours.keep_freed_memory", lambda: True)
+    monkeypatch.setitem(machine._MATRIX_SIDE, "cpu", 64)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own random models have few channels, and cost nothing."""
+
+    def narrow_preset(name: str) -> Config:
+        config = preset(name)
+        return replace(
+            config,
+            backbone=replace(config.backbone, stem_channels=16),
+            fpn=replace(config.fpn, channels=32),
+            box_head=replace(config.box_head, fc_channels=64),
+            mask_head=replace(config.mask_head, channels=32),
+        )
+
+    monkeypatch.setattr("benchmarks.compare.ours.preset", narrow_preset)
