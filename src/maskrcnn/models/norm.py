@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from maskrcnn.models.narrow import NARROW, NarrowStridedConv2d
+
 GROUPS = 32
 """Group normalisation, Wu & He 2018: 32 groups, fewer where a layer has too few channels."""
 
@@ -63,7 +65,8 @@ def conv_norm(
     norm_eps: float = 1e-5,
 ) -> nn.Sequential:
     """A "same"-padded convolution and its norm; the convolution has a bias only when no norm follows."""
-    conv = nn.Conv2d(
+    narrow = kernel == 1 and stride > 1 and in_channels // groups < NARROW
+    conv = (NarrowStridedConv2d if narrow else nn.Conv2d)(
         in_channels,
         out_channels,
         kernel,
