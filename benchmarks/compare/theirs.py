@@ -113,7 +113,7 @@ class Theirs(Engine):
         total = torch.stack(list(losses.values())).sum()
         total.backward()
         self._optimizer.step()
-        return {"total": float(total)}
+        return {"total": float(total.detach())}
 
     def _batches(self) -> list[list[Tensor]]:
         size = self.scenario.batch_size

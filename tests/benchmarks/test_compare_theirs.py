@@ -61,14 +61,17 @@ def test_both_find_the_same(theirs: Any, tmp_path: Path) -> None:
     assert theirs.run() > 0 and theirs.versions()["torchvision"]
 
 
+@pytest.mark.slow
 def test_both_train_alike(theirs: Any, tmp_path: Path) -> None:
     scenario = replace(TINY, kind="train", images=2, batch_size=2, objects=3, image_size=(96, 96), short_side=96)
     ours = Ours()
     prepare_both(ours, theirs, scenario, tmp_path)
+    theirs._network.roi_heads.fg_bg_sampler.batch_size_per_image = 32  # RoIAlign in Python is slow
+    ours._network.roi_sampler.samples_per_image = 32
     own, other = answers(ours, theirs, tmp_path)
     assert compare(own, other).suffices, compare(own, other).summary
-    trained = sum(p.numel() for p in theirs._network.parameters() if p.requires_grad)
-    assert trained == sum(p.numel() for p in ours._network.parameters() if p.requires_grad)
+    trained = [sum(p.numel() for p in engine._network.parameters() if p.requires_grad) for engine in (theirs, ours)]
+    assert trained[0] - trained[1] == 4 * 1025 + 257, "torchvision predicts boxes and masks of the background too"
 
 
 def test_operators_in_python_are_not_measured(theirs: Any) -> None:
