@@ -11,6 +11,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.ops.roi_align import RoIOperator, roi_align
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
@@ -143,6 +144,25 @@ def test_masks_of_c4_are_14_wide_and_of_fpn_28() -> None:
     ):
         (found,) = build(name).eval().predict([torch.rand(3, *SIZE)], score_threshold=0.0, max_detections=2)
         assert found.mask_probs is not None and found.mask_probs.shape[-1] == side
+
+
+def test_stage_5_of_c4_runs_once_for_both_branches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mask branch takes the positives' rows; losses and gradients are those of two runs."""
+    torch.manual_seed(0)
+    model = build_model(one_level("c4", norm="frozen_bn"), 3).train()
+    counts: list[int] = []
+    model.roi_layers.register_forward_hook(lambda module, inputs, output: counts.append(len(output)))
+    images = [torch.rand(3, *SIZE) for _ in range(2)]
+    results = []
+    for way in ("once", "twice"):
+        losses = model.loss(images, [targets()] * 2, generator=torch.Generator().manual_seed(0))
+        losses.total().backward()
+        results.append((losses.items(), {name: p.grad for name, p in model.named_parameters()}))
+        model.zero_grad()
+        monkeypatch.setattr(RoIPooler, "cuts_like", lambda self, other: False)
+        assert len(counts) == {"once": 1, "twice": 3}[way]
+    assert counts[0] == counts[1] > counts[2] > 0
+    torch.testing.assert_close(*results, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
-from maskrcnn.models.sampling import RoISampler
+from maskrcnn.models.sampling import RoISampler, rows_of_positives
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
 MAX_ROIS = 256
@@ -118,11 +118,15 @@ class MaskRCNN(nn.Module):
             return losses
 
         rois = self.roi_sampler(regions, targets, generator)
-        class_logits, deltas = self.box_head(self._roi_features(self.box_head, features, [r.boxes for r in rois]))
+        roi_features = self._roi_features(self.box_head, features, [r.boxes for r in rois])
+        class_logits, deltas = self.box_head(roi_features)
         classification, box = self.box_head.loss(class_logits, deltas, rois)
         losses = replace(losses, classification=classification, box=box)
         if self.mask_head is not None:
-            roi_features = self._roi_features(self.mask_head, features, [r.positive_boxes for r in rois])
+            if self.mask_head.pooler.cuts_like(self.box_head.pooler):  # C4: stage 5 runs once for both branches
+                roi_features = rows_of_positives(roi_features, rois)
+            else:
+                roi_features = self._roi_features(self.mask_head, features, [r.positive_boxes for r in rois])
             losses = replace(losses, mask=self.mask_head.loss(roi_features, rois, targets))
         if self.keypoint_head is not None:
             visible = self.keypoint_head.select(rois, targets)

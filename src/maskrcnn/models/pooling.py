@@ -65,6 +65,11 @@ class RoIPooler(nn.Module):
         original_order = torch.cat(members).argsort()
         return torch.cat(pooled)[original_order].permute(0, 3, 1, 2)
 
+    def cuts_like(self, other: RoIPooler) -> bool:
+        """Whether the two give the same features."""
+        mine, theirs = ((p.strides, p.options, p.level_lift, p.operator) for p in (self, other))
+        return mine == theirs
+
     def levels(self, boxes: Tensor) -> Tensor:
         """(R,) which of the maps each box (R, 4) is read from; 0 is the finest."""
         finest = self.strides[0].bit_length() - 1  # log2 of a power of two: stride 4 is P2

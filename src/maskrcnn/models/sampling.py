@@ -39,6 +39,12 @@ class SampledRoIs:
         return self.boxes[: self.num_positives]
 
 
+def rows_of_positives(values: Tensor, sampled: Sequence[SampledRoIs]) -> Tensor:
+    """Of values (R, ...) of all RoIs, image after image, the rows of the positives."""
+    parts = values.split([len(rois.boxes) for rois in sampled])
+    return torch.cat([part[: rois.num_positives] for part, rois in zip(parts, sampled, strict=True)])
+
+
 class RoISampler(nn.Module):
     """Chooses RoIs for the losses of the second stage (Mask R-CNN section 3.1).
 
