@@ -13,7 +13,7 @@ from maskrcnn.build import build_model
 from maskrcnn.inspection import Trace, trace_image
 from maskrcnn.predict import Model
 from maskrcnn.presets import tiny
-from maskrcnn.structures import Categories
+from maskrcnn.structures import Categories, KeypointSchema
 from maskrcnn.structures.masks import ByteArray
 
 MakeModel = Callable[..., Model]
@@ -26,6 +26,10 @@ ONE_LEVEL = {
 }
 
 
+POINTS = KeypointSchema(tuple(f"point <{i}>" for i in range(14)), ((0, 1), (1, 2), (2, 13)))
+KEYPOINTS = {"enabled": True, "num_convs": 1, "channels": 8}
+
+
 @pytest.fixture(scope="session")
 def make_model() -> MakeModel:
     """`tiny` at 128 pixels with three classes, and with settings of its sections replaced."""
@@ -35,12 +39,13 @@ def make_model() -> MakeModel:
         sections = {**(ONE_LEVEL if one_level else {}), **sections}
         config = replace(base, **{name: replace(getattr(base, name), **values) for name, values in sections.items()})
         torch.manual_seed(0)
-        network = build_model(config, num_classes)
+        network = build_model(config, num_classes, len(POINTS))
         if network.box_head is not None:  # fresh weights give all classes and boxes alike
             torch.nn.init.normal_(network.box_head.class_logits.weight, std=0.5)
             torch.nn.init.normal_(network.box_head.deltas.weight, std=0.1)
         names = tuple(f"class <{i}>" for i in range(num_classes))
-        return Model(network, Categories(tuple(range(1, num_classes + 1)), names), config)
+        schemas = (POINTS,) * num_classes if config.keypoint_head.enabled else ()
+        return Model(network, Categories(tuple(range(1, num_classes + 1)), names, schemas), config)
 
     return make
 

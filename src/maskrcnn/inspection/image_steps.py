@@ -192,7 +192,8 @@ def result_step(trace: Trace) -> Step:
     parts = [picture(inline_jpeg(found.overlay(), RESULT_SIDE, 86), window, "smooth"), _hot_spots(found)]
     if region is not None and region.number is not None:
         parts.append(boxes(trace.prediction.boxes[region.number - 1][None], "box strong follow"))
-    last = "this model gives boxes only" if found.mask_probs is None else "masks are resized to them and cut at 0.5"
+    kinds = "boxes only" if found.keypoints is None else "boxes and keypoints"
+    last = f"this model gives {kinds}" if found.mask_probs is None else "masks are resized to them and cut at 0.5"
     text = (
         f"Boxes go back to the pixels of the original image; {last}. Rest the pointer on an object to see its number: "
         "<code>--roi</code> with that number follows it. The one that was followed is framed."

@@ -40,6 +40,19 @@ class Cutting:
 
 
 @dataclass(frozen=True)
+class KeypointMaps:
+    """What the keypoint branch says of a box.
+
+    Attributes:
+        logits: (P, m, m) a map over the box for each keypoint.
+        points: (P, 3) x, y, score of their peaks.
+    """
+
+    logits: Tensor
+    points: Tensor
+
+
+@dataclass(frozen=True)
 class Region:
     """One RoI and what the heads say of it.
 
@@ -55,6 +68,7 @@ class Region:
         refined: (4,) the result.
         mask_probs: (M, m, m) every mask of the refined box; None without mask branch.
         mask: which of them is the one of `label`.
+        keypoints: of the refined box; None without keypoint branch.
     """
 
     index: int
@@ -68,6 +82,7 @@ class Region:
     refined: Tensor
     mask_probs: Tensor | None
     mask: int
+    keypoints: KeypointMaps | None
 
     @property
     def score(self) -> float:
@@ -121,6 +136,7 @@ def follow_region(network: MaskRCNN, features: Sequence[Tensor], scored: Scored,
         refined,
         masks,
         mask,
+        _keypoints(network, features, refined),
     )
 
 
@@ -156,6 +172,15 @@ def _masks(network: MaskRCNN, features: Sequence[Tensor], box: Tensor, label: in
     logits = head.all_logits(roi_features)[0].float()
     probs = logits.softmax(dim=0) if head.competing else logits.sigmoid()
     return probs.cpu(), int(head.mask_index(torch.tensor([label])))
+
+
+def _keypoints(network: MaskRCNN, features: Sequence[Tensor], box: Tensor) -> KeypointMaps | None:
+    head = network.keypoint_head
+    if head is None:
+        return None
+    own = box[None].to(features[0].device)
+    logits = head(network.roi_layers(head.pooler(features, [own])))
+    return KeypointMaps(logits[0].float().cpu(), head.decode(logits, own)[0].cpu())
 
 
 def cut_out(feature: Tensor, box: Tensor, stride: int, options: RoIAlignOptions) -> Cutting:

@@ -1,4 +1,4 @@
-"""The steps that follow one region: RoIAlign beside RoIPool, class and box, masks."""
+"""The steps that follow one region: RoIAlign beside RoIPool, class and box, masks, keypoints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from html import escape
 import torch
 from torch import Tensor
 
+from maskrcnn.inspection.keypoint_step import keypoint_step
 from maskrcnn.inspection.maps import map_picture
 from maskrcnn.inspection.region import Cutting, Region
 from maskrcnn.inspection.step import Step, count, figure, image, key, row
@@ -26,7 +27,8 @@ def region_steps(trace: Trace) -> list[Step]:
     region = trace.region
     if region is None:
         return []
-    return [_cutting_step(trace, region), _class_step(trace, region), _mask_step(trace, region)]
+    steps = [_cutting_step(trace, region), _class_step(trace, region), _mask_step(trace, region)]
+    return steps if region.keypoints is None else [*steps, keypoint_step(trace, region, region.keypoints)]
 
 
 # --- RoIAlign and RoIPool ---------------------------------------------------------------------------------------
@@ -212,7 +214,8 @@ def _bars(region: Region, names: Sequence[str]) -> str:
 def _mask_step(trace: Trace, region: Region) -> Step:
     source = "Mask R-CNN, section 3 and table 2b"
     if region.mask_probs is None:
-        text = "This model has no mask branch (<code>mask_head.enabled</code> is false): it is Faster R-CNN."
+        kind = "it is Faster R-CNN." if region.keypoints is None else "it finds keypoints instead."
+        text = f"This model has no mask branch (<code>mask_head.enabled</code> is false): {kind}"
         return Step("masks", "Masks", source, text, "", "none")
     number, side = len(region.mask_probs), region.mask_probs.shape[-1]
     text = (
