@@ -7,6 +7,8 @@
 #   CONSTRAINTS  the pinned versions; empty takes whatever pyproject.toml allows
 #   VENV_OPTIONS --system-site-packages uses a PyTorch that is installed already (with CONSTRAINTS= if it is
 #                another version than the pinned one)
+#   TORCHVISION_PYTHON
+#                for make bench: the Python of an environment with torchvision, to be measured beside ours
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,7 +27,8 @@ help:
 	@echo "make demo      predict and evaluate on the example images; ends with pictures and an HTML report"
 	@echo "make test      the tests, without the slow ones (make test-all: with them)"
 	@echo "make setup     make the environment in $(VENV) (demo and test do so themselves)"
-	@echo "make fmt lint types bench clean"
+	@echo "make bench     what the fast ways gain, and ours beside torchvision (TORCHVISION_PYTHON=...): an hour"
+	@echo "make fmt lint types clean"
 
 setup: $(READY)
 
@@ -63,6 +66,8 @@ types: $(READY)
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@echo "== benchmarks/compare"
+	$(BIN)/python -m benchmarks.compare
 
 clean:
 	rm -rf $(VENV) outputs build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -33,7 +33,12 @@ from maskrcnn.weights.foreign import import_foreign
 LEARNING_RATE = 1e-6
 """So small that many steps on random weights stay alike."""
 
-_FACTORS = {"rpn.head.objectness": 30.0, "rpn.head.deltas": 10.0, "mask_logits": 30.0}
+_FACTORS = {
+    "rpn.head.objectness": 30.0,
+    "rpn.head.deltas": 10.0,
+    "box_head.class_logits": 60.0,
+    "mask_head.mask_logits": 30.0,
+}
 
 
 class Ours(Engine):

@@ -22,7 +22,12 @@ LEARNING_RATE = 1e-6
 TRAINED_LAYERS = 3
 """The default when a published backbone is trained further: the stem and the first stage stay."""
 
-_FACTORS = {"rpn.head.cls_logits": 30.0, "rpn.head.bbox_pred": 10.0, "mask_fcn_logits": 3.0}
+_FACTORS = {
+    "rpn.head.cls_logits": 30.0,
+    "rpn.head.bbox_pred": 10.0,
+    "box_predictor.cls_score": 30.0,
+    "mask_fcn_logits": 3.0,
+}
 
 _STAGES = (
     Stage("preprocess", "transform"),
