@@ -16,8 +16,7 @@ from PIL import Image
 import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
-from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fusing import fuse_convolutions
+from maskrcnn.models.fusing import prepare_for_prediction
 from maskrcnn.ops.rle import rle_area
 from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.predict import Model, Prediction, load
@@ -307,7 +306,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Pa
 
 
 def test_load_by_name_and_by_path(bundled: Path, model: Model, pixels: np.ndarray) -> None:
-    ready = fuse_convolutions(fold_batch_norms(deepcopy(model.network)))  # as `load` does
+    ready = prepare_for_prediction(deepcopy(model.network))  # as `load` does
     expected = Model(ready, CATEGORIES, model.config).predict(pixels, 0.1)
     for name in ("cells", bundled / "cells.safetensors", str(bundled / "cells.safetensors")):
         loaded = load(name, device="cpu")

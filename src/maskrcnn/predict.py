@@ -21,8 +21,7 @@ from torch import Tensor
 from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
-from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fusing import fuse_convolutions
+from maskrcnn.models.fusing import prepare_for_prediction
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.paste import PastedMasks, Rule, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
@@ -315,8 +314,7 @@ def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
     name = fspath(name_or_path)
     read = load_published(name) if is_published(name) else load_model(_find_model(name))
     network, config, categories, summary = read
-    network = fuse_convolutions(fold_batch_norms(network.eval()))
-    return Model(network, categories, config, target, summary)
+    return Model(prepare_for_prediction(network), categories, config, target, summary)
 
 
 def bundled_models() -> dict[str, Path]:

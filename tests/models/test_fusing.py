@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from maskrcnn.build import build_model
-from maskrcnn.models import fusing
+from maskrcnn.models import winograd
 from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fusing import FusedBlock, FusedConv2d, fuse_convolutions
@@ -27,8 +27,8 @@ def test_relu_and_shortcut_move_into_the_convolutions() -> None:
 @pytest.mark.parametrize("norm", ["frozen_bn", "gn"])
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnext50_32x4d"])
 def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str, backbone: str) -> None:
-    monkeypatch.setattr(fusing, "WINOGRAD_CHANNELS", 16)  # a small model goes Winograd's way as well
-    monkeypatch.setattr(fusing, "WINOGRAD_TILES", 1)
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # a small model goes Winograd's way as well
+    monkeypatch.setattr(winograd, "MIN_TILES", 1)
     torch.manual_seed(0)
     base = tiny()
     config = replace(

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, can_fuse, convolve, convolve_reference
-from maskrcnn.ops.winograd import convolve_winograd, transform_weight
+from maskrcnn.ops.winograd import convolve_winograd, convolve_winograd_with_gradients, transform_weight
 
 WAYS = pytest.mark.parametrize("way", CONVOLUTION)
 GEOMETRIES = [
@@ -115,3 +115,11 @@ def test_the_rounding_error_of_winograd_is_bounded() -> None:
     error = convolve_winograd(x, transform_weight(weight), None).double() - exact
     assert error.norm() / exact.norm() < 4e-6
     assert error.abs().max() / exact.abs().max() < 2e-5
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_the_gradients_of_winograd(with_bias: bool) -> None:
+    torch.manual_seed(0)
+    x, weight, bias = (torch.randn(shape).double().requires_grad_() for shape in ((2, 3, 5, 6), (4, 3, 3, 3), (4,)))
+    arguments = (x, weight, bias if with_bias else None)
+    assert torch.autograd.gradcheck(convolve_winograd_with_gradients, arguments)

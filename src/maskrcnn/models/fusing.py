@@ -7,20 +7,17 @@ the convolution before them, and large 3x3 convolutions go by Winograd's way.
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.models.folding import fold_batch_norms
+from maskrcnn.models.winograd import is_plain_convolution, suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
-from maskrcnn.ops.winograd import TILE, convolve_winograd, transform_weight
+from maskrcnn.ops.winograd import convolve_winograd, transform_weight
 
 Model = TypeVar("Model", bound=nn.Module)
-
-WINOGRAD_CHANNELS = 192
-"""Winograd's way wins from about so many channels on (with 128 nothing, with 64 it loses), ..."""
-WINOGRAD_TILES = 200
-"""... and so many tiles of 4 x 4; below, reading the transformed weights costs more than is saved."""
 
 
 class FusedConv2d(nn.Conv2d):
@@ -39,7 +36,7 @@ class FusedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result."""
-        if shortcut is None and self._suits_winograd(x):
+        if shortcut is None and can_fuse(x) and suits_winograd(self, x):
             if self.transformed is None:
                 self.transformed = transform_weight(self.weight)
             return convolve_winograd(x, self.transformed, self.bias, relu=self.relu)
@@ -48,17 +45,6 @@ class FusedConv2d(nn.Conv2d):
     def _options(self) -> ConvolutionOptions:
         assert not isinstance(self.padding, str)
         return ConvolutionOptions(self.stride, self.padding, self.dilation, self.groups, self.relu)  # type: ignore[arg-type]
-
-    def _suits_winograd(self, x: Tensor) -> bool:
-        usual = self.stride == self.padding == self.dilation == (1, 1) and self.kernel_size == (3, 3)
-        tiles = len(x) * -(-x.shape[2] // TILE) * -(-x.shape[3] // TILE)
-        return (
-            usual
-            and self.groups == 1
-            and min(self.in_channels, self.out_channels) >= WINOGRAD_CHANNELS
-            and tiles >= WINOGRAD_TILES
-            and can_fuse(x)
-        )
 
 
 class FusedBlock(nn.Module):
@@ -76,6 +62,11 @@ class FusedBlock(nn.Module):
         return y
 
 
+def prepare_for_prediction(model: Model) -> Model:
+    """Put a model into eval mode, fold its batch norms and fuse its convolutions, in place."""
+    return fuse_convolutions(fold_batch_norms(model.eval()))
+
+
 def fuse_convolutions(model: Model) -> Model:
     """Let every convolution do what follows it by itself, in place; norms stay, so fold batch norms first.
 
@@ -85,7 +76,7 @@ def fuse_convolutions(model: Model) -> Model:
         if isinstance(module, nn.Sequential):
             _fuse_relus(module)
         for name, child in module.named_children():
-            if _is_plain(child):
+            if is_plain_convolution(child):
                 setattr(module, name, FusedConv2d(child, relu=False))
     for module in list(model.modules()):
         for name, child in module.named_children():
@@ -94,16 +85,12 @@ def fuse_convolutions(model: Model) -> Model:
     return model
 
 
-def _is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
-    return type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-
-
 def _fuse_relus(layers: nn.Sequential) -> None:
     """Join each convolution with the ReLU behind it, and leave out layers that do nothing."""
     working = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     del layers[:]
     for layer, following in zip_longest(working, working[1:]):
-        if _is_plain(layer):
+        if is_plain_convolution(layer):
             layers.append(FusedConv2d(layer, relu=isinstance(following, nn.ReLU)))
         elif not (isinstance(layer, nn.ReLU) and len(layers) and isinstance(layers[-1], FusedConv2d)):
             layers.append(layer)

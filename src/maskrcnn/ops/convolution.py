@@ -60,14 +60,18 @@ def convolve_fused(
 CONVOLUTION: dict[str, Convolution] = {"reference": convolve_reference, "fused": convolve_fused}
 
 
+def is_plain_float(x: Tensor) -> bool:
+    """Whether x is float32 on the CPU, with something in it, and stays so."""
+    return (
+        x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0 and not torch.is_autocast_enabled("cpu")
+    )
+
+
 def can_fuse(x: Tensor) -> bool:
     """Whether `convolve_fused` takes this input, here and now."""
     return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and x.numel() > 0
+        is_plain_float(x)
         and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     )

@@ -13,6 +13,8 @@ The price is rounding: with 256 channels the error is 2e-6 of the result's norm;
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -59,6 +61,40 @@ def transform_weight(weight: Tensor) -> Tensor:
     return transformed.view(WINDOW**2, num_out, num_in).transpose(1, 2).to(weight.dtype).contiguous()
 
 
+class _WithGradients(torch.autograd.Function):
+    """The gradient for the input is a convolution as well, with the weights turned by 180 degrees."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+        return convolve_winograd(x, transform_weight(weight), bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        turned = transform_weight(weight.flip(2, 3).transpose(0, 1)) if for_x else None
+        weights = torch.ops.aten.convolution_backward(
+            gradient, x, weight, [len(weight)], [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
+            [False, for_weight, for_bias and ctx.has_bias],
+        )  # fmt: skip
+        return None if turned is None else convolve_winograd(gradient, turned, None), weights[1], weights[2]
+
+
+def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution with stride 1 and padding 1 that can be trained.
+
+    Args:
+        x: (N, C, H, W), best in channels-last memory.
+        weight: (K, C, 3, 3).
+        bias: (K,), or None.
+    """
+    output: Tensor = _WithGradients.apply(x, weight, bias)
+    return output
+
+
 def convolve_winograd(x: Tensor, transformed: Tensor, bias: Tensor | None, *, relu: bool = False) -> Tensor:
     """A 3x3 convolution with stride 1 and padding 1, then a ReLU if wanted; without gradients.
 
@@ -74,15 +110,18 @@ def convolve_winograd(x: Tensor, transformed: Tensor, bias: Tensor | None, *, re
     n, _, height, width = x.shape
     rows, columns = -(-height // TILE), -(-width // TILE)
     work = _Strips(x.permute(0, 2, 3, 1), rows, columns, transformed)
-    output = x.new_empty(n, TILE * rows, TILE * columns, transformed.shape[2])
+    shape = n, transformed.shape[2], TILE * rows, TILE * columns
+    output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    pixels = output.permute(0, 2, 3, 1)
     for images, tile_rows in work.strips():
         result = work.convolve(images, tile_rows)
-        strip = output[images, TILE * tile_rows.start : TILE * tile_rows.stop]
-        strip = strip.view(*result.shape)
+        strip = pixels[images, TILE * tile_rows.start : TILE * tile_rows.stop].view(result.shape)
         strip.copy_(result) if bias is None else torch.add(result, bias, out=strip)
         if relu:
             strip.relu_()
-    return output[:, :height, :width].permute(0, 3, 1, 2)
+    if shape[2:] == (height, width):
+        return output
+    return output[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
 
 
 class _Strips:

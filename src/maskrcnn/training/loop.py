@@ -24,6 +24,7 @@ from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
+from maskrcnn.models.winograd import use_winograd
 from maskrcnn.structures import Categories
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
@@ -129,7 +130,7 @@ def _fresh_state(
     if init is not None:
         initial = read_initial(init) if isinstance(init, str) else init
         screen.say(start_from(model, initial, config, categories))
-    model = model.to(device).train()
+    model = use_winograd(model).to(device).train()
     optimizer = build_optimizer(model, config.optimizer)
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
     return TrainingState(model, optimizer, ema)
@@ -178,7 +179,6 @@ def _evaluate(
         return {}
     at_the_end = state.step >= config.schedule.steps
     metrics, score = validate(state.averaged_model, config, data, folder.evaluation, log.say, report=at_the_end)
-    state.model.train()
     log.evaluation(state.step, metrics, score)
     if state.best_score is None or score > state.best_score:
         state.best_score, state.best_step = score, state.step

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Config
 from maskrcnn.evaluator import evaluate
+from maskrcnn.models.fusing import prepare_for_prediction
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.predict import Model
 from maskrcnn.training.data import TrainingData
@@ -23,7 +25,7 @@ def validate(
     *,
     report: bool,
 ) -> tuple[dict[str, Any], float]:
-    """Measure `network` on the val split; it is left in eval mode.
+    """Measure `network` on the val split; what is measured is a copy made ready for prediction.
 
     Args:
         network: what to measure.
@@ -38,7 +40,7 @@ def validate(
         else of boxes, as far as model and data have them, and 0 where there is nothing to compute it from.
     """
     device = next(network.parameters()).device
-    model = Model(network, data.categories, config, device)
+    model = Model(prepare_for_prediction(deepcopy(network)), data.categories, config, device)
     metrics = evaluate(
         model,
         data.paths.val,

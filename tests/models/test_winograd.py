@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from maskrcnn.build import build_model
+from maskrcnn.models import winograd
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.models.winograd import WinogradConv2d, suits_winograd, use_winograd
+from maskrcnn.presets import tiny
+from maskrcnn.structures import MaskCrops, Targets
+
+
+def test_only_wide_convolutions_of_many_pixels_go_winograds_way() -> None:
+    wide = nn.Conv2d(256, 256, 3, padding=1)
+    assert suits_winograd(wide, torch.empty(1, 256, 60, 60))
+    assert suits_winograd(wide, torch.empty(20, 256, 14, 14))
+    assert not suits_winograd(wide, torch.empty(1, 256, 14, 14))
+    assert not suits_winograd(wide, torch.empty(0, 256, 60, 60))
+    assert not suits_winograd(wide, torch.empty(1, 256, 60, 60, dtype=torch.double))
+    for other in (
+        nn.Conv2d(128, 256, 3, padding=1),
+        nn.Conv2d(256, 256, 3, padding=1, stride=2),
+        nn.Conv2d(256, 256, 3, padding=2, dilation=2),
+        nn.Conv2d(256, 256, 3, padding=1, groups=2),
+        nn.Conv2d(256, 256, 1),
+    ):
+        assert not suits_winograd(other, torch.empty(1, other.in_channels, 60, 60))
+
+
+def test_parameters_keep_their_names_and_values() -> None:
+    model = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3, padding=1))
+    before = model.state_dict()
+    use_winograd(model)
+    assert isinstance(model[0], WinogradConv2d) and type(model[1]) is nn.Conv2d
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_training_follows_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The losses of 20 steps from the same weights on the same images, each within a thousandth.
+
+    The regions are given (Fast R-CNN): with an RPN, the last digit of a score decides which ones are drawn. And no
+    batch statistics: over the few cells of the last stage they blow up the last digit as well.
+    """
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # so that a small model goes Winograd's way
+    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    torch.manual_seed(0)
+    config = tiny()
+    config = replace(config, rpn=replace(config.rpn, enabled=False), backbone=replace(config.backbone, norm="gn"))
+    usual = build_model(config, 2).train()
+    fast = use_winograd(copy.deepcopy(usual))
+    assert sum(isinstance(m, WinogradConv2d) for m in fast.modules()) > 10
+    images = [torch.rand(3, 96, 96) for _ in range(2)]
+    boxes = torch.tensor([[8.0, 8, 56, 40], [40, 30, 88, 90]])
+    bitmaps = torch.zeros(2, 96, 96, dtype=torch.bool)
+    bitmaps[0, 8:40, 8:56] = bitmaps[1, 30:90, 40:88] = True
+    targets = [Targets(boxes, torch.tensor([0, 1]), MaskCrops.from_bitmaps(bitmaps)) for _ in range(2)]
+
+    proposals = [boxes + offset for offset in (4, -4)]
+
+    def losses(model: MaskRCNN) -> list[float]:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.005)
+        values = []
+        for step in range(20):
+            optimizer.zero_grad()
+            generator = torch.Generator().manual_seed(step)
+            total = model.loss(images, targets, proposals=proposals, generator=generator).total()
+            total.backward()
+            optimizer.step()
+            values.append(total.item())
+        return values
+
+    assert losses(fast) == pytest.approx(losses(usual), rel=1e-3)
