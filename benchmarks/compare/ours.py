@@ -22,6 +22,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.memory import keep_freed_memory
+from maskrcnn.models.winograd import use_winograd
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories, MaskCrops, Targets
 from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
@@ -123,7 +124,7 @@ class Ours(Engine):
             self._model = maskrcnn.load(weights, str(self.device))
             return
         network, self._config, _, _ = load_model(Path(weights))
-        self._network = network.to(self.device).train()
+        self._network = use_winograd(network).to(self.device).train()  # as the training loop does
         self._optimizer = build_optimizer(self._network, self._config.optimizer)
         set_learning_rate(self._optimizer, LEARNING_RATE)
         self._generator = torch.Generator(self.device).manual_seed(0)
