@@ -205,6 +205,14 @@ def test_missing_proposals_are_one_clear_line() -> None:
         model.loss([torch.rand(3, *SIZE)], [targets()], proposals=[BOXES, BOXES])
 
 
+def test_a_model_with_an_rpn_takes_no_proposals() -> None:
+    model = build("faster r-cnn")
+    with pytest.raises(UserError, match="proposals: expected none, since this model has an RPN"):
+        model.predict([torch.rand(3, *SIZE)], proposals=[BOXES])
+    with pytest.raises(UserError, match="proposals: expected none"):
+        model.loss([torch.rand(3, *SIZE)], [targets()], proposals=[BOXES])
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [

@@ -150,9 +150,8 @@ def _score(
 ) -> Scored:
     """The box branch on all proposals, beside what was found in the end."""
     class_logits, deltas = head(network.roi_layers(head.pooler(features, [proposals.boxes])))
-    boxes = network.preprocess.to_input([prediction.boxes], batch)
-    assert boxes is not None
-    found = replace(prediction, boxes=boxes[0], image_size=batch.sizes[0])
+    (boxes,) = network.preprocess.to_input([prediction.boxes], batch)
+    found = replace(prediction, boxes=boxes, image_size=batch.sizes[0])
     class_probs = class_logits.float().softmax(dim=1)
     return Scored(proposals.boxes.cpu(), class_probs.cpu(), deltas.float().cpu(), found)
 

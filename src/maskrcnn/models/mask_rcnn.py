@@ -103,13 +103,15 @@ class MaskRCNN(nn.Module):
             proposals: boxes (P, 4) of each image, for a model without RPN.
             generator: the source of randomness for sampling anchors and RoIs.
         """
+        self._check_proposals(proposals, len(images))
         batch = self.preprocess.batch(images)
         targets = [target.to(batch.pixels.device) for target in targets]
         features: Sequence[Tensor] = self.backbone(batch.pixels)
         losses = Losses()
 
-        regions = self._given(proposals, batch)
-        if self.rpn is not None:
+        if self.rpn is None:
+            regions = _as_proposals(proposals, batch)
+        else:
             rpn_output: RPNOutput = self.rpn(features, batch.pixels.shape[-2:])
             objectness, rpn_box = self.rpn.loss(rpn_output, targets, generator)
             losses = replace(losses, objectness=objectness, rpn_box=rpn_box)
@@ -153,10 +155,11 @@ class MaskRCNN(nn.Module):
             score_threshold: instead of the box head's own.
             max_detections: per image, instead of the box head's own.
         """
+        self._check_proposals(proposals, len(images))
         batch = self.preprocess.prepare(images)
         features: Sequence[Tensor] = self.backbone(batch.pixels)
         if self.rpn is None:
-            regions = self._given(self.preprocess.to_input(proposals, batch), batch)
+            regions = _as_proposals(self.preprocess.to_input(proposals or [], batch), batch)
         else:
             regions = self.rpn.select(self.rpn(features, batch.pixels.shape[-2:]), batch, self.rpn.test_limits)
         if self.box_head is None:
@@ -184,16 +187,15 @@ class MaskRCNN(nn.Module):
         """`loss` with targets, `predict` without: for wrappers that know only `forward`."""
         return self.predict(images) if targets is None else self.loss(images, targets)
 
-    def _given(self, proposals: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:
-        if self.rpn is not None:
-            return []
-        if proposals is None or len(proposals) != len(batch):
+    def _check_proposals(self, proposals: Sequence[Tensor] | None, num_images: int) -> None:
+        """They come from the RPN, or else from outside for every image."""
+        if self.rpn is not None and proposals is not None:
+            raise UserError("proposals: expected none, since this model has an RPN and makes its own")
+        if self.rpn is None and (proposals is None or len(proposals) != num_images):
             got = "none" if proposals is None else f"those of {len(proposals)}"
             raise UserError(
-                f"proposals: expected boxes for each of {len(batch)} image(s), got {got}; this model has no RPN"
+                f"proposals: expected boxes for each of {num_images} image(s), got {got}; this model has no RPN"
             )
-        boxes = [p.to(batch.pixels.device, torch.float32).reshape(-1, 4) for p in proposals]
-        return [Proposals(b, b.new_zeros(len(b))) for b in boxes]
 
     def _roi_features(
         self, head: BoxHead | MaskHead | KeypointHead, features: Sequence[Tensor], boxes: Sequence[Tensor]
@@ -234,3 +236,9 @@ class MaskRCNN(nn.Module):
             pieces = found.boxes.split(MAX_ROIS)
             keypoints.append(torch.cat([head.decode(head(self._roi_features(head, own, [b])), b) for b in pieces]))
         return keypoints
+
+
+def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:
+    """Boxes (P, 4) of each image in the `input` frame, without scores."""
+    on_device = [b.to(batch.pixels.device, torch.float32).reshape(-1, 4) for b in boxes or []]
+    return [Proposals(b, b.new_zeros(len(b))) for b in on_device]

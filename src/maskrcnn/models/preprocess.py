@@ -81,13 +81,11 @@ class Preprocess(nn.Module):
         return self.batch([self.resize(image) for image in images], originals=images)
 
     @staticmethod
-    def to_input(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Tensor] | None:
+    def to_input(boxes: Sequence[Tensor], batch: ImageBatch) -> list[Tensor]:
         """Scale boxes (P, 4) of each image from the `original` to the `input` frame."""
-        if boxes is None:
-            return None
         sizes = zip(batch.sizes, batch.original_sizes, strict=True)
         scales = [(width / original[1], height / original[0]) for (height, width), original in sizes]
-        return [b * b.new_tensor([x, y, x, y]) for b, (x, y) in zip(boxes, scales, strict=False)]
+        return [b * b.new_tensor([x, y, x, y]) for b, (x, y) in zip(boxes, scales, strict=True)]
 
     def _normalise(self, image: Tensor) -> Tensor:
         return (_to_float(image.to(self.mean.device)) - self.mean) / self.std
