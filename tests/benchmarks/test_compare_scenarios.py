@@ -43,7 +43,7 @@ def test_one_quantity_grows_and_the_rest_stays(sweep: Sweep) -> None:
 def test_titles() -> None:
     assert SCENARIOS[0].title == (
         "Prediction, R50-FPN, 1 image(s) of 800 x 1216, 1 at a time, short side 800, "
-        "1000 proposals, 100 detections, 90 classes"
+        "1000 proposals, 100 detections, 80 classes"
     )
     step = next(scenario for scenario in SCENARIOS if scenario.kind == "train")
     assert step.title == "Training step, R50-FPN, 2 images of 512 x 512, 8 objects each"

@@ -63,7 +63,7 @@ def test_training_follows_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None
     proposals = [boxes + offset for offset in (4, -4)]
 
     def losses(model: MaskRCNN) -> list[float]:
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.005)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
         values = []
         for step in range(20):
             optimizer.zero_grad()
