@@ -1,5 +1,7 @@
 """What the fast way of each operator gains over its plain reference, on the same input in the same run.
 
+For Winograd's way the reference is the direct convolution, with its ReLU fused.
+
 The two take turns (A B A B ...), and the ratio is the median over the pairs, since machines are noisy.
 
     python benchmarks/ops.py [--pairs 5]
@@ -15,6 +17,7 @@ from collections.abc import Callable
 import torch
 
 from maskrcnn.memory import keep_freed_memory
+from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, convolve_fused
 from maskrcnn.ops.keypoints import DECODE
 from maskrcnn.ops.mask_crops import CROP_MASKS
 from maskrcnn.ops.nms import NMS, NO_LIMIT
@@ -23,6 +26,7 @@ from maskrcnn.ops.rle import encode_rle
 from maskrcnn.ops.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions
 from maskrcnn.ops.roi_pool import ROI_POOL
+from maskrcnn.ops.winograd import convolve_winograd, transform_weight
 from maskrcnn.structures import MaskCrops
 
 Case = tuple[str, Callable[[], object], Callable[[], object]]
@@ -45,6 +49,35 @@ def roi_pool_case() -> Case:
     boxes, index = random_boxes(64, 64, 64, 16), torch.zeros(64, dtype=torch.int64)
     ways = [lambda way=way: way(features, boxes, index, RoIAlignOptions(7)) for way in ROI_POOL.values()]
     return "RoIPool, 64 boxes, 7 x 7, 64 channels", ways[0], ways[1]
+
+
+def residual_case() -> Case:
+    """The last convolution of a bottleneck in stage 2, at 800 x 1216 pixels."""
+    x, shortcut = channels_last(1, 64, 200, 304), channels_last(1, 256, 200, 304)
+    weight, bias = torch.randn(256, 64, 1, 1) / 8, torch.randn(256)
+    options = ConvolutionOptions(relu=True)
+    ways = [lambda way=way: way(x, weight, bias, shortcut, options) for way in CONVOLUTION.values()]
+    return "relu(1x1 conv + shortcut), 256 x 200 x 304", ways[0], ways[1]
+
+
+def winograd_case(*shape: int) -> Callable[[], Case]:
+    """A 3x3 convolution of 256 channels: a level of the pyramid, or RoI features."""
+
+    def case() -> Case:
+        x, weight, bias = channels_last(*shape), torch.randn(256, 256, 3, 3) / 48, torch.randn(256)
+        transformed, options = transform_weight(weight), ConvolutionOptions(padding=(1, 1), relu=True)
+        name = f"relu(3x3 conv), {' x '.join(map(str, shape))}"
+        return (
+            name,
+            lambda: convolve_fused(x, weight, bias, None, options),
+            lambda: convolve_winograd(x, transformed, bias, relu=True),
+        )
+
+    return case
+
+
+def channels_last(*shape: int) -> torch.Tensor:
+    return torch.randn(shape).contiguous(memory_format=torch.channels_last)
 
 
 def nms_case() -> Case:
@@ -94,15 +127,28 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     keep_freed_memory()
     torch.manual_seed(0)
-    makers = roi_align_case, roi_pool_case, nms_case, paste_case, crop_masks_case, keypoints_case, rle_string_case
+    makers = (
+        residual_case,
+        winograd_case(1, 256, 200, 304),
+        winograd_case(1, 256, 100, 152),
+        winograd_case(1, 256, 50, 76),
+        winograd_case(100, 256, 14, 14),
+        roi_align_case,
+        roi_pool_case,
+        nms_case,
+        paste_case,
+        crop_masks_case,
+        keypoints_case,
+        rle_string_case,
+    )
     cases = [make() for make in makers]
-    print(f"{'operator':40} {'reference ms':>13} {'fast ms':>9} {'ratio':>7}")
+    print(f"{'operator':42} {'reference ms':>13} {'fast ms':>9} {'ratio':>7}")
     for name, reference, fast in cases:
         reference(), fast()
         times = [(milliseconds(reference), milliseconds(fast)) for _ in range(pairs)]
         slow, quick = (statistics.median(column) for column in zip(*times, strict=True))
         ratio = statistics.median(a / b for a, b in times)
-        print(f"{name:40} {slow:13.1f} {quick:9.2f} {ratio:6.1f}x")
+        print(f"{name:42} {slow:13.1f} {quick:9.2f} {ratio:6.1f}x")
 
 
 if __name__ == "__main__":
