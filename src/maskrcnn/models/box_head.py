@@ -26,7 +26,8 @@ BOX_WEIGHTS: BoxWeights = (10.0, 10.0, 5.0, 5.0)
 class BoxTrunk(nn.Sequential):
     """The shared layers before the two outputs: optional 3x3 convolutions, then fully connected ones with ReLU.
 
-    Without fully connected layers, the mean over the RoI is what the outputs see (ResNet's own end).
+    Without fully connected layers, the mean over the RoI is what the outputs see (ResNet's own end). `fc_input` is the
+    number of channels and the side of what comes out of the convolutions.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class BoxTrunk(nn.Sequential):
             layers += [nn.Linear(features, fc_channels), nn.ReLU(inplace=True)]
             features = fc_channels
         super().__init__(*layers)
+        self.fc_input = (channels, pooled_size)
         self.out_features = features
 
 

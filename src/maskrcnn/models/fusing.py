@@ -9,9 +9,11 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.winograd import is_plain_convolution, suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
@@ -73,6 +75,8 @@ def fuse_convolutions(model: Model) -> Model:
     Where gradients are wanted, and on other devices, the model computes as before.
     """
     for module in list(model.modules()):
+        if isinstance(module, BoxTrunk):
+            _convolve_first_fc(module)
         if isinstance(module, nn.Sequential):
             _fuse_relus(module)
         for name, child in module.named_children():
@@ -83,6 +87,19 @@ def fuse_convolutions(model: Model) -> Model:
             if isinstance(child, Block) and isinstance(child.residual[-1], FusedConv2d):
                 setattr(module, name, _fuse_shortcut(child))
     return model
+
+
+def _convolve_first_fc(trunk: BoxTrunk) -> None:
+    """A fully connected layer over a map is a convolution as large as the map, and wants no copy in another order."""
+    position = next(i for i, layer in enumerate(trunk) if isinstance(layer, nn.Flatten))
+    if position + 1 == len(trunk):
+        return
+    linear, (channels, side) = trunk[position + 1], trunk.fc_input
+    assert isinstance(linear, nn.Linear)
+    conv = nn.Conv2d(channels, linear.out_features, side, device="meta")
+    weight = linear.weight.detach().view(-1, channels, side, side).contiguous(memory_format=torch.channels_last)
+    conv.weight, conv.bias = nn.Parameter(weight, requires_grad=False), linear.bias
+    trunk[position], trunk[position + 1], trunk[position + 2] = conv, nn.ReLU(inplace=True), nn.Flatten()
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:
