@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.models.fusing import prepare_for_prediction
+from maskrcnn.ops.overlap import uncovered
 from maskrcnn.ops.rle import rle_area
 from maskrcnn.ops.rle_coco import rle_to_coco
 from maskrcnn.predict import Model, Prediction, load
@@ -276,6 +278,15 @@ def test_images_of_one_size_share_a_pass_and_unlike_ones_are_not_padded(
         torch.testing.assert_close(a.scores, b.scores, atol=1e-5, rtol=1e-5)
 
 
+def test_objects_under_better_ones_are_dropped_where_the_settings_say_so(model: Model, pixels: np.ndarray) -> None:
+    everything = model.predict(pixels, 0.1)
+    config = replace(model.config, mask_head=replace(model.config.mask_head, max_overlap=0.3))
+    found = Model(model.network, CATEGORIES, config).predict(pixels, 0.1)
+    expected = uncovered(everything.crops(), everything.labels, 0.3)
+    assert 0 < len(found) < len(everything)
+    assert torch.equal(found.boxes, everything.boxes[expected])
+
+
 def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -> None:
     """Without this, the images behind the last proposals would be left out unnoticed."""
     with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):
@@ -351,6 +362,7 @@ def test_the_bundled_nuclei_model_finds_nuclei() -> None:
 
 _MEMORY = """
 import resource, sys
+from dataclasses import replace
 import torch
 from maskrcnn.build import build_model
 from maskrcnn.predict import Model
@@ -362,6 +374,7 @@ def peak():
 
 torch.manual_seed(0)
 config = preset("nuclei")
+config = replace(config, mask_head=replace(config.mask_head, max_overlap=1.0))  # random masks overlap
 model = Model(build_model(config, 1), Categories((1,), ("cell",)), config)
 model.predict(torch.zeros(3, 64, 64, dtype=torch.uint8))  # what the libraries need for themselves
 before = peak()

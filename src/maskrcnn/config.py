@@ -251,6 +251,12 @@ class MaskHeadConfig:
     """Round the cropped ground truth to 0 or 1 (detectron2) instead of keeping partly covered pixels."""
     paste: Literal["exact", "torchvision"] = "exact"
     """How a mask becomes pixels of the image: on exactly its box, or on its grown box cut to whole pixels."""
+    max_overlap: float = 1.0
+    """In prediction, objects with a larger share of their pixels under better ones of their class are dropped; 1 keeps
+    all, as in the paper. For objects that cannot overlap, such as cells, NMS of boxes is not enough."""
+
+    def __post_init__(self) -> None:
+        _require_fraction("mask_head.max_overlap", self.max_overlap)
 
 
 @dataclass(frozen=True, kw_only=True)

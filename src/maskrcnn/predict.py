@@ -23,6 +23,7 @@ from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.models.fusing import prepare_for_prediction
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.ops.overlap import uncovered
 from maskrcnn.ops.paste import PastedMasks, Rule, paste_mask_crop, paste_rles, paste_windows
 from maskrcnn.ops.polygons import Ring, bitmap_to_polygons
 from maskrcnn.ops.rle_coco import rle_to_coco
@@ -296,7 +297,14 @@ class Model:
                 max_detections=max_detections,
             )
             found.update(zip(numbers, detections, strict=True))
-        return [found[number] for number in range(len(images))]
+        return [self._without_overlap(found[number]) for number in range(len(images))]
+
+    def _without_overlap(self, found: Detections) -> Detections:
+        settings = self.config.mask_head
+        if found.mask_probs is None or settings.max_overlap >= 1:
+            return found
+        masks = paste_mask_crop(found.mask_probs, found.boxes, found.image_size, MASK_THRESHOLD, settings.paste)
+        return found[uncovered(masks, found.labels.cpu(), settings.max_overlap).to(self.device)]
 
 
 def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:

@@ -143,6 +143,7 @@ def nuclei() -> Config:
         anchors=AnchorConfig(sizes=((12,), (24,), (48,), (96,), (192,))),
         rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
         box_head=replace(base.box_head, nms_threshold=0.3, max_detections=500),
+        mask_head=replace(base.mask_head, max_overlap=0.3),
         augment=AugmentConfig(
             crop_size=256,
             scale_range=(0.5, 1.2),
