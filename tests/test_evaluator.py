@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Oracle(nn.Module):
 
     def __init__(self, *, masks: bool = True, keypoints: bool = False, label: int = 0) -> None:
         super().__init__()
+        self.preprocess = SimpleNamespace(padded_size=lambda image: (32, 32))  # so that all images share a pass
         self.mask_head = nn.Identity() if masks else None
         self.keypoint_head = nn.Identity() if keypoints else None
         self.label = label

@@ -160,14 +160,9 @@ class RPNConfig:
     def __post_init__(self) -> None:
         for name in ("positive_iou", "negative_iou", "positive_fraction", "nms_threshold", "score_threshold"):
             _require_fraction(f"rpn.{name}", getattr(self, name))
-        for name in (
-            "pre_nms_top_k_train",
-            "pre_nms_top_k_test",
-            "post_nms_top_k_train",
-            "post_nms_top_k_test",
-        ):
+        limits = ("pre_nms_top_k_train", "pre_nms_top_k_test", "post_nms_top_k_train", "post_nms_top_k_test")
+        for name in (*limits, "samples_per_image"):
             _require_positive(f"rpn.{name}", getattr(self, name))
-        _require_positive("rpn.samples_per_image", self.samples_per_image)
 
 
 @dataclass(frozen=True, kw_only=True)
