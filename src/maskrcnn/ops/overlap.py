@@ -1,6 +1,7 @@
 """Objects whose masks lie under better ones: two answers for the same pixels, which box overlap alone does not show.
 
-A box around two touching cells overlaps the box of each by a third, and NMS keeps all three.
+A small mask may lie wholly within a large one while their boxes, one in a corner of the other, have too small an IoU
+for NMS.
 """
 
 from __future__ import annotations
