@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from cli.conftest import Run
-from maskrcnn.cli.train import PUBLISHED_FOR
-from maskrcnn.presets import PRESETS
+from maskrcnn.training import published
 from maskrcnn.weights.checkpoint import read_checkpoint
-from maskrcnn.weights.hub import PUBLISHED
+from maskrcnn.weights.hub import PUBLISHED, Published
 from weights.foreign import synthetic
+from weights.web import running
 
 SHORT = ("--set", "schedule.steps=1", "--set", "train.batch_size=1", "--set", "input.min_size=64", "--device", "cpu")
 
@@ -54,20 +54,58 @@ def test_weights_that_do_not_fit(run: Run, dataset: Path, model_file: Path, tmp_
     assert not (tmp_path / "run").exists()
 
 
+def test_weights_for_the_architecture_are_downloaded_unasked(
+    run: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings that they need go before those of a file."""
+    monkeypatch.setenv("MASKRCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MASKRCNN_OFFLINE", raising=False)
+    monkeypatch.setattr(published, "published_starts", lambda config: ("torchvision/resnet18",))
+    torch.save(synthetic.torchvision_detector(slots=91), tmp_path / "theirs.pth")
+    (tmp_path / "own.yaml").write_text("input: {mean: [0.5, 0.5, 0.5]}\nbackbone: {norm: frozen_bn}\n")
+    options = ("train", "--data", dataset, "--preset", "tiny", "--config", tmp_path / "own.yaml", *SHORT)
+    narrow = [f"{name}=8" for name in ("backbone.stem_channels", "fpn.channels", "mask_head.channels")]
+    narrow += ["box_head.fc_channels=16"]
+    with running() as server:
+        server.behave = lambda handler: handler.send((tmp_path / "theirs.pth").read_bytes())
+        monkeypatch.setitem(PUBLISHED, "torchvision/resnet18", Published(server.url))
+        shown = run(*options, "--print-config")[1]
+        assert "mean: [0.5, 0.5, 0.5]" in shown and server.ranges == []
+        assert run(*options[:2], tmp_path / "absent.json", *options[3:])[0] == 2
+        chosen = [word for setting in narrow for word in ("--set", setting)]
+        code, out, err = run(*options, *chosen, "--output", tmp_path / "run")
+        assert code == 0, err
+        assert server.ranges == [""]
+    assert "weights from torchvision/resnet18; made anew: box_head.class_logits, box_head.deltas, mask" in out + err
+    saved = read_checkpoint(tmp_path / "run" / "last.safetensors").config
+    assert saved.input.mean == (0.485, 0.456, 0.406) and saved.backbone.norm_eps == 0 and saved.rpn.min_size == 1e-3
+
+
 def test_published_weights_that_cannot_be_had(
     run: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MASKRCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MASKRCNN_OFFLINE", "1")
-    options = ("train", "--data", dataset, "--output", tmp_path / "run", "--preset", "torchvision_v2", *SHORT)
+    options = ("train", "--output", tmp_path / "run", "--preset", "torchvision_v2", *SHORT)
     code, _, err = run(*options)
-    assert code == 2 and "or choose: --init none for random weights, --init FILE for your own" in err
-    code, _, err = run(*options, "--init", "torchvision/resnet50")
-    assert code == 2 and "torchvision/resnet50: not downloaded yet" in err and "or choose" not in err
+    assert code == 2 and "--data is missing" in err
+    options = (*options, "--data", dataset)
+    code, _, err = run(*options)
+    assert code == 2 and err.count("\n") == 1 and "torchvision/maskrcnn_resnet50_fpn_v2: not downloaded yet" in err
+    assert err.endswith("; or choose: --init FILE for your own weights, --init none for random ones\n")
+    backbone = PUBLISHED["torchvision/resnet50"].path
+    backbone.parent.mkdir(parents=True)
+    backbone.touch()
+    assert "or choose: --init torchvision/resnet50 (already downloaded), --init FILE" in run(*options)[2]
+    code, _, err = run(*options, "--init", "torchvision/resnet101")
+    assert code == 2 and "torchvision/resnet101: not downloaded yet" in err and "or choose" not in err
     assert run("train", "--preset", "torchvision_v2", "--print-config")[0] == 0
 
 
-def test_presets_with_published_weights() -> None:
-    """And no preset freezes stages that would be random."""
-    assert PUBLISHED_FOR.keys() <= PRESETS.keys() and set(PUBLISHED_FOR.values()) <= PUBLISHED.keys()
-    assert {name for name, preset in PRESETS.items() if preset().backbone.frozen_stages} <= PUBLISHED_FOR.keys()
+def test_random_weights_are_said(run: Run, dataset: Path, tmp_path: Path) -> None:
+    options = ("train", "--data", dataset, "--output", tmp_path / "run", "--preset", "tiny", *SHORT)
+    said = "the weights are random"
+    code, out, err = run(*options)
+    assert code == 0 and said in out + err
+    code, out, err = run(*options, "--resume")
+    assert code == 0 and said not in out + err

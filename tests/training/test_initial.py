@@ -124,6 +124,17 @@ def test_weights_used_in_another_way_are_an_error() -> None:
     start_from(model(), old, bound, CATS)
 
 
+def test_the_order_of_anchors_belongs_to_the_weights_of_an_rpn() -> None:
+    """Several sizes on one level, as in C4: in another order each output would mean another anchor."""
+    by_size = replace(TINY, anchors=replace(TINY.anchors, order="size"))
+    old = initial(by_size)
+    assert old.bind(TINY) == by_size
+    with pytest.raises(UserError, match=r"old: these weights need anchors\.order=size; set it so, leave it out"):
+        start_from(model(), old, TINY, CATS)
+    backbone = {name: tensor for name, tensor in old.weights.items() if name.startswith("backbone.")}
+    assert replace(old, weights=backbone).bind(TINY) == TINY
+
+
 def same(first: Any, second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in second)
 

@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PRESET = "small"
 
-PUBLISHED_FOR = {
-    "torchvision": "torchvision/maskrcnn_resnet50_fpn",
-    "torchvision_v2": "torchvision/maskrcnn_resnet50_fpn_v2",
-    "detectron2": "detectron2/mask_rcnn_R_50_FPN_3x",
-    "c4": "detectron2/R-50",
-    "paper": "detectron2/R-50",
-    "keypoints": "detectron2/R-50",
-}
-"""The best published start for a preset: a model trained on COCO, or the backbone that the paper started from."""
-
 
 def main(arguments: Sequence[str]) -> int:
     """Train, or with --print-config only show the settings."""
@@ -75,8 +65,8 @@ def _parser() -> CommandParser:
         "--init",
         metavar="NAME|FILE|none",
         help="weights to start with: a model (see `maskrcnn models`), a file of this package or of another library, or "
-        "none for random ones; without --preset the model is that of the weights (default: what is published for the "
-        "preset, else none)",
+        "none for random ones; without --preset the model is that of the weights (default: the best published model of "
+        "the same architecture, trained on COCO where there is one; else none)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
@@ -86,33 +76,36 @@ def _parser() -> CommandParser:
 
 def initial_of(values: Namespace) -> Initial | None:
     """The weights to start with; a resumed run has its own, and to show settings none are downloaded unasked."""
-    unasked = "none" if values.print_config else PUBLISHED_FOR.get(values.preset, "none")
-    wanted = values.init or unasked
-    if wanted == "none" or (values.resume and _saved_settings(values).is_file()):
+    if values.init == "none" or (values.resume and _saved_settings(values).is_file()):
         return None
-    from maskrcnn.training.initial import read_initial
+    if values.init:
+        from maskrcnn.training.initial import read_initial
 
-    try:
-        return read_initial(wanted)
-    except UserError as error:
-        if values.init:
-            raise
-        raise UserError(f"{error}; or choose: --init none for random weights, --init FILE for your own") from None
+        return read_initial(values.init)
+    if values.print_config:
+        return None
+    from maskrcnn.training.published import default_initial
+
+    config = settings_of(values)
+    _require_data(values, config)  # before a download
+    return default_initial(config)
 
 
 def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
-    """The settings the command line asks for: base <- YAML file <- `--set` <- options that name the data."""
+    """What the command line asks for: base <- YAML file <- what the weights need <- `--set` <- options naming data."""
     from maskrcnn.settings import parse_assignments, read_settings, update_config
 
     config = _base(values, initial)
     if values.config:
         config = update_config(config, read_settings(Path(values.config)), values.config)
+    if initial is not None:
+        config = initial.bind(config)
     config = update_config(config, parse_assignments(values.set), "--set")
     return update_config(config, {"data": _data_options(values, config.data.root)}, "the options")
 
 
 def _base(values: Namespace, initial: Initial | None) -> Config:
-    """The preset, for the given weights; without one, the model of the weights; to resume, what the run began with."""
+    """The preset; without one, the model of the weights named; to resume, what the run began with."""
     from maskrcnn.presets import preset
     from maskrcnn.settings import config_from_dict, read_settings
 
@@ -120,10 +113,8 @@ def _base(values: Namespace, initial: Initial | None) -> Config:
     if values.resume and not values.preset and saved.is_file():
         return config_from_dict(read_settings(saved), str(saved))
     base = preset(values.preset or DEFAULT_PRESET)
-    if initial is None:
+    if initial is None or values.preset or not values.init:
         return base
-    if values.preset:
-        return initial.bind(base)
     keypoint_head = replace(initial.config.keypoint_head, shift=0.0)  # our data has continuous coordinates
     return replace(
         initial.config, data=base.data, schedule=base.schedule, train=base.train, keypoint_head=keypoint_head

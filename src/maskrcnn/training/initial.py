@@ -24,7 +24,7 @@ _STAGE_5 = (f"{_BOTTOM_UP}.stages.3", "roi_layers")
 """The same layers, before the heads or (C4) as the heads' first."""
 _COUNTER = ".num_batches_tracked"
 
-BOUND = ("input.mean", "input.std", "backbone.stride_in_1x1", "backbone.norm_eps")
+BOUND = ("input.mean", "input.std", "backbone.stride_in_1x1", "backbone.norm_eps", "anchors.order")
 """Settings that shape no weight and without which the weights do not mean the same."""
 
 
@@ -47,7 +47,13 @@ class Initial:
                 stride_in_1x1=self.config.backbone.stride_in_1x1,
                 norm_eps=self.config.backbone.norm_eps,
             ),
+            anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
         )
+
+    @property
+    def _has_rpn(self) -> bool:
+        """Whose outputs are in the anchors' order."""
+        return any(name.startswith("rpn.") for name in self.weights)
 
 
 def read_initial(name_or_path: str) -> Initial:
@@ -103,11 +109,15 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
 def _require_same_use(initial: Initial, config: Config) -> None:
     different = [name for name in differing_settings(config, initial.bind(config)) if name in BOUND]
     if different:
-        section, _, name = different[0].partition(".")
-        value = getattr(getattr(initial.config, section), name)
+        needs = " and ".join(f"{name}={_setting(initial.config, name)}" for name in different)
         raise UserError(
-            f"{initial.source}: these weights need {different[0]}={value}; set it, or leave the setting out"
+            f"{initial.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
         )
+
+
+def _setting(config: Config, name: str) -> object:
+    section, _, field = name.partition(".")
+    return getattr(getattr(config, section), field)
 
 
 def _with_stage_5_in_place(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -85,6 +85,8 @@ def train(
     folder, screen = RunFolder(Path(output)), Screen()
     with _deterministic(config.train.deterministic), Interruption() as interruption:
         data = TrainingData.open(config, screen.say)
+        if init is None and not resume:
+            screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
         state = _fresh_state(config, data.categories, resolve_device(device), init, screen)
         with folder.locked():
             if resume:

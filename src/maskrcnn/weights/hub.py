@@ -129,6 +129,11 @@ def is_published(name: str) -> bool:
     raise UserError(f"model {name!r}: no file, and not among the published models; {hint}")
 
 
+def is_downloaded(name: str) -> bool:
+    """Whether a published model can be had without network."""
+    return PUBLISHED[name].path.is_file()
+
+
 def fetch(name: str) -> Path:
     """The file of a published model, downloaded if it is not in the cache.
 
@@ -136,7 +141,7 @@ def fetch(name: str) -> Path:
         UserError: it cannot be downloaded, or MASKRCNN_OFFLINE forbids it.
     """
     published = PUBLISHED[name]
-    if published.path.is_file():
+    if is_downloaded(name):
         return published.path
     if os.environ.get("MASKRCNN_OFFLINE", "0") not in ("", "0"):
         raise UserError(

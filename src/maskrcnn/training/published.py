@@ -1,0 +1,69 @@
+"""Which published weights a training starts with when none are named: the best there are for its architecture."""
+
+from __future__ import annotations
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.training.initial import Initial, read_initial
+from maskrcnn.weights.hub import PUBLISHED, is_downloaded
+
+_STEM = 64
+"""Width of every published network's first convolution."""
+
+_DETECTRON2 = {"resnet50": "R_50", "resnet101": "R_101", "resnext101_32x8d": "X_101_32x8d"}
+
+
+def published_starts(config: Config) -> tuple[str, ...]:
+    """The published models to start `config` with, best first.
+
+    Those of the same backbone trained on COCO, with the most of the wanted branches and the longest schedule; then the
+    backbone alone, trained on ImageNet. Those of the library that cuts out RoI features in the same way go first.
+    """
+    backbone = config.backbone
+    if backbone.stem_channels != _STEM or backbone.stage_channels not in (0, _STEM) or backbone.features == "image":
+        return ()
+    whole = [name for system in _systems(config) for name in _models(config, system)]
+    alone = [f"detectron2/{_DETECTRON2.get(backbone.name, '').replace('_', '-')}", f"torchvision/{backbone.name}"]
+    libraries = ("detectron2", "torchvision") if config.roi.aligned else ("torchvision", "detectron2")
+    best_first = [
+        *sorted(whole, key=lambda name: libraries.index(name.partition("/")[0])),
+        *([] if backbone.norm == "gn" else alone),  # no backbone with group norm has been published
+    ]
+    return tuple(name for name in best_first if name in PUBLISHED)
+
+
+def default_initial(config: Config) -> Initial | None:
+    """The best published start for `config`, downloaded if need be; None if nothing is published for it.
+
+    Raises:
+        UserError: it cannot be had; naming what else can be done.
+    """
+    names = published_starts(config)
+    if not names:
+        return None
+    try:
+        return read_initial(names[0])
+    except UserError as error:
+        here = [f"--init {name} (already downloaded)" for name in names[1:] if is_downloaded(name)]
+        choices = ", ".join([*here, "--init FILE for your own weights", "--init none for random ones"])
+        raise UserError(f"{error}; or choose: {choices}") from None
+
+
+def _systems(config: Config) -> list[str]:
+    """The wanted one, then those with fewer branches."""
+    wanted = {"keypoint": config.keypoint_head.enabled, "mask": config.mask_head.enabled, "faster": True}
+    return [system for system, is_wanted in wanted.items() if is_wanted]
+
+
+def _models(config: Config, system: str) -> list[str]:
+    """Names that a model of this architecture may have; not all of them exist."""
+    backbone = config.backbone
+    dilated = "DC5" if backbone.stage5_dilation == 2 else ""
+    features = {"fpn": "FPN", "c4": "C4", "c5": dilated}[backbone.features]
+    theirs = f"detectron2/{system}_rcnn_{_DETECTRON2.get(backbone.name, '')}_{features}"
+    ours = f"torchvision/{system}rcnn_{backbone.name}_{backbone.features}"
+    if backbone.norm == "gn":
+        return [f"{theirs}_3x_gn"]
+    if config.fpn.norm is not None:  # the second versions, after Li et al. 2021
+        return [f"{theirs}_400ep_LSJ", f"{ours}_v2"]
+    return [f"{theirs}_3x", f"{theirs}_1x", ours]

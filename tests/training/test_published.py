@@ -1,0 +1,82 @@
+"""What is published for an architecture, and what can be chosen instead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskrcnn.config import BackboneConfig, Config
+from maskrcnn.errors import UserError
+from maskrcnn.presets import PRESETS, preset
+from maskrcnn.settings import update_config
+from maskrcnn.training.published import default_initial, published_starts
+from maskrcnn.weights.hub import PUBLISHED
+
+
+def changed(name: str, **sections: dict[str, object]) -> Config:
+    return update_config(preset(name), sections, "here")
+
+
+@pytest.mark.parametrize(
+    ("config", "best"),
+    [
+        (preset("paper"), "detectron2/mask_rcnn_R_50_FPN_3x"),
+        (preset("c4"), "detectron2/mask_rcnn_R_50_C4_3x"),
+        (preset("keypoints"), "detectron2/keypoint_rcnn_R_50_FPN_3x"),
+        (preset("torchvision"), "torchvision/maskrcnn_resnet50_fpn"),
+        (preset("torchvision_v2"), "torchvision/maskrcnn_resnet50_fpn_v2"),
+        (preset("detectron2"), "detectron2/mask_rcnn_R_50_FPN_3x"),
+        (changed("keypoints", mask_head={"enabled": True}), "detectron2/keypoint_rcnn_R_50_FPN_3x"),
+        (changed("paper", mask_head={"enabled": False}), "detectron2/faster_rcnn_R_50_FPN_3x"),
+        (
+            changed("torchvision", mask_head={"enabled": False}, keypoint_head={"enabled": True}),
+            "torchvision/keypointrcnn_resnet50_fpn",
+        ),
+        (changed("paper", backbone={"name": "resnext101_32x8d"}), "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"),
+        (changed("c4", backbone={"name": "resnet101"}), "detectron2/mask_rcnn_R_101_C4_3x"),
+        (
+            changed("c4", backbone={"features": "c5", "stage5_stride": 1, "stage5_dilation": 2}),
+            "detectron2/mask_rcnn_R_50_DC5_3x",
+        ),
+        (changed("c4", backbone={"features": "c5"}), "detectron2/R-50"),
+        (changed("paper", backbone={"norm": "gn"}, fpn={"norm": "gn"}), "detectron2/mask_rcnn_R_50_FPN_3x_gn"),
+        (
+            changed("torchvision_v2", roi={"aligned": True}, backbone={"norm": "bn"}),
+            "detectron2/mask_rcnn_R_50_FPN_400ep_LSJ",
+        ),
+        (changed("torchvision", backbone={"name": "resnet101"}), "detectron2/mask_rcnn_R_101_FPN_3x"),
+        (changed("paper", backbone={"name": "resnet152"}), "torchvision/resnet152"),
+        (preset("small"), None),
+        (changed("paper", backbone={"stem_channels": 32}), None),
+    ],
+)
+def test_the_best_for_an_architecture(config: Config, best: str | None) -> None:
+    names = published_starts(config)
+    assert (names[0] if names else None) == best
+    assert set(names) <= PUBLISHED.keys() and len(set(names)) == len(names)
+
+
+def test_no_preset_freezes_stages_that_would_be_random() -> None:
+    """And each of these starts from a model trained on COCO."""
+    freezing = [make() for make in PRESETS.values() if make().backbone.frozen_stages]
+    assert len(freezing) == 5 and all("rcnn" in published_starts(config)[0] for config in freezing)
+
+
+def test_nothing_is_published_for_a_narrow_network() -> None:
+    assert default_initial(preset("tiny")) is None
+
+
+def test_offline_each_choice_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("MASKRCNN_CACHE", str(tmp_path))
+    monkeypatch.setenv("MASKRCNN_OFFLINE", "1")
+    config = replace(preset("paper"), backbone=BackboneConfig(name="resnet101"))
+    here = PUBLISHED["detectron2/R-101"].path
+    here.parent.mkdir(parents=True)
+    here.touch()
+    expected = (
+        r"^detectron2/mask_rcnn_R_101_FPN_3x: not downloaded yet.*; or choose: --init detectron2/R-101 \(already "
+        r"downloaded\), --init FILE for your own weights, --init none for random ones$"
+    )
+    with pytest.raises(UserError, match=expected):
+        default_initial(config)
