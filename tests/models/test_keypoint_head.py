@@ -5,6 +5,7 @@ import torch
 
 from maskrcnn.build import build_model
 from maskrcnn.config import Config, KeypointHeadConfig
+from maskrcnn.errors import UserError
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.pooling import RoIPooler
@@ -93,7 +94,9 @@ def test_only_rois_with_a_labelled_keypoint_inside_are_chosen():
         [45.0, 10, 60, 40],  # only keypoints that are not labelled
         gt_indices=[0, 1, 0, 0],
     )
-    (selected,) = head().select([sampled], [targets()])
+    (rows,) = head().select([sampled], [targets()])
+    assert rows.tolist() == [0, 2]
+    selected = sampled.take(rows)
     assert selected.boxes.tolist() == [[20, 10, 60, 40], [35, 10, 60, 40]]
     assert selected.gt_indices.tolist() == [0, 0] and selected.labels.tolist() == [0, 0]
     assert selected.gt_boxes.tolist() == [[20, 10, 60, 40]] * 2 and selected.num_positives == 2
@@ -106,9 +109,9 @@ def test_nothing_to_learn_is_zero_with_gradients(kind):
     if kind == "no keypoints in the data":
         target = replace(target, keypoints=None)
     branch = head()
-    selected = branch.select([sampled], [target])
-    assert selected[0].num_positives == 0
-    loss = branch.loss(torch.rand(0, 8, 14, 14), selected, [target])
+    (rows,) = branch.select([sampled], [target])
+    assert len(rows) == 0
+    loss = branch.loss(torch.rand(0, 8, 14, 14), [sampled.take(rows)], [target])
     loss.backward()
     assert loss.item() == 0 and all(p.grad is not None and not p.grad.any() for p in branch.parameters())
 
@@ -116,7 +119,7 @@ def test_nothing_to_learn_is_zero_with_gradients(kind):
 def test_loss_reads_the_object_of_each_roi():
     """Maps that are certain of the right cells give no loss; of the cells of another RoI, much."""
     branch, target = head(), targets()
-    (selected,) = branch.select([rois([20.0, 10, 60, 40], [10.0, 0, 66, 56], gt_indices=[0, 0])], [target])
+    selected = rois([20.0, 10, 60, 40], [10.0, 0, 66, 56], gt_indices=[0, 0]).take(torch.tensor([0, 1]))
     maps = torch.zeros(2, NUM_KEYPOINTS, 56, 56)
     for r, (x1, y1, x2, y2) in enumerate(selected.boxes.tolist()):
         for p, (x, y, _) in enumerate(targets().keypoints[0].tolist()):
@@ -154,6 +157,12 @@ def test_batches_without_keypoints_train_the_rest():
         losses = network.loss(images(), batch, generator=torch.Generator().manual_seed(0))
         losses.total().backward()
         assert losses.keypoint is not None and losses.keypoint.item() == 0 and losses.total().isfinite()
+
+
+def test_another_number_of_keypoints_is_one_clear_line():
+    wrong = replace(targets(), keypoints=targets().keypoints[:, :3])
+    with pytest.raises(UserError, match=r"expected 5 keypoints for each object.*got 3; build the model with num_keyp"):
+        model().loss(images(), [targets(), wrong])
 
 
 def test_predictions_have_keypoints_in_original_pixels():

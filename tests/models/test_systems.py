@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maskrcnn.build import build_model
-from maskrcnn.config import Config
+from maskrcnn.config import Config, KeypointHeadConfig
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.pooling import RoIPooler
@@ -146,23 +146,41 @@ def test_masks_of_c4_are_14_wide_and_of_fpn_28() -> None:
         assert found.mask_probs is not None and found.mask_probs.shape[-1] == side
 
 
-def test_stage_5_of_c4_runs_once_for_both_branches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mask branch takes the positives' rows; losses and gradients are those of two runs."""
+def test_stage_5_of_c4_runs_once_for_all_branches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other branches take their rows of what the box branch saw; losses and gradients are those of three runs."""
     torch.manual_seed(0)
-    model = build_model(one_level("c4", norm="frozen_bn"), 3).train()
+    settings = one_level("c4", norm="frozen_bn")
+    settings = replace(settings, keypoint_head=KeypointHeadConfig(enabled=True, num_convs=1, channels=8))
+    model = build_model(settings, 3, num_keypoints=2).train()
     counts: list[int] = []
     model.roi_layers.register_forward_hook(lambda module, inputs, output: counts.append(len(output)))
     images = [torch.rand(3, *SIZE) for _ in range(2)]
+    points = torch.tensor([[[30.0, 20, 2], [50, 30, 1]], [[0, 0, 0], [0, 0, 0]]])  # the second object has none
+    truth = [replace(targets(), keypoints=points)] * 2
     results = []
-    for way in ("once", "twice"):
-        losses = model.loss(images, [targets()] * 2, generator=torch.Generator().manual_seed(0))
+    for way in ("once", "each"):
+        losses = model.loss(images, truth, generator=torch.Generator().manual_seed(0))
         losses.total().backward()
         results.append((losses.items(), {name: p.grad for name, p in model.named_parameters()}))
         model.zero_grad()
         monkeypatch.setattr(RoIPooler, "cuts_like", lambda self, other: False)
-        assert len(counts) == {"once": 1, "twice": 3}[way]
-    assert counts[0] == counts[1] > counts[2] > 0
-    torch.testing.assert_close(*results, atol=1e-5, rtol=1e-4)
+        assert len(counts) == {"once": 1, "each": 4}[way]
+    assert counts[0] == counts[1] > counts[2] > counts[3] > 0
+    (losses_once, grads_once), (losses_each, grads_each) = results
+    torch.testing.assert_close(losses_once, losses_each, atol=1e-6, rtol=1e-5)
+    del grads_once["keypoint_head.upsample.bias"]  # which a softmax over space does not see: rounding alone
+    for name, gradient in grads_once.items():
+        assert (gradient - grads_each[name]).norm() <= 1e-4 * gradient.norm(), name
+
+
+def test_a_mask_branch_without_masks_is_one_clear_line() -> None:
+    model, without = build("mask r-cnn, fpn"), replace(targets(), masks=None)
+    images = [torch.rand(3, *SIZE)] * 2
+    for batch in ([without, without], [targets(), without]):
+        with pytest.raises(UserError, match=r"expected a mask for each object.*got 2 object.*mask_head\.enabled=false"):
+            model.loss(images, batch)
+    nothing = replace(Targets.empty(SIZE), masks=None)
+    assert model.loss(images, [nothing, nothing]).total().isfinite()
 
 
 @pytest.mark.parametrize(

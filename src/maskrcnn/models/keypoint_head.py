@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.errors import UserError
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
@@ -64,25 +65,20 @@ class KeypointHead(nn.Module):
         maps = self.upsample(self.convs(roi_features))
         return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
 
-    def select(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> list[SampledRoIs]:
-        """The positive RoIs that have something to learn: a labelled keypoint of their object lies inside."""
-        selected = []
+    def select(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> list[Tensor]:
+        """Of each image, the rows (V,) of the positives to learn from: a labelled keypoint of their object is inside.
+
+        Raises:
+            UserError: objects with another number of keypoints than the branch has maps.
+        """
+        rows = []
         for rois, target in zip(sampled, targets, strict=True):
             _, valid = encode_keypoints(self._truth(rois, target), rois.positive_boxes, 1)
-            useful = valid.any(dim=1).nonzero()[:, 0]
-            selected.append(
-                replace(
-                    rois,
-                    boxes=rois.boxes[useful],
-                    labels=rois.labels[useful],
-                    gt_indices=rois.gt_indices[useful],
-                    gt_boxes=rois.gt_boxes[useful],
-                )
-            )
-        return selected
+            rows.append(valid.any(dim=1).nonzero()[:, 0])
+        return rows
 
     def loss(self, roi_features: Tensor, selected: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
-        """L_keypoint on the RoIs that `select` chose: a softmax over the m^2 cells for each visible keypoint."""
+        """L_keypoint on the RoIs whose rows `select` chose: a softmax over the m^2 cells for each visible keypoint."""
         logits = self(roi_features).float()
         truth = [self._truth(rois, target) for rois, target in zip(selected, targets, strict=True)]
         boxes = torch.cat([rois.positive_boxes for rois in selected])
@@ -102,4 +98,9 @@ class KeypointHead(nn.Module):
         """(R, P, 3) the keypoints of each positive RoI's object; not labelled where the data has none."""
         if target.keypoints is None:
             return rois.boxes.new_zeros((rois.num_positives, self.num_keypoints, 3))
+        if target.keypoints.shape[1] != self.num_keypoints:
+            raise UserError(
+                f"targets: expected {self.num_keypoints} keypoints for each object, as the keypoint branch has, got "
+                f"{target.keypoints.shape[1]}; build the model with num_keypoints={target.keypoints.shape[1]}"
+            )
         return target.keypoints[rois.gt_indices]

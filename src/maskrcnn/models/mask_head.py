@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.errors import UserError
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
@@ -76,7 +77,11 @@ class MaskHead(nn.Module, ABC):
         return (masks == self.mask_index(labels)[:, None])[:, :, None, None].expand_as(logits)
 
     def loss(self, roi_features: Tensor, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
-        """L_mask on the positive RoIs; the target is the object's mask cropped by the RoI at m x m."""
+        """L_mask on the positive RoIs; the target is the object's mask cropped by the RoI at m x m.
+
+        Raises:
+            UserError: objects without masks.
+        """
         labels = torch.cat([rois.labels[: rois.num_positives] for rois in sampled])
         if self.competing:
             logits = self.all_logits(roi_features)
@@ -87,13 +92,18 @@ class MaskHead(nn.Module, ABC):
         return mask_loss(logits.float(), self._targets(sampled, targets, logits.shape[-1]))
 
     def _targets(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets], size: int) -> Tensor:
-        crops = [
-            crop_masks(target.masks, rois.positive_boxes, rois.gt_indices, size, aligned=self.target_aligned)
-            for rois, target in zip(sampled, targets, strict=True)
-            if target.masks is not None
-        ]
-        cropped = torch.cat(crops)
+        cropped = torch.cat([self._crops(rois, target, size) for rois, target in zip(sampled, targets, strict=True)])
         return (cropped >= 0.5).to(cropped.dtype) if self.target_binary else cropped
+
+    def _crops(self, rois: SampledRoIs, target: Targets, size: int) -> Tensor:
+        if target.masks is not None:
+            return crop_masks(target.masks, rois.positive_boxes, rois.gt_indices, size, aligned=self.target_aligned)
+        if len(target):
+            raise UserError(
+                f"targets: expected a mask for each object, which the mask branch learns from, got {len(target)} "
+                "object(s) with boxes alone; give masks, or build the model with mask_head.enabled=false"
+            )
+        return rois.boxes.new_zeros((0, size, size))
 
 
 class FCNMaskHead(MaskHead):

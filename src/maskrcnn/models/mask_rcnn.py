@@ -22,7 +22,7 @@ from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
-from maskrcnn.models.sampling import RoISampler, rows_of_positives
+from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
 MAX_ROIS = 256
@@ -120,20 +120,19 @@ class MaskRCNN(nn.Module):
             return losses
 
         rois = self.roi_sampler(regions, targets, generator)
-        roi_features = self._roi_features(self.box_head, features, [r.boxes for r in rois])
-        class_logits, deltas = self.box_head(roi_features)
+        box_features = self._roi_features(self.box_head, features, [r.boxes for r in rois])
+        class_logits, deltas = self.box_head(box_features)
         classification, box = self.box_head.loss(class_logits, deltas, rois)
         losses = replace(losses, classification=classification, box=box)
         if self.mask_head is not None:
-            if self.mask_head.pooler.cuts_like(self.box_head.pooler):  # C4: stage 5 runs once for both branches
-                roi_features = rows_of_positives(roi_features, rois)
-            else:
-                roi_features = self._roi_features(self.mask_head, features, [r.positive_boxes for r in rois])
+            positive = [slice(r.num_positives) for r in rois]
+            roi_features = self._branch_features(self.mask_head, features, rois, positive, box_features)
             losses = replace(losses, mask=self.mask_head.loss(roi_features, rois, targets))
         if self.keypoint_head is not None:
             visible = self.keypoint_head.select(rois, targets)
-            roi_features = self._roi_features(self.keypoint_head, features, [r.positive_boxes for r in visible])
-            losses = replace(losses, keypoint=self.keypoint_head.loss(roi_features, visible, targets))
+            roi_features = self._branch_features(self.keypoint_head, features, rois, visible, box_features)
+            chosen = [r.take(rows) for r, rows in zip(rois, visible, strict=True)]
+            losses = replace(losses, keypoint=self.keypoint_head.loss(roi_features, chosen, targets))
         return losses
 
     @torch.no_grad()
@@ -203,6 +202,20 @@ class MaskRCNN(nn.Module):
         """(R, C, S, S): RoIAlign, then the layers that the heads share."""
         roi_features: Tensor = self.roi_layers(head.pooler(features, boxes))
         return roi_features
+
+    def _branch_features(
+        self,
+        head: MaskHead | KeypointHead,
+        features: Sequence[Tensor],
+        rois: Sequence[SampledRoIs],
+        rows: Sequence[Tensor | slice],
+        box_features: Tensor,
+    ) -> Tensor:
+        """RoI features of some rows of each image's RoIs; C4: stage 5 has run on them already, for the box branch."""
+        assert self.box_head is not None
+        if head.pooler.cuts_like(self.box_head.pooler):
+            return rows_of(box_features, rois, rows)
+        return self._roi_features(head, features, [r.boxes[own] for r, own in zip(rois, rows, strict=True)])
 
     def _classify(
         self, head: BoxHead, features: Sequence[Tensor], regions: Sequence[Proposals]

@@ -38,11 +38,15 @@ class SampledRoIs:
         """(num_positives, 4)."""
         return self.boxes[: self.num_positives]
 
+    def take(self, rows: Tensor) -> SampledRoIs:
+        """Some of the positives: `rows` (V,) int64, all below `num_positives`."""
+        return SampledRoIs(self.boxes[rows], self.labels[rows], self.gt_indices[rows], self.gt_boxes[rows])
 
-def rows_of_positives(values: Tensor, sampled: Sequence[SampledRoIs]) -> Tensor:
-    """Of values (R, ...) of all RoIs, image after image, the rows of the positives."""
+
+def rows_of(values: Tensor, sampled: Sequence[SampledRoIs], rows: Sequence[Tensor | slice]) -> Tensor:
+    """Of values (R, ...) of all RoIs, image after image, the given rows of each image."""
     parts = values.split([len(rois.boxes) for rois in sampled])
-    return torch.cat([part[: rois.num_positives] for part, rois in zip(parts, sampled, strict=True)])
+    return torch.cat([part[own] for part, own in zip(parts, rows, strict=True)])
 
 
 class RoISampler(nn.Module):

@@ -14,6 +14,7 @@ from maskrcnn.data.coco import LabelledImages, read_coco, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
+from maskrcnn.data.report import Rule
 from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
@@ -145,8 +146,14 @@ def augmentation(config: Config) -> Augmentation:
 
 
 def _require_objects(labelled: LabelledImages, path: Path) -> None:
-    if labelled.report.num_objects == 0:
-        raise UserError(f"{path}: expected annotated objects to learn from, got none; check the annotations")
+    if labelled.report.num_objects:
+        return
+    if boxes_alone := labelled.report.counts[Rule.MASK_UNUSABLE]:
+        raise UserError(
+            f"{path}: expected objects with masks (segmentation), which the mask branch learns from, got {boxes_alone} "
+            "with boxes alone; add masks, or train without the branch: --set mask_head.enabled=false"
+        )
+    raise UserError(f"{path}: expected annotated objects to learn from, got none; check the annotations")
 
 
 def _require_keypoints(labelled: LabelledImages, path: Path) -> None:
