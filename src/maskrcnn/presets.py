@@ -61,7 +61,7 @@ def keypoints() -> Config:
     return replace(
         base,
         data=DataConfig(train_annotations="person_keypoints_train.json", val_annotations="person_keypoints_val.json"),
-        augment=AugmentConfig(min_sizes=(640, 672, 704, 736, 768, 800)),
+        augment=AugmentConfig(min_sizes=_SCALES),
         mask_head=MaskHeadConfig(enabled=False),
         keypoint_head=KeypointHeadConfig(enabled=True),
         schedule=replace(base.schedule, steps=90_000, milestones=(2 / 3, 8 / 9)),
@@ -69,7 +69,7 @@ def keypoints() -> Config:
 
 
 def torchvision() -> Config:
-    """As torchvision's `maskrcnn_resnet50_fpn`, in all that changes a number."""
+    """As torchvision's `maskrcnn_resnet50_fpn`, in all that changes a number; trained at one scale, as there."""
     return Config(
         input=InputConfig(antialias=False),
         backbone=BackboneConfig(frozen_stages=2),
@@ -98,7 +98,10 @@ def torchvision_v2() -> Config:
 
 
 def detectron2() -> Config:
-    """As detectron2's `mask_rcnn_R_50_FPN` with its MSRA backbone, in all that changes a number."""
+    """As detectron2's `mask_rcnn_R_50_FPN` with its MSRA backbone, in all that changes a number.
+
+    It trains at short sides of 640 to 800 pixels.
+    """
     return Config(
         input=InputConfig(rounding="nearest", mean=_MSRA_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),
         backbone=BackboneConfig(stride_in_1x1=True, frozen_stages=2),
@@ -107,10 +110,14 @@ def detectron2() -> Config:
         roi=RoIConfig(sampling_ratio=0, level_lift=0.0),
         box_head=BoxHeadConfig(smooth_l1_beta=0.0),
         mask_head=MaskHeadConfig(target_binary=True),
+        augment=AugmentConfig(min_sizes=_SCALES),
         schedule=ScheduleConfig(steps=90_000),
         train=TrainConfig(batch_size=2, accumulate=8),
     )
 
+
+_SCALES = (640, 672, 704, 736, 768, 800)
+"""Short sides to train at, one drawn for each image; predictions are made at the last."""
 
 _MSRA_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 """The networks of He et al. saw bytes, less this mean and not divided by any spread."""

@@ -133,6 +133,15 @@ def test_every_augmentation_setting_arrives() -> None:
     assert all(getattr(got, name) == value for name, value in vars(changes).items())
 
 
+def test_sizes_to_train_at_that_leave_out_the_one_to_predict_at_are_said(config: Config) -> None:
+    for sides, is_said in (((), False), ((32, config.input.min_size), False), ((32, 48), True)):
+        lines: list[str] = []
+        TrainingData.open(replace(config, augment=AugmentConfig(min_sizes=sides)), lines.append)
+        assert (
+            any("augment.min_sizes: training images get short sides of (32, 48)" in line for line in lines) == is_said
+        )
+
+
 def name_kinds(config: Config, kinds: list[str]) -> Config:
     """The same data, with a field that says what kind each image is."""
     path = Path(config.data.root) / "instances_train.json"

@@ -71,6 +71,8 @@ class TrainingData:
         )
         for line in labelled.report.summary():
             say(line)
+        if (sides := config.augment.min_sizes) and config.input.min_size not in sides:
+            say(f"augment.min_sizes: training images get short sides of {sides}, others {config.input.min_size}")
         _require_objects(labelled, paths.train)
         if config.keypoint_head.enabled:
             _require_keypoints(labelled, paths.train)

@@ -30,15 +30,28 @@ def read(tmp_path: Path, text: str = YAML) -> dict[str, Any]:
 
 
 def test_each_setting_in_our_terms(tmp_path: Path) -> None:
-    config = with_settings(preset("detectron2"), read(tmp_path), "config.yaml")
+    config = with_settings(preset("detectron2"), read(tmp_path))
     assert (config.input.min_size, config.input.max_size) == (1000, 1000)
     assert config.anchors.sizes == ((16,), (32,), (64,), (128,), (256,)) and config.anchors.ratios == (0.25, 1)
     assert (config.rpn.nms_threshold, config.rpn.post_nms_top_k_test) == (0.6, 500)
     assert (config.box_head.score_threshold, config.box_head.max_detections) == (0.3, 7)
     assert not config.roi.aligned and config.backbone.stage5_stride == 2
     assert config.rpn.pre_nms_top_k_test == preset("detectron2").rpn.pre_nms_top_k_test  # not in the file
-    dilated = with_settings(preset("detectron2"), {"MODEL.RESNETS.RES5_DILATION": 2}, "config.yaml")
+    dilated = with_settings(preset("detectron2"), {"MODEL.RESNETS.RES5_DILATION": 2})
     assert (dilated.backbone.stage5_stride, dilated.backbone.stage5_dilation) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({}, (640, 672, 704, 736, 768, 800)),
+        ({"INPUT.MIN_SIZE_TRAIN": 800}, (800,)),
+        ({"INPUT.MIN_SIZE_TRAIN": [600, 800], "INPUT.MIN_SIZE_TRAIN_SAMPLING": "choice"}, (600, 800)),
+        ({"INPUT.MIN_SIZE_TRAIN": [600, 603], "INPUT.MIN_SIZE_TRAIN_SAMPLING": "range"}, (600, 601, 602, 603)),
+    ],
+)
+def test_sizes_to_train_at(theirs: dict[str, Any], ours: tuple[int, ...]) -> None:
+    assert with_settings(preset("detectron2"), theirs).augment.min_sizes == ours
 
 
 def test_pixels(tmp_path: Path) -> None:
@@ -58,14 +71,19 @@ def test_pixels(tmp_path: Path) -> None:
         ("MODEL.META_ARCHITECTURE", "RetinaNet", "can only do 'GeneralizedRCNN'"),
         ("MODEL.RESNETS.DEFORM_ON_PER_STAGE", [False, True, True, True], "DEFORM_ON_PER_STAGE"),
         ("MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", [[1.0], [2.0]], "the same anchor ratios on all levels"),
-        ("MODEL.RPN.NMS_THRESH", 7, "config.yaml: rpn.nms_threshold: expected a number from 0 to 1"),
+        ("MODEL.RPN.NMS_THRESH", 7, "detectron2's settings: rpn.nms_threshold: expected a number from 0 to 1"),
         ("MODEL.RESNETS.RES5_DILATION", "two", "a setting is of the wrong kind"),
-        ("TEST.DETECTIONS_PER_IMAGE", "many", "config.yaml: box_head.max_detections: expected a whole number"),
+        ("INPUT.MIN_SIZE_TRAIN", 8.5, "a setting is of the wrong kind"),
+        (
+            "TEST.DETECTIONS_PER_IMAGE",
+            "many",
+            "detectron2's settings: box_head.max_detections: expected a whole number",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(name: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        with_settings(preset("detectron2"), {name: value}, "config.yaml")
+        with_settings(preset("detectron2"), {name: value})
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def from_detectron2(tensors: Mapping[str, Tensor], file: ForeignFile, knowledge:
     style = likely_style(config, file.tensors, file.author) if knowledge.style == "auto" else knowledge.style
     settings = knowledge.settings or {}
     pixels = pixel_style(settings, STYLES[style])
-    config = with_settings(pixels.apply(config), settings, "detectron2's settings")
+    config = with_settings(pixels.apply(config), settings)
     assumed = knowledge.style == "auto" and not settings
     remarks = [f"assumed the style {style}, as in detectron2's own models of this kind: {pixels}"] if assumed else []
     tensors = pixels.to_rgb(tensors)

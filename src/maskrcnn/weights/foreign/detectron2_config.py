@@ -16,6 +16,9 @@ from maskrcnn.errors import UserError
 from maskrcnn.settings import update_config
 from maskrcnn.weights.foreign.pixels import PixelStyle
 
+_SOURCE = "detectron2's settings"
+"""What messages call them."""
+
 _OURS = {
     "INPUT.MIN_SIZE_TEST": "input.min_size",
     "INPUT.MAX_SIZE_TEST": "input.max_size",
@@ -98,41 +101,52 @@ def pixel_style(values: Mapping[str, Any], default: PixelStyle) -> PixelStyle:
     )
 
 
-def with_settings(config: Config, values: Mapping[str, Any], source: str) -> Config:
+def with_settings(config: Config, values: Mapping[str, Any]) -> Config:
     """`config` with detectron2's settings.
 
     Raises:
-        UserError: a setting that this package has no counterpart for differs from what it does; naming `source`.
+        UserError: a setting that this package has no counterpart for differs from what it does.
     """
     for name, choices in _ONLY.items():
         if name in values and values[name] not in choices:
-            raise UserError(f"{source}: {name} is {values[name]!r}; this package can only do {choices[0]!r}")
+            raise UserError(f"{_SOURCE}: {name} is {values[name]!r}; this package can only do {choices[0]!r}")
     ours: dict[str, dict[str, Any]] = {}
     settings = {setting: values[name] for name, setting in _OURS.items() if name in values}
     try:
-        settings |= _derived(values, source)
-    except TypeError as error:
-        raise UserError(f"{source}: a setting is of the wrong kind ({error})") from None
+        settings |= _derived(values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{_SOURCE}: a setting is of the wrong kind ({error})") from None
     for setting, value in settings.items():
         section, _, field = setting.partition(".")
         ours.setdefault(section, {})[field] = value
-    return update_config(config, ours, source)
+    return update_config(config, ours, _SOURCE)
 
 
-def _derived(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _derived(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that are said in another way there."""
     ours: dict[str, Any] = {}
     if {"INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"} <= values.keys():  # the larger of them has no effect there
         ours["input.min_size"] = min(values["INPUT.MIN_SIZE_TEST"], values["INPUT.MAX_SIZE_TEST"])
+    if (sides := values.get("INPUT.MIN_SIZE_TRAIN")) is not None:
+        ours["augment.min_sizes"] = _training_sides(values, sides)
     if (dilation := values.get("MODEL.RESNETS.RES5_DILATION")) is not None:
         ours["backbone.stage5_stride"] = 1 if dilation > 1 else 2
     if (pooler := values.get("MODEL.ROI_BOX_HEAD.POOLER_TYPE")) is not None:
         ours["roi.aligned"] = pooler == "ROIAlignV2"
     if (ratios := values.get("MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS")) is not None:
         if len(ratios) != 1:
-            raise UserError(f"{source}: expected the same anchor ratios on all levels, got {ratios!r}")
+            raise UserError(f"{_SOURCE}: expected the same anchor ratios on all levels, got {ratios!r}")
         ours["anchors.ratios"] = ratios[0]
     return ours
+
+
+def _training_sides(values: Mapping[str, Any], sides: Any) -> list[int]:
+    """One, one of several, or any between two."""
+    if isinstance(sides, int):
+        return [sides]
+    if values.get("INPUT.MIN_SIZE_TRAIN_SAMPLING") == "range":
+        return list(range(min(sides), max(sides) + 1))
+    return list(sides)
 
 
 def _three(values: Mapping[str, Any], name: str, default: tuple[float, float, float]) -> tuple[float, float, float]:
