@@ -8,6 +8,9 @@ from typing import Any
 
 from benchmarks.compare.scenarios import Scenario
 
+from maskrcnn.benchmark.meter import REST
+from maskrcnn.benchmark.stages import STAGE_NAMES
+
 NONE = "–"
 Result = Mapping[str, Any]
 """What `measure_scenario` returns."""
@@ -111,23 +114,6 @@ def _speed(flop: float, seconds: float | None, peak: float) -> list[str]:
     return [f"{flop / 1e9:.2f}", f"{flop / seconds / 1e9:.1f}", f"{100 * flop / seconds / peak:.0f} %"]
 
 
-_ORDER = (
-    "preprocess",
-    "backbone",
-    "FPN",
-    "RPN head",
-    "proposals",
-    "box RoI features",
-    "shared RoI layers",
-    "box head",
-    "box post-processing",
-    "mask RoI features",
-    "mask head",
-    "paste",
-    "rest",
-)
-
-
 def _in_order(columns: Sequence[Mapping[str, float]]) -> list[str]:
     """The stages that any contender has."""
-    return [stage for stage in _ORDER if any(stage in column for column in columns)]
+    return [stage for stage in (*STAGE_NAMES, REST) if any(stage in column for column in columns)]

@@ -132,13 +132,17 @@ def load_golden(shared: Path, name: str) -> Golden:
     source = next(
         path for n in ("model.pth", "model_old_names.pth", "model_final.pkl") if (path := folder / n).exists()
     )
-    settings = None if name.startswith("tv_") else flatten(case.meta["config"])
-    knowledge = Knowledge(settings=settings)
-    imported = import_foreign(source, knowledge)
-    config = _torchvision_limits(imported.config, case.meta["config"]) if settings is None else imported.config
+    known = knowledge(name, case.meta)
+    imported = import_foreign(source, known)
+    config = _torchvision_limits(imported.config, case.meta["config"]) if known.settings is None else imported.config
     model = build_model(config, len(imported.categories), imported.categories.num_keypoints)
     model.load_state_dict(imported.state_dict)
-    return Golden(name, tensors, case.meta, case, knowledge, config, imported.categories, model.eval())
+    return Golden(name, tensors, case.meta, case, known, config, imported.categories, model.eval())
+
+
+def knowledge(name: str, meta: dict[str, Any]) -> Knowledge:
+    """What the weights of a case do not show; torchvision's show all but a few limits."""
+    return Knowledge(settings=None if name.startswith("tv_") else flatten(meta["config"]))
 
 
 def _reader(shared: Path) -> Any:

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.compare.weights import spread
 from torch import Tensor, nn
 
 from maskrcnn.ops.nms import nms
 
+_FACTORS = {"rpn.head.cls_logits": 30.0, "rpn.head.bbox_pred": 10.0, "mask_fcn_logits": 3.0}
 SKIP = "needs torchvision: pip install --no-deps torchvision==0.28.0"
 _declared: list[torch.library.Library] = []  # a declaration lasts as long as its object
 
@@ -61,24 +63,8 @@ def detector(name: str, **settings: Any) -> nn.Module:
     models = torchvision().models.detection
     torch.manual_seed(0)
     model: nn.Module = getattr(models, name)(weights=None, weights_backbone=None, **settings)
-    return randomise(model).eval()
-
-
-@torch.no_grad()
-def randomise(model: nn.Module) -> nn.Module:
-    """Random statistics for every batch norm, and outputs that are well spread."""
-    generator = torch.Generator().manual_seed(1)
-    for module in model.modules():
-        if "BatchNorm" in type(module).__name__:
-            module.running_mean.normal_(0.0, 0.1, generator=generator)  # type: ignore[union-attr, operator]
-            module.running_var.uniform_(0.5, 2.0, generator=generator)  # type: ignore[union-attr, operator]
-            module.weight.uniform_(0.3, 0.7, generator=generator)  # type: ignore[union-attr, operator]
-            module.bias.normal_(0.0, 0.1, generator=generator)  # type: ignore[union-attr, operator]
-    for name, factor in (("rpn.head.cls_logits", 30.0), ("rpn.head.bbox_pred", 10.0), ("mask_fcn_logits", 3.0)):
-        for path, module in model.named_modules():
-            if path.endswith(name):
-                module.weight.mul_(factor)  # type: ignore[union-attr, operator]
-    return model
+    spread(model, _FACTORS)
+    return model.eval()
 
 
 def recorded(model: nn.Module, *paths: str) -> tuple[dict[str, Any], list[Any]]:

@@ -28,6 +28,9 @@ _STAGES = (
     Stage("keypoint head", "keypoint_head", "decode"),
 )
 
+STAGE_NAMES = (*dict.fromkeys(stage.name for stage in _STAGES), PASTE)
+"""Every stage that a network may have, in the order of the computation."""
+
 
 def stages_of(network: MaskRCNN) -> list[Stage]:
     """The stages of this network, in the order of the computation; `PASTE`, which follows it, is not among them."""

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
 from maskrcnn.weights.foreign import Imported, Knowledge, import_foreign, import_tensors
 from maskrcnn.weights.foreign.detectron2_config import flatten
+from parity.golden import knowledge
 from weights.foreign import synthetic
 
 CASES = (
@@ -36,8 +35,6 @@ CASES = (
     ("tv_keypointrcnn_fpn", "resnet50 fpn rpn box_head keypoint_head", 1),
     ("tv_fasterrcnn_fpn", "resnet50 fpn rpn box_head", 5),
 )
-NAMES = tuple(name for name, _, _ in CASES)
-LEVELS = {"p2": 0, "p3": 1, "p4": 2, "p5": 3, "p6": 4, "0": 0, "1": 1, "2": 2, "3": 3, "pool": 4, "res4": 0, "res5": 0}
 
 
 def meta(folder: Path) -> dict[str, Any]:
@@ -45,14 +42,9 @@ def meta(folder: Path) -> dict[str, Any]:
     return content
 
 
-def knowledge(folder: Path) -> Knowledge:
-    """What the weights of a golden case do not show."""
-    return Knowledge(settings=flatten(meta(folder)["config"]) if folder.name.startswith("d2_") else None)
-
-
 def golden(shared: Path, name: str, file: str = "weights.safetensors") -> Imported:
     folder = shared / "golden" / name
-    return import_foreign(folder / file, knowledge(folder))
+    return import_foreign(folder / file, knowledge(name, meta(folder)))
 
 
 @pytest.mark.parametrize(("name", "parts", "num_classes"), CASES)
@@ -63,38 +55,9 @@ def test_every_form_of_every_golden_case_is_complete(shared: Path, name: str, pa
     assert len(whole.categories) == num_classes and not whole.is_backbone
     assert whole.remarks[0].partition(": ")[2].split(", ") == parts.split()
     for path in (*folder.glob("*.pkl"), *folder.glob("*.pth")):
-        other = import_foreign(path, knowledge(folder))
+        other = import_foreign(path, knowledge(name, meta(folder)))
         assert other.config == whole.config and other.state_dict.keys() == whole.state_dict.keys()
         assert all(torch.equal(other.state_dict[n], tensor) for n, tensor in whole.state_dict.items())
-
-
-@pytest.mark.parametrize("name", NAMES)
-@torch.no_grad()
-def test_features_are_the_librarys(shared: Path, name: str) -> None:
-    """Within what another order of summation does to the library itself."""
-    folder, imported = shared / "golden" / name, golden(shared, name)
-    config = imported.config
-    if name.startswith("tv_"):
-        eps = meta(folder)["config"]["frozen_bn_eps"]
-        config = replace(config, backbone=replace(config.backbone, norm_eps=eps))
-    model = build_model(config, len(imported.categories), imported.categories.num_keypoints)
-    model.load_state_dict(imported.state_dict)
-    pixels = torch.from_numpy(reader(shared).load(name).network_input.copy())
-    pixels = pixels.flip(1) if meta(folder)["channel_order"] == "BGR" else pixels
-    features = model.eval().backbone(pixels)
-    expected = {k[9:]: t for k, t in load_file(folder / "golden.safetensors").items() if k.startswith("features.")}
-    assert expected
-    for level, tensor in expected.items():
-        allowed = meta(folder)["sensitivity"]["outputs"][f"features.{level}"]
-        assert (features[LEVELS[level]] - tensor).abs().max() < allowed, level
-
-
-def reader(shared: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("golden_io", shared / "golden" / "golden_io.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_normalisation_is_the_same_function(shared: Path) -> None:
