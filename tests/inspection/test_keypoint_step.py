@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from math import log
 
 import pytest
 import torch
+from torch import Tensor
 
 from inspection.conftest import KEYPOINTS, POINTS
-from maskrcnn.inspection import Trace, trace_image
+from maskrcnn.inspection import Trace, keypoint_step, maps, trace_image
 from maskrcnn.inspection.page import all_steps, render_page
+from maskrcnn.inspection.region import KeypointMaps
 from maskrcnn.inspection.step import Step
 from maskrcnn.predict import Model
 from maskrcnn.structures import Categories
@@ -40,7 +43,8 @@ def test_points_are_those_of_the_object(posed: Trace) -> None:
     torch.testing.assert_close(region.keypoints.points, found[1] * scale, atol=1e-2, rtol=1e-3)
 
 
-def test_maps_and_positions_are_shown(posed: Trace) -> None:
+def test_maps_and_positions_are_shown(posed: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypoint_step, "MAX_MAPS", 12)
     region, shown = posed.region, step(posed)
     assert region is not None and region.keypoints is not None
     x, y, score = region.keypoints.points[3].tolist()
@@ -57,8 +61,18 @@ def test_maps_and_positions_are_shown(posed: Trace) -> None:
     assert lines.startswith("M{} {}L{} {}M".format(*ends)) and lines.count("M") == len(POINTS.skeleton)
 
 
+def test_a_cell_of_little_probability_is_black_and_the_peak_is_bright(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a scale of factors: halfway down in brightness is the square root of the darkest."""
+    seen: list[Tensor] = []
+    monkeypatch.setattr(maps, "inline_palette_png", lambda levels, _: seen.append(torch.from_numpy(levels)) or "")
+    logits = torch.tensor([[[0.0, log(1e-4)], [log(1e-2), -50.0]]]) + 7.0  # a constant means nothing to a softmax
+    keypoint_step._picture(KeypointMaps(logits, torch.zeros(1, 3)), 0)
+    assert seen[0].tolist() == [[255, 0], [128, 0]]
+
+
 def test_the_page_with_keypoints(posed: Trace) -> None:
     html = render_page(posed, "x")
+    assert "Object 2 is followed from its proposal to its keypoints." in html
     assert "it finds keypoints instead" in html and "gives boxes and keypoints" in html
     assert not re.search(r"\b(nan|inf|None)\b", re.sub(r'base64,[^"]*', "", html))
 

@@ -77,7 +77,9 @@ def _header(trace: Trace, title: str) -> str:
     classes = len(trace.model.categories)
     followed = ""
     if trace.region is not None and trace.region.number is not None:
-        followed = f" Object {trace.region.number} is followed from its proposal to its mask."
+        parts = {"keypoints": trace.region.keypoints, "mask": trace.region.mask_probs}
+        last = next((name for name, part in reversed(parts.items()) if part is not None), "box")
+        followed = f" Object {trace.region.number} is followed from its proposal to its {last}."
     return (
         f"<header><h1>{escape(title)}: through the network</h1>"
         f'<p class="quiet">What Mask R-CNN ({escape(trace.model.config.backbone.name)}, {classes} '

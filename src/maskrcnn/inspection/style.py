@@ -31,6 +31,7 @@ h2 { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 12px; font-
 .two svg { max-height: 480px; }
 .facts { list-style: none; margin: 0; padding: 4px 6px; }
 .facts li { display: flex; justify-content: space-between; padding: 5px 0; border-bottom: 1px solid var(--rule); }
+.facts.columns { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); column-gap: 32px; }
 .facts b { font-variant-numeric: tabular-nums; }
 code { white-space: nowrap; }
 .small .plate img { max-width: 280px; margin: 0 auto; }
