@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief, is_number, load_json, whole_number
+from maskrcnn.json_values import brief, id_number, is_number, load_json, whole_number
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,35 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         load_json(tmp_path / "x.json")
     with pytest.raises(UserError, match="cannot read this file"):
         load_json(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(7, 7), (7.0, 7), ("7", 7), ("0", 0), (-3, -3)])
+def test_ids_that_are_numbers(value: Any, expected: int) -> None:
+    assert id_number(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, True, "", 1.5, [], {}, ["7"], 2**70])
+def test_values_that_are_no_ids(value: Any) -> None:
+    assert id_number(value) is None
+
+
+def test_other_text_gives_a_number_of_its_own() -> None:
+    texts = [
+        "a",
+        "b",
+        "07",
+        "-3",
+        "+7",
+        "7 ",
+        "7.0",
+        "²",
+        "٣",
+        "\ud800",
+        "9" * 5000,
+        "9" * 19,
+        *map("img_{}".format, range(1000)),
+    ]
+    numbers = [id_number(text) for text in texts]
+    assert all(number is not None and 1000 < number < 2**48 for number in numbers)
+    assert len(set(numbers)) == len(texts) and numbers == [id_number(text) for text in texts]
+    assert id_number("img_1") == 128485014464730  # a fixed value: the same in every file and every run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,6 +13,7 @@ import numpy as np
 from maskrcnn.errors import UserError
 
 _LARGEST = 2**63 - 1
+_DIGITS = len(str(_LARGEST))
 _NUMBERS = (int, float, np.integer, np.floating)  # a tuple: `int | float | ...` would be put together at every call
 
 
@@ -43,6 +45,18 @@ def is_number(value: Any) -> TypeGuard[float]:
 def whole_number(value: Any) -> int | None:
     """The value as an integer of 64 bits; 3.0 counts as 3, as some exporters write; None for anything else."""
     return int(value) if is_number(value) and value == int(value) else None
+
+
+def id_number(value: Any) -> int | None:
+    """The whole number an id stands for: itself, that of its digits, or, of any other text, one made from the text.
+
+    COCO's ids are numbers, but tools write text too. The same text gives the same number (48 bits) in every file.
+    """
+    if not isinstance(value, str) or not value:
+        return whole_number(value)
+    if value.isascii() and value.isdecimal() and len(value) < _DIGITS and value == str(int(value)):
+        return int(value)
+    return int.from_bytes(blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).digest())
 
 
 def brief(value: Any) -> str:

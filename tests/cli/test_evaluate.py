@@ -37,6 +37,35 @@ def test_metrics_predictions_and_report(run: Run, dataset: Path, model_file: Pat
     assert "<html" in (output / "report.html").read_text()
 
 
+def test_labels_as_tools_write_them_measure_the_same(run: Run, dataset: Path, model_file: Path, tmp_path: Path) -> None:
+    """Absolute names, ids that are text, points, no box: all that differs from COCO's form."""
+
+    def measure() -> Any:
+        code, _, err = run(
+            "evaluate", "--model", model_file, "--data", dataset, "--output", tmp_path / "out", "--score-threshold", "0"
+        )
+        assert code == 0, err
+        metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+        return metrics["mask"], metrics["box"]
+
+    expected = measure()
+    file = dataset / "instances_val.json"
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image |= {"id": f"image {image['id']}", "file_name": f"C:\\labels\\images\\{image['file_name']}"}
+    for annotation in content["annotations"]:
+        ring = annotation["segmentation"][0]
+        annotation |= {
+            "id": f"object {annotation['id']}",
+            "image_id": f"image {annotation['image_id']}",
+            "category_id": str(annotation["category_id"]),
+            "segmentation": list(zip(ring[::2], ring[1::2], strict=True)),
+        }
+        del annotation["bbox"]
+    file.write_text(json.dumps(content))
+    assert measure() == expected
+
+
 def test_a_directory_is_read_by_the_names_in_the_models_settings(run: Run, dataset: Path, tmp_path: Path) -> None:
     """As `train --preset keypoints` looks for `person_keypoints_val.json`."""
     (dataset / "instances_val.json").rename(dataset / "cells.json")

@@ -39,7 +39,7 @@ def test_polygons() -> None:
         ([1, 1, 2, 2, 10**400, 3], Rule.POLYGON_NUMBERS),
         ([1, 1, 2, 2, "three", 3], Rule.POLYGON_NUMBERS),
         ([1, 1, 2, 2, None, 3], Rule.POLYGON_NUMBERS),
-        ([[1, 1], [2, 2], [3, 3]], Rule.POLYGON_NUMBERS),
+        ([[1, 1], [2, 2], [3, "x"]], Rule.POLYGON_NUMBERS),
         ({"x": 1}, Rule.POLYGON_NUMBERS),
         ("polygon", Rule.POLYGON_NUMBERS),
         (None, Rule.POLYGON_NUMBERS),
@@ -52,9 +52,11 @@ def test_bad_polygon_is_dropped_and_the_others_stay(ring: Any, rule: Rule) -> No
     assert mask is None and noted == [rule]
 
 
-def test_unnested_polygon_is_taken_as_one() -> None:
-    mask, noted = read(RING)
-    assert isinstance(mask, Polygons) and len(mask.rings) == 1 and noted == [Rule.POLYGON_UNNESTED]
+@pytest.mark.parametrize("segmentation", [RING, [[2, 3], [6, 3], [6, 8]], [[[2, 3], [6, 3], [6, 8]]]])
+def test_flat_polygons_and_lists_of_points_are_understood(segmentation: Any) -> None:
+    mask, noted = read(segmentation)
+    assert isinstance(mask, Polygons) and noted == [Rule.POLYGON_UNNESTED]
+    assert [ring.tolist() for ring in mask.rings] == [[[2, 3], [6, 3], [6, 8]]]
 
 
 @pytest.mark.parametrize("segmentation", [None, [], "x", 3, True])

@@ -60,7 +60,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         ({"images": [{**IMAGE, "id": True}]}, "images[0]"),
         ({"images": [{**IMAGE, "height": 10.5}]}, "images[0]"),
         ({"images": [{**IMAGE, "height": 0}]}, "image 4: expected a width and height above 0, got 20 x 0"),
-        ({"categories": [{"id": 1}]}, "categories[0]: expected a whole-number `id` and a text `name`"),
+        ({"categories": [{"id": 1}]}, "categories[0]: expected an `id` and a text `name`"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "id 1 appears twice"),
     ],
 )

@@ -10,8 +10,6 @@ orientation was applied.
 
 from __future__ import annotations
 
-import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,11 +21,12 @@ import torch
 
 from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_object
+from maskrcnn.data.file_names import find_image
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
 from maskrcnn.data.report import DataReport, Rule, shortened
 from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief, load_json, whole_number
+from maskrcnn.json_values import brief, id_number, load_json, whole_number
 from maskrcnn.structures import Categories, Size
 
 Entry = Mapping[str, Any]
@@ -99,6 +98,7 @@ class _CocoReader:
         self.report = DataReport(str(annotations))
         self.image_ids: set[int] = set()
         self.annotation_ids: set[int] = set()
+        self.file_names: set[str] = set()
         self.next_id = 1
 
     def read(self) -> LabelledImages:
@@ -131,17 +131,19 @@ class _CocoReader:
         for entry in entries:
             if _id_of(entry) is None or not _is_printable(entry.get("name")):
                 raise UserError(
-                    f"{self.path}: expected categories with a whole-number id and a printable name, "
+                    f"{self.path}: expected categories with an id and a printable name, "
                     f"got {brief(entry)}; correct this entry"
                 )
         try:
-            return Categories.from_coco(entries)
+            return Categories.from_coco({**entry, "id": _id_of(entry)} for entry in entries)
         except UserError as error:
             raise UserError(f"{self.path}: {shortened(str(error))}") from None
 
     # --- images -------------------------------------------------------------------------------------------------
 
     def _images(self, entries: list[Any]) -> Iterator[ImageEntry]:
+        names = (entry.get("file_name") for entry in entries if isinstance(entry, dict))
+        self.file_names = {name for name in names if isinstance(name, str)}
         for number, entry in enumerate(entries):
             image_id = _id_of(entry)
             if image_id is None:
@@ -154,16 +156,15 @@ class _CocoReader:
                     yield image
 
     def _image(self, image_id: int, entry: Entry) -> ImageEntry | None:
-        file_name = entry.get("file_name")
-        if not isinstance(file_name, str):
+        stated_name = entry.get("file_name")
+        if not isinstance(stated_name, str):
             self.report.add(Rule.IMAGE_MALFORMED, f"image {image_id}", brief(entry))
             return None
-        where = f"image {image_id} ({shortened(file_name)})"
-        if not is_safe_name(file_name):
-            self.report.add(Rule.IMAGE_NAME_UNSAFE, where)
-            return None
-        if not os.path.isfile(self.folder / file_name):
-            self.report.add(Rule.IMAGE_FILE_MISSING, where, f"in {self.folder}")
+        where = f"image {image_id} ({shortened(stated_name)})"
+        if isinstance(entry["id"], str):
+            self.report.add(Rule.IMAGE_ID_TEXT, where, entry["id"])
+        file_name = self._file_name(stated_name, where)
+        if file_name is None:
             return None
         stated = self._stated_size(entry, where)
         if stated is not None and not self.check_files:
@@ -174,6 +175,21 @@ class _CocoReader:
             self.report.add(Rule.IMAGE_FILE_BROKEN, where, str(error))
             return None
         return ImageEntry(image_id, file_name, self._checked_size(stated, header, where), self._group(entry))
+
+    def _file_name(self, stated: str, where: str) -> str | None:
+        """The file a name means; the end of a name must not mean what another image states or means already."""
+        name = find_image(self.folder, stated)
+        if name is None:
+            self.report.add(Rule.IMAGE_FILE_MISSING, where, f"in {self.folder}")
+        elif name == stated:
+            return name
+        elif name in self.file_names:
+            self.report.add(Rule.IMAGE_FILE_TWICE, where, name)
+        else:
+            self.file_names.add(name)
+            self.report.add(Rule.IMAGE_NAME_END, where, name)
+            return name
+        return None
 
     def _group(self, entry: Entry) -> int:
         """Number of the image's kind; lists and objects tell as little as a missing field."""
@@ -206,7 +222,7 @@ class _CocoReader:
         by_image = defaultdict[int, list[tuple[int, Entry]]](list)
         self.next_id = 1 + max((i for e in entries if (i := _id_of(e)) is not None), default=0)
         for number, entry in enumerate(entries):
-            image_id = whole_number(entry.get("image_id")) if isinstance(entry, dict) else None
+            image_id = id_number(entry.get("image_id")) if isinstance(entry, dict) else None
             if image_id is None:
                 self.report.add(Rule.ANNOTATION_MALFORMED, f"annotation number {number}", brief(entry))
             elif image_id in kept_images:
@@ -234,8 +250,9 @@ class _CocoReader:
     ) -> Iterator[ObjectEntry]:
         labels: dict[int | None, int] = {category_id: label for label, category_id in enumerate(categories.ids)}
         for annotation_id, entry in entries:
-            where = f"annotation {annotation_id}"
-            label = labels.get(whole_number(entry.get("category_id")))
+            stated = entry.get("id")
+            where = f"annotation {shortened(stated) if isinstance(stated, str) else annotation_id}"
+            label = labels.get(id_number(entry.get("category_id")))
             if label is None:
                 self.report.add(Rule.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
                 continue
@@ -251,25 +268,13 @@ class _CocoReader:
     def _count(self, labels: LabelStore) -> None:
         if not len(labels):
             first = self.report.lines[0] if self.report.lines else f"{self.path}: the list images is empty"
-            raise UserError(f"{self.path}: expected at least one usable image in {self.folder}, got none; {first}")
+            raise UserError(
+                f"{self.path}: expected at least one usable image in {self.folder}, got none (--images names another "
+                f"folder); {first}"
+            )
         self.report.num_images = len(labels)
         self.report.num_ignored = int(labels.ignore.sum())
         self.report.num_objects = labels.num_objects - self.report.num_ignored
-
-
-def is_safe_name(file_name: str) -> bool:
-    """Whether a name stays inside the folder it is joined to, on any system."""
-    if not file_name or "\0" in file_name or file_name.startswith(("/", "\\")) or ":" in file_name[1:2]:
-        return False
-    return ".." not in re.split(r"[/\\]", file_name) and _is_encodable(file_name)
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_printable(name: Any) -> bool:
@@ -277,4 +282,4 @@ def _is_printable(name: Any) -> bool:
 
 
 def _id_of(entry: Any) -> int | None:
-    return whole_number(entry.get("id")) if isinstance(entry, dict) else None
+    return id_number(entry.get("id")) if isinstance(entry, dict) else None

@@ -10,6 +10,7 @@ import numpy as np
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import brief
+from maskrcnn.ops.polygons_coco import coco_polygons
 from maskrcnn.ops.rle import rle_window
 from maskrcnn.ops.rle_coco import rle_from_coco
 from maskrcnn.structures import RLE, Polygons, Size
@@ -43,10 +44,10 @@ def mask_box(mask: Polygons | RLE) -> Box:
 
 
 def _read_polygons(entries: list[Any], note: Note) -> Polygons | None:
-    if isinstance(entries[0], int | float):
+    polygons = coco_polygons(entries)
+    if polygons is not entries:
         note(Rule.POLYGON_UNNESTED, "")
-        entries = [entries]
-    rings = [ring for entry in entries if (ring := _read_ring(entry, note)) is not None]
+    rings = [ring for entry in polygons if (ring := _read_ring(entry, note)) is not None]
     return Polygons(tuple(rings)) if rings else None
 
 

@@ -19,14 +19,16 @@ class Rule(Enum):
 
     IMAGE_MALFORMED = "no usable id or file name", "image dropped"
     IMAGE_ID_TWICE = "id used by an earlier image", "image dropped"
-    IMAGE_NAME_UNSAFE = "file name leaves the folder of images", "image dropped"
+    IMAGE_ID_TEXT = "id is text", "a number made from it"
+    IMAGE_NAME_END = "file is not under this name in the folder of images", "found by the end of the name"
+    IMAGE_FILE_TWICE = "the end of the name is the file of another image", "image dropped"
     IMAGE_FILE_MISSING = "file not found", "image dropped"
     IMAGE_FILE_BROKEN = "file cannot be read", "image dropped"
     IMAGE_SIZE_MISSING = "width and height are not whole numbers of a bearable size", "size taken from the file"
     IMAGE_SIZE_DISAGREES = "width and height disagree with the file", "size taken from the file"
     IMAGE_LABELLED_RAW = "labels fit the picture as stored, not upright", "EXIF orientation not applied"
 
-    ANNOTATION_MALFORMED = "not an object with whole-number ids", "annotation dropped"
+    ANNOTATION_MALFORMED = "no usable image id", "annotation dropped"
     ANNOTATION_ID_MISSING = "no usable id", "new id given"
     ANNOTATION_ID_TWICE = "id used by an earlier annotation", "new id given"
     UNKNOWN_IMAGE = "unknown image", "annotation dropped"
@@ -34,7 +36,7 @@ class Rule(Enum):
     UNKNOWN_CATEGORY = "unknown category", "annotation dropped"
     CROWD_FLAG = "iscrowd is neither 0 nor 1", "read as 0"
 
-    POLYGON_UNNESTED = "polygon is not inside a list of polygons", "read as one polygon"
+    POLYGON_UNNESTED = "polygons are not lists of x, y, x, y, ... in a list", "read as if they were"
     POLYGON_SHORT = "polygon has fewer than three points", "polygon dropped"
     POLYGON_ODD = "polygon has an odd number of coordinates", "polygon dropped"
     POLYGON_NUMBERS = "polygon is not a list of numbers of bearable size", "polygon dropped"

@@ -15,7 +15,8 @@ import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.counting import count
-from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth, read_ground_truth, read_predictions
+from maskrcnn.evaluation.forms import Annotation
+from maskrcnn.evaluation.inputs import GEOMETRY, GroundTruth, read_ground_truth, read_predictions
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.oks import warnings_of

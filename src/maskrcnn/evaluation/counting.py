@@ -11,7 +11,8 @@ import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.inputs import GEOMETRY, Annotation, GroundTruth
+from maskrcnn.evaluation.forms import Annotation
+from maskrcnn.evaluation.inputs import GEOMETRY, GroundTruth
 from maskrcnn.evaluation.matching import Matches
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.evaluation.oks import compared_object, sigmas_of

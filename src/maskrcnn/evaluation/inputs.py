@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.forms import Annotation, is_box, is_decodable, is_list_of_numbers, is_mask, usual_form
 from maskrcnn.evaluation.metrics import IouType
-from maskrcnn.json_values import is_number, load_json, whole_number
-from maskrcnn.ops.rle_coco import rle_from_coco
+from maskrcnn.json_values import id_number, is_number, load_json, whole_number
 from maskrcnn.structures import Categories, KeypointSchema, Size
-
-Annotation = Mapping[str, Any]
-"""One object as COCO writes it, in a ground truth or in a results list."""
 
 GEOMETRY: Mapping[IouType, str] = {"mask": "segmentation", "box": "bbox", "keypoints": "keypoints"}
 """The COCO key that holds what an IoU type compares."""
@@ -76,12 +73,12 @@ class GroundTruth:
     def is_usable(self, value: object, iou_type: IouType, image_id: int) -> bool:
         """Whether this has the form of what `iou_type` compares in an image."""
         if iou_type == "keypoints":
-            return _is_list_of_numbers(value, 3 * len(self.keypoint_schema()))
-        return _is_mask(value, self.size_of(image_id)) if iou_type == "mask" else is_box(value)
+            return is_list_of_numbers(value, 3 * len(self.keypoint_schema()))
+        return is_mask(value, self.size_of(image_id)) if iou_type == "mask" else is_box(value)
 
     def _has_geometry(self, annotation: Annotation, iou_type: IouType) -> bool:
         value: Any = annotation.get(GEOMETRY[iou_type])
-        usable = self.is_usable(value, iou_type, annotation["image_id"]) and _is_decodable(value)
+        usable = self.is_usable(value, iou_type, annotation["image_id"]) and is_decodable(value)
         if iou_type != "keypoints" or (usable and any(visibility > 0 for visibility in value[2::3])):
             return usable
         return (usable or not value) and is_box(annotation.get("bbox"))  # none labelled: its box is ignored
@@ -105,7 +102,7 @@ def read_ground_truth(
     entries, annotations, categories = (_entries(content, k, source) for k in ("images", "annotations", "categories"))
     classes = _read_categories(categories, source)
     checked = images or {int(_checked_image(entry, i, source)["id"]): entry for i, entry in enumerate(entries)}
-    known = tuple(a for a in annotations if _refers_to_known(a, checked, classes))
+    known = tuple(a for a in map(usual_form, annotations) if _refers_to_known(a, checked, classes))
     num_left_out = 0 if images else len(annotations) - len(known)
     return GroundTruth(source, classes, dict(sorted(checked.items())), known, num_left_out)
 
@@ -141,10 +138,10 @@ def _entries(content: Any, key: str, source: str) -> list[Mapping[str, Any]]:
 
 def _read_categories(entries: list[Mapping[str, Any]], source: str) -> Categories:
     for index, entry in enumerate(entries):
-        if whole_number(entry.get("id")) is None or not isinstance(entry.get("name"), str):
-            raise UserError(f"{source}: categories[{index}]: expected a whole-number `id` and a text `name`")
+        if id_number(entry.get("id")) is None or not isinstance(entry.get("name"), str):
+            raise UserError(f"{source}: categories[{index}]: expected an `id` and a text `name`")
     try:
-        return Categories.from_coco(entries)
+        return Categories.from_coco({**entry, "id": id_number(entry["id"])} for entry in entries)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
 
@@ -201,37 +198,6 @@ def _problem_of_geometry(prediction: Annotation, truth: GroundTruth, iou_types: 
 def _outline(value: object) -> str:
     """A value in few characters; of an RLE, what matters is its size."""
     return f"an RLE of size {value.get('size')}" if isinstance(value, Mapping) else f"{value!r:.60}"
-
-
-def is_box(value: object) -> bool:
-    """Whether this is COCO's [x, y, width, height]."""
-    return _is_list_of_numbers(value, 4)
-
-
-def _is_list_of_numbers(value: object, count: int) -> bool:
-    return isinstance(value, list | tuple) and len(value) == count and all(is_number(v) for v in value)
-
-
-def _is_mask(value: object, size: Size) -> bool:
-    """Whether this has the form of an RLE of this size, or of polygons with at least three points each."""
-    if isinstance(value, Mapping):
-        return value.get("size") in (list(size), size) and isinstance(value.get("counts"), str | bytes | list)
-    return isinstance(value, list) and len(value) > 0 and all(_is_ring(ring) for ring in value)
-
-
-def _is_decodable(geometry: object) -> bool:
-    """Whether an RLE has run lengths that make sense; anything else passes."""
-    if not isinstance(geometry, Mapping):
-        return True
-    try:
-        rle_from_coco(geometry)
-    except UserError:
-        return False
-    return True
-
-
-def _is_ring(ring: object) -> bool:
-    return isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 and all(is_number(v) for v in ring)
 
 
 _EXPECTED: Mapping[IouType, str] = {

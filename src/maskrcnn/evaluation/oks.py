@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.evaluation.inputs import Annotation, is_box
+from maskrcnn.evaluation.forms import Annotation, is_box
 from maskrcnn.structures import KeypointSchema
 
 COCO_SIGMAS = {

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.inputs import Annotation, GroundTruth, is_box
+from maskrcnn.evaluation.forms import Annotation, is_box
+from maskrcnn.evaluation.inputs import GroundTruth
 from maskrcnn.evaluation.metrics import ImageMetrics, TypeMetrics
 from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
 from maskrcnn.ops.rle import Window, rle_window

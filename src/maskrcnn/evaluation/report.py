@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
-from maskrcnn.evaluation.inputs import Annotation, GroundTruth
+from maskrcnn.evaluation.forms import Annotation
+from maskrcnn.evaluation.inputs import GroundTruth
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
 from maskrcnn.evaluation.style import STYLE
