@@ -49,6 +49,14 @@ def test_results_and_pictures(run: Run, images: Path, model_file: Path, tmp_path
         assert picture.width % 56 == 0 and picture.width * 40 == picture.height * 56
 
 
+def test_nothing_found_says_what_to_try(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    arguments = ("predict", images / "a.png", "--model", model_file, "--output", tmp_path / "out", "--score-threshold")
+    code, out, _ = run(*arguments, "1")
+    assert code == 0 and "a.png: nothing found" in out and "no object scores above 1; a lower --score-threshold" in out
+    code, out, _ = run(*arguments, "0")
+    assert code == 0 and "no object" not in out
+
+
 def test_one_broken_image_among_many_is_skipped(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     (images / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     code, out, err = run("predict", images, "--model", model_file, "--output", tmp_path / "out")

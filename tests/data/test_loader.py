@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import warnings
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,15 @@ def test_batches_hold_samples(dataset: CocoDataset) -> None:
 def test_workers_change_nothing(dataset: CocoDataset) -> None:
     expected = contents(take(TrainBatches(dataset, 2, seed=3), 6))
     assert contents(take(TrainBatches(dataset, 2, seed=3, num_workers=2), 6)) == expected
+
+
+def test_no_more_workers_than_cpus(dataset: CocoDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a container with one CPU, say; torch would warn of it, in many lines."""
+    expected = contents(take(TrainBatches(dataset, 2, seed=3), 2))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert contents(take(TrainBatches(dataset, 2, seed=3, num_workers=64), 2)) == expected
 
 
 @pytest.mark.parametrize("start", [1, 3, 4, 7])

@@ -45,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     results = run.output / "predictions.json"
     write_atomically(results, lambda partial: _write(predictions, run, partial, overlays=not values.no_overlays))
     _finish(run, results, time.perf_counter() - started)
+    if run.num_objects == 0 and values.score_threshold > 0:
+        print(f"no object scores above {values.score_threshold:g}; a lower --score-threshold shows less certain ones")
     return 1 if run.skipped else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class TrainBatches:
         dataset: where the samples come from; not empty.
         batch_size: samples per batch.
         seed: of the shuffles and of every sample's changes, 0 or more.
-        num_workers: processes that read ahead; 0: read when asked for.
+        num_workers: processes that read ahead, at most one for each CPU; 0: read when asked for.
         start: number of the first batch.
         balanced: draw rare kinds of images (`LabelStore.groups`) more often, see `balanced_repeats`.
 
@@ -81,7 +82,7 @@ class TrainBatches:
         loader = DataLoader(
             _DrawnSamples(self._dataset),
             batch_sampler=self._draws(),  # type: ignore[arg-type]
-            num_workers=self._num_workers,
+            num_workers=min(self._num_workers, usable_cpus()),
             collate_fn=list,
             worker_init_fn=_set_up_worker,
             generator=torch.Generator(),  # the default would advance torch's global generator
@@ -105,6 +106,11 @@ class TrainBatches:
                 self._reported.add(complaint)
                 logger.warning("%s (another image takes its place)", complaint)
         return drawn.sample
+
+
+def usable_cpus() -> int:
+    """CPUs this process may use: of a container or a batch job, often fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _DrawnSamples(Dataset[DrawnSample]):
