@@ -1,14 +1,30 @@
-"""Masks that every way to write and read run lengths must agree on."""
+"""Masks that every way to write and read run lengths must agree on, and where Triton's kernels run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from pycocotools import mask as coco_mask
 
 from maskrcnn.structures.masks import ByteArray
+
+if not torch.cuda.is_available():
+    # Triton then runs kernels step by step on the CPU. It decides so when it is imported, hence here; a test that comes
+    # too late fails, since without a GPU there is nothing to compile for.
+    os.environ["TRITON_INTERPRET"] = "1"
+
+
+@pytest.fixture
+def device(way: str) -> str:
+    """Where a test runs one of the ways of a table: kernels on the GPU if there is one, all else on the CPU."""
+    if way != "triton":
+        return "cpu"
+    pytest.importorskip("triton", reason="needs triton, which exists for Linux only")
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @pytest.fixture(scope="session")

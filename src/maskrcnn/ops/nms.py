@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.ops.boxes import box_iou
+from maskrcnn.ops.triton_use import can_use_triton
 
 _BLOCK = 512
 
@@ -68,6 +69,34 @@ def _settle(overlapping: Tensor) -> Tensor:
         kept = update
 
 
+def nms_triton(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int) -> Tensor:
+    """The same by kernels on a GPU, where only the number of boxes kept has to be waited for."""
+    kept, counts = nms_padded_triton(boxes[None], scores[None], labels[None], threshold, limit)
+    return kept[0, : int(counts)]
+
+
+def nms_padded_reference(
+    boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int
+) -> tuple[Tensor, Tensor]:
+    """The definition of `nms_padded`, image by image."""
+    kept = labels.new_zeros((len(boxes), min(limit, boxes.shape[1])))
+    counts = labels.new_zeros(len(boxes))
+    for i, label in enumerate(labels):
+        present = (label >= 0).nonzero()[:, 0]
+        best = present[batched_nms(boxes[i, present], scores[i, present], label[present], threshold, limit)]
+        kept[i, : len(best)], counts[i] = best, len(best)
+    return kept, counts
+
+
+def nms_padded_triton(
+    boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int
+) -> tuple[Tensor, Tensor]:
+    """The same by kernels on a GPU, all images at once."""
+    from maskrcnn.ops import triton_nms
+
+    return triton_nms.nms_padded(boxes, scores, labels, _largest_float32_up_to(threshold), limit)
+
+
 def _largest_float32_up_to(value: float) -> float:
     """IoUs are float32: "above `value`" must mean the same as comparing them with the exact number."""
     nearest = np.float32(value)
@@ -79,6 +108,12 @@ NO_LIMIT = 1 << 62
 NMS: dict[str, Callable[[Tensor, Tensor, Tensor, float, int], Tensor]] = {
     "reference": nms_reference,
     "blocks": nms_blocks,
+    "triton": nms_triton,
+}
+
+NMS_PADDED: dict[str, Callable[[Tensor, Tensor, Tensor, float, int], tuple[Tensor, Tensor]]] = {
+    "reference": nms_padded_reference,
+    "triton": nms_padded_triton,
 }
 
 
@@ -95,5 +130,30 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int = NO_LIMIT) 
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT) -> Tensor:
-    """`nms` among boxes of the same label only (classes, or pyramid levels)."""
-    return nms_blocks(boxes, scores, labels, threshold, limit)
+    """`nms` among boxes of the same label only (classes, or pyramid levels), which is 0 or more."""
+    way = nms_triton if _suits_triton(boxes) else nms_blocks
+    return way(boxes, scores, labels, threshold, limit)
+
+
+def nms_padded(
+    boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT
+) -> tuple[Tensor, Tensor]:
+    """`batched_nms` of N images at once, with results of a fixed size: on a GPU, the host waits for nothing.
+
+    Args:
+        boxes: (N, B, 4) x1, y1, x2, y2.
+        scores: (N, B) higher is better.
+        labels: (N, B) int64; a negative one marks a place without a box, whatever else stands there.
+        threshold: as in `nms`.
+        limit: L, at most this many are kept of each image.
+
+    Returns:
+        (N, min(L, B)) int64, the indices of the boxes kept, best score first, and (N,) int64, how many these are;
+        the indices after them are valid ones and mean nothing.
+    """
+    way = nms_padded_triton if _suits_triton(boxes) else nms_padded_reference
+    return way(boxes, scores, labels, threshold, limit)
+
+
+def _suits_triton(boxes: Tensor) -> bool:
+    return boxes.dtype == torch.float32 and can_use_triton(boxes)

@@ -8,12 +8,14 @@ cell are moved to the edge.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from maskrcnn.ops.triton_use import can_use_triton
 
 Reduce = Literal["mean", "max"]
 
@@ -195,9 +197,30 @@ class _WeightedRows(torch.autograd.Function):
         return table_gradient, None, None
 
 
+def roi_align_triton(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
+    """The same by kernels on a GPU, averages only. The result is channels-last, and gradients are always the same."""
+    levels = torch.zeros_like(image_index)
+    return pool_levels_triton([features], boxes, image_index, levels, [options.spatial_scale], options)
+
+
+def pool_levels_triton(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image_index: Tensor,
+    levels: Tensor,
+    scales: Sequence[float],
+    options: RoIAlignOptions,
+) -> Tensor:
+    """`pool_levels` of `roi_align` by kernels on a GPU, all boxes at once; nothing waits for the host."""
+    from maskrcnn.ops import triton_roi_align
+
+    return triton_roi_align.roi_align_levels(features, boxes, image_index, levels, scales, options)
+
+
 ROI_ALIGN: dict[str, RoIOperator] = {
     "reference": roi_align_reference,
     "bags": roi_align_bags,
+    "triton": roi_align_triton,
 }
 
 
@@ -210,4 +233,41 @@ def roi_align(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoI
         image_index: (R,) int64, the image 0..N-1 of each box.
         options: grid and sampling.
     """
-    return roi_align_bags(features, boxes, image_index, options)
+    way = roi_align_triton if _suits_triton(features, options) else roi_align_bags
+    return way(features, boxes, image_index, options)
+
+
+def pool_levels(
+    operator: RoIOperator,
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image_index: Tensor,
+    levels: Tensor,
+    scales: Sequence[float],
+    options: RoIAlignOptions,
+) -> Tensor:
+    """Features (R, C, S, S), channels-last, of R boxes that are each read from one of several maps, in their order.
+
+    Args:
+        operator: `roi_align`, or what it is compared with.
+        features: L or more maps (N, C, H, W).
+        boxes: (R, 4) x1, y1, x2, y2 in pixels.
+        image_index: (R,) int64, the image 0..N-1 of each box.
+        levels: (R,) int64, the map 0..L-1 of each box.
+        scales: of the L maps, cells per pixel; they stand in for `options.spatial_scale`.
+        options: grid and sampling.
+    """
+    features = features[: len(scales)]
+    if operator is roi_align and _suits_triton(features[0], options):
+        return pool_levels_triton(features, boxes, image_index, levels, scales, options)
+    members = [(levels == level).nonzero()[:, 0] for level in range(len(scales))]
+    pooled = [
+        operator(feature, boxes[index], image_index[index], replace(options, spatial_scale=scale)).permute(0, 2, 3, 1)
+        for feature, scale, index in zip(features, scales, members, strict=True)
+    ]
+    original_order = torch.cat(members).argsort()
+    return torch.cat(pooled)[original_order].permute(0, 3, 1, 2)
+
+
+def _suits_triton(features: Tensor, options: RoIAlignOptions) -> bool:
+    return options.reduce == "mean" and can_use_triton(features)
