@@ -11,8 +11,9 @@ from torch import nn
 from maskrcnn.build import build_model
 from maskrcnn.models import winograd
 from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fusing import FusedBlock, FusedConv2d, fuse_convolutions
+from maskrcnn.models.fusing import FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
 from maskrcnn.presets import PRESETS, tiny
 
 
@@ -28,7 +29,7 @@ def test_relu_and_shortcut_move_into_the_convolutions() -> None:
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnext50_32x4d"])
 def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str, backbone: str) -> None:
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # a small model goes Winograd's way as well
-    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     torch.manual_seed(0)
     base = tiny()
     config = replace(
@@ -42,7 +43,7 @@ def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str
     (before,) = model.predict([image])
     fused = fuse_convolutions(fold_batch_norms(model))
     (after,) = fused.predict([image])
-    assert any(isinstance(m, FusedConv2d) and m.transformed is not None for m in fused.modules())
+    assert any(isinstance(m, FusedConv2d) and m.transformed for m in fused.modules())
     torch.testing.assert_close(after.boxes, before.boxes, atol=0.01, rtol=0)
     torch.testing.assert_close(after.scores, before.scores, atol=1e-4, rtol=0)
     torch.testing.assert_close(after.mask_probs, before.mask_probs, atol=1e-4, rtol=0)
@@ -65,6 +66,30 @@ def test_the_parameters_are_shared_not_copied_and_survive_copying() -> None:
     x = torch.rand(1, 3, 5, 5)
     for twin in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
         torch.testing.assert_close(twin(x), conv(x).relu())
+
+
+def test_what_a_convolution_remembers_is_not_copied() -> None:
+    """Transformed weights are in an order of oneDNN's own, which can be neither copied nor stored."""
+    fused = FusedConv2d(nn.Conv2d(96, 96, 3, padding=1), relu=True).requires_grad_(False)
+    x = torch.rand(1, 96, 40, 40)
+    with torch.no_grad():
+        expected = fused(x)
+        assert fused.transformed
+        for twin in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
+            assert not twin.transformed
+            torch.testing.assert_close(twin(x), expected)
+
+
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_the_first_linear_layer_reads_features_as_they_lie_in_memory(memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    trunk = BoxTrunk(8, 7, fc_channels=16)
+    x = torch.rand(5, 8, 7, 7).to(memory_format=memory_format)
+    with torch.no_grad():
+        expected = trunk(x)
+        fused = fuse_convolutions(nn.Sequential(trunk))
+        torch.testing.assert_close(fused(x), expected)
+    assert sum(isinstance(m, FusedLinear) and m.relu for m in fused.modules()) == 2
 
 
 def test_other_paddings_stay() -> None:

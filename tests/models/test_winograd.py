@@ -19,11 +19,14 @@ def test_only_wide_convolutions_of_many_pixels_go_winograds_way() -> None:
     wide = nn.Conv2d(256, 256, 3, padding=1)
     assert suits_winograd(wide, torch.empty(1, 256, 60, 60))
     assert suits_winograd(wide, torch.empty(20, 256, 14, 14))
+    assert suits_winograd(nn.Conv2d(96, 128, 3, padding=1), torch.empty(1, 96, 60, 60))
     assert not suits_winograd(wide, torch.empty(1, 256, 14, 14))
+    assert not suits_winograd(nn.Conv2d(512, 512, 3, padding=1), torch.empty(1, 512, 60, 60))  # 100 tiles
     assert not suits_winograd(wide, torch.empty(0, 256, 60, 60))
     assert not suits_winograd(wide, torch.empty(1, 256, 60, 60, dtype=torch.double))
     for other in (
-        nn.Conv2d(128, 256, 3, padding=1),
+        nn.Conv2d(64, 256, 3, padding=1),
+        nn.Conv2d(256, 250, 3, padding=1),
         nn.Conv2d(256, 256, 3, padding=1, stride=2),
         nn.Conv2d(256, 256, 3, padding=2, dilation=2),
         nn.Conv2d(256, 256, 3, padding=1, groups=2),
@@ -47,7 +50,7 @@ def test_training_follows_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None
     batch statistics: over the few cells of the last stage they blow up the last digit as well.
     """
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # so that a small model goes Winograd's way
-    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     torch.manual_seed(0)
     config = tiny()
     config = replace(config, rpn=replace(config.rpn, enabled=False), backbone=replace(config.backbone, norm="gn"))

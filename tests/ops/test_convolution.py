@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 
 from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, can_fuse, convolve, convolve_reference
-from maskrcnn.ops.winograd import convolve_winograd, convolve_winograd_with_gradients, transform_weight
 
 WAYS = pytest.mark.parametrize("way", CONVOLUTION)
 GEOMETRIES = [
@@ -75,51 +74,3 @@ def test_what_cannot_be_fused_goes_the_plain_way() -> None:
         assert convolve(torch.rand(0, 3, 8, 8), weight, None, None, options).shape == (0, 4, 8, 8)
         with torch.autocast("cpu", torch.bfloat16):
             assert convolve(torch.rand(1, 3, 8, 8), weight, None, None, options).dtype == torch.bfloat16
-
-
-def test_winograd_of_a_single_pixel() -> None:
-    """Only the middle weight meets the pixel; the frame around it is zero."""
-    weight = torch.arange(9.0).view(1, 1, 3, 3)
-    y = convolve_winograd(torch.full((1, 1, 1, 1), 3.0), transform_weight(weight), torch.tensor([-1.0]))
-    torch.testing.assert_close(y, torch.full((1, 1, 1, 1), 11.0))
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (1, 6, 4, 4),  # one tile
-        (2, 6, 5, 7),  # tiles that reach over the edge
-        (1, 6, 3, 400),  # a row with more tiles than a strip
-        (1, 6, 90, 50),  # several strips of rows, the last one shorter
-        (30, 6, 14, 14),  # several strips of images, the last one shorter
-        (3, 6, 70, 90),  # both
-    ],
-)
-@pytest.mark.parametrize("relu", [True, False])
-@pytest.mark.parametrize("with_bias", [True, False])
-def test_winograd_computes_the_convolution(shape: tuple[int, ...], relu: bool, with_bias: bool) -> None:
-    torch.manual_seed(0)
-    x, weight = randn(*shape).double(), torch.randn(5, 6, 3, 3).double()
-    bias = torch.randn(5).double() if with_bias else None
-    expected = convolve_reference(x, weight, bias, None, ConvolutionOptions(padding=(1, 1), relu=relu))
-    actual = convolve_winograd(x, transform_weight(weight), bias, relu=relu)
-    assert actual.shape == expected.shape
-    torch.testing.assert_close(actual, expected, atol=1e-11, rtol=1e-11)
-
-
-def test_the_rounding_error_of_winograd_is_bounded() -> None:
-    """At the width it is used for, with inputs as after a ReLU: the norm of the error, and the worst single value."""
-    torch.manual_seed(0)
-    x, weight = randn(1, 256, 64, 48).relu(), torch.randn(256, 256, 3, 3) / 48
-    exact = F.conv2d(x.double(), weight.double(), padding=1)
-    error = convolve_winograd(x, transform_weight(weight), None).double() - exact
-    assert error.norm() / exact.norm() < 4e-6
-    assert error.abs().max() / exact.abs().max() < 2e-5
-
-
-@pytest.mark.parametrize("with_bias", [True, False])
-def test_the_gradients_of_winograd(with_bias: bool) -> None:
-    torch.manual_seed(0)
-    x, weight, bias = (torch.randn(shape).double().requires_grad_() for shape in ((2, 3, 5, 6), (4, 3, 3, 3), (4,)))
-    arguments = (x, weight, bias if with_bias else None)
-    assert torch.autograd.gradcheck(convolve_winograd_with_gradients, arguments)

@@ -9,6 +9,20 @@ from maskrcnn.models.backbones.resnet import ResNet
 from maskrcnn.models.norm import conv_norm
 
 
+def add_upsampled(x: Tensor, coarse: Tensor) -> Tensor:
+    """Add the nearest-neighbour upsampling of `coarse` (FPN figure 3).
+
+    Args:
+        x: (N, C, h, w).
+        coarse: (N, C, h', w'); if sides are just twice as long, its upsampling never lies in memory.
+    """
+    if x.shape[-2:] != (2 * coarse.shape[-2], 2 * coarse.shape[-1]):
+        return x + F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
+    pairs = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (N, C, h', 2, w', 2)
+    total: Tensor = pairs + coarse[:, :, :, None, :, None]
+    return total.flatten(4, 5).flatten(2, 3)
+
+
 class FPN(nn.Module):
     """Top-down pathway with lateral connections (FPN figure 3): P2..P5, and P6 for large anchors.
 
@@ -31,11 +45,11 @@ class FPN(nn.Module):
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """P2..P6 of (N, 3, H, W): five (N, channels, h, w) maps at strides 4, 8, 16, 32, 64."""
-        laterals = [layer(c) for layer, c in zip(self.lateral, self.bottom_up(pixels), strict=True)]
-        top_down = [laterals[-1]]
-        for lateral in reversed(laterals[:-1]):
-            upsampled = F.interpolate(top_down[0], size=lateral.shape[-2:], mode="nearest")
-            top_down.insert(0, lateral + upsampled)
-        pyramid = [layer(p) for layer, p in zip(self.output, top_down, strict=True)]
+        maps = list(self.bottom_up(pixels))  # each is let go as soon as it is used: the fine ones are large
+        top_down: Tensor = self.lateral[-1](maps.pop())
+        pyramid: list[Tensor] = [self.output[-1](top_down)]
+        for lateral, output in zip(reversed(self.lateral[:-1]), reversed(self.output[:-1]), strict=True):
+            top_down = add_upsampled(lateral(maps.pop()), top_down)
+            pyramid.insert(0, output(top_down))
         # P6 is P5 at every second cell (FPN section 4.1, footnote 1); only the RPN uses it.
         return [*pyramid, F.max_pool2d(pyramid[-1], kernel_size=1, stride=2)]

@@ -1,15 +1,14 @@
 """A model made ready for prediction on the CPU: fewer passes over memory, fewer multiplications, the same results.
 
 Batch norms are folded into the convolutions (`models.folding`), ReLUs and the addition of a residual block are done by
-the convolution before them, and large 3x3 convolutions go by Winograd's way.
+the layer before them, and large 3x3 convolutions go by Winograd's way.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from maskrcnn.models.backbones.resnet import Block
@@ -17,7 +16,8 @@ from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.winograd import is_plain_convolution, suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
-from maskrcnn.ops.winograd import convolve_winograd, transform_weight
+from maskrcnn.ops.linear import linear
+from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -34,19 +34,46 @@ class FusedConv2d(nn.Conv2d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self.relu = relu
-        self.transformed: Tensor | None = None
+        self.transformed: dict[int, WinogradWeight] = {}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result."""
         if shortcut is None and can_fuse(x) and suits_winograd(self, x):
-            if self.transformed is None:
-                self.transformed = transform_weight(self.weight)
-            return convolve_winograd(x, self.transformed, self.bias, relu=self.relu)
+            return convolve_winograd(x, self._transformed(tile_side(*x.shape[2:])), self.bias, relu=self.relu)
         return convolve(x, self.weight, self.bias, shortcut, self._options())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "transformed": {}}  # oneDNN's own order cannot be copied
+
+    def _transformed(self, tile: int) -> WinogradWeight:
+        if tile not in self.transformed:
+            self.transformed[tile] = WinogradWeight.transform(self.weight, tile)
+        return self.transformed[tile]
 
     def _options(self) -> ConvolutionOptions:
         assert not isinstance(self.padding, str)
         return ConvolutionOptions(self.stride, self.padding, self.dilation, self.groups, self.relu)  # type: ignore[arg-type]
+
+
+class FusedLinear(nn.Linear):
+    """relu(W x + b); holds the very parameters of the layer that it replaces."""
+
+    def __init__(self, layer: nn.Linear, relu: bool) -> None:
+        nn.Module.__init__(self)
+        vars(self).update(vars(layer))
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C) to (N, K)."""
+        return linear(x, self.weight, self.bias, self.relu)
+
+
+class FlattenChannelsLast(nn.Module):
+    """(N, C, H, W) to (N, H W C): nothing moves if the memory is channels-last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `nn.Flatten`, in another order."""
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class FusedBlock(nn.Module):
@@ -76,12 +103,12 @@ def fuse_convolutions(model: Model) -> Model:
     """
     for module in list(model.modules()):
         if isinstance(module, BoxTrunk):
-            _convolve_first_fc(module)
+            _flatten_as_stored(module)
         if isinstance(module, nn.Sequential):
             _fuse_relus(module)
         for name, child in module.named_children():
-            if is_plain_convolution(child):
-                setattr(module, name, FusedConv2d(child, relu=False))
+            if is_plain_convolution(child) or type(child) is nn.Linear:
+                setattr(module, name, _fused(child, relu=False))
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, Block) and isinstance(child.residual[-1], FusedConv2d):
@@ -89,28 +116,34 @@ def fuse_convolutions(model: Model) -> Model:
     return model
 
 
-def _convolve_first_fc(trunk: BoxTrunk) -> None:
-    """A fully connected layer over a map is a convolution as large as the map, and wants no copy in another order."""
+def _flatten_as_stored(trunk: BoxTrunk) -> None:
+    """Flatten channels-last, as RoIAlign leaves its features, and put the next layer's weights into the same order."""
     position = next(i for i, layer in enumerate(trunk) if isinstance(layer, nn.Flatten))
     if position + 1 == len(trunk):
         return
-    linear, (channels, side) = trunk[position + 1], trunk.fc_input
-    assert isinstance(linear, nn.Linear)
-    conv = nn.Conv2d(channels, linear.out_features, side, device="meta")
-    weight = linear.weight.detach().view(-1, channels, side, side).contiguous(memory_format=torch.channels_last)
-    conv.weight, conv.bias = nn.Parameter(weight, requires_grad=False), linear.bias
-    trunk[position], trunk[position + 1], trunk[position + 2] = conv, nn.ReLU(inplace=True), nn.Flatten()
+    fc, (channels, side) = trunk[position + 1], trunk.fc_input
+    assert isinstance(fc, nn.Linear)
+    weight = fc.weight.detach().view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1)
+    fc.weight = nn.Parameter(weight, requires_grad=False)
+    trunk[position] = FlattenChannelsLast()
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:
-    """Join each convolution with the ReLU behind it, and leave out layers that do nothing."""
+    """Join each convolution or linear layer with the ReLU behind it, and leave out layers that do nothing."""
     working = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     del layers[:]
     for layer, following in zip_longest(working, working[1:]):
-        if is_plain_convolution(layer):
-            layers.append(FusedConv2d(layer, relu=isinstance(following, nn.ReLU)))
-        elif not (isinstance(layer, nn.ReLU) and len(layers) and isinstance(layers[-1], FusedConv2d)):
+        if is_plain_convolution(layer) or type(layer) is nn.Linear:
+            layers.append(_fused(layer, relu=isinstance(following, nn.ReLU)))
+        elif not (isinstance(layer, nn.ReLU) and len(layers) and isinstance(layers[-1], FusedConv2d | FusedLinear)):
             layers.append(layer)
+
+
+def _fused(layer: nn.Module, relu: bool) -> FusedConv2d | FusedLinear:
+    if isinstance(layer, nn.Linear):
+        return FusedLinear(layer, relu)
+    assert isinstance(layer, nn.Conv2d)
+    return FusedConv2d(layer, relu)
 
 
 def _fuse_shortcut(block: Block) -> FusedBlock:

@@ -27,6 +27,8 @@ from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
 MAX_ROIS = 256
 """In prediction, so many regions of an image go through a head at once: memory stays bounded, and caches warm."""
+MAX_MASKS = 64
+"""And so many through the mask head, whose last features are four times as large."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class MaskRCNN(nn.Module):
         masks = []
         for i, found in enumerate(detections):
             own = [level[i : i + 1] for level in features]
-            pieces = zip(found.boxes.split(MAX_ROIS), found.labels.split(MAX_ROIS), strict=True)
+            pieces = zip(found.boxes.split(MAX_MASKS), found.labels.split(MAX_MASKS), strict=True)
             logits = [head(self._roi_features(head, own, [boxes]), labels) for boxes, labels in pieces]
             masks.append(torch.cat(logits).float().sigmoid())
         return masks

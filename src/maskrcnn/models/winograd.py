@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeGuard, TypeVar
 
 from torch import Tensor, nn
 
 from maskrcnn.ops.convolution import is_plain_float
-from maskrcnn.ops.winograd import TILE, convolve_winograd_with_gradients
+from maskrcnn.ops.winograd import convolve_winograd_with_gradients, tile_grid, tile_side
 
 Model = TypeVar("Model", bound=nn.Module)
 
-MIN_CHANNELS = 256
-"""It was measured to win with so many channels, and to lose with 192 and fewer, ..."""
-MIN_TILES = 100
-"""... and to win with 120 tiles of 4 x 4, and to lose with 70: the transformed weights are read for too little."""
+MIN_CHANNELS = 96
+"""It was measured to win with so many channels, and to lose with 64: the transforms cost more than they save."""
+MIN_TILES_PER_CHANNEL = 1 / 4
+"""And with so many tiles for each channel: otherwise the transformed weights are read for too little."""
 
 
 def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether Winograd's way computes this convolution of (N, C, H, W), and faster than the usual one."""
-    tiles = len(x) * -(-x.shape[2] // TILE) * -(-x.shape[3] // TILE)
-    return _is_wide_3x3(conv) and tiles >= MIN_TILES and is_plain_float(x)
+    if not _is_wide_3x3(conv) or not is_plain_float(x):
+        return False
+    height, width = x.shape[2:]
+    tiles = len(x) * math.prod(tile_grid(height, width, tile_side(height, width)))
+    return tiles >= MIN_TILES_PER_CHANNEL * conv.in_channels
 
 
 def _is_wide_3x3(conv: nn.Conv2d) -> bool:
     usual = conv.stride == conv.padding == conv.dilation == (1, 1) and conv.groups == 1
-    return usual and conv.kernel_size == (3, 3) and min(conv.in_channels, conv.out_channels) >= MIN_CHANNELS
+    widths = conv.in_channels, conv.out_channels
+    return usual and conv.kernel_size == (3, 3) and min(widths) >= MIN_CHANNELS and not any(w % 16 for w in widths)
 
 
 class WinogradConv2d(nn.Conv2d):

@@ -1,64 +1,140 @@
-"""3x3 convolution with a quarter of the multiplications, by Winograd's minimal filtering (Lavin & Gray 2015).
+"""3x3 convolution with a fraction of the multiplications, by Winograd's minimal filtering (Lavin & Gray 2015).
 
-A tile of 4 x 4 results depends on 6 x 6 inputs. With d the inputs, g the 3 x 3 weights and the small matrices below,
+A tile of m x m results depends on n x n inputs, n = m + 2. With d the inputs, g the 3 x 3 weights and three small
+matrices,
 
     Y = A^T [(G g G^T) * (B^T d B)] A        (Lavin & Gray, eq. 11)
 
-where * multiplies element by element: 36 multiplications for 16 results, instead of 144. Summed over the channels, each
-of the 36 elements is a matrix product of (tiles, C) by (C, K), which is where the time goes. The transforms are matrix
-products too, small ones over all tiles of a strip at once.
+where * multiplies element by element: for m = 6, 64 multiplications for 36 results, instead of 324. Summed over the
+channels, each of the n x n elements is a matrix product of (tiles, C) by (C, K), which is where the time goes.
 
-The price is rounding: with 256 channels the error is 2e-6 of the result's norm; that of the plain sum is 2e-7.
+The price is rounding: with 256 channels the error is 4e-6 of the result's norm; that of the plain sum is 2e-7.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-TILE = 4
-"""Results per side of a tile."""
-WINDOW = TILE + 2
-"""Inputs per side of a tile; neighbours share two."""
-STRIP_TILES = 160
-"""So many tiles at a time: their transforms stay in the cache, and the matrix products are large enough."""
+from maskrcnn.ops.side_by_side import side_by_side
 
-# F(4, 3) with the points 0, 1, -1, 2, -2 and infinity (Lavin & Gray, section 4.3).
-_B_T = torch.tensor(
-    [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ],
-    dtype=torch.float64,
-)
-_G = torch.tensor(
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ],
-    dtype=torch.float64,
-)
-_A_T = torch.tensor(
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], dtype=torch.float64
-)
+TILES = (4, 5, 6)
+"""Results per side of a tile that there are points for; with 7 the rounding error is ten times as large."""
+BLOCK_TILES = 96
+"""About so many tiles at a time: their transforms stay in the cache, and the matrix products are large enough."""
+BLOCK_COLUMNS = 16
+"""At most so many of them side by side."""
+SMALL_MAP = 16
+"""Maps up to this side, such as RoI features, take the tile that wastes least; all others the largest."""
+
+PACKED_FROM = 64
+"""With fewer tiles oneDNN wants the weights in another order, and would bring them into it every time."""
+
+_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+"""Where the polynomials behind the algorithm are evaluated, besides infinity: small numbers, exact in binary."""
 
 
-def transform_weight(weight: Tensor) -> Tensor:
-    """(36, C, K) the transformed weights G g G^T of (K, C, 3, 3), computed in double precision."""
-    num_out, num_in = weight.shape[:2]
-    transform = torch.kron(_G, _G).to(weight.device)
-    transformed = transform @ weight.detach().double().reshape(num_out * num_in, 9).T
-    return transformed.view(WINDOW**2, num_out, num_in).transpose(1, 2).to(weight.dtype).contiguous()
+@cache
+def matrices(tile: int) -> tuple[Tensor, Tensor, Tensor]:
+    """B^T (n, n), G (n, 3) and A^T (m, n) for tiles of m results, in double precision.
+
+    Evaluated at n points, the product of two polynomials is n multiplications (Toom and Cook); transposed, that
+    multiplication becomes the correlation of inputs and weights that a convolution is.
+    """
+    points = torch.tensor(_POINTS[: tile + 1], dtype=torch.float64)
+    size = len(points) + 1  # infinity is the last point: there, only the highest coefficient counts
+    differences = points[:, None] - points
+    scale = torch.cat([differences.fill_diagonal_(1).prod(dim=1), torch.ones(1, dtype=torch.float64)])[:, None]
+
+    def evaluate(num_coefficients: int) -> Tensor:
+        powers = points[:, None] ** torch.arange(num_coefficients)
+        return torch.cat([powers, torch.eye(num_coefficients, dtype=torch.float64)[-1:]])
+
+    return torch.linalg.inv(evaluate(size)).T * scale, evaluate(3) / scale, evaluate(tile).T.contiguous()
+
+
+def tile_side(height: int, width: int) -> int:
+    """Which of `TILES` suits a map."""
+    if max(height, width) > SMALL_MAP:
+        return max(TILES)
+    return min(TILES, key=lambda tile: math.prod(tile_grid(height, width, tile)) * (tile + 2) ** 2)
+
+
+def tile_grid(height: int, width: int, tile: int) -> tuple[int, int]:
+    """How many rows and columns of tiles cover a map."""
+    return -(-height // tile), -(-width // tile)
+
+
+@dataclass(frozen=True)
+class WinogradWeight:
+    """Transformed weights G g G^T.
+
+    Attributes:
+        values: (n n, C, K); or, if `packed`, the same in an order of oneDNN's own.
+        in_channels: C.
+        out_channels: K.
+        tile: m.
+        packed: whether oneDNN computes the products.
+    """
+
+    values: Tensor
+    in_channels: int
+    out_channels: int
+    tile: int
+    packed: bool
+
+    @classmethod
+    def transform(cls, weight: Tensor, tile: int) -> WinogradWeight:
+        """From (K, C, 3, 3)."""
+        out_channels, in_channels = weight.shape[:2]
+        weight = weight.detach()
+        _, g, _ = matrices(tile)
+        pixels = weight.permute(2, 3, 0, 1).reshape(9, -1)  # 9 rows of K C numbers
+        values = (torch.kron(g, g).to(weight) @ pixels).view(-1, out_channels, in_channels)
+        packed = _can_pack(weight)
+        values = _pack(values) if packed else values.transpose(1, 2).contiguous()
+        return cls(values, in_channels, out_channels, tile, packed)
+
+    def multiply(self, squares: Tensor) -> Tensor:
+        """(tiles, n n, K), the matrix product at each of the n n elements of (tiles, n n, C)."""
+        if not self.packed:
+            return torch.bmm(squares.transpose(0, 1), self.values).transpose(0, 1)
+        tiles, positions, channels = squares.shape
+        if tiles < PACKED_FROM:
+            squares = F.pad(squares, (0, 0, 0, 0, 0, PACKED_FROM - tiles))
+        # The elements as the groups of a 1x1 convolution, whose pixels are the tiles.
+        pixels = squares.view(1, 1, -1, positions * channels).permute(0, 3, 1, 2)
+        products: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            pixels, self.values, None, [0, 0], [1, 1], [1, 1], positions, "none", [], ""
+        )
+        return products.permute(0, 2, 3, 1).view(-1, positions, self.out_channels)[:tiles]
+
+
+def _can_pack(weight: Tensor) -> bool:
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+    )
+
+
+def _pack(values: Tensor) -> Tensor:
+    """(n n, K, C) as the weights of a grouped 1x1 convolution, in the order that oneDNN wants for a block."""
+    positions, out_channels, in_channels = values.shape
+    grouped = values.view(positions * out_channels, in_channels, 1, 1)
+    input_size = [1, positions * in_channels, 1, BLOCK_TILES]
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+        grouped, [0, 0], [1, 1], [1, 1], positions, input_size
+    )
+    return packed
 
 
 class _WithGradients(torch.autograd.Function):
@@ -68,19 +144,22 @@ class _WithGradients(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
-        return convolve_winograd(x, transform_weight(weight), bias)
+        return convolve_winograd(x, WinogradWeight.transform(weight, tile_side(*x.shape[2:])), bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         (gradient,) = gradients
         for_x, for_weight, for_bias = ctx.needs_input_grad
-        turned = transform_weight(weight.flip(2, 3).transpose(0, 1)) if for_x else None
-        weights = torch.ops.aten.convolution_backward(
+        x_gradient = None
+        if for_x:
+            turned = WinogradWeight.transform(weight.flip(2, 3).transpose(0, 1), tile_side(*x.shape[2:]))
+            x_gradient = convolve_winograd(gradient, turned, None)
+        _, weight_gradient, bias_gradient = torch.ops.aten.convolution_backward(
             gradient, x, weight, [len(weight)], [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
             [False, for_weight, for_bias and ctx.has_bias],
         )  # fmt: skip
-        return None if turned is None else convolve_winograd(gradient, turned, None), weights[1], weights[2]
+        return x_gradient, weight_gradient, bias_gradient
 
 
 def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -95,12 +174,12 @@ def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | N
     return output
 
 
-def convolve_winograd(x: Tensor, transformed: Tensor, bias: Tensor | None, *, relu: bool = False) -> Tensor:
+def convolve_winograd(x: Tensor, weight: WinogradWeight, bias: Tensor | None, *, relu: bool = False) -> Tensor:
     """A 3x3 convolution with stride 1 and padding 1, then a ReLU if wanted; without gradients.
 
     Args:
         x: (N, C, H, W), best in channels-last memory.
-        transformed: (36, C, K) from `transform_weight`.
+        weight: transformed.
         bias: (K,), or None.
         relu: whether a ReLU follows.
 
@@ -108,90 +187,85 @@ def convolve_winograd(x: Tensor, transformed: Tensor, bias: Tensor | None, *, re
         (N, K, H, W) in channels-last memory.
     """
     n, _, height, width = x.shape
-    rows, columns = -(-height // TILE), -(-width // TILE)
-    work = _Strips(x.permute(0, 2, 3, 1), rows, columns, transformed)
-    shape = n, transformed.shape[2], TILE * rows, TILE * columns
+    shape = n, weight.out_channels, height, width
     output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    pixels = output.permute(0, 2, 3, 1)
-    for images, tile_rows in work.strips():
-        result = work.convolve(images, tile_rows)
-        strip = pixels[images, TILE * tile_rows.start : TILE * tile_rows.stop].view(result.shape)
-        strip.copy_(result) if bias is None else torch.add(result, bias, out=strip)
+    pixels, results = x.permute(0, 2, 3, 1), output.permute(0, 2, 3, 1)
+
+    def convolve(block: Block) -> None:
+        tiles = _convolve_tiles(_windows(pixels, block, weight.tile), weight)
+        if bias is not None:
+            tiles.add_(bias)
         if relu:
-            strip.relu_()
-    if shape[2:] == (height, width):
-        return output
-    return output[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
+            tiles.relu_()
+        _store(tiles, results, block)
+
+    side_by_side(_blocks(n, *tile_grid(height, width, weight.tile)), convolve)
+    return output
 
 
-class _Strips:
-    """The work of one convolution, strip by strip, in memory that every strip uses again.
+Block = tuple[slice, slice, slice]
+"""Which images, which of their tile rows and which tile columns."""
 
-    A strip is a few tile rows of one image, or, where images are small (RoI features), a few whole images.
 
-    Args:
-        x: (N, H, W, C).
-        rows: of tiles in an image.
-        columns: of tiles in an image.
-        transformed: (36, C, K).
-    """
+def _blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
+    """About `BLOCK_TILES` tiles each: part of an image, or, where images are small (RoI features), several."""
+    images_at_once = max(1, BLOCK_TILES // (rows * columns))
+    columns_at_once = _evenly(columns, BLOCK_COLUMNS)
+    rows_at_once = _evenly(rows, max(1, BLOCK_TILES // columns_at_once))
+    for image in range(0, n, images_at_once):
+        for row in range(0, rows, rows_at_once):
+            for column in range(0, columns, columns_at_once):
+                yield (
+                    slice(image, min(image + images_at_once, n)),
+                    slice(row, min(row + rows_at_once, rows)),
+                    slice(column, min(column + columns_at_once, columns)),
+                )
 
-    def __init__(self, x: Tensor, rows: int, columns: int, transformed: Tensor) -> None:
-        self.x, self.rows, self.columns, self.transformed = x, rows, columns, transformed
-        self.strip_images = max(1, min(len(x), STRIP_TILES // (rows * columns)))
-        self.strip_rows = min(rows, max(1, STRIP_TILES // columns))
-        _, c, k = transformed.shape
-        tiles = self.strip_images * self.strip_rows * columns
-        # The frame of zeros around an image stays; only what is inside is written anew for each strip.
-        self.padded = x.new_zeros(self.strip_images, TILE * self.strip_rows + 2, TILE * columns + 2, c)
-        self.windows, self.half_transformed = x.new_empty(2, tiles * WINDOW**2 * max(c, k))
-        self.products = x.new_empty(tiles * WINDOW**2 * k)
-        self.results = x.new_empty(tiles * TILE**2 * k)
-        self.input_transform, self.output_transform = _B_T.to(x), _A_T.to(x)
 
-    def strips(self) -> list[tuple[slice, slice]]:
-        """Which images and which tile rows each strip covers."""
-        return [
-            (slice(i, min(i + self.strip_images, len(self.x))), slice(r, min(r + self.strip_rows, self.rows)))
-            for i in range(0, len(self.x), self.strip_images)
-            for r in range(0, self.rows, self.strip_rows)
-        ]
+def _evenly(length: int, most: int) -> int:
+    """How long the parts are, if as few as possible of at most `most` make up `length`."""
+    return -(-length // -(-length // most))
 
-    def convolve(self, images: slice, tile_rows: slice) -> Tensor:
-        """(images, tile rows, 4, columns, 4, K) of a strip, without the bias: a view whose pixels lie in order."""
-        n, rows, columns = images.stop - images.start, tile_rows.stop - tile_rows.start, self.columns
-        positions, c, k = self.transformed.shape
-        tiles = n * rows * columns
 
-        windows = self.windows[: positions * tiles * c].view(WINDOW, WINDOW, n, rows, columns, c)
-        windows.copy_(self._pad(images, tile_rows))
-        transforms = self._transform(self.input_transform, windows, windows)
-        products = self.products[: positions * tiles * k].view(positions, tiles, k)
-        torch.bmm(transforms.view(positions, tiles, c), self.transformed, out=products)
-        results = self._transform(self.output_transform, products, self.results[: TILE**2 * tiles * k])
-        return results.view(TILE, TILE, n, rows, columns, k).permute(2, 3, 0, 4, 1, 5)
+def _windows(x: Tensor, block: Block, tile: int) -> Tensor:
+    """(images, tile rows, tile columns, n, n, C) overlapping windows of x (N, H, W, C), zero outside the image."""
+    images, tile_rows, tile_columns = block
+    height, width = x.shape[1:3]
+    top, bottom = tile * tile_rows.start - 1, tile * tile_rows.stop + 1
+    left, right = tile * tile_columns.start - 1, tile * tile_columns.stop + 1
+    inside = x[images, max(top, 0) : bottom, max(left, 0) : right]
+    frame = max(-left, 0), max(right - width, 0), max(-top, 0), max(bottom - height, 0)
+    padded = F.pad(inside, (0, 0, *frame)) if any(frame) else inside
+    return padded.unfold(1, tile + 2, tile).unfold(2, tile + 2, tile).permute(0, 1, 2, 4, 5, 3)
 
-    def _transform(self, matrix: Tensor, squares: Tensor, output: Tensor) -> Tensor:
-        """M d M^T of every square d in (6, 6, ...), first along the columns, then along the rows, into `output`."""
-        size, length = len(matrix), squares.numel() // WINDOW**2
-        half = self.half_transformed[: size * WINDOW * length]
-        torch.mm(matrix, squares.view(WINDOW, -1), out=half.view(size, -1))
-        rows = half.view(size, WINDOW, length)
-        torch.bmm(matrix.expand(size, -1, -1), rows, out=output.view(size, size, length))
-        return output
 
-    def _pad(self, images: slice, tile_rows: slice) -> Tensor:
-        """(6, 6, images, tile rows, columns, C) the overlapping windows of a strip, zero outside the image."""
-        n, rows = images.stop - images.start, tile_rows.stop - tile_rows.start
-        _, height, width, _ = self.x.shape
-        top, bottom = TILE * tile_rows.start - 1, TILE * tile_rows.stop + 1
-        first, last = max(top, 0), min(bottom, height)
-        padded = self.padded[:n, : bottom - top]
-        padded[:, : first - top] = 0
-        padded[:, last - top :] = 0
-        padded[:, first - top : last - top, 1 : width + 1] = self.x[images, first:last]
-        image, row, column, channel = self.padded.stride()
-        return padded.as_strided(
-            (WINDOW, WINDOW, n, rows, self.columns, padded.shape[-1]),
-            (row, column, image, TILE * row, TILE * column, channel),
-        )
+def _convolve_tiles(windows: Tensor, weight: WinogradWeight) -> Tensor:
+    """(images, tile rows, tile columns, m, m, K) results of windows (images, tile rows, tile columns, n, n, C)."""
+    b_t, _, a_t = (matrix.to(windows) for matrix in matrices(weight.tile))
+    squares = _transform(b_t, windows.contiguous())
+    products = weight.multiply(squares.flatten(3, 4).flatten(0, 2))
+    return _transform(a_t, products.view(*squares.shape[:5], weight.out_channels))
+
+
+def _store(tiles: Tensor, output: Tensor, block: Block) -> None:
+    """Write the results (images, tile rows, tile columns, m, m, K) of a block, but for what lies over the edge."""
+    images, tile_rows, tile_columns = block
+    tile = tiles.shape[3]
+    place = output[images, tile * tile_rows.start : tile * tile_rows.stop]
+    place = place[:, :, tile * tile_columns.start : tile * tile_columns.stop]
+    in_order = tiles.transpose(2, 3)  # (images, tile rows, m, tile columns, m, K)
+    if place[0].numel() == tiles[0].numel():
+        place.unflatten(1, (-1, tile)).unflatten(3, (-1, tile)).copy_(in_order)
+    else:
+        _, height, width, _ = place.shape
+        place.copy_(in_order.flatten(3, 4).flatten(1, 2)[:, :height, :width])
+
+
+def _transform(matrix: Tensor, squares: Tensor) -> Tensor:
+    """M d M^T of every square d in (..., n, n, C), first along its rows, then along its columns: (..., m, m, C)."""
+    size, window = matrix.shape
+    rows = squares.reshape(-1, window, squares.shape[-1])
+    half = torch.bmm(matrix.expand(len(rows), -1, -1), rows)
+    columns = half.view(-1, window, size * squares.shape[-1])
+    results = torch.bmm(matrix.expand(len(columns), -1, -1), columns)
+    return results.view(*squares.shape[:-3], size, size, squares.shape[-1])

@@ -1,0 +1,65 @@
+"""Work in equal pieces, each done by one core from beginning to end.
+
+Torch shares every single call among all cores, which must wait for each other after each one. A piece of work made of
+many small calls is done sooner when every core does whole pieces by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+
+Piece = TypeVar("Piece")
+
+
+def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None:
+    """Do every piece of work, as many at a time as torch has threads, without gradients.
+
+    Which thread does which piece is left to chance, so no result may depend on it.
+
+    Args:
+        pieces: of work.
+        work: does one of them; called by several threads at once.
+    """
+    waiting = list(pieces)
+    num_workers = min(torch.get_num_threads(), len(waiting))
+    queue = iter(waiting)
+    inference = torch.is_inference_mode_enabled()
+
+    def take_and_do() -> None:
+        with torch.inference_mode(inference), torch.no_grad():
+            for piece in queue:  # a list's iterator may be shared: the interpreter's lock covers each step
+                work(piece)
+
+    if num_workers <= 1:
+        take_and_do()
+        return
+    for future in [_team(torch.get_num_threads()).submit(take_and_do) for _ in range(num_workers)]:
+        future.result()
+
+
+@cache
+def _team(size: int) -> ThreadPoolExecutor:
+    """So many threads, each of which torch gives one core."""
+    everyone = threading.Barrier(size)
+
+    def take_one_core() -> None:
+        torch.get_num_threads()  # a thread's first question sets its number to that of the process
+        torch.set_num_threads(1)
+        everyone.wait()
+
+    team = ThreadPoolExecutor(size, "maskrcnn", initializer=take_one_core)
+    for future in [team.submit(lambda: None) for _ in range(size)]:
+        future.result()
+    torch.set_num_threads(size)  # for the threads to come, since the new ones have just set it to 1
+    return team
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive in a forked process
+    os.register_at_fork(after_in_child=_team.cache_clear)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from maskrcnn.ops.linear import LINEAR, linear
+
+
+@pytest.mark.parametrize("way", LINEAR)
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("rows", [0, 1, 300])
+def test_equal_to_double_precision(way: str, relu: bool, with_bias: bool, rows: int) -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(rows, 48), torch.randn(20, 48)
+    bias = torch.randn(20) if with_bias else None
+    expected = x.double() @ weight.double().T + (0 if bias is None else bias.double())
+    with torch.no_grad():
+        actual = LINEAR[way](x, weight, bias, relu)
+    torch.testing.assert_close(actual.double(), expected.relu() if relu else expected, atol=1e-5, rtol=1e-5)
+
+
+def test_what_cannot_be_fused_goes_the_plain_way() -> None:
+    """Gradients, other precisions, no rows."""
+    weight = torch.randn(4, 3, requires_grad=True)
+    linear(torch.rand(2, 3), weight, None, True).sum().backward()
+    assert weight.grad is not None
+    with torch.no_grad():
+        assert linear(torch.rand(0, 3), weight, None, True).shape == (0, 4)
+        assert linear(torch.rand(2, 3).double(), weight.double(), None, True).dtype == torch.double

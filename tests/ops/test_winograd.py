@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from maskrcnn.ops.convolution import ConvolutionOptions, convolve_reference
+from maskrcnn.ops.winograd import (
+    TILES,
+    WinogradWeight,
+    convolve_winograd,
+    convolve_winograd_with_gradients,
+    matrices,
+    tile_side,
+)
+
+EVERY_TILE = pytest.mark.parametrize("tile", TILES)
+
+
+def randn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
+
+
+def test_the_matrices_of_lavin_and_gray() -> None:
+    """F(4, 3) as printed in section 4.3 of the paper."""
+    b_t, g, a_t = matrices(4)
+    assert b_t.round(decimals=9).tolist() == [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+    assert (24 * g).round(decimals=9).tolist() == [
+        [6, 0, 0],
+        [-4, -4, -4],
+        [-4, 4, -4],
+        [1, 2, 4],
+        [1, -2, 4],
+        [0, 0, 24],
+    ]
+    assert a_t.tolist() == [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+
+
+def test_which_tile() -> None:
+    """The largest on large maps; on RoI features the one that computes least beyond the edge."""
+    assert [tile_side(*size) for size in ((200, 304), (4, 99), (12, 12), (14, 14), (7, 7))] == [6, 6, 6, 5, 4]
+
+
+@EVERY_TILE
+def test_a_single_pixel(tile: int) -> None:
+    """Only the middle weight meets the pixel; the frame around it is zero."""
+    weight = WinogradWeight.transform(torch.arange(9.0).view(1, 1, 3, 3), tile)
+    y = convolve_winograd(torch.full((1, 1, 1, 1), 3.0), weight, torch.tensor([-1.0]))
+    torch.testing.assert_close(y, torch.full((1, 1, 1, 1), 11.0))
+
+
+@EVERY_TILE
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 6, 4, 4),  # one tile
+        (2, 6, 5, 7),  # tiles that reach over the edge
+        (1, 6, 3, 400),  # a row of several blocks
+        (1, 6, 90, 50),  # several blocks, the last ones smaller
+        (30, 6, 14, 14),  # several blocks of images, the last one shorter
+        (3, 6, 70, 90),  # both
+        (1, 6, 60, 60),  # blocks that touch no edge
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("with_bias", "relu"), [(True, True), (False, False)])
+def test_computes_the_convolution(
+    tile: int, shape: tuple[int, ...], dtype: torch.dtype, with_bias: bool, relu: bool
+) -> None:
+    """In single precision with oneDNN's products, in double precision with torch's own."""
+    torch.manual_seed(0)
+    x, weight = randn(*shape).to(dtype), torch.randn(5, 6, 3, 3).to(dtype) / 7
+    bias = torch.randn(5).to(dtype) if with_bias else None
+    expected = convolve_reference(x, weight, bias, None, ConvolutionOptions(padding=(1, 1), relu=relu))
+    actual = convolve_winograd(x, WinogradWeight.transform(weight, tile), bias, relu=relu)
+    assert actual.shape == expected.shape and actual.is_contiguous(memory_format=torch.channels_last)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
+
+
+@EVERY_TILE
+def test_the_rounding_error_is_bounded(tile: int) -> None:
+    """At a width it is used for, with inputs as after a ReLU: the norm of the error, and the worst single value."""
+    torch.manual_seed(0)
+    x, weight = randn(1, 256, 64, 48).relu(), torch.randn(256, 256, 3, 3) / 48
+    exact = F.conv2d(x.double(), weight.double(), padding=1)
+    error = convolve_winograd(x, WinogradWeight.transform(weight, tile), None).double() - exact
+    assert error.norm() / exact.norm() < 1e-5
+    assert error.abs().max() / exact.abs().max() < 5e-5
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("size", [(5, 6), (7, 7), (17, 3)])
+def test_gradients(with_bias: bool, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x, weight, bias = (torch.randn(shape).double().requires_grad_() for shape in ((2, 3, *size), (4, 3, 3, 3), (4,)))
+    arguments = (x, weight, bias if with_bias else None)
+    assert torch.autograd.gradcheck(convolve_winograd_with_gradients, arguments)
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
+    torch.manual_seed(0)
+    x, weight = randn(2, 32, 100, 100), WinogradWeight.transform(torch.randn(16, 32, 3, 3), 6)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(convolve_winograd(x, weight, None))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
