@@ -1,6 +1,7 @@
 """What the fast way of each operator gains over its plain reference, on the same input in the same run.
 
-For Winograd's way the reference is the direct convolution, with its ReLU fused.
+For Winograd's way the reference is the direct convolution, with its ReLU fused. On a GPU, where there is one, the
+kernels are measured against the fast way of the CPU, which also runs there.
 
 The two take turns (A B A B ...), and the ratio is the median over the pairs, since machines are noisy.
 
@@ -24,9 +25,9 @@ from maskrcnn.ops.nms import NMS, NO_LIMIT
 from maskrcnn.ops.paste import PASTE
 from maskrcnn.ops.rle import encode_rle
 from maskrcnn.ops.rle_string import FROM_STRING, counts_to_string
-from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions
+from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions, RoIOperator, pool_levels, roi_align, roi_align_bags
 from maskrcnn.ops.roi_pool import ROI_POOL
-from maskrcnn.ops.winograd import convolve_winograd, transform_weight
+from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
 from maskrcnn.structures import MaskCrops
 
 Case = tuple[str, Callable[[], object], Callable[[], object]]
@@ -61,11 +62,14 @@ def residual_case() -> Case:
 
 
 def winograd_case(*shape: int) -> Callable[[], Case]:
-    """A 3x3 convolution of 256 channels: a level of the pyramid, or RoI features."""
+    """A 3x3 convolution: a level of the pyramid, RoI features, or part of the backbone."""
 
     def case() -> Case:
-        x, weight, bias = channels_last(*shape), torch.randn(256, 256, 3, 3) / 48, torch.randn(256)
-        transformed, options = transform_weight(weight), ConvolutionOptions(padding=(1, 1), relu=True)
+        width = shape[1]
+        x, bias = channels_last(*shape), torch.randn(width)
+        weight = torch.randn(width, width, 3, 3) / (3 * width**0.5)
+        transformed = WinogradWeight.transform(weight, tile_side(*shape[2:]))
+        options = ConvolutionOptions(padding=(1, 1), relu=True)
         name = f"relu(3x3 conv), {' x '.join(map(str, shape))}"
         return (
             name,
@@ -84,6 +88,44 @@ def nms_case() -> Case:
     boxes, scores, labels = random_boxes(1000, 800, 1216, 120), torch.rand(1000), torch.zeros(1000, dtype=torch.int64)
     ways = [lambda way=way: way(boxes, scores, labels, 0.7, NO_LIMIT) for way in NMS.values()]
     return "NMS, 1000 boxes", ways[0], ways[1]
+
+
+def nms_gpu_case(count: int) -> Callable[[], Case]:
+    """Proposals of five pyramid levels, of which 1000 are kept."""
+
+    def case() -> Case:
+        boxes, scores = random_boxes(count, 800, 1216, 120).cuda(), torch.rand(count).cuda()
+        labels = torch.arange(count).cuda() % 5
+        ways = [lambda way=NMS[name]: way(boxes, scores, labels, 0.7, 1000) for name in ("blocks", "triton")]
+        return f"GPU: NMS, {count} boxes", ways[0], ways[1]
+
+    return case
+
+
+def roi_align_gpu_case(size: int, training: bool) -> Callable[[], Case]:
+    """Boxes of two images of 800 x 1216 pixels, read from four levels of 256 channels in bfloat16."""
+    count = 512 if training else 1000
+    scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+
+    @torch.inference_mode(False)
+    def case() -> Case:
+        maps = [channels_last(2, 256, 200 >> i, 304 >> i).cuda().bfloat16().requires_grad_(training) for i in range(4)]
+        boxes = torch.cat([random_boxes(count // 2, 800, 1216, side) for side in (100, 200, 400, 700)]).cuda()
+        levels = torch.arange(4).repeat_interleave(count // 2).cuda()
+        index = torch.arange(2 * count).cuda() % 2
+
+        def run_by(operator: RoIOperator) -> Callable[[], object]:
+            @torch.inference_mode(False)
+            def run() -> object:
+                pooled = pool_levels(operator, maps, boxes, index, levels, scales, RoIAlignOptions(size))
+                return torch.autograd.grad(pooled.sum(), maps) if training else pooled
+
+            return run
+
+        step = "RoIAlign and its gradient" if training else "RoIAlign"
+        return f"GPU: {step}, {2 * count} boxes, {size} x {size}", run_by(roi_align_bags), run_by(roi_align)
+
+    return case
 
 
 def paste_case() -> Case:
@@ -118,6 +160,8 @@ def rle_string_case() -> Case:
 def milliseconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return 1e3 * (time.perf_counter() - start)
 
 
@@ -127,12 +171,14 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     keep_freed_memory()
     torch.manual_seed(0)
-    makers = (
+    makers: tuple[Callable[[], Case], ...] = (
         residual_case,
         winograd_case(1, 256, 200, 304),
         winograd_case(1, 256, 100, 152),
         winograd_case(1, 256, 50, 76),
         winograd_case(100, 256, 14, 14),
+        winograd_case(300, 512, 7, 7),
+        winograd_case(1, 128, 100, 152),
         roi_align_case,
         roi_pool_case,
         nms_case,
@@ -141,6 +187,11 @@ def main() -> None:
         keypoints_case,
         rle_string_case,
     )
+    if torch.cuda.is_available():
+        makers += (
+            *(nms_gpu_case(count) for count in (1000, 5000)),
+            *(roi_align_gpu_case(size, training) for training in (False, True) for size in (7, 14)),
+        )
     cases = [make() for make in makers]
     print(f"{'operator':42} {'reference ms':>13} {'fast ms':>9} {'ratio':>7}")
     for name, reference, fast in cases:

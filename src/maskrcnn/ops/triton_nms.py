@@ -154,12 +154,13 @@ def nms_padded(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, 
     removed = torch.zeros((num_images, words), dtype=torch.int64, device=boxes.device)
     kept = torch.zeros((num_images, limit), dtype=torch.int64, device=boxes.device)
     counts = torch.zeros(num_images, dtype=torch.int64, device=boxes.device)
-    for first in range(0, num_boxes, BAND):
-        tiles = triton.cdiv(min(BAND, num_boxes - first), WORD)
-        sizes = num_boxes, words, first, limit
-        # A fused multiplication and addition rounds once where `box_iou` rounds twice.
-        _compare[(tiles, words - first // WORD, num_images)](
-            boxes, labels, counts, bits, *sizes, threshold, BAND, WORD, num_warps=8, enable_fp_fusion=False
-        )
-        _sweep[(num_images,)](labels, bits, removed, kept, counts, *sizes, BAND, WORD, WORDS_AT_ONCE)
+    with torch.cuda.device_of(boxes):
+        for first in range(0, num_boxes, BAND):
+            tiles = triton.cdiv(min(BAND, num_boxes - first), WORD)
+            sizes = num_boxes, words, first, limit
+            # A fused multiplication and addition rounds once where `box_iou` rounds twice.
+            _compare[(tiles, words - first // WORD, num_images)](
+                boxes, labels, counts, bits, *sizes, threshold, BAND, WORD, num_warps=8, enable_fp_fusion=False
+            )
+            _sweep[(num_images,)](labels, bits, removed, kept, counts, *sizes, BAND, WORD, WORDS_AT_ONCE)
     return order.gather(1, kept), counts

@@ -290,5 +290,6 @@ def roi_align_levels(
     if options.reduce != "mean":
         raise ValueError(f"the kernels average the samples of a bin; reduce={options.reduce!r} takes another way")
     boxes = boxes.to(torch.float64 if features[0].dtype == torch.float64 else torch.float32).contiguous()
-    result: Tensor = _RoIAlign.apply(boxes, image_index, levels, tuple(scales), options, *features)
+    with torch.cuda.device_of(boxes):
+        result: Tensor = _RoIAlign.apply(boxes, image_index, levels, tuple(scales), options, *features)
     return result
