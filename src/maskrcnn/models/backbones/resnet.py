@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from math import gcd
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.errors import UserError
 from maskrcnn.models.norm import conv_norm
 
 
@@ -135,6 +137,18 @@ def _stage(
     return stage
 
 
+def _group_width(layout: ResNetLayout, first_width: int) -> int:
+    """Channels per group in stage 2 of a network that is narrower or wider than the papers', with 64."""
+    width, rest = divmod(layout.group_width * first_width, 64)
+    if rest:
+        raise UserError(
+            f"backbone.stem_channels (or stage_channels, where set): expected a multiple of "
+            f"{64 // gcd(64, layout.group_width)}, so that a group of the 3x3 convolutions has whole channels; "
+            f"got {first_width}"
+        )
+    return width
+
+
 class ResNet(nn.Module):
     """The bottom-up network.
 
@@ -148,6 +162,9 @@ class ResNet(nn.Module):
         stage5_stride: 1 keeps the resolution of C4.
         stage5_dilation: of its 3x3 convolutions.
         frozen_stages: this many of (stem, stage 2, ..., stage 5) keep their weights and statistics in training.
+
+    Raises:
+        UserError: a width that a ResNeXt's groups cannot have.
     """
 
     def __init__(
@@ -175,7 +192,7 @@ class ResNet(nn.Module):
         in_channels = stem_channels
         for i, out_channels in enumerate(self.channels):
             own = replace(convs, stride=(1, 2, 2, stage5_stride)[i], dilation=(1, 1, 1, stage5_dilation)[i])
-            width = layout.groups * layout.group_width * 2**i * first_width // 64
+            width = _group_width(layout, first_width) * layout.groups * 2**i
             self.stages.append(_stage(layout, own, in_channels, width, out_channels, layout.blocks[i]))
             in_channels = out_channels
         self.frozen = [self.stem, *self.stages][:frozen_stages]
