@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from maskrcnn.ops.boxes import box_area
-from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, roi_align
+from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, pool_levels, roi_align
 
 CANONICAL_SIZE = 224
 CANONICAL_LEVEL = 4
@@ -52,18 +51,10 @@ class RoIPooler(nn.Module):
     def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Features (R, C, S, S), channels-last, of the boxes (R_i, 4) of every image, image after image."""
         all_boxes = torch.cat(list(boxes)).float()
-        counts = torch.tensor([len(b) for b in boxes])
-        image_index = torch.arange(len(boxes)).repeat_interleave(counts).to(all_boxes.device)
+        index = [torch.full((len(b),), i, device=b.device) for i, b in enumerate(boxes)]
+        scales = [1 / stride for stride in self.strides]
         levels = self.levels(all_boxes)
-        members = [(levels == level).nonzero()[:, 0] for level in range(len(self.strides))]
-        pooled = [
-            self.operator(
-                feature, all_boxes[index], image_index[index], replace(self.options, spatial_scale=1 / stride)
-            ).permute(0, 2, 3, 1)
-            for feature, stride, index in zip(features, self.strides, members, strict=False)
-        ]
-        original_order = torch.cat(members).argsort()
-        return torch.cat(pooled)[original_order].permute(0, 3, 1, 2)
+        return pool_levels(self.operator, features, all_boxes, torch.cat(index), levels, scales, self.options)
 
     def cuts_like(self, other: RoIPooler) -> bool:
         """Whether the two give the same features."""
