@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -54,6 +55,20 @@ def test_the_worked_examples_for_contributors(folder: Path) -> None:
     assert "torch.Size" in run([sys.executable, "-c", code], folder)
 
 
+def test_one_file_of_labels_is_split(folder: Path) -> None:
+    """The lines of docs/own_data.md: every image and annotation in one part, with its own."""
+    (folder / "my_data").mkdir()
+    whole = json.loads((ROOT / "examples/nuclei_mini/instances_train.json").read_text())
+    (folder / "my_data/result.json").write_text(json.dumps(whole))
+    (code,) = (b.code for b in blocks((ROOT / "docs/own_data.md").read_text()) if b.language == "python")
+    run([sys.executable, "-c", code], folder)
+    train, val = (json.loads((folder / f"my_data/instances_{split}.json").read_text()) for split in ("train", "val"))
+    assert (len(train["images"]), len(val["images"])) == (6, 2) and train["categories"] == whole["categories"]
+    assert len(train["annotations"]) + len(val["annotations"]) == len(whole["annotations"])
+    for part in (train, val):
+        assert {a["image_id"] for a in part["annotations"]} == {image["id"] for image in part["images"]}
+
+
 def test_bash_blocks(folder: Path) -> None:
     for block in blocks(README):
         if block.language == "bash" and not block.exempt:
@@ -77,7 +92,7 @@ def test_few_blocks_are_exempt() -> None:
     assert len(found) >= 10 and all("make" in block.code or "import-weights" in block.code for block in exempt)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/conventions.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/conventions.md", "docs/own_data.md"])
 def test_links_lead_to_files(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", _BLOCK.sub("", path.read_text())):
