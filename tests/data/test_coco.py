@@ -268,7 +268,7 @@ def test_ids_that_are_text(make_coco, read, square: dict[str, Any]) -> None:
     assert names == ["dot", "other"] and [data.labels.objects(i) for i in (0, 1)] == [range(1), range(1, 2)]
     assert data.labels.image_ids.tolist() == [id_number("img 1"), 1]
     assert data.report.counts == {Rule.IMAGE_ID_TEXT: 2}
-    assert "(1.png): id is text (img 1); a number made from it" in data.report.lines[0]
+    assert f"image img 1 (1.png): id is text ({id_number('img 1')}); a number made from it" in data.report.lines[0]
 
 
 def test_faults_name_the_id_as_the_file_has_it(make_coco, read, square: dict[str, Any]) -> None:

@@ -160,9 +160,9 @@ class _CocoReader:
         if not isinstance(stated_name, str):
             self.report.add(Rule.IMAGE_MALFORMED, f"image {image_id}", brief(entry))
             return None
-        where = f"image {image_id} ({shortened(stated_name)})"
+        where = f"image {_shown_id(entry, image_id)} ({shortened(stated_name)})"
         if isinstance(entry["id"], str):
-            self.report.add(Rule.IMAGE_ID_TEXT, where, entry["id"])
+            self.report.add(Rule.IMAGE_ID_TEXT, where, str(image_id))
         file_name = self._file_name(stated_name, where)
         if file_name is None:
             return None
@@ -250,8 +250,7 @@ class _CocoReader:
     ) -> Iterator[ObjectEntry]:
         labels: dict[int | None, int] = {category_id: label for label, category_id in enumerate(categories.ids)}
         for annotation_id, entry in entries:
-            stated = entry.get("id")
-            where = f"annotation {shortened(stated) if isinstance(stated, str) else annotation_id}"
+            where = f"annotation {_shown_id(entry, annotation_id)}"
             label = labels.get(id_number(entry.get("category_id")))
             if label is None:
                 self.report.add(Rule.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
@@ -279,6 +278,12 @@ class _CocoReader:
 
 def _is_printable(name: Any) -> bool:
     return isinstance(name, str) and name.isprintable() and not name.isspace() and name != ""
+
+
+def _shown_id(entry: Entry, number: int) -> str:
+    """An id for messages: as the file has it, if it is text."""
+    stated = entry.get("id")
+    return shortened(stated) if isinstance(stated, str) else str(number)
 
 
 def _id_of(entry: Any) -> int | None:
