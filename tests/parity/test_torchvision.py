@@ -33,7 +33,10 @@ LIMITS: dict[str, Any] = {
     "rpn_batch_size_per_image": 40000,  # every anchor and RoI, so that nothing is random
     "box_batch_size_per_image": 4096,
 }
-MODELS = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
+GRADIENT = {"maskrcnn_resnet50_fpn": 3e-4, "maskrcnn_resnet50_fpn_v2": 1e-3}
+"""Largest error of a gradient's values over the largest value: a unit close to zero is on or off as rounding will have
+it, so that 1e-4 does not hold for every one (1.8e-4 was seen in the first)."""
+MODELS = tuple(GRADIENT)
 
 
 def images() -> list[Tensor]:
@@ -85,7 +88,7 @@ def test_every_stage_of_prediction(name: str) -> None:
         handle.remove()
 
     batch = ours.preprocess.prepare(images())
-    assert relative(batch.pixels, outputs["transform"][0].tensors) < 1e-5
+    assert relative(batch.pixels, outputs["transform"][0].tensors) < 1e-6
     features = ours.backbone(batch.pixels)
     for level, expected in zip(features, outputs["backbone"].values(), strict=True):
         assert relative(level, expected) < 1e-4
@@ -95,17 +98,17 @@ def test_every_stage_of_prediction(name: str) -> None:
         assert relative(logits, expected.permute(0, 2, 3, 1).flatten(1)) < 1e-4
     regions = ours.rpn.select(rpn_output, batch, ours.rpn.test_limits)
     for proposals, expected in zip(regions, outputs["rpn"][0], strict=True):
-        torch.testing.assert_close(proposals.boxes, expected, atol=5e-3, rtol=0)
+        torch.testing.assert_close(proposals.boxes, expected, atol=1e-3, rtol=0)
     class_logits, deltas = ours._classify(ours.box_head, features, regions)
     their_logits, their_deltas = outputs["roi_heads.box_predictor"]
-    assert relative(class_logits, torch.cat([their_logits[:, 1:], their_logits[:, :1]], dim=1)) < 1e-3
-    assert relative(deltas, their_deltas.view(len(deltas), -1, 4)[:, 1:]) < 1e-3
+    assert relative(class_logits, torch.cat([their_logits[:, 1:], their_logits[:, :1]], dim=1)) < 1e-4
+    assert relative(deltas, their_deltas.view(len(deltas), -1, 4)[:, 1:]) < 1e-4
 
     for image, result, expected in zip(images(), ours.predict(images()), found, strict=True):
         assert len(result) > 0
         assert result.labels.tolist() == (expected["labels"] - 1).tolist()
-        torch.testing.assert_close(result.boxes, expected["boxes"], atol=0.01, rtol=0)
-        torch.testing.assert_close(result.scores, expected["scores"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(result.boxes, expected["boxes"], atol=1e-3, rtol=0)
+        torch.testing.assert_close(result.scores, expected["scores"], atol=1e-6, rtol=0)
         assert result.mask_probs is not None
         size = (int(image.shape[1]), int(image.shape[2]))
         pasted = paste_masks(result.mask_probs, expected["boxes"], size, rule="torchvision")
@@ -155,7 +158,7 @@ def test_losses_and_every_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -
             assert value.item() == pytest.approx(expected[names[part]].item(), rel=1e-5), part
         wanted = import_tensors(dict(theirs.state_dict()) | oracle.gradients(theirs)).state_dict
         for parameter, gradient in oracle.gradients(ours).items():
-            assert relative(gradient, wanted[parameter]) < 1e-3, parameter
+            assert relative(gradient, wanted[parameter]) < GRADIENT[name], parameter
     finally:
         for model, values in zip((theirs, ours), state, strict=True):
             model.zero_grad()
