@@ -186,7 +186,7 @@ def _nested(depth: int) -> list[Any]:
 def _strange_value(generator: Generator) -> Any:
     """A new object at every call, since mutations may change it."""
     values = [
-        *(None, True, False, 0, -1, 1, 3.5, -0.0, 1e308, -1e308, 2**31, 2**63, -(2**63), 10**30, 10**400),
+        *(None, True, False, 0, -1, 1, 3.5, -0.0, 1e308, -1e308, 2**31, 2**63 - 1, 2**63, -(2**63), 10**30, 10**400),
         *(float("nan"), float("inf"), float("-inf")),
         *("", "x", "1", "\0", "../../etc/passwd", "/etc/passwd", "C:\\x", "\ud800", "é" * 300, "\x1b[2J", "0.png"),
         *([], {}, [[]], [[[]]], [None], [1], [1, 2, 3, 4], [0.5] * 7, [[0, 0, 5, 5]], ["a"] * 6, [float("nan")] * 6),

@@ -147,8 +147,8 @@ def test_entries_that_are_no_annotations(make_coco, read, square: dict[str, Any]
 def test_annotations_get_ids_that_no_other_has(
     make_coco, read, square: dict[str, Any], second_id: Any, rule: Rule
 ) -> None:
-    data = read(make_coco([square, square | {"id": second_id}, square | {"id": 40}]))
-    assert data.labels.annotation_ids.tolist() == [1, 41, 40] and data.report.counts == {rule: 1}
+    data = read(make_coco([square, square | {"id": second_id}, square | {"id": 2**63 - 1}, square | {"id": 2}]))
+    assert data.labels.annotation_ids.tolist() == [1, 3, 2**63 - 1, 2] and data.report.counts == {rule: 1}
 
 
 def test_a_repaired_annotation_is_kept_and_named(make_coco, read, square: dict[str, Any]) -> None:

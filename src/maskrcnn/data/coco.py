@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count, filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class _CocoReader:
         self.image_ids: set[int] = set()
         self.annotation_ids: set[int] = set()
         self.file_names: set[str] = set()
-        self.next_id = 1
+        self.new_ids: Iterator[int] = count(1)
 
     def read(self) -> LabelledImages:
         content = load_json(self.path)
@@ -220,7 +221,8 @@ class _CocoReader:
     def _grouped(self, entries: list[Any], kept_images: set[int]) -> dict[int, list[tuple[int, Entry]]]:
         """Annotations with their ids, by the image they belong to."""
         by_image = defaultdict[int, list[tuple[int, Entry]]](list)
-        self.next_id = 1 + max((i for e in entries if (i := _id_of(e)) is not None), default=0)
+        taken = {_id_of(entry) for entry in entries}
+        self.new_ids = filterfalse(taken.__contains__, count(1))
         for number, entry in enumerate(entries):
             image_id = id_number(entry.get("image_id")) if isinstance(entry, dict) else None
             if image_id is None:
@@ -242,8 +244,7 @@ class _CocoReader:
         else:
             self.annotation_ids.add(annotation_id)
             return annotation_id
-        self.next_id += 1
-        return self.next_id - 1
+        return next(self.new_ids)
 
     def _objects(
         self, entries: Iterable[tuple[int, Entry]], size: Size, categories: Categories
