@@ -11,7 +11,7 @@ from torch import Tensor
 from maskrcnn.models.box_head import BOX_WEIGHTS
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_align import RoIAlignOptions, _bins, roi_align
 from maskrcnn.ops.roi_pool import roi_pool, roi_pool_bins, round_boxes
 from maskrcnn.structures import Detections
 
@@ -204,21 +204,18 @@ def cut_out(feature: Tensor, box: Tensor, stride: int, options: RoIAlignOptions)
 
 def sample_points(box: Tensor, stride: int, options: RoIAlignOptions) -> Tensor:
     """(S, S, n, 2) x, y of RoIAlign's samples of a box (4,), `input` pixels: row of bins, column of bins, sample."""
-    sides = box[2:] - box[:2]
-    if not options.aligned:  # the original version has no RoI below one cell
-        sides = sides.clamp(min=stride)
-    axes = [_axis(float(box[i]), float(sides[i]), stride, options) for i in range(2)]
-    x, y = axes[0][None, :, None, :], axes[1][:, None, :, None]
-    size = options.output_size
-    return torch.stack(torch.broadcast_tensors(x, y), dim=-1).reshape(size, size, -1, 2)
+    size, centre = options.output_size, 0.5 if options.aligned else 0.0
+    starts, sides, counts = _bins(box[None], replace(options, spatial_scale=1 / stride))  # in cells; counts of y, x
+    axes = [(starts[0, i] + centre, sides[0, i], int(counts[0, 1 - i])) for i in range(2)]
+    x, y = (stride * _positions(*axis, size) for axis in axes)
+    samples = torch.broadcast_tensors(x[None, :, None, :], y[:, None, :, None])
+    return torch.stack(samples, dim=-1).reshape(size, size, -1, 2)
 
 
-def _axis(start: float, side: float, stride: int, options: RoIAlignOptions) -> Tensor:
-    """(S, samples) positions along one axis."""
-    size = options.output_size
-    count = options.sampling_ratio or max(int(-(-side / stride // size)), 0)
+def _positions(start: Tensor, bin_side: Tensor, count: int, size: int) -> Tensor:
+    """(S, count) the samples along one axis, `count` in each bin."""
     steps = (torch.arange(size * count) + 0.5) / max(count, 1)
-    return (start + steps * side / size).view(size, count)
+    return (start + bin_side * steps).view(size, count)
 
 
 def _rectangles(starts: Tensor, ends: Tensor) -> Tensor:
