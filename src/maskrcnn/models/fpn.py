@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,13 +14,14 @@ def add_upsampled(x: Tensor, coarse: Tensor) -> Tensor:
     """Add the nearest-neighbour upsampling of `coarse` (FPN figure 3).
 
     Args:
-        x: (N, C, h, w).
+        x: (N, C, h, w); without gradients, the result may take its memory.
         coarse: (N, C, h', w'); if sides are just twice as long, its upsampling never lies in memory.
     """
     if x.shape[-2:] != (2 * coarse.shape[-2], 2 * coarse.shape[-1]):
         return x + F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
     pairs = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (N, C, h', 2, w', 2)
-    total: Tensor = pairs + coarse[:, :, :, None, :, None]
+    memory = None if x.requires_grad else pairs
+    total: Tensor = torch.add(pairs, coarse[:, :, :, None, :, None], out=memory)
     return total.flatten(4, 5).flatten(2, 3)
 
 

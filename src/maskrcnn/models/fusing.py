@@ -37,7 +37,7 @@ class FusedConv2d(nn.Conv2d):
         self.transformed: dict[int, WinogradWeight] = {}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-        """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result."""
+        """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result, which may overwrite it."""
         if shortcut is None and can_fuse(x) and suits_winograd(self, x):
             return convolve_winograd(x, self._transformed(tile_side(*x.shape[2:])), self.bias, relu=self.relu)
         return convolve(x, self.weight, self.bias, shortcut, self._options())
@@ -86,7 +86,7 @@ class FusedBlock(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """As `Block.forward`."""
+        """As `Block.forward`; where x is its own shortcut, the result may overwrite it."""
         y: Tensor = self.last(self.residual(x), self.shortcut(x))
         return y
 

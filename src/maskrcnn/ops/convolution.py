@@ -43,7 +43,10 @@ def convolve_reference(
 def convolve_fused(
     x: Tensor, weight: Tensor, bias: Tensor | None, shortcut: Tensor | None, options: ConvolutionOptions
 ) -> Tensor:
-    """The same by oneDNN with the rest attached to the convolution; float32 on the CPU, without gradients."""
+    """The same by oneDNN with the rest attached to the convolution; float32 on the CPU, without gradients.
+
+    The result takes the shortcut's memory: new memory for each block of a network is what costs most.
+    """
     geometry = options.padding, options.stride, options.dilation, options.groups
     y: Tensor
     if shortcut is None:
@@ -51,8 +54,8 @@ def convolve_fused(
         y = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, after, [], "")
     else:
         relu = "relu" if options.relu else None
-        y = torch.ops.mkldnn._convolution_pointwise.binary(
-            x, shortcut, weight, bias, *geometry, "add", 1.0, relu, [], ""
+        y = torch.ops.mkldnn._convolution_pointwise_.binary(
+            shortcut, x, weight, bias, *geometry, "add", 1.0, relu, [], ""
         )
     return y
 
@@ -86,7 +89,7 @@ def convolve(
         x: (N, C, H, W), best in channels-last memory.
         weight: (K, C / groups, kh, kw).
         bias: (K,), or None.
-        shortcut: (N, K, H', W') to be added, or None.
+        shortcut: (N, K, H', W') to be added, or None; it may be overwritten by the result.
         options: the geometry, and whether a ReLU follows.
 
     Returns:
