@@ -197,6 +197,14 @@ def test_no_readable_image_at_all(folder: Path) -> None:
         run(folder, model_of(Oracle()))
 
 
+def test_an_output_that_cannot_be_written_is_told_before_the_work(folder: Path) -> None:
+    (folder / "taken").write_text("a file, not a folder")
+    oracle = Oracle()
+    with pytest.raises(UserError, match=r"taken: expected a folder to write into"):
+        run(folder, model_of(oracle), folder / "taken")
+    assert not oracle.asked
+
+
 def test_labels_made_on_the_stored_pixels_of_a_turned_photograph(folder: Path) -> None:
     """An EXIF orientation that the labels ignore is ignored for the model too, so that both see the same picture."""
     exif = Image.Exif()

@@ -21,7 +21,7 @@ from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
 from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.table import format_table
-from maskrcnn.files import write_atomically
+from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.pipeline import ahead
 from maskrcnn.predict import Model, Prediction
 from maskrcnn.structures import Categories
@@ -64,6 +64,8 @@ def evaluate(
     Raises:
         UserError: unreadable data, no class in common, or `output` cannot be written.
     """
+    if output is not None:
+        make_folder(Path(output))
     file = Path(annotations)
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
     max_pixels = model.config.data.max_pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,23 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
         ) from error
     finally:
         _remove_quietly(partial)
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder, or see that files can be written into it: before the work whose results it is for.
+
+    Raises:
+        UserError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}: expected a folder to write into, but the system says: {error.strerror or error}; "
+            "choose another output directory"
+        ) from error
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -57,7 +57,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: expected a readable YAML file of settings: {' '.join(str(error).split())}") from error
+        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+        raise UserError(f"{path}: expected a readable YAML file of settings: {reason}") from error
     if not isinstance(values or {}, Mapping):
         raise UserError(f"{path}: expected sections such as `rpn:` at the top level, got {values!r}")
     return dict(values or {})

@@ -136,11 +136,17 @@ def _data_options(values: Namespace, root: str) -> dict[str, str]:
 
 
 def _require_data(values: Namespace, config: Config) -> None:
-    if not config.data.root and values.train_annotations is None:
+    if config.data.root or values.train_annotations is not None:
+        return
+    if values.resume:
         raise UserError(
-            "--data is missing: expected a folder that holds images/, instances_train.json and "
-            "instances_val.json; other layouts: --train-annotations, --val-annotations and --images"
+            f"{values.output}: expected the folder of a run to resume, but it has no config.yaml; give the --output of "
+            "that run, or --data to begin a new one"
         )
+    raise UserError(
+        "--data is missing: expected a folder that holds images/, instances_train.json and "
+        "instances_val.json; other layouts: --train-annotations, --val-annotations and --images"
+    )
 
 
 def _report(result: TrainResult) -> None:
