@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,8 +19,8 @@ def add_upsampled(x: Tensor, coarse: Tensor) -> Tensor:
     if x.shape[-2:] != (2 * coarse.shape[-2], 2 * coarse.shape[-1]):
         return x + F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
     pairs = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (N, C, h', 2, w', 2)
-    memory = None if x.requires_grad else pairs
-    total: Tensor = torch.add(pairs, coarse[:, :, :, None, :, None], out=memory)
+    upsampled = coarse[:, :, :, None, :, None]
+    total = pairs + upsampled if x.requires_grad else pairs.add_(upsampled)
     return total.flatten(4, 5).flatten(2, 3)
 
 
