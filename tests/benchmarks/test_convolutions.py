@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+
 from benchmarks import convolutions
 
 
