@@ -33,6 +33,8 @@ def test_each_worker_has_one_core_and_everybody_else_as_many_as_before(num_threa
     inside: set[int] = set()
     side_by_side(range(8), lambda _: inside.add(torch.get_num_threads()))
     assert inside == {1}
+    side_by_side(range(1), lambda _: inside.add(torch.get_num_threads()))  # too few pieces: shared as usual
+    assert inside == {1, num_threads}
     later: list[int] = []
     thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
     thread.start()

@@ -21,6 +21,8 @@ Piece = TypeVar("Piece")
 def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None:
     """Do every piece of work, as many at a time as torch has threads, without gradients.
 
+    With less than a piece for every second core, the pieces are done one by one and torch shares each call as usual.
+
     Which thread does which piece is left to chance, so no result may depend on it.
 
     Args:
@@ -28,7 +30,7 @@ def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None
         work: does one of them; called by several threads at once.
     """
     waiting = list(pieces)
-    num_workers = min(torch.get_num_threads(), len(waiting))
+    num_threads = torch.get_num_threads()
     queue = iter(waiting)
     inference = torch.is_inference_mode_enabled()
 
@@ -37,10 +39,10 @@ def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None
             for piece in queue:  # a list's iterator may be shared: the interpreter's lock covers each step
                 work(piece)
 
-    if num_workers <= 1:
+    if num_threads == 1 or 2 * len(waiting) <= num_threads:
         take_and_do()
         return
-    for future in [_team(torch.get_num_threads()).submit(take_and_do) for _ in range(num_workers)]:
+    for future in [_team(num_threads).submit(take_and_do) for _ in range(min(num_threads, len(waiting)))]:
         future.result()
 
 
