@@ -15,6 +15,8 @@ from benchmarks.compare.agreement import compare
 from benchmarks.compare.protocol import Worker, WorkerError
 from benchmarks.compare.scenarios import Scenario
 
+from maskrcnn.idle_threads import SETTINGS
+
 STAGED_RUNS = 3
 
 KEEP_MEMORY = {
@@ -61,7 +63,7 @@ class Settings:
 
 def contenders(torchvision_python: Path | None) -> list[Contender]:
     """Ours, and torchvision as it is installed and at its best, if there is one."""
-    ours = [Contender("ours")]
+    ours = [Contender("ours", environment=SETTINGS)]  # as the command line sets it
     if torchvision_python is None:
         return ours
     python = str(torchvision_python)

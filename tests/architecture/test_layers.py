@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "maskrcnn"
 
 LAYERS: list[set[str]] = [
     {"errors"},
-    {"structures", "devices", "files", "json_values", "memory", "pipeline"},
+    {"structures", "devices", "files", "json_values", "memory", "idle_threads", "pipeline"},
     {"ops"},
     {"viz"},
     {"models", "data", "evaluation"},

@@ -1,8 +1,7 @@
-"""Masks that every way to write and read run lengths must agree on, and where Triton's kernels run."""
+"""Masks that every way to write and read run lengths must agree on, and where each way of an operator runs."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -11,11 +10,6 @@ import torch
 from pycocotools import mask as coco_mask
 
 from maskrcnn.structures.masks import ByteArray
-
-if not torch.cuda.is_available():
-    # Triton then runs kernels step by step on the CPU. It decides so when it is imported, hence here; a test that comes
-    # too late fails, since without a GPU there is nothing to compile for.
-    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture

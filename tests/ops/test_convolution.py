@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, can_fuse, convolve, convolve_reference
+from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, can_fuse, convolve
 
 WAYS = pytest.mark.parametrize("way", CONVOLUTION)
 GEOMETRIES = [

@@ -4,10 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from maskrcnn.ops import winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve_reference
 from maskrcnn.ops.winograd import (
+    BLOCK_TILES,
     TILES,
     WinogradWeight,
+    _blocks,
     convolve_winograd,
     convolve_winograd_with_gradients,
     matrices,
@@ -83,6 +86,23 @@ def test_computes_the_convolution(
     assert actual.shape == expected.shape and actual.is_contiguous(memory_format=torch.channels_last)
     tolerance = 1e-4 if dtype == torch.float32 else 1e-11
     torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
+
+
+def test_without_avx512_every_block_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "LEAST_TILES", BLOCK_TILES)
+    torch.manual_seed(0)
+    x, weight = randn(1, 32, 70, 90), torch.randn(16, 32, 3, 3) / 17
+    actual = convolve_winograd(x, WinogradWeight.transform(weight, 6), None)
+    torch.testing.assert_close(actual, F.conv2d(x, weight, padding=1), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(34, 51), (17, 26), (1, 300), (9, 13), (2, 3)])
+def test_blocks_cover_every_tile_once(rows: int, columns: int) -> None:
+    seen = torch.zeros(5, rows, columns, dtype=torch.int64)
+    for images, tile_rows, tile_columns in _blocks(5, rows, columns):
+        assert seen[images, tile_rows, tile_columns].numel() <= BLOCK_TILES
+        seen[images, tile_rows, tile_columns] += 1
+    assert (seen == 1).all()
 
 
 @EVERY_TILE

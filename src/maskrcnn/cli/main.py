@@ -10,6 +10,7 @@ from importlib import metadata
 
 from maskrcnn.cli import benchmark, check, doctor, evaluate, import_weights, inspect, models, predict, train
 from maskrcnn.errors import UserError
+from maskrcnn.idle_threads import let_idle_threads_sleep
 from maskrcnn.memory import keep_freed_memory
 from maskrcnn.settings import nearest
 
@@ -64,6 +65,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
     keep_freed_memory()
+    let_idle_threads_sleep()
     try:
         return COMMANDS[name][0](rest)
     except SystemExit as leaving:  # argparse leaves this way after --help

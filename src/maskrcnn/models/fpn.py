@@ -20,7 +20,7 @@ def add_upsampled(x: Tensor, coarse: Tensor) -> Tensor:
         return x + F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
     pairs = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (N, C, h', 2, w', 2)
     upsampled = coarse[:, :, :, None, :, None]
-    total = pairs + upsampled if x.requires_grad else pairs.add_(upsampled)
+    total: Tensor = pairs + upsampled if x.requires_grad else pairs.add_(upsampled)
     return total.flatten(4, 5).flatten(2, 3)
 
 

@@ -28,14 +28,13 @@ from maskrcnn.ops.side_by_side import side_by_side
 TILES = (4, 5, 6)
 """Results per side of a tile that there are points for; with 7 the rounding error is ten times as large."""
 BLOCK_TILES = 96
-"""About so many tiles at a time: their transforms stay in the cache, and the matrix products are large enough."""
-BLOCK_COLUMNS = 16
-"""At most so many of them side by side."""
+"""At most so many tiles at a time: their transforms stay in the cache, and the matrix products are large enough."""
+LEAST_TILES = 64 if torch.backends.cpu.get_cpu_capability() == "AVX512" else BLOCK_TILES
+"""And at least so many, if need be with zeros. oneDNN's order of the weights depends on the number of tiles, and
+weights in another order are sorted anew at every call, which takes far longer than the products. With AVX-512 the order
+is the same for 64 and more; with AVX2 it changes back and forth."""
 SMALL_MAP = 16
 """Maps up to this side, such as RoI features, take the tile that wastes least; all others the largest."""
-
-PACKED_FROM = 64
-"""With fewer tiles oneDNN wants the weights in another order, and would bring them into it every time."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Where the polynomials behind the algorithm are evaluated, besides infinity: small numbers, exact in binary."""
@@ -107,14 +106,12 @@ class WinogradWeight:
         if not self.packed:
             return torch.bmm(squares.transpose(0, 1), self.values).transpose(0, 1)
         tiles, positions, channels = squares.shape
-        if tiles < PACKED_FROM:
-            squares = F.pad(squares, (0, 0, 0, 0, 0, PACKED_FROM - tiles))
         # The elements as the groups of a 1x1 convolution, whose pixels are the tiles.
-        pixels = squares.view(1, 1, -1, positions * channels).permute(0, 3, 1, 2)
+        pixels = squares.view(1, 1, tiles, positions * channels).permute(0, 3, 1, 2)
         products: Tensor = torch.ops.mkldnn._convolution_pointwise(
             pixels, self.values, None, [0, 0], [1, 1], [1, 1], positions, "none", [], ""
         )
-        return products.permute(0, 2, 3, 1).view(-1, positions, self.out_channels)[:tiles]
+        return products.permute(0, 2, 3, 1).view(tiles, positions, self.out_channels)
 
 
 def _can_pack(weight: Tensor) -> bool:
@@ -208,10 +205,9 @@ Block = tuple[slice, slice, slice]
 
 
 def _blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
-    """About `BLOCK_TILES` tiles each: part of an image, or, where images are small (RoI features), several."""
+    """At most `BLOCK_TILES` tiles each: part of an image, or, where images are small (RoI features), several."""
     images_at_once = max(1, BLOCK_TILES // (rows * columns))
-    columns_at_once = _evenly(columns, BLOCK_COLUMNS)
-    rows_at_once = _evenly(rows, max(1, BLOCK_TILES // columns_at_once))
+    rows_at_once, columns_at_once = _block_shape(rows, columns)
     for image in range(0, n, images_at_once):
         for row in range(0, rows, rows_at_once):
             for column in range(0, columns, columns_at_once):
@@ -222,9 +218,18 @@ def _blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
                 )
 
 
-def _evenly(length: int, most: int) -> int:
-    """How long the parts are, if as few as possible of at most `most` make up `length`."""
-    return -(-length // -(-length // most))
+@cache
+def _block_shape(rows: int, columns: int) -> tuple[int, int]:
+    """Rows and columns of tiles in a block: as few blocks as can be, and as equal as can be."""
+    counts = [
+        (down, across)
+        for across in range(1, columns + 1)
+        if (width := -(-columns // across)) <= BLOCK_TILES
+        for down in [-(-rows // (BLOCK_TILES // width))]
+    ]
+    shapes = [(down * across, -(-rows // down), -(-columns // across)) for down, across in counts]
+    _, height, width = min(shapes, key=lambda shape: (shape[0], shape[1] * shape[2]))
+    return height, width
 
 
 def _windows(x: Tensor, block: Block, tile: int) -> Tensor:
@@ -242,9 +247,14 @@ def _windows(x: Tensor, block: Block, tile: int) -> Tensor:
 def _convolve_tiles(windows: Tensor, weight: WinogradWeight) -> Tensor:
     """(images, tile rows, tile columns, m, m, K) results of windows (images, tile rows, tile columns, n, n, C)."""
     b_t, _, a_t = (matrix.to(windows) for matrix in matrices(weight.tile))
-    squares = _transform(b_t, windows.contiguous())
-    products = weight.multiply(squares.flatten(3, 4).flatten(0, 2))
-    return _transform(a_t, products.view(*squares.shape[:5], weight.out_channels))
+    (*grid, window, _, channels), tiles = windows.shape, math.prod(windows.shape[:3])
+    squares = windows.new_empty(max(tiles, LEAST_TILES if weight.packed else 0), window**2, channels)
+    squares[tiles:] = 0
+    _transform(b_t, windows.reshape(tiles, window, window, channels), squares[:tiles])
+    products = weight.multiply(squares)[:tiles]
+    results = windows.new_empty(tiles, weight.tile**2, weight.out_channels)
+    _transform(a_t, products.view(tiles, window, window, -1), results)
+    return results.view(*grid, weight.tile, weight.tile, -1)
 
 
 def _store(tiles: Tensor, output: Tensor, block: Block) -> None:
@@ -261,11 +271,11 @@ def _store(tiles: Tensor, output: Tensor, block: Block) -> None:
         place.copy_(in_order.flatten(3, 4).flatten(1, 2)[:, :height, :width])
 
 
-def _transform(matrix: Tensor, squares: Tensor) -> Tensor:
-    """M d M^T of every square d in (..., n, n, C), first along its rows, then along its columns: (..., m, m, C)."""
+def _transform(matrix: Tensor, squares: Tensor, output: Tensor) -> None:
+    """M d M^T of every square d in (tiles, n, n, C), first along its rows, then its columns, into (tiles, m m, C)."""
     size, window = matrix.shape
-    rows = squares.reshape(-1, window, squares.shape[-1])
+    tiles, _, _, channels = squares.shape
+    rows = squares.reshape(-1, window, channels)
     half = torch.bmm(matrix.expand(len(rows), -1, -1), rows)
-    columns = half.view(-1, window, size * squares.shape[-1])
-    results = torch.bmm(matrix.expand(len(columns), -1, -1), columns)
-    return results.view(*squares.shape[:-3], size, size, squares.shape[-1])
+    columns = half.view(tiles, window, size * channels)
+    torch.bmm(matrix.expand(tiles, -1, -1), columns, out=output.view(tiles, size, size * channels))
