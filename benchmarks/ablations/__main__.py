@@ -26,9 +26,9 @@ Table = dict[str, dict[str, dict[int, Result]]]
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     ablations = [ablation for ablation in ABLATIONS if ablation.name in options.pairs]
-    if num_classes(options.data) == 1:
-        ablations = [ablation for ablation in ablations if not ablation.needs_classes]
     base = base_config(options)
+    if num_classes(base) == 1:
+        ablations = [ablation for ablation in ablations if not ablation.needs_classes]
     results: Table = {ablation.name: {variant.name: {} for variant in ablation.variants} for ablation in ablations}
     for seed in range(options.seeds):  # outermost, so that the tables fill up evenly
         for ablation in ablations:
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--width", type=int, default=24, help="channels after the first convolution, at least 16 (the paper: 64)"
     )
     parser.add_argument("--images", type=int, default=200, help="to learn from")
+    parser.add_argument("--categories", type=lambda text: text.split(","), default=[], help="to keep, of those of the data")
     parser.add_argument("--val-images", type=int, default=60, help="to measure with")
     parser.add_argument("--device", default="auto")
     return parser
@@ -75,7 +76,8 @@ def base_config(options: argparse.Namespace) -> Config:
         schedule={"steps": options.steps, "warmup_steps": min(100, options.steps // 5)},
         train={"evaluate_every": 0, "checkpoint_every": max(options.steps // 4, 1)},
     )
-    return use_subset(config, options.data, options.output / "data", options.images, options.val_images)
+    folder = options.output / "data"
+    return use_subset(config, options.data, folder, options.images, options.val_images, options.categories)
 
 
 def measured(config: Config, folder: Path, device: str) -> Result:
