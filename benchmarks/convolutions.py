@@ -25,10 +25,10 @@ from benchmarks.compare.weights import spread
 from torch import Tensor, nn
 
 from maskrcnn.build import build_model
-from maskrcnn.memory import keep_freed_memory
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fusing import fuse_convolutions
 from maskrcnn.presets import preset
+from maskrcnn.process import begin_with_settings
 
 Run = Callable[[Tensor], list[np.ndarray[Any, Any]]]
 
@@ -121,7 +121,6 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--size", action="append", metavar="HEIGHTxWIDTH")
     options = parser.parse_args()
-    keep_freed_memory()
     part = build()
     with torch.no_grad():
         for size in options.size or ["800x1216", "512x768"]:
@@ -130,4 +129,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    begin_with_settings()
     main()

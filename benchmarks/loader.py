@@ -17,8 +17,8 @@ import torch
 import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
-from maskrcnn.memory import keep_freed_memory
 from maskrcnn.models.winograd import use_winograd
+from maskrcnn.process import begin_with_settings
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
 from maskrcnn.training.step import training_step
@@ -54,7 +54,6 @@ def main() -> None:
     parser.add_argument("--preset", default="nuclei")
     parser.add_argument("--batches", type=int, default=20)
     options = parser.parse_args()
-    keep_freed_memory()
     config = maskrcnn.preset(options.preset)
     config = replace(config, data=replace(config.data, root=options.data))
     reading, step = measure(config, options.batches)
@@ -64,4 +63,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    begin_with_settings()
     main()

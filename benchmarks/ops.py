@@ -17,7 +17,6 @@ from collections.abc import Callable
 
 import torch
 
-from maskrcnn.memory import keep_freed_memory
 from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, convolve_fused
 from maskrcnn.ops.keypoints import DECODE
 from maskrcnn.ops.mask_crops import CROP_MASKS
@@ -28,6 +27,7 @@ from maskrcnn.ops.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions, RoIOperator, pool_levels, roi_align, roi_align_bags
 from maskrcnn.ops.roi_pool import ROI_POOL
 from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
+from maskrcnn.process import begin_with_settings
 from maskrcnn.structures import MaskCrops
 
 Case = tuple[str, Callable[[], object], Callable[[], object]]
@@ -169,7 +169,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5)
     pairs = parser.parse_args().pairs
-    keep_freed_memory()
     torch.manual_seed(0)
     makers: tuple[Callable[[], Case], ...] = (
         residual_case,
@@ -203,5 +202,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    begin_with_settings()
     with torch.inference_mode():
         main()

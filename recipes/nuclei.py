@@ -14,7 +14,7 @@ from pathlib import Path
 
 import maskrcnn
 from maskrcnn.config import DataConfig
-from maskrcnn.memory import keep_freed_memory
+from maskrcnn.process import begin_with_settings
 from maskrcnn.weights.checkpoint import load_model, save_model
 
 BUNDLED = Path(maskrcnn.__file__).parent / "weights" / "bundled" / "nuclei.safetensors"
@@ -27,7 +27,6 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
 
-    keep_freed_memory()
     config = maskrcnn.preset("nuclei")
     config = replace(config, data=replace(config.data, root=str(options.data)))
     result = maskrcnn.train(config, options.output, resume=options.resume)
@@ -48,4 +47,5 @@ def bundle(trained: Path) -> None:
 
 
 if __name__ == "__main__":
+    begin_with_settings()
     main()

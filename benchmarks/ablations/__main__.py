@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--width", type=int, default=24, help="channels after the first convolution, at least 16 (the paper: 64)"
     )
     parser.add_argument("--images", type=int, default=200, help="to learn from")
-    parser.add_argument("--categories", type=lambda text: text.split(","), default=[], help="to keep, of those of the data")
+    parser.add_argument("--categories", type=lambda text: text.split(","), default=[], help="to keep: a,b")
     parser.add_argument("--val-images", type=int, default=60, help="to measure with")
     parser.add_argument("--device", default="auto")
     return parser

@@ -15,16 +15,9 @@ from benchmarks.compare.agreement import compare
 from benchmarks.compare.protocol import Worker, WorkerError
 from benchmarks.compare.scenarios import Scenario
 
-from maskrcnn.idle_threads import SETTINGS
+from maskrcnn.process import SETTINGS
 
 STAGED_RUNS = 3
-
-KEEP_MEMORY = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "268435456",
-}
-"""Tells glibc to keep what is freed; ours does so by itself."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ def contenders(torchvision_python: Path | None) -> list[Contender]:
     return [
         *ours,
         Contender("torchvision", "torchvision", python),
-        Contender("torchvision, tuned", "torchvision", python, KEEP_MEMORY, ("--channels-last",)),
+        Contender("torchvision, tuned", "torchvision", python, SETTINGS, ("--channels-last",)),
     ]
 
 

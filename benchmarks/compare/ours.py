@@ -21,7 +21,6 @@ from maskrcnn.benchmark.measure import crowded_threshold, observe, run_pass, sta
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
-from maskrcnn.memory import keep_freed_memory
 from maskrcnn.models.winograd import use_winograd
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories, MaskCrops, Targets
@@ -44,10 +43,6 @@ _FACTORS = {
 
 class Ours(Engine):
     """This package."""
-
-    def __init__(self, device: str = "cpu", channels_last: bool = True, memory_at_import: int | None = None) -> None:
-        super().__init__(device, channels_last, memory_at_import)
-        keep_freed_memory()  # as the command line does
 
     # --- what both sides start from
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
@@ -81,6 +83,24 @@ def build_model(config: Config, num_classes: int, num_keypoints: int | None = No
         roi_layers=trunk.roi_layers,
     )
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def build_model_without_memory(config: Config, num_classes: int, num_keypoints: int | None = None) -> MaskRCNN:
+    """As `build_model`, with weights that are mere shapes (device "meta"): to be given weights, or to be counted."""
+    with torch.device("meta"), _NothingDrawn():
+        return build_model(config, num_classes, num_keypoints)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Weights stay as they are: the first random number on device "meta" imports a compiler, 100 MiB of it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        if func in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_normal_, nn.init.kaiming_uniform_):
+            return kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def build_preprocess(config: Config) -> Preprocess:

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "maskrcnn"
 
 LAYERS: list[set[str]] = [
     {"errors"},
-    {"structures", "devices", "files", "json_values", "memory", "idle_threads", "pipeline"},
+    {"structures", "devices", "files", "json_values", "process", "pipeline"},
     {"ops"},
     {"viz"},
     {"models", "data", "evaluation"},

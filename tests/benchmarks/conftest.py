@@ -13,8 +13,7 @@ from maskrcnn.presets import preset
 
 @pytest.fixture
 def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The allocator of the process that runs the tests is left alone, and no second is spent on a matrix product."""
-    monkeypatch.setattr("benchmarks.compare.ours.keep_freed_memory", lambda: True)
+    """No second is spent on a matrix product."""
     monkeypatch.setitem(machine._MATRIX_SIDE, "cpu", 64)
 
 

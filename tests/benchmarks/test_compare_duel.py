@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from benchmarks.compare import duel
-from benchmarks.compare.duel import KEEP_MEMORY, Contender, Settings, contenders, measure_scenario
+from benchmarks.compare.duel import Contender, Settings, contenders, measure_scenario
 from benchmarks.compare.ours import Ours
 from benchmarks.compare.protocol import WorkerError
 from benchmarks.compare.report import ratios, report
 
 from benchmarks.local_worker import TINY, LocalWorker
+from maskrcnn import process
 
 pytestmark = pytest.mark.usefixtures("same_process", "narrow")
 
@@ -89,7 +90,7 @@ def test_who_takes_part() -> None:
     ours, installed, tuned = contenders(Path("/env/bin/python"))
     assert (ours.engine, installed.engine, tuned.engine) == ("ours", "torchvision", "torchvision")
     assert installed.environment == {} and installed.options == ()
-    assert tuned.environment == KEEP_MEMORY and tuned.options == ("--channels-last",)
+    assert tuned.environment == process.SETTINGS and tuned.options == ("--channels-last",)
 
 
 def row(name: str, seconds: Sequence[float], stages: dict[str, float], peak: int) -> dict[str, Any]:

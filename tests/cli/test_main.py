@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +11,6 @@ import pytest
 from maskrcnn.cli import main as main_module
 from maskrcnn.cli.main import COMMANDS, main
 from maskrcnn.errors import UserError
-from maskrcnn.idle_threads import let_idle_threads_sleep
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -127,28 +125,3 @@ def test_a_closed_pipe_is_no_error() -> None:
 def test_main_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["maskrcnn", "--version"])
     assert main() == 0 and "maskrcnn" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [({}, "5000"), ({"OMP_WAIT_POLICY": "active"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")]
-)
-def test_idle_threads_sleep_unless_the_user_wants_otherwise(
-    monkeypatch: pytest.MonkeyPatch, before: dict[str, str], after: str | None
-) -> None:
-    monkeypatch.setattr(os, "environ", dict(before))
-    let_idle_threads_sleep()
-    assert os.environ.get("GOMP_SPINCOUNT") == after
-
-
-def test_the_command_line_says_how_threads_wait_before_torch_is_imported() -> None:
-    code = """
-import os, sys
-from maskrcnn.cli.main import main
-main(["models"])
-assert os.environ["GOMP_SPINCOUNT"] == "5000" and "torch" in sys.modules
-"""
-    early = "import sys; import maskrcnn.cli.main; assert 'torch' not in sys.modules"
-    for script in (early, code):
-        environment = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr

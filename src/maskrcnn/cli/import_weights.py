@@ -91,11 +91,9 @@ def _require_fit(imported: Imported, config: Config) -> None:
     """A setting given with --set may ask for another network than the weights are of."""
     if imported.is_backbone or config == imported.config:
         return
-    from maskrcnn.build import build_model
-    from maskrcnn.weights.checkpoint import load_weights
+    from maskrcnn.weights.checkpoint import model_of_weights
 
-    model = build_model(config, len(imported.categories), imported.categories.num_keypoints)
-    load_weights(model, imported.state_dict, "--set")
+    model_of_weights(config, imported.categories, imported.state_dict, "--set")
 
 
 def _report(imported: Imported, output: Path) -> None:

@@ -10,8 +10,6 @@ from importlib import metadata
 
 from maskrcnn.cli import benchmark, check, doctor, evaluate, import_weights, inspect, models, predict, train
 from maskrcnn.errors import UserError
-from maskrcnn.idle_threads import let_idle_threads_sleep
-from maskrcnn.memory import keep_freed_memory
 from maskrcnn.settings import nearest
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
@@ -64,8 +62,6 @@ def _dispatch(arguments: list[str]) -> int:
         raise UserError(f"options come after the command: maskrcnn COMMAND {name} ...")
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
-    keep_freed_memory()
-    let_idle_threads_sleep()
     try:
         return COMMANDS[name][0](rest)
     except SystemExit as leaving:  # argparse leaves this way after --help

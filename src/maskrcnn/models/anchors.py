@@ -58,7 +58,8 @@ class Anchors(nn.Module):
         super().__init__()
         self.strides = tuple(strides)
         self.stride_from_size = stride_from_size
-        cells = torch.stack([cell_anchors(level, ratios, by_size=by_size, rounded=rounded) for level in sizes])
+        with torch.device("cpu"):  # also in a model built without memory (device "meta"): no file brings them
+            cells = torch.stack([cell_anchors(level, ratios, by_size=by_size, rounded=rounded) for level in sizes])
         self.register_buffer("cells", cells, persistent=False)  # (L, A, 4)
 
     @property

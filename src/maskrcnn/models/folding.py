@@ -34,28 +34,16 @@ def fold_batch_norms(model: Model) -> Model:
 def _fold_sequence(layers: nn.Sequential) -> None:
     for number, (conv, norm) in enumerate(pairwise(list(layers))):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenBatchNorm2d | nn.modules.batchnorm._BatchNorm):
-            layers[number] = _folded(conv, norm)
+            _fold(conv, norm)
             layers[number + 1] = nn.Identity()
 
 
-def _folded(conv: nn.Conv2d, norm: FrozenBatchNorm2d | nn.modules.batchnorm._BatchNorm) -> nn.Conv2d:
-    """In double precision: small variances make large factors."""
+def _fold(conv: nn.Conv2d, norm: FrozenBatchNorm2d | nn.modules.batchnorm._BatchNorm) -> None:
+    """In double precision, since small variances make large factors; in the weights' own memory."""
     assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     bias = norm.running_mean.new_zeros(()) if conv.bias is None else conv.bias
-    folded: nn.Conv2d = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        conv.padding,  # type: ignore[arg-type]
-        conv.dilation,  # type: ignore[arg-type]
-        conv.groups,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
-    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    folded.weight.copy_(conv.weight.double() * scale[:, None, None, None])
-    assert folded.bias is not None
-    folded.bias.copy_(norm.bias.double() + scale * (bias.double() - norm.running_mean.double()))
-    folded.requires_grad_(False).train(conv.training)
-    return folded
+    shift = norm.bias.double() + scale * (bias.double() - norm.running_mean.double())
+    conv.weight.copy_(conv.weight.double() * scale[:, None, None, None])
+    conv.bias = nn.Parameter(shift.to(conv.weight))
+    conv.requires_grad_(False)

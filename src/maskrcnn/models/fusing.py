@@ -123,8 +123,8 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
         return
     fc, (channels, side) = trunk[position + 1], trunk.fc_input
     assert isinstance(fc, nn.Linear)
-    weight = fc.weight.detach().view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1)
-    fc.weight = nn.Parameter(weight, requires_grad=False)
+    weight = fc.weight.requires_grad_(False)  # and stays where it is in memory
+    weight.copy_(weight.view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1))
     trunk[position] = FlattenChannelsLast()
 
 

@@ -50,8 +50,9 @@ class Preprocess(nn.Module):
         self.antialias = antialias
         self.size_divisor = size_divisor
         self.round_to_nearest = round_to_nearest
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        # On the CPU, also in a model built without memory (device "meta"): no file brings them.
+        self.register_buffer("mean", torch.tensor(mean, device="cpu").view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, device="cpu").view(3, 1, 1), persistent=False)
 
     def input_size(self, image: Tensor) -> Size:
         """(height, width) in the `input` frame of a (3, h, w) image in the `original` frame."""

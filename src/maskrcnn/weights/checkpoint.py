@@ -11,9 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from maskrcnn.build import build_model
+from maskrcnn.build import build_model_without_memory
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
@@ -99,9 +100,21 @@ def load_model(path: Path) -> Checkpoint:
     weights, config, categories, summary = read_checkpoint(path)
     if not categories.ids:
         raise UserError(f"{path}: a backbone without heads, which cannot predict; train from it with --init")
-    model = build_model(config, len(categories), categories.num_keypoints)
-    load_weights(model, weights, str(path))
+    model = model_of_weights(config, categories, weights, str(path))
     return Checkpoint(model.eval(), config, categories, summary)
+
+
+def model_of_weights(config: Config, categories: Categories, weights: Mapping[str, Tensor], source: str) -> MaskRCNN:
+    """A model of its own float32 copy of `weights`; a `UserError` that names `source` unless they fit the settings.
+
+    Nothing is drawn at random only to be overwritten, and the weights lie side by side in memory.
+    """
+    model = build_model_without_memory(config, len(categories), categories.num_keypoints)
+    expected = model.state_dict()
+    _require_fit(expected, weights, source)
+    copies = {name: _copy_as(tensor, weights[name]) for name, tensor in expected.items()}
+    model.load_state_dict(copies, assign=True)
+    return model
 
 
 def read_checkpoint(path: Path) -> SavedWeights:
@@ -124,7 +137,11 @@ def read_checkpoint(path: Path) -> SavedWeights:
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Copy `weights` into `model`; a `UserError` that names `source` unless names and shapes agree."""
-    expected = model.state_dict()
+    _require_fit(model.state_dict(), weights, source)
+    model.load_state_dict(weights)
+
+
+def _require_fit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:
     for problem, names in (
         ("lacks", expected.keys() - weights.keys()),
         ("has the unknown weight", weights.keys() - expected.keys()),
@@ -139,7 +156,11 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
                 f"{source}: {name} has shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}; "
                 "it belongs to a model with other settings or classes"
             )
-    model.load_state_dict(weights)
+
+
+def _copy_as(expected: Tensor, tensor: Tensor) -> Tensor:
+    """With the dtype and the order in memory of `expected`, which itself has no memory."""
+    return torch.empty_strided(expected.shape, expected.stride(), dtype=expected.dtype).copy_(tensor)
 
 
 def _halve(tensor: Tensor) -> Tensor:

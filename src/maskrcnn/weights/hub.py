@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
-from maskrcnn.weights.checkpoint import Checkpoint, load_weights
+from maskrcnn.weights.checkpoint import Checkpoint, model_of_weights
 from maskrcnn.weights.download import download
 from maskrcnn.weights.foreign import Imported, import_foreign
 
@@ -167,7 +166,6 @@ def load_published(name: str) -> Checkpoint:
     imported = import_published(name)
     if imported.is_backbone:
         raise UserError(f"{name}: a backbone without heads, which cannot predict; train from it with --init {name}")
-    model = build_model(imported.config, len(imported.categories), imported.categories.num_keypoints)
-    load_weights(model, imported.state_dict, name)
+    model = model_of_weights(imported.config, imported.categories, imported.state_dict, name)
     summary = {"imported_from": name, "remarks": list(imported.remarks)}
     return Checkpoint(model.eval(), imported.config, imported.categories, summary)
