@@ -126,7 +126,8 @@ def test_a_perfect_model_scores_one_and_leaves_its_files(folder: Path) -> None:
     assert metrics["mask"]["per_image_ap"] == 1.0 and metrics.warnings == () and metrics.num_images == 3
     assert "max_detections (maxDets) = 100" in printed
     assert json.loads((folder / "out/metrics.json").read_text()) == metrics.to_dict()
-    assert "(image 10): found 2 of 2" in (folder / "out/report.html").read_text()
+    report = (folder / "out/report.html").read_text()
+    assert "(image 10): found 2 of 2" in report and f"<title>{model_of(Oracle()).name} on truth.json</title>" in report
     first = json.loads((folder / "out/predictions.json").read_text())[0]
     assert (first["image_id"], first["category_id"], first["file_name"]) == (10, 7, "sub/10.png")
     assert first["bbox"] == [5, 5, 20, 15] and first["segmentation"]["size"] == [40, 60]

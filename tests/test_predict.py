@@ -324,7 +324,7 @@ def test_load_by_name_and_by_path(bundled: Path, model: Model, pixels: np.ndarra
         assert loaded.categories == CATEGORIES and loaded.config == model.config
         assert loaded.summary == {"steps": 3} and str(loaded.device) == "cpu"
         assert same(loaded.predict(pixels, 0.1), expected)
-    assert repr(load("cells", "cpu")) == "Model(resnet18 on cpu, 2 classes: round, long)"
+    assert repr(load("cells", "cpu")) == "Model(cells on cpu, 2 classes: round, long)"
 
 
 @pytest.mark.parametrize(

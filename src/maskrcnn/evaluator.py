@@ -87,7 +87,7 @@ def evaluate(
     if output is not None:
         _write_results(Path(output), run.results, metrics)
         if report:
-            title = f"{model.config.backbone.name} on {file.name}"
+            title = f"{model.name} on {file.name}"
             write_report(Path(output) / "report.html", metrics, truth, run.results, run.picture, title)
     return metrics
 

@@ -176,6 +176,7 @@ class Model:
         config: its settings.
         device: as `torch.device` names it.
         summary: what its training had to say.
+        name: for people; the backbone's if empty.
     """
 
     def __init__(
@@ -185,16 +186,18 @@ class Model:
         config: Config,
         device: torch.device | str = "cpu",
         summary: dict[str, Any] | None = None,
+        name: str = "",
     ) -> None:
         self.device = torch.device(device)
         self.network = network.to(self.device).eval()
         self.categories = categories
         self.config = config
         self.summary = summary or {}
+        self.name = name or config.backbone.name
 
     def __repr__(self) -> str:
         classes = ", ".join(self.categories.names[:10]) + (", ..." if len(self.categories) > 10 else "")
-        return f"Model({self.config.backbone.name} on {self.device}, {len(self.categories)} classes: {classes})"
+        return f"Model({self.name} on {self.device}, {len(self.categories)} classes: {classes})"
 
     @overload
     def predict(
@@ -322,7 +325,7 @@ def load(name_or_path: str | PathLike[str], device: str = "auto") -> Model:
     name = fspath(name_or_path)
     read = load_published(name) if is_published(name) else load_model(_find_model(name))
     network, config, categories, summary = read
-    return Model(prepare_for_prediction(network), categories, config, target, summary)
+    return Model(prepare_for_prediction(network), categories, config, target, summary, name)
 
 
 def bundled_models() -> dict[str, Path]:

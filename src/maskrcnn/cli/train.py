@@ -126,12 +126,13 @@ def _saved_settings(values: Namespace) -> Path:
 
 
 def _data_options(values: Namespace, root: str) -> dict[str, str]:
-    """Files are meant relative to where the command is typed; the settings hold them relative to the root."""
+    """Files are meant relative to where the command is typed; the settings hold those in the root relative to it."""
     root = values.data if values.data is not None else root
     options = {"root": root}
     for name in ("train_annotations", "val_annotations", "images"):
         if (path := getattr(values, name)) is not None:
-            options[name] = os.path.relpath(path, root or ".")
+            relative = os.path.relpath(path, root or ".")
+            options[name] = os.path.abspath(path) if relative.startswith("..") else relative
     return options
 
 
