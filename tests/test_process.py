@@ -68,3 +68,6 @@ def test_nothing_happens_where_the_settings_mean_nothing_or_the_system_refuses(m
     monkeypatch.setattr(process.sys, "platform", "linux")
     begin_with_settings()
     assert asked == [sys.executable]
+    monkeypatch.setattr(process.sys, "gettrace", lambda: print)
+    begin_with_settings()
+    assert asked == [sys.executable], "a debugger would lose its program"

@@ -30,9 +30,11 @@ def begin_with_settings() -> None:
     """Begin this program anew with `SETTINGS`, in the same process; to be called before anything is done.
 
     They hold for a whole process, so the command line calls it, and the library never does. Nothing happens where they
-    mean nothing (Windows, macOS), or if the environment says something of the kind: then all is left to the user.
+    mean nothing (Windows, macOS), under a debugger, or if the environment says something of the kind: then all is left
+    to the user.
     """
+    means_nothing = not sys.platform.startswith("linux")
     settled = not os.environ.keys().isdisjoint({"OMP_WAIT_POLICY", *SETTINGS})
-    if sys.platform.startswith("linux") and sys.executable and not settled:
+    if sys.executable and not (means_nothing or settled or sys.gettrace()):
         with suppress(OSError):  # then without
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **SETTINGS})
