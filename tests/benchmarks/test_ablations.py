@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from benchmarks.ablations import __main__ as ablations
 from benchmarks.ablations.experiments import ABLATIONS, Ablation, Variant, changed
-from benchmarks.ablations.subset import thinned
+from benchmarks.ablations.subset import only, thinned
 from benchmarks.ablations.table import ablation_table, mean_and_spread
 
 import maskrcnn
@@ -106,6 +106,20 @@ def test_thinned_data_is_spread_over_the_file_and_keeps_whole_images() -> None:
     assert [image["id"] for image in thin["images"]] == [0, 2, 5, 7]
     assert [a["image_id"] for a in thin["annotations"]] == [0, 0, 2, 2, 5, 5, 7, 7] and thin["categories"] == [1]
     assert thinned(content, 99) == content
+
+
+def test_only_some_categories() -> None:
+    content = {
+        "images": [{"id": 1}],
+        "annotations": [{"category_id": 3}, {"category_id": 5}, {"category_id": 3}],
+        "categories": [{"id": 3, "name": "a"}, {"id": 5, "name": "b"}],
+    }
+    assert only(content, []) == content
+    rest = only(content, ["a"])
+    assert rest["annotations"] == [{"category_id": 3}] * 2 and rest["categories"] == [{"id": 3, "name": "a"}]
+    assert rest["images"] == content["images"]
+    with pytest.raises(ValueError, match="expected some of a, b; got c"):
+        only(content, ["a", "c"])
 
 
 def test_from_the_command_line_to_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
