@@ -12,7 +12,7 @@ SETTINGS = {
         for name, value in {
             # Freed memory is kept: large tensors would be mapped anew at every operation, page by page.
             "mmap_max": 0,
-            "trim_threshold": 2**31 - 1,
+            "trim_threshold": 2**40,
             "top_pad": 16 * 2**20,
             # And it is joined with its neighbours at once. Each aligned tensor leaves a splinter on either side; kept
             # apart for later, these are in the way of the next tensor of the same size.
