@@ -75,11 +75,11 @@ def measure_curves(sweeps: Sequence[Sweep], rivals: Sequence[Contender], setting
             for rival in rivals
             if results
         }
-    if everything:
-        run = {**_circumstances(everything[0], settings), "results": everything, "curves": panels}
-        (output / "curves.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-        (output / "curves.svg").write_text(draw_panels(panels, "seconds"), encoding="utf-8")
-        print(f"curves in {output / 'curves.svg'}")
+        if everything:  # after each sweep: the whole takes long
+            run = {**_circumstances(everything[0], settings), "results": everything, "curves": panels}
+            (output / "curves.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+            (output / "curves.svg").write_text(draw_panels(panels, "seconds"), encoding="utf-8")
+            print(f"curves in {output / 'curves.svg'}")
 
 
 def _measured(
