@@ -51,6 +51,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps torchvision==0.28.0  # to compare with; its compiled part is not used
 	$(BIN)/python -m pytest
 
 fmt: $(READY)

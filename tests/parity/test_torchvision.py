@@ -35,7 +35,10 @@ LIMITS: dict[str, Any] = {
     "rpn_batch_size_per_image": 40000,  # every anchor and RoI, so that nothing is random
     "box_batch_size_per_image": 4096,
 }
-MODELS = "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"
+GRADIENT = {"maskrcnn_resnet50_fpn": 3e-4, "maskrcnn_resnet50_fpn_v2": 1e-3}
+"""Largest error in float32 of a gradient's values over the largest value: a unit close to zero is on or off as rounding
+will have it, so that 1e-4 does not hold for every one (1.8e-4 was seen in the first). In float64 all agree to 1e-6."""
+MODELS = tuple(GRADIENT)
 
 
 def images() -> list[Tensor]:
@@ -127,18 +130,21 @@ def targets(size: tuple[int, int]) -> tuple[dict[str, Tensor], Targets]:
     )
 
 
-@pytest.fixture
-def double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def precision(request: pytest.FixtureRequest) -> Iterator[torch.dtype]:
+    """What both libraries compute in; float32 with one thread, since the order of summation depends on their number."""
+    threads = torch.get_num_threads()
+    torch.set_default_dtype(request.param)
+    torch.set_num_threads(1 if request.param == torch.float32 else threads)
+    yield request.param
+    torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.usefixtures("double_precision")
-def test_losses_and_every_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float64: in float32 a ReLU near zero is on or off as rounding will have it, which moves gradients by 1e-3."""
-    theirs, ours = (deepcopy(model).double() for model in pair(name))
+def test_losses_and_every_gradient(name: str, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = (deepcopy(model).to(precision) for model in pair(name))
+    loss_error, gradient_error = (1e-6, 1e-6) if precision == torch.float64 else (1e-5, GRADIENT[name])
     size = (160, 192)  # short side 160: neither library resizes it
     pixels = [torch.rand(3, *size, generator=torch.Generator().manual_seed(k)) for k in range(2)]
     their_targets, our_targets = zip(*(targets(size) for _ in pixels), strict=True)
@@ -160,7 +166,7 @@ def test_losses_and_every_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -
         "mask": "loss_mask",
     }
     for part, value in losses.items().items():
-        assert value.item() == pytest.approx(expected[names[part]].item(), rel=1e-6), part
+        assert value.item() == pytest.approx(expected[names[part]].item(), rel=loss_error), part
     wanted = import_tensors(dict(theirs.state_dict()) | oracle.gradients(theirs)).state_dict
     for parameter, gradient in oracle.gradients(ours).items():
-        assert relative(gradient, wanted[parameter]) < 1e-6, parameter
+        assert relative(gradient, wanted[parameter]) < gradient_error, parameter
