@@ -33,8 +33,9 @@ def begin_with_settings() -> None:
     mean nothing (Windows, macOS), under a debugger, or if the environment says something of the kind: then all is left
     to the user.
     """
-    means_nothing = not sys.platform.startswith("linux")
-    settled = not os.environ.keys().isdisjoint({"OMP_WAIT_POLICY", *SETTINGS})
-    if sys.executable and not (means_nothing or settled or sys.gettrace()):
-        with suppress(OSError):  # then without
-            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **SETTINGS})
+    if not sys.platform.startswith("linux") or not sys.executable or sys.gettrace():
+        return
+    if os.environ.keys() & {"OMP_WAIT_POLICY", *SETTINGS}:  # the second time, or the user's own
+        return
+    with suppress(OSError):  # then without
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **SETTINGS})

@@ -12,8 +12,8 @@ from maskrcnn.presets import preset
 
 
 @pytest.fixture
-def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No second is spent on a matrix product."""
+def no_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's peak is measured with a matrix too small to take a second."""
     monkeypatch.setitem(machine._MATRIX_SIDE, "cpu", 64)
 
 

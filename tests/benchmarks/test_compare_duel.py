@@ -17,7 +17,7 @@ from benchmarks.compare.report import ratios, report
 from benchmarks.local_worker import TINY, LocalWorker
 from maskrcnn import process
 
-pytestmark = pytest.mark.usefixtures("same_process", "narrow")
+pytestmark = pytest.mark.usefixtures("no_matrix_product", "narrow")
 
 
 SETTINGS = Settings(pairs=2, threads=1, device="cpu")

@@ -15,7 +15,7 @@ from benchmarks.compare.scenarios import Scenario, Sweep
 
 from benchmarks.local_worker import TINY, LocalWorker
 
-pytestmark = pytest.mark.usefixtures("same_process", "narrow")
+pytestmark = pytest.mark.usefixtures("no_matrix_product", "narrow")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from maskrcnn.benchmark.meter import REST
 from maskrcnn.benchmark.stages import STAGE_NAMES
 from parity import oracle
 
-pytestmark = pytest.mark.usefixtures("same_process")
+pytestmark = pytest.mark.usefixtures("no_matrix_product")
 
 
 @pytest.fixture

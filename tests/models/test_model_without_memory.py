@@ -18,10 +18,12 @@ def test_it_is_the_model_without_its_weights(name: str) -> None:
     assert {name for name, buffer in shapes.named_buffers() if buffer.device.type == "cpu"} == {
         name for name, _ in shapes.named_buffers() if name not in state
     }
-    if name != "tiny":
-        return
-    real = build_model(config, 3)
-    assert [(n, t.shape, t.stride()) for n, t in state.items()] == [
+
+
+def test_shapes_strides_and_computed_buffers_are_those_of_the_real_model() -> None:
+    config = PRESETS["tiny"]()
+    shapes, real = build_model_without_memory(config, 3), build_model(config, 3)
+    assert [(n, t.shape, t.stride()) for n, t in shapes.state_dict().items()] == [
         (n, t.shape, t.stride()) for n, t in real.state_dict().items()
     ]
     for (_, ours), (_, theirs) in zip(shapes.named_buffers(), real.named_buffers(), strict=True):

@@ -31,9 +31,9 @@ The training step uses every anchor and RoI, so that nothing is random; its figu
 a unit close to zero is on or off by chance. `grad_norm` is the norm of every parameter's gradient, `grad` are those
 that the libraries' files hold in full. What counts is the row's worst share, not its largest figure.
 
-At full width, `tests/parity/test_torchvision.py` (in `make test-all`, where torchvision is installed) runs torchvision
-0.28.0 and this package side by side, on two images and the same random weights; the worst of each, relative but for
-boxes. The training step is compared in float64: in float32, units on the edge of their ReLU move gradients by 1e-3.
+At full width, `tests/parity/test_torchvision.py` (in `make test-all`) runs torchvision 0.28.0 and this package side by
+side, on two images and the same random weights; the worst of each, relative but for boxes. The gradients below are
+those of float64: in float32, units on the edge of their ReLU move them by up to 1e-3, whichever library computes.
 
 | | `maskrcnn_resnet50_fpn` | `maskrcnn_resnet50_fpn_v2` |
 |---|--:|--:|
