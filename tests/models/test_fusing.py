@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from maskrcnn.build import build_model
+from maskrcnn.build import build_model, build_trunk
 from maskrcnn.models import winograd
 from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fusing import FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
+from maskrcnn.models.fpn import FPN
+from maskrcnn.models.fusing import TILES_TO_FORGET, FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
+from maskrcnn.models.rpn import RPNHead
 from maskrcnn.presets import PRESETS, tiny
 
 
@@ -97,3 +100,42 @@ def test_other_paddings_stay() -> None:
     x = torch.randn(1, 1, 6, 6)
     before = layers(x)
     assert torch.equal(fuse_convolutions(layers)(x), before)
+
+
+@pytest.mark.parametrize("num_convs", [1, 2])
+@pytest.mark.parametrize("side", [6, 60], ids=["direct", "Winograd's way"])
+def test_the_rpn_outputs_join_the_convolution_before_them(num_convs: int, side: int) -> None:
+    torch.manual_seed(0)
+    head = RPNHead(96, 3, num_convs)
+    for parameter in head.parameters():
+        nn.init.normal_(parameter, std=0.05)
+    levels = [torch.rand(2, 96, side, side + 1), torch.rand(2, 96, side // 2, side)]
+    with torch.no_grad():
+        expected = head(levels)
+        (fused,) = fuse_convolutions(nn.Sequential(head))
+        actual = fused(levels)
+    assert bool(fused.last.transformed) == (side == 60)
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_transformed_weights_of_large_maps_are_not_kept() -> None:
+    conv = FusedConv2d(nn.Conv2d(96, 96, 3, padding=1), relu=False).requires_grad_(False)
+    x = torch.rand(1, 96, 6 * 20, 6 * TILES_TO_FORGET // 20)
+    with torch.no_grad():
+        for image, keeps in ((x, []), (x[..., :-6], [6])):
+            torch.testing.assert_close(
+                conv(image), F.conv2d(image, conv.weight, conv.bias, padding=1), atol=1e-4, rtol=0
+            )
+            assert list(conv.transformed) == keeps
+
+
+def test_the_finest_lateral_map_takes_the_memory_of_the_one_it_reads() -> None:
+    torch.manual_seed(0)
+    fpn = FPN(build_trunk(tiny()).backbone.bottom_up, channels=16).eval()
+    fpn.lateral[0] = nn.Sequential(nn.Conv2d(16, 16, 1))
+    pixels = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = fpn(pixels)
+        fused = fuse_convolutions(fpn)
+        assert [lateral[0].overwrites_input for lateral in fused.lateral] == [True, False, False, False]
+        torch.testing.assert_close(fused(pixels), expected, atol=1e-4, rtol=1e-4)

@@ -88,6 +88,18 @@ def test_computes_the_convolution(
     torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_pointwise_convolution_follows(with_bias: bool) -> None:
+    torch.manual_seed(0)
+    x, weight, bias = randn(2, 6, 70, 50), torch.randn(8, 6, 3, 3) / 7, torch.randn(8)
+    then = torch.randn(3, 8), torch.randn(3) if with_bias else None
+    before = convolve_reference(x, weight, bias, None, ConvolutionOptions(padding=(1, 1), relu=True))
+    actual = convolve_winograd(x, WinogradWeight.transform(weight, 6), bias, relu=True, then=then)
+    expected = F.conv2d(before, then[0][:, :, None, None], then[1])
+    assert actual.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_without_avx512_every_block_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "LEAST_TILES", BLOCK_TILES)
     torch.manual_seed(0)

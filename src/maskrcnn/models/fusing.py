@@ -6,20 +6,30 @@ the layer before them, and large 3x3 convolutions go by Winograd's way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
+from maskrcnn.models.fpn import FPN
+from maskrcnn.models.rpn import RPNHead
 from maskrcnn.models.winograd import is_plain_convolution, suits_winograd
-from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
+from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve, convolve_in_place
 from maskrcnn.ops.linear import linear
-from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
+from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, num_tiles, tile_side
 
 Model = TypeVar("Model", bound=nn.Module)
+
+ROWS_AT_ONCE = 64
+"""Rows of a matrix that are put into another order at a time: a copy of the whole would leave a hole in memory."""
+TILES_TO_FORGET = 400
+"""From so many tiles on, Winograd's weights, seven times as large as the plain ones, are made for this map alone and
+not kept: that takes as long as 40 tiles do."""
 
 
 class FusedConv2d(nn.Conv2d):
@@ -34,21 +44,37 @@ class FusedConv2d(nn.Conv2d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self.relu = relu
+        self.overwrites_input = False
         self.transformed: dict[int, WinogradWeight] = {}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result, which may overwrite it."""
-        if shortcut is None and can_fuse(x) and suits_winograd(self, x):
-            return convolve_winograd(x, self._transformed(tile_side(*x.shape[2:])), self.bias, relu=self.relu)
+        if self.overwrites_input and can_fuse(x):
+            return convolve_in_place(x, self.weight, self.bias)
+        if shortcut is None and self._goes_winograds_way(x):
+            return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu)
         return convolve(x, self.weight, self.bias, shortcut, self._options())
+
+    def forward_then(self, x: Tensor, outputs: nn.Conv2d) -> Tensor:
+        """The 1x1 convolution `outputs` of the result; by Winograd's way, the result never lies in memory in full."""
+        if self._goes_winograds_way(x):
+            then = outputs.weight.flatten(1), outputs.bias
+            return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu, then=then)
+        y: Tensor = outputs(self(x))
+        return y
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "transformed": {}}  # oneDNN's own order cannot be copied
 
-    def _transformed(self, tile: int) -> WinogradWeight:
-        if tile not in self.transformed:
-            self.transformed[tile] = WinogradWeight.transform(self.weight, tile)
-        return self.transformed[tile]
+    def _goes_winograds_way(self, x: Tensor) -> bool:
+        return can_fuse(x) and suits_winograd(self, x)
+
+    def _transformed(self, x: Tensor) -> WinogradWeight:
+        tile = tile_side(*x.shape[2:])
+        weight = self.transformed.get(tile) or WinogradWeight.transform(self.weight, tile)
+        if num_tiles(x, tile) < TILES_TO_FORGET:
+            self.transformed[tile] = weight
+        return weight
 
     def _options(self) -> ConvolutionOptions:
         assert not isinstance(self.padding, str)
@@ -66,6 +92,28 @@ class FusedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C) to (N, K)."""
         return linear(x, self.weight, self.bias, self.relu)
+
+
+class FusedRPNHead(nn.Module):
+    """The RPN's head with its two outputs as one, done by the convolution before them.
+
+    What that convolution finds on the finest level is as large as the level itself, and is read by the outputs alone.
+    """
+
+    def __init__(self, head: RPNHead) -> None:
+        super().__init__()
+        convs = [FusedConv2d(conv, relu=True) for conv in head.convs if isinstance(conv, nn.Conv2d)]
+        self.first = nn.Sequential(*convs[:-1])
+        self.last = convs[-1]
+        self.num_anchors = head.objectness.out_channels
+        self.outputs = FusedConv2d(_side_by_side(head.objectness, head.deltas), relu=False)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """As `RPNHead.forward`."""
+        cells = [self.last.forward_then(self.first(x), self.outputs).permute(0, 2, 3, 1) for x in features]
+        logits = [level[..., : self.num_anchors].flatten(1) for level in cells]
+        deltas = [level[..., self.num_anchors :].reshape(len(level), -1, 4) for level in cells]
+        return logits, deltas
 
 
 class FlattenChannelsLast(nn.Module):
@@ -107,9 +155,13 @@ def fuse_convolutions(model: Model) -> Model:
         if isinstance(module, nn.Sequential):
             _fuse_relus(module)
         for name, child in module.named_children():
-            if is_plain_convolution(child) or type(child) is nn.Linear:
+            if isinstance(child, RPNHead):
+                setattr(module, name, FusedRPNHead(child))
+            elif is_plain_convolution(child) or type(child) is nn.Linear:
                 setattr(module, name, _fused(child, relu=False))
     for module in list(model.modules()):
+        if isinstance(module, FPN):
+            _overwrite_finest_map(module)
         for name, child in module.named_children():
             if isinstance(child, Block) and isinstance(child.residual[-1], FusedConv2d):
                 setattr(module, name, _fuse_shortcut(child))
@@ -124,8 +176,16 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
     fc, (channels, side) = trunk[position + 1], trunk.fc_input
     assert isinstance(fc, nn.Linear)
     weight = fc.weight.requires_grad_(False)  # and stays where it is in memory
-    weight.copy_(weight.view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1))
+    for rows in weight.split(ROWS_AT_ONCE):
+        rows.copy_(rows.view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1))
     trunk[position] = FlattenChannelsLast()
+
+
+def _overwrite_finest_map(fpn: FPN) -> None:
+    """Nothing else reads the network's finest map, the largest of all, which has as many channels as the pyramid."""
+    lateral = fpn.lateral[0][0]  # type: ignore[index]
+    if isinstance(lateral, FusedConv2d) and lateral.in_channels == lateral.out_channels:
+        lateral.overwrites_input = True
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:
@@ -144,6 +204,17 @@ def _fused(layer: nn.Module, relu: bool) -> FusedConv2d | FusedLinear:
         return FusedLinear(layer, relu)
     assert isinstance(layer, nn.Conv2d)
     return FusedConv2d(layer, relu)
+
+
+def _side_by_side(*layers: nn.Conv2d) -> nn.Conv2d:
+    """1x1 convolutions of the same input as a single one, outputs one after the other."""
+    first = layers[0]
+    with torch.device("meta"):
+        joined = nn.Conv2d(first.in_channels, sum(layer.out_channels for layer in layers), 1)
+    joined.weight = nn.Parameter(torch.cat([layer.weight for layer in layers]), requires_grad=False)
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    joined.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
+    return joined
 
 
 def _fuse_shortcut(block: Block) -> FusedBlock:

@@ -27,7 +27,7 @@ from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
 MAX_ROIS = 256
 """In prediction, so many regions of an image go through a head at once: memory stays bounded, and caches warm."""
-MAX_MASKS = 64
+MAX_MASKS = 32
 """And so many through the mask head, whose last features are four times as large."""
 
 

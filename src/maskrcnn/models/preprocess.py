@@ -89,7 +89,7 @@ class Preprocess(nn.Module):
         return [b * b.new_tensor([x, y, x, y]) for b, (x, y) in zip(boxes, scales, strict=True)]
 
     def _normalise(self, image: Tensor) -> Tensor:
-        return (_to_float(image.to(self.mean.device)) - self.mean) / self.std
+        return (_to_float(image.to(self.mean.device)) - self.mean).div_(self.std)
 
     @staticmethod
     def to_original(detections: Sequence[Detections], batch: ImageBatch) -> list[Detections]:
@@ -107,4 +107,4 @@ class Preprocess(nn.Module):
 
 def _to_float(image: Tensor) -> Tensor:
     """Bytes become [0, 1]; floats are taken to be there already."""
-    return image.float() / 255 if image.dtype == torch.uint8 else image.float()
+    return image.float().div_(255) if image.dtype == torch.uint8 else image.float()

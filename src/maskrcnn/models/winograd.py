@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TypeGuard, TypeVar
 
 from torch import Tensor, nn
 
 from maskrcnn.ops.convolution import is_plain_float
-from maskrcnn.ops.winograd import convolve_winograd_with_gradients, tile_grid, tile_side
+from maskrcnn.ops.winograd import convolve_winograd_with_gradients, num_tiles, tile_side
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -22,9 +21,7 @@ def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether Winograd's way computes this convolution of (N, C, H, W), and faster than the usual one."""
     if not _is_wide_3x3(conv) or not is_plain_float(x):
         return False
-    height, width = x.shape[2:]
-    tiles = len(x) * math.prod(tile_grid(height, width, tile_side(height, width)))
-    return tiles >= MIN_TILES_PER_CHANNEL * conv.in_channels
+    return num_tiles(x, tile_side(*x.shape[2:])) >= MIN_TILES_PER_CHANNEL * conv.in_channels
 
 
 def _is_wide_3x3(conv: nn.Conv2d) -> bool:

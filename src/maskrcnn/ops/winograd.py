@@ -27,7 +27,7 @@ from maskrcnn.ops.side_by_side import side_by_side
 
 TILES = (4, 5, 6)
 """Results per side of a tile that there are points for; with 7 the rounding error is ten times as large."""
-BLOCK_TILES = 96
+BLOCK_TILES = 72
 """At most so many tiles at a time: their transforms stay in the cache, and the matrix products are large enough."""
 LEAST_TILES = 64 if torch.backends.cpu.get_cpu_capability() == "AVX512" else BLOCK_TILES
 """And at least so many, if need be with zeros. oneDNN's order of the weights depends on the number of tiles, and
@@ -64,6 +64,11 @@ def tile_side(height: int, width: int) -> int:
     if max(height, width) > SMALL_MAP:
         return max(TILES)
     return min(TILES, key=lambda tile: math.prod(tile_grid(height, width, tile)) * (tile + 2) ** 2)
+
+
+def num_tiles(x: Tensor, tile: int) -> int:
+    """How many tiles a batch of maps (N, C, H, W) has."""
+    return len(x) * math.prod(tile_grid(x.shape[2], x.shape[3], tile))
 
 
 def tile_grid(height: int, width: int, tile: int) -> tuple[int, int]:
@@ -171,20 +176,28 @@ def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | N
     return output
 
 
-def convolve_winograd(x: Tensor, weight: WinogradWeight, bias: Tensor | None, *, relu: bool = False) -> Tensor:
-    """A 3x3 convolution with stride 1 and padding 1, then a ReLU if wanted; without gradients.
+def convolve_winograd(
+    x: Tensor,
+    weight: WinogradWeight,
+    bias: Tensor | None,
+    *,
+    relu: bool = False,
+    then: tuple[Tensor, Tensor | None] | None = None,
+) -> Tensor:
+    """A 3x3 convolution with stride 1 and padding 1, then a ReLU and a 1x1 convolution if wanted; without gradients.
 
     Args:
         x: (N, C, H, W), best in channels-last memory.
         weight: transformed.
         bias: (K,), or None.
         relu: whether a ReLU follows.
+        then: weight (L, K) and bias (L,) of a 1x1 convolution that follows; what it reads never lies in memory in full.
 
     Returns:
-        (N, K, H, W) in channels-last memory.
+        (N, K, H, W), or (N, L, H, W), in channels-last memory.
     """
     n, _, height, width = x.shape
-    shape = n, weight.out_channels, height, width
+    shape = n, weight.out_channels if then is None else len(then[0]), height, width
     output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     pixels, results = x.permute(0, 2, 3, 1), output.permute(0, 2, 3, 1)
 
@@ -194,6 +207,8 @@ def convolve_winograd(x: Tensor, weight: WinogradWeight, bias: Tensor | None, *,
             tiles.add_(bias)
         if relu:
             tiles.relu_()
+        if then is not None:
+            tiles = F.linear(tiles, *then)
         _store(tiles, results, block)
 
     side_by_side(_blocks(n, *tile_grid(height, width, weight.tile)), convolve)

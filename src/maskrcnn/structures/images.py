@@ -39,8 +39,8 @@ class ImageBatch:
     def from_images(cls, images: Sequence[Tensor], original_sizes: Sequence[Size], divisor: int = 32) -> ImageBatch:
         """Pad (3, h, w) images to the largest height and width, rounded up to a multiple of `divisor`."""
         sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
-        pixels = images[0].new_zeros((len(images), images[0].shape[0], *padded_size(sizes, divisor)))
-        pixels = pixels.to(memory_format=torch.channels_last)
+        shape = (len(images), images[0].shape[0], *padded_size(sizes, divisor))
+        pixels = torch.empty(shape, device=images[0].device, memory_format=torch.channels_last).zero_()
         for slot, image, (h, w) in zip(pixels, images, sizes, strict=True):
             slot[:, :h, :w] = image
         return cls(pixels, sizes, tuple(original_sizes))
