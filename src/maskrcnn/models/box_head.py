@@ -5,6 +5,7 @@ Shapes: R RoIs of all images, K classes, background = logit K.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
+from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes, is_larger_than
 from maskrcnn.ops.losses import classification_loss, smooth_l1
-from maskrcnn.ops.nms import batched_nms
+from maskrcnn.ops.nms import ABSENT, nms_padded
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
 
 BOX_WEIGHTS: BoxWeights = (10.0, 10.0, 5.0, 5.0)
@@ -135,22 +137,47 @@ class BoxHead(nn.Module):
         limit = self.max_detections if max_detections is None else max_detections
         counts = [len(p) for p in proposals]
         class_probs = F.softmax(class_logits.float(), dim=1)[:, :-1]
-        return [
-            self._select_one(p, d, proposal.boxes, size, threshold, limit)
+        chosen = [
+            self._select_one(p, d, proposal, size, threshold, limit)
             for p, d, proposal, size in zip(
                 class_probs.split(counts), deltas.float().split(counts), proposals, batch.sizes, strict=True
             )
         ]
+        # Here alone the host waits for a GPU: the branches to come run on just so many boxes.
+        numbers = torch.stack([number for _, number in chosen]).tolist()
+        return [found[:number] for (found, _), number in zip(chosen, numbers, strict=True)]
 
     def _select_one(
-        self, class_probs: Tensor, deltas: Tensor, boxes: Tensor, size: Size, score_threshold: float, limit: int
-    ) -> Detections:
-        """Threshold first: only the few (box, class) pairs above it are decoded."""
-        row, label = (class_probs > score_threshold).nonzero(as_tuple=True)
-        column = label if self.num_box_classes > 1 else torch.zeros_like(label)
-        candidates = clip_boxes(decode_boxes(deltas[row, column], boxes[row], BOX_WEIGHTS), size)
-        scores = class_probs[row, label]
-        usable = candidates.isfinite().all(dim=1) & is_larger_than(candidates, self.min_size)
-        candidates, scores, label = candidates[usable], scores[usable], label[usable]
-        kept = batched_nms(candidates, scores, label, self.nms_threshold, limit)
-        return Detections(candidates[kept], scores[kept], label[kept], None, size)
+        self, class_probs: Tensor, deltas: Tensor, proposals: Proposals, size: Size, score_threshold: float, limit: int
+    ) -> tuple[Detections, Tensor]:
+        """An image's detections, and how many the first ones are that there are.
+
+        Threshold first: only the few (box, class) pairs above it are decoded.
+        """
+        class_probs = class_probs.masked_fill(proposals.objectness_logits[:, None] == -math.inf, 0)
+        row, label = _candidates(class_probs, score_threshold)
+        column = label.clamp(min=0) if self.num_box_classes > 1 else torch.zeros_like(label)
+        boxes = clip_boxes(decode_boxes(deltas[row, column], proposals.boxes[row], BOX_WEIGHTS), size)
+        scores = class_probs[row, label.clamp(min=0)]
+        usable = boxes.isfinite().all(dim=1) & is_larger_than(boxes, self.min_size)
+        label = label.masked_fill(~usable, ABSENT)
+        kept, number = nms_padded(boxes[None], scores[None], label[None], self.nms_threshold, limit)
+        return Detections(boxes[kept[0]], scores[kept[0]], label[kept[0]], None, size), number[0]
+
+
+def _candidates(class_probs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Row and label of the probabilities (P, K) above the threshold.
+
+    Where their number would have to be waited for, as many are returned as there can be, those that are not above it
+    with label `ABSENT`: a row adds up to 1, so that only so many of its numbers can exceed the threshold.
+    """
+    if not is_asynchronous(class_probs):
+        row, label = (class_probs > threshold).nonzero(as_tuple=True)
+        return row, label
+    num_rows, num_classes = class_probs.shape
+    most = num_rows * (max(1, min(num_classes, int(1 / threshold))) if threshold > 0 else num_classes)
+    probs, index = class_probs.flatten().topk(most)
+    index = index.masked_fill(probs <= threshold, num_rows * num_classes).sort().values  # in order, as above
+    absent = index == num_rows * num_classes
+    index = index.masked_fill(absent, 0)
+    return index // num_classes, (index % num_classes).masked_fill(absent, ABSENT)

@@ -23,10 +23,11 @@ from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
+from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
 MAX_ROIS = 256
-"""In prediction, so many regions of an image go through a head at once: memory stays bounded, and caches warm."""
+"""On the CPU, so many regions go through a head at once in prediction: memory stays bounded, and caches warm."""
 MAX_MASKS = 32
 """And so many through the mask head, whose last features are four times as large."""
 
@@ -117,7 +118,7 @@ class MaskRCNN(nn.Module):
             rpn_output: RPNOutput = self.rpn(features, batch.pixels.shape[-2:])
             objectness, rpn_box = self.rpn.loss(rpn_output, targets, generator)
             losses = replace(losses, objectness=objectness, rpn_box=rpn_box)
-            regions = self.rpn.select(rpn_output, batch, self.rpn.train_limits)
+            regions = [p.present() for p in self.rpn.select(rpn_output, batch, self.rpn.train_limits)]
         if self.box_head is None:
             return losses
 
@@ -164,7 +165,7 @@ class MaskRCNN(nn.Module):
         else:
             regions = self.rpn.select(self.rpn(features, batch.pixels.shape[-2:]), batch, self.rpn.test_limits)
         if self.box_head is None:
-            found = [p.as_detections(size) for p, size in zip(regions, batch.sizes, strict=True)]
+            found = [p.present().as_detections(size) for p, size in zip(regions, batch.sizes, strict=True)]
             found = [d[d.scores > (score_threshold or 0.0)][:max_detections] for d in found]
             return self.preprocess.to_original(found, batch)
 
@@ -223,34 +224,38 @@ class MaskRCNN(nn.Module):
         self, head: BoxHead, features: Sequence[Tensor], regions: Sequence[Proposals]
     ) -> tuple[Tensor, Tensor]:
         """Class logits and deltas of all proposals, image after image."""
-        outputs = [
-            head(self._roi_features(head, [level[i : i + 1] for level in features], [boxes]))
-            for i, proposals in enumerate(regions)
-            for boxes in proposals.boxes.split(MAX_ROIS)
-        ]
-        class_logits, deltas = zip(*outputs, strict=True)
+        pieces = _pieces(features, [proposals.boxes for proposals in regions], MAX_ROIS)
+        class_logits, deltas = zip(*(head(self._roi_features(head, *piece)) for piece in pieces), strict=True)
         return torch.cat(class_logits), torch.cat(deltas)
 
     def _masks(self, head: MaskHead, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
         """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
-        masks = []
-        for i, found in enumerate(detections):
-            own = [level[i : i + 1] for level in features]
-            pieces = zip(found.boxes.split(MAX_MASKS), found.labels.split(MAX_MASKS), strict=True)
-            logits = [head(self._roi_features(head, own, [boxes]), labels) for boxes, labels in pieces]
-            masks.append(torch.cat(logits).float().sigmoid())
-        return masks
+        pieces = _pieces(features, [found.boxes for found in detections], MAX_MASKS)
+        sizes = [sum(len(boxes) for boxes in piece) for _, piece in pieces]
+        labels = torch.cat([found.labels for found in detections]).split(sizes)
+        logits = [head(self._roi_features(head, *piece), own) for piece, own in zip(pieces, labels, strict=True)]
+        return list(torch.cat(logits).float().sigmoid().split([len(found) for found in detections]))
 
     def _keypoints(
         self, head: KeypointHead, features: Sequence[Tensor], detections: Sequence[Detections]
     ) -> list[Tensor]:
         """Keypoints (D, P, 3) of each image's detections, boxes and points in the `input` frame."""
-        keypoints = []
-        for i, found in enumerate(detections):
-            own = [level[i : i + 1] for level in features]
-            pieces = found.boxes.split(MAX_ROIS)
-            keypoints.append(torch.cat([head.decode(head(self._roi_features(head, own, [b])), b) for b in pieces]))
-        return keypoints
+        pieces = _pieces(features, [found.boxes for found in detections], MAX_ROIS)
+        keypoints = [head.decode(head(self._roi_features(head, *piece)), torch.cat(list(piece[1]))) for piece in pieces]
+        return list(torch.cat(keypoints).split([len(found) for found in detections]))
+
+
+Piece = tuple[Sequence[Tensor], Sequence[Tensor]]
+"""Feature maps, and the boxes of each of their images."""
+
+
+def _pieces(features: Sequence[Tensor], boxes: Sequence[Tensor], limit: int) -> list[Piece]:
+    """What goes through a head together: on the CPU up to `limit` boxes of an image, on a GPU all of the batch."""
+    if is_asynchronous(features[0]):
+        return [(features, boxes)]
+    return [
+        ([level[i : i + 1] for level in features], [piece]) for i, own in enumerate(boxes) for piece in own.split(limit)
+    ]
 
 
 def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:

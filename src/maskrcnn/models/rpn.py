@@ -5,6 +5,7 @@ Shapes: N images, L levels, A anchors per cell, B anchors of all levels together
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from maskrcnn.models.anchors import Anchors
 from maskrcnn.models.matching import match, sample
+from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes, is_larger_than
 from maskrcnn.ops.losses import objectness_loss, smooth_l1
-from maskrcnn.ops.nms import batched_nms
+from maskrcnn.ops.nms import ABSENT, nms_padded
 from maskrcnn.structures import ImageBatch, Proposals, Size, Targets
 
 
@@ -124,28 +126,23 @@ class RPN(nn.Module):
     @torch.no_grad()
     def select(self, output: RPNOutput, batch: ImageBatch, limits: ProposalLimits) -> list[Proposals]:
         """The best boxes of each image: top-k per level, clipped, NMS per level, then the best of all levels."""
-        return [self._select_one(output, i, size, limits) for i, size in enumerate(batch.sizes)]
-
-    def _select_one(self, output: RPNOutput, image: int, size: Size, limits: ProposalLimits) -> Proposals:
-        boxes, logits, levels = [], [], []
-        rows = zip(output.objectness_logits, output.deltas, output.anchors, strict=True)
-        for level, (level_logits, level_deltas, anchors) in enumerate(rows):
-            top_k = min(limits.pre_nms_top_k, len(anchors))
-            best, index = level_logits[image].float().topk(top_k)
-            boxes.append(decode_boxes(level_deltas[image, index].float(), anchors[index]))
-            logits.append(best)
-            levels.append(torch.full_like(index, level))
-        all_boxes, all_logits, all_levels = (
-            clip_boxes(torch.cat(boxes), size),
-            torch.cat(logits),
-            torch.cat(levels),
-        )
-        usable = is_larger_than(all_boxes, self.min_size) & all_logits.isfinite()
+        best = [
+            _best_of_level(*level, limits.pre_nms_top_k)
+            for level in zip(output.objectness_logits, output.deltas, output.anchors, strict=True)
+        ]
+        boxes, logits = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+        levels = torch.cat([torch.full_like(part, i, dtype=torch.int64) for i, (_, part) in enumerate(best)], dim=1)
+        boxes = torch.stack([clip_boxes(own, size) for own, size in zip(boxes, batch.sizes, strict=True)])
+        usable = is_larger_than(boxes, self.min_size) & logits.isfinite()
         if self.score_threshold > 0:
-            usable &= all_logits.sigmoid() >= self.score_threshold
-        all_boxes, all_logits, all_levels = all_boxes[usable], all_logits[usable], all_levels[usable]
-        kept = batched_nms(all_boxes, all_logits, all_levels, self.nms_threshold, limits.post_nms_top_k)
-        return Proposals(all_boxes[kept], all_logits[kept])
+            usable &= logits.sigmoid() >= self.score_threshold
+        levels = levels.masked_fill(~usable, ABSENT)
+        kept, counts = nms_padded(boxes, logits, levels, self.nms_threshold, limits.post_nms_top_k)
+        absent = torch.arange(kept.shape[1], device=kept.device) >= counts[:, None]
+        boxes = boxes.gather(1, kept[..., None].expand(-1, -1, 4)).masked_fill(absent[..., None], 0)
+        logits = logits.gather(1, kept).masked_fill(absent, -math.inf)
+        proposals = [Proposals(*image) for image in zip(boxes, logits, strict=True)]
+        return proposals if is_asynchronous(boxes) else [p.present() for p in proposals]
 
     def loss(
         self, output: RPNOutput, targets: Sequence[Targets], generator: torch.Generator | None
@@ -174,3 +171,10 @@ class RPN(nn.Module):
         objectness = objectness_loss(all_logits, torch.cat(labels)) / max(divisor, 1)
         box = smooth_l1(torch.cat(differences).float(), self.smooth_l1_beta) / max(divisor, 1)
         return objectness, box
+
+
+def _best_of_level(logits: Tensor, deltas: Tensor, anchors: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """The best boxes (N, k, 4) and their logits (N, k) of logits (N, B), deltas (N, B, 4) and anchors (B, 4)."""
+    best, index = logits.float().topk(min(top_k, len(anchors)))
+    chosen = deltas.gather(1, index[..., None].expand(-1, -1, 4)).float()
+    return decode_boxes(chosen, anchors[index]), best

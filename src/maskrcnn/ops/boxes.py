@@ -6,6 +6,7 @@ Boxes are (x1, y1, x2, y2) in absolute continuous pixels, so the width is x2 - x
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -50,14 +51,14 @@ def box_ioa(a: Tensor, b: Tensor) -> Tensor:
 def clip_boxes(boxes: Tensor, size: Size) -> Tensor:
     """Boxes (..., 4) cut at the edges of an image of `size` (height, width)."""
     height, width = size
-    limit = boxes.new_tensor([width, height, width, height])
-    return torch.minimum(boxes.clamp(min=0), limit)
+    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
+    return torch.stack([x, y], dim=-1).flatten(-2)
 
 
 def is_larger_than(boxes: Tensor, min_size: float) -> Tensor:
-    """(B,) True where both sides are at least `min_size` pixels and above zero."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return ((sides >= min_size) & (sides > 0)).all(dim=1)
+    """(...,) True where both sides of boxes (..., 4) are at least `min_size` pixels and above zero."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return ((sides >= min_size) & (sides > 0)).all(dim=-1)
 
 
 def _centres_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,13 +75,20 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: BoxWeights = (1.0, 
     reference_centres, reference_sides = _centres_and_sides(references)
     shift = (centres - reference_centres) / reference_sides
     scale = torch.log(sides / reference_sides)
-    return torch.cat([shift, scale], dim=-1) * shift.new_tensor(weights)
+    return torch.cat([shift, scale], dim=-1) * _row(weights, shift.dtype, shift.device)
 
 
 def decode_boxes(deltas: Tensor, references: Tensor, weights: BoxWeights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
     """Apply deltas (..., 4) to reference boxes (..., 4), broadcasting; dw and dh are cut at `MAX_LOG_SCALE`."""
-    deltas = deltas / deltas.new_tensor(weights)
+    deltas = deltas / _row(weights, deltas.dtype, deltas.device)
     reference_centres, reference_sides = _centres_and_sides(references)
     centres = deltas[..., :2] * reference_sides + reference_centres
     half_sides = 0.5 * torch.exp(deltas[..., 2:].clamp(max=MAX_LOG_SCALE)) * reference_sides
     return torch.cat([centres - half_sides, centres + half_sides], dim=-1)
+
+
+@cache
+def _row(weights: BoxWeights, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(4,) on the device, sent there once: for every number that it is sent, a host waits until a GPU is idle."""
+    with torch.inference_mode(False):  # so that training can use it as well
+        return torch.tensor(weights, dtype=dtype, device=device)

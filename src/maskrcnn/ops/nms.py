@@ -104,6 +104,8 @@ def _largest_float32_up_to(value: float) -> float:
 
 
 NO_LIMIT = 1 << 62
+ABSENT = -1
+"""The label of a place without a box."""
 
 NMS: dict[str, Callable[[Tensor, Tensor, Tensor, float, int], Tensor]] = {
     "reference": nms_reference,
@@ -143,7 +145,7 @@ def nms_padded(
     Args:
         boxes: (N, B, 4) x1, y1, x2, y2.
         scores: (N, B) higher is better.
-        labels: (N, B) int64; a negative one marks a place without a box, whatever else stands there.
+        labels: (N, B) int64; `ABSENT` marks a place without a box, whatever else stands there.
         threshold: as in `nms`.
         limit: L, at most this many are kept of each image.
 

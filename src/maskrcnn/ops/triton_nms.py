@@ -9,6 +9,8 @@ Imported by `ops.nms` when it is needed: Triton belongs to PyTorch's CUDA builds
 
 from __future__ import annotations
 
+import math
+
 import torch
 import triton
 import triton.language as tl
@@ -40,7 +42,7 @@ def _not_negative(side: tl.tensor) -> tl.tensor:
 
 @triton.jit(do_not_specialize=["num_boxes", "words", "first", "limit"])
 def _compare(
-    boxes: tl.tensor,  # (N, B, 4) sorted
+    boxes: tl.tensor,  # (N, B, 4) sorted, those that are none last
     labels: tl.tensor,  # (N, B)
     counts: tl.tensor,  # (N,)
     bits: tl.tensor,  # (N, BAND, words)
@@ -58,10 +60,12 @@ def _compare(
     image = tl.program_id(2).to(tl.int64)
     if (word < tile) | (tl.load(counts + image) >= limit):  # the lower triangle; or all are found
         return
-    lane = tl.arange(0, word_size)
-    row, column = tile * word_size + lane, word * word_size + lane
     boxes += image * num_boxes * 4
     labels += image * num_boxes
+    if tl.load(labels + word * word_size) < 0:  # no box any more
+        return
+    lane = tl.arange(0, word_size)
+    row, column = tile * word_size + lane, word * word_size + lane
     # The same steps as `box_iou`, each rounded as there: a box must not be kept here and dropped there.
     ax1, ay1, ax2, ay2 = _corners(boxes, row, row < num_boxes)
     bx1, by1, bx2, by2 = _corners(boxes, column, column < num_boxes)
@@ -121,7 +125,8 @@ def _sweep(
     count = tl.load(counts + image)
     word = first // word_size
     last = tl.minimum(first + band, num_boxes)
-    while (word * word_size < last) & (count < limit):
+    there = tl.load(labels + word * word_size) >= 0
+    while (word * word_size < last) & (count < limit) & there:
         box = word * word_size + lane
         rows = bits + (box - first).to(tl.int64) * words
         better = tl.load(rows + word, box < num_boxes, other=0)
@@ -139,6 +144,7 @@ def _sweep(
         tl.debug_barrier()  # what one thread has marked as removed, another reads in the next round
         count += tl.sum(is_kept, axis=0)
         word += 1
+        there = tl.load(labels + word * word_size, word * word_size < num_boxes, other=-1) >= 0
     tl.store(counts + image, tl.minimum(count, limit))
 
 
@@ -146,6 +152,7 @@ def nms_padded(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, 
     """`maskrcnn.ops.nms.nms_padded` of float32 boxes on a GPU; the threshold has to be a float32 number, too."""
     num_images, num_boxes = scores.shape
     limit = min(limit, num_boxes)
+    scores = scores.masked_fill(labels < 0, -math.inf)  # places without a box come last
     order = scores.argsort(dim=1, descending=True, stable=True)
     boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
     labels = labels.gather(1, order)

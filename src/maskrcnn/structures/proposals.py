@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,8 @@ class Proposals:
 
     Attributes:
         boxes: (P, 4) float32 x1, y1, x2, y2 in the `input` frame, inside the image.
-        objectness_logits: (P,) before the sigmoid.
+        objectness_logits: (P,) before the sigmoid. On a GPU, P is the most there can be, so that nobody has to wait for
+            the number that there are; places without a proposal have -inf here, and a box without area.
     """
 
     boxes: Tensor
@@ -25,6 +27,11 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def present(self) -> Proposals:
+        """Those that there are."""
+        there = self.objectness_logits > -math.inf
+        return Proposals(self.boxes[there], self.objectness_logits[there])
 
     def as_detections(self, size: Size) -> Detections:
         """Objects of one class, 0, with their objectness as score, in an image of (height, width) `size`."""
