@@ -18,6 +18,7 @@ import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.models.fusing import prepare_for_prediction
+from maskrcnn.ops.boxes import box_iou
 from maskrcnn.ops.overlap import uncovered
 from maskrcnn.ops.rle import rle_area
 from maskrcnn.ops.rle_coco import rle_to_coco
@@ -345,6 +346,22 @@ def test_a_model_that_is_not_there(bundled: Path, name: str, message: str) -> No
 def test_an_unknown_device_is_reported_before_the_file_is_read(bundled: Path) -> None:
     with pytest.raises(UserError, match="device"):
         load("cells", device="gpu")
+
+
+def test_an_unknown_precision_is_reported_before_the_file_is_read(bundled: Path) -> None:
+    with pytest.raises(UserError, match="precision: expected one of float32, bfloat16, float16, got 'bf16'"):
+        load("cells", device="cpu", precision="bf16")
+
+
+def test_half_the_precision_finds_the_same_nuclei() -> None:
+    """In float32 or bfloat16: nearly the same objects, boxes within a pixel or two."""
+    image = Path(__file__).resolve().parents[1] / "examples" / "nuclei_mini" / "images" / "fluorescence_515.png"
+    exact, rough = (maskrcnn.load("nuclei", "cpu", precision).predict(image) for precision in ("float32", "bfloat16"))
+    assert exact.scores.dtype == rough.scores.dtype == rough.boxes.dtype == torch.float32
+    assert not torch.equal(exact.scores, rough.scores)
+    assert abs(len(rough) - len(exact)) <= 2
+    best = box_iou(exact.boxes, rough.boxes).max(dim=1).values
+    assert (best > 0.9).float().mean() > 0.95
 
 
 def test_the_bundled_nuclei_model_finds_nuclei() -> None:

@@ -1,10 +1,13 @@
-"""Which device to compute on."""
+"""Which device to compute on, and in which precision."""
 
 from __future__ import annotations
 
 import torch
 
 from maskrcnn.errors import UserError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What convolutions and matrix products of a prediction compute in; boxes and scores are always float32."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -22,3 +25,14 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"device: {name} is not there (CUDA GPUs found: {torch.cuda.device_count()}); use cpu or auto")
     return device
+
+
+def resolve_precision(name: str) -> torch.dtype:
+    """The type of `PRECISIONS` called `name`.
+
+    Raises:
+        UserError: no such precision.
+    """
+    if name not in PRECISIONS:
+        raise UserError(f"precision: expected one of {', '.join(PRECISIONS)}, got {name!r}")
+    return PRECISIONS[name]

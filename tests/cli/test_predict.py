@@ -96,6 +96,7 @@ def test_no_overlays(run: Run, images: Path, model_file: Path, tmp_path: Path) -
         (["--model", "nuclie"], "did you mean|expected one of"),
         (["--model", "absent.safetensors"], "absent.safetensors"),
         (["--device", "gpu"], "device"),
+        (["--precision", "bf16"], "precision"),
     ],
 )
 def test_mistakes(run: Run, images: Path, model_file: Path, options: list[str], message: str) -> None:

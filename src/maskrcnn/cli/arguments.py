@@ -62,6 +62,16 @@ def add_device_option(parser: CommandParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
 
 
+def add_precision_option(parser: CommandParser) -> None:
+    """`--precision`: what the network computes in."""
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        metavar="TYPE",
+        help="float32, bfloat16 or float16; the last two are meant for GPUs (default: %(default)s)",
+    )
+
+
 def add_score_threshold_option(parser: CommandParser, meaning: str = "objects score above this") -> None:
     """`--score-threshold`: how sure the model must be."""
     parser.add_argument(

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.cli.arguments import CommandParser, add_device_option, add_model_option, number
+from maskrcnn.cli.arguments import CommandParser, add_device_option, add_model_option, add_precision_option, number
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     if values.threads is not None:
         torch.set_num_threads(values.threads)
     images = _images(values)
-    model = load(values.model, values.device)
+    model = load(values.model, values.device, values.precision)
     threshold = None if values.images is None else 0.5
     measurement = measure(model, images, batch_size=values.batch, runs=values.runs, score_threshold=threshold)
     print(format_measurement(measurement, values.model))
@@ -73,6 +73,7 @@ def _parser() -> CommandParser:
         "--output", default="benchmark", metavar="DIR", help="where benchmark.json goes (default: %(default)s)"
     )
     add_device_option(parser)
+    add_precision_option(parser)
     return parser
 
 

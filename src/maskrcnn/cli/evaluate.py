@@ -11,6 +11,7 @@ from maskrcnn.cli.arguments import (
     add_batch_size_option,
     add_device_option,
     add_model_option,
+    add_precision_option,
     add_proposals_option,
     add_score_threshold_option,
     number,
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.predict import load
 
     output = Path(values.output)
-    model = load(values.model, values.device)
+    model = load(values.model, values.device, values.precision)
     annotations, images = _locate(values, model.config.data)
     evaluate(
         model,
@@ -68,6 +69,7 @@ def _parser() -> CommandParser:
     add_batch_size_option(parser)
     add_proposals_option(parser)
     add_device_option(parser)
+    add_precision_option(parser)
     return parser
 
 

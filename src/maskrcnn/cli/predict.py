@@ -16,6 +16,7 @@ from maskrcnn.cli.arguments import (
     add_batch_size_option,
     add_device_option,
     add_model_option,
+    add_precision_option,
     add_proposals_option,
     add_score_threshold_option,
     number,
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.sources import collect_sources
 
     sources = collect_sources(values.sources)
-    model = load(values.model, values.device)
+    model = load(values.model, values.device, values.precision)
     run = _Run(Path(values.output), sources)
     started = time.perf_counter()
     predictions = _predict_all(model, run, values)
@@ -65,6 +66,7 @@ def _parser() -> CommandParser:
     add_proposals_option(parser)
     parser.add_argument("--no-overlays", action="store_true", help="write predictions.json only")
     add_device_option(parser)
+    add_precision_option(parser)
     return parser
 
 
