@@ -11,6 +11,7 @@ from torch import nn
 
 from maskrcnn.config import Config, ScheduleConfig, TrainConfig
 from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.optimiser import SGD
 from maskrcnn.training.progress import Screen, TrainingLog, describe, memory_mib
 from maskrcnn.training.state import TrainingState
 from maskrcnn.training.step import StepReport
@@ -21,7 +22,7 @@ CONFIG = Config(schedule=ScheduleConfig(steps=10), train=TrainConfig(log_every=4
 
 def log_to(folder: Path, step: int = 0) -> TrainingLog:
     model: Any = nn.Linear(1, 1)
-    state = TrainingState(model, torch.optim.SGD(model.parameters()), None, step)
+    state = TrainingState(model, SGD([], lr=0.1, momentum=0.9), None, step)
     return TrainingLog(RunFolder(folder), Screen(), CONFIG, state)
 
 

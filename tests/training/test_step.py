@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from maskrcnn.config import Config, OptimizerConfig, TrainConfig
 from maskrcnn.data.dataset import Sample
+from maskrcnn.training.optimiser import SGD
 from maskrcnn.training.step import StepReport, training_step
 
 Samples = list[Sample]
 
 
 def step(model: nn.Module, batches: Sequence[Samples], config: Config | None = None) -> StepReport:
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = SGD([{"params": list(model.parameters())}], lr=0.1, momentum=0.0)
     return training_step(model, optimizer, batches, config or Config(), torch.Generator())
 
 

@@ -123,17 +123,16 @@ class MaskRCNN(nn.Module):
             return losses
 
         rois = self.roi_sampler(regions, targets, generator)
-        box_features = self._roi_features(self.box_head, features, [r.boxes for r in rois])
-        class_logits, deltas = self.box_head(box_features)
+        class_logits, deltas, shared = self._box_outputs(self.box_head, features, rois)
         classification, box = self.box_head.loss(class_logits, deltas, rois)
         losses = replace(losses, classification=classification, box=box)
         if self.mask_head is not None:
             positive = [slice(r.num_positives) for r in rois]
-            roi_features = self._branch_features(self.mask_head, features, rois, positive, box_features)
+            roi_features = self._branch_features(self.mask_head, features, rois, positive, shared)
             losses = replace(losses, mask=self.mask_head.loss(roi_features, rois, targets))
         if self.keypoint_head is not None:
             visible = self.keypoint_head.select(rois, targets)
-            roi_features = self._branch_features(self.keypoint_head, features, rois, visible, box_features)
+            roi_features = self._branch_features(self.keypoint_head, features, rois, visible, shared)
             chosen = [r.take(rows) for r, rows in zip(rois, visible, strict=True)]
             losses = replace(losses, keypoint=self.keypoint_head.loss(roi_features, chosen, targets))
         return losses
@@ -206,18 +205,27 @@ class MaskRCNN(nn.Module):
         roi_features: Tensor = self.roi_layers(head.pooler(features, boxes))
         return roi_features
 
+    def _box_outputs(
+        self, head: BoxHead, features: Sequence[Tensor], rois: Sequence[SampledRoIs]
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Class logits, deltas, and the RoI features if another branch reads the same; else they are let go."""
+        roi_features = self._roi_features(head, features, [r.boxes for r in rois])
+        others = [branch for branch in (self.mask_head, self.keypoint_head) if branch is not None]
+        is_shared = any(branch.pooler.cuts_like(head.pooler) for branch in others)
+        return *head(roi_features), roi_features if is_shared else None
+
     def _branch_features(
         self,
         head: MaskHead | KeypointHead,
         features: Sequence[Tensor],
         rois: Sequence[SampledRoIs],
         rows: Sequence[Tensor | slice],
-        box_features: Tensor,
+        shared: Tensor | None,
     ) -> Tensor:
         """RoI features of some rows of each image's RoIs; C4: stage 5 has run on them already, for the box branch."""
         assert self.box_head is not None
-        if head.pooler.cuts_like(self.box_head.pooler):
-            return rows_of(box_features, rois, rows)
+        if shared is not None and head.pooler.cuts_like(self.box_head.pooler):
+            return rows_of(shared, rois, rows)
         return self._roi_features(head, features, [r.boxes[own] for r, own in zip(rois, rows, strict=True)])
 
     def _classify(

@@ -23,6 +23,7 @@ from maskrcnn.files import remove_partial_files
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import config_to_dict
 from maskrcnn.training.ema import EMA
+from maskrcnn.training.optimiser import Optimizer
 from maskrcnn.weights.checkpoint import load_weights
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
@@ -46,7 +47,7 @@ class TrainingState:
     """
 
     model: MaskRCNN
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     ema: EMA[MaskRCNN] | None
     step: int = 0
     skipped_in_row: int = 0

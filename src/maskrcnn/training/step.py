@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.training.optimiser import Optimizer
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class StepReport:
 
 def training_step(
     model: MaskRCNN,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     batches: Sequence[Sequence[Sample]],
     config: Config,
     generator: torch.Generator,
@@ -51,7 +52,7 @@ def training_step(
         generator: where the model draws its samples from.
     """
     statistics = _batch_statistics(model)
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     num_images = sum(len(batch) for batch in batches)
     parts = [_backward(model, batch, config, generator, weight=len(batch) / num_images) for batch in batches]
     norm = nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm or math.inf)
