@@ -75,9 +75,9 @@ def test_proposals_that_are_none_are_never_detected_nor_trained_on() -> None:
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
-@pytest.mark.parametrize(("threshold", "most"), [(0.5, 2 * 2), (0.3, 2 * 3), (0.0, 2 * 4), (1.0, 2)])
+@pytest.mark.parametrize(("threshold", "most"), [(0.5, 3 * 2), (0.3, 3 * 3), (0.0, 3 * 4), (1.0, 3)])
 def test_candidates_by_hand(threshold: float, most: int) -> None:
-    probs = torch.tensor([[0.1, 0.4, 0.5, 0.0], [0.0, 0.6, 0.0, 0.35]])
+    probs = torch.tensor([[0.1, 0.4, 0.5, 0.0], [float("nan")] * 4, [0.0, 0.6, 0.0, 0.35]])
     row, label = _candidates(probs, threshold)
     assert len(row) == most
     expected = (probs > threshold).nonzero().tolist()

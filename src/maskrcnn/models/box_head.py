@@ -176,7 +176,7 @@ def _candidates(class_probs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
         return row, label
     num_rows, num_classes = class_probs.shape
     most = num_rows * (max(1, min(num_classes, int(1 / threshold))) if threshold > 0 else num_classes)
-    probs, index = class_probs.flatten().topk(most)
+    probs, index = class_probs.nan_to_num(0).flatten().topk(most)
     index = index.masked_fill(probs <= threshold, num_rows * num_classes).sort().values  # in order, as above
     absent = index == num_rows * num_classes
     index = index.masked_fill(absent, 0)
