@@ -129,13 +129,22 @@ def test_transformed_weights_of_large_maps_are_not_kept() -> None:
             assert list(conv.transformed) == keeps
 
 
-def test_the_finest_lateral_map_takes_the_memory_of_the_one_it_reads() -> None:
+@pytest.mark.parametrize("norm", [None, "gn"])
+def test_the_finest_level_takes_the_memory_of_the_map_it_is_made_from(
+    monkeypatch: pytest.MonkeyPatch, norm: str | None
+) -> None:
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)
+    monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     torch.manual_seed(0)
-    fpn = FPN(build_trunk(tiny()).backbone.bottom_up, channels=16).eval()
-    fpn.lateral[0] = nn.Sequential(nn.Conv2d(16, 16, 1))
-    pixels = torch.rand(1, 3, 64, 96)
+    bottom_up = build_trunk(tiny()).backbone.bottom_up
+    fpn = FPN(bottom_up, channels=bottom_up.channels[0], norm=norm).eval()
+    pixels = torch.rand(1, 3, 128, 160).to(memory_format=torch.channels_last)
+    maps: list[torch.Tensor] = []
     with torch.no_grad():
         expected = fpn(pixels)
-        fused = fuse_convolutions(fpn)
-        assert [lateral[0].overwrites_input for lateral in fused.lateral] == [True, False, False, False]
-        torch.testing.assert_close(fused(pixels), expected, atol=1e-4, rtol=1e-4)
+        fused = fuse_convolutions(nn.Sequential(fold_batch_norms(fpn)))[0]
+        bottom_up.register_forward_hook(lambda module, inputs, outputs: maps.extend(outputs))
+        actual = fused(pixels)
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
+    shared = [level.data_ptr() == made_from.data_ptr() for level, made_from in zip(actual, maps, strict=False)]
+    assert shared == [norm is None, False, False, False]

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.ops.convolution import CONVOLUTION, PIECE, ConvolutionOptions, can_fuse, convolve, convolve_in_place
+from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, can_fuse, convolve
 
 WAYS = pytest.mark.parametrize("way", CONVOLUTION)
 GEOMETRIES = [
@@ -72,16 +72,3 @@ def test_what_cannot_be_fused_goes_the_plain_way() -> None:
         assert convolve(torch.rand(0, 3, 8, 8), weight, None, None, options).shape == (0, 4, 8, 8)
         with torch.autocast("cpu", torch.bfloat16):
             assert convolve(torch.rand(1, 3, 8, 8), weight, None, None, options).dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize("shape", [(2, 16, 5, 7), (1, 64, 300, 80)], ids=["one piece", "several"])
-def test_in_place_is_the_same_in_the_memory_of_the_input(shape: tuple[int, int, int, int]) -> None:
-    torch.manual_seed(0)
-    x, channels = randn(*shape), shape[1]
-    weight, bias = torch.randn(channels, channels, 1, 1), torch.randn(channels)
-    expected = F.conv2d(x, weight, bias)
-    assert (x.numel() > 2 * PIECE) == (shape[2] == 300)
-    with torch.no_grad():
-        actual = convolve_in_place(x, weight, bias)
-    assert actual.data_ptr() == x.data_ptr()
-    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-5)

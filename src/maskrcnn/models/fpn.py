@@ -50,7 +50,12 @@ class FPN(nn.Module):
         top_down: Tensor = self.lateral[-1](maps.pop())
         pyramid: list[Tensor] = [self.output[-1](top_down)]
         for lateral, output in zip(reversed(self.lateral[:-1]), reversed(self.output[:-1]), strict=True):
-            top_down = add_upsampled(lateral(maps.pop()), top_down)
-            pyramid.insert(0, output(top_down))
+            top_down, level = self.level(lateral, output, maps.pop(), top_down)
+            pyramid.insert(0, level)
         # P6 is P5 at every second cell (FPN section 4.1, footnote 1); only the RPN uses it.
         return [*pyramid, F.max_pool2d(pyramid[-1], kernel_size=1, stride=2)]
+
+    def level(self, lateral: nn.Module, output: nn.Module, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """The top-down map at the stride of `fine`, from the one above it, and the pyramid's level."""
+        top_down = add_upsampled(lateral(fine), coarse)
+        return top_down, output(top_down)

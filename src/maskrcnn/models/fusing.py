@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fpn import FPN
+from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead
 from maskrcnn.models.winograd import is_plain_convolution, suits_winograd
-from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve, convolve_in_place
+from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
 from maskrcnn.ops.linear import linear
 from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, num_tiles, tile_side
 
@@ -44,16 +44,19 @@ class FusedConv2d(nn.Conv2d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self.relu = relu
-        self.overwrites_input = False
         self.transformed: dict[int, WinogradWeight] = {}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result, which may overwrite it."""
-        if self.overwrites_input and can_fuse(x):
-            return convolve_in_place(x, self.weight, self.bias)
         if shortcut is None and self._goes_winograds_way(x):
             return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu)
         return convolve(x, self.weight, self.bias, shortcut, self._options())
+
+    def forward_into(self, memory: Tensor, x: Tensor) -> Tensor:
+        """The result, in a place that nobody needs any more if it fits there and Winograd's way is taken."""
+        if self._goes_winograds_way(x):
+            return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu, memory=memory)
+        return self(x)  # type: ignore[no-any-return]
 
     def forward_then(self, x: Tensor, outputs: nn.Conv2d) -> Tensor:
         """The 1x1 convolution `outputs` of the result; by Winograd's way, the result never lies in memory in full."""
@@ -116,6 +119,21 @@ class FusedRPNHead(nn.Module):
         return logits, deltas
 
 
+class FusedFPN(FPN):
+    """A pyramid whose finest level takes the memory of the map that it was made from: they are the largest tensors."""
+
+    def __init__(self, fpn: FPN) -> None:
+        nn.Module.__init__(self)
+        vars(self).update(vars(fpn))
+
+    def level(self, lateral: nn.Module, output: nn.Module, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """As `FPN.level`; nothing else reads the network's map."""
+        if not (isinstance(output, nn.Sequential) and len(output) == 1 and isinstance(output[0], FusedConv2d)):
+            return super().level(lateral, output, fine, coarse)
+        top_down = add_upsampled(lateral(fine), coarse)
+        return top_down, output[0].forward_into(fine, top_down)
+
+
 class FlattenChannelsLast(nn.Module):
     """(N, C, H, W) to (N, H W C): nothing moves if the memory is channels-last."""
 
@@ -160,11 +178,11 @@ def fuse_convolutions(model: Model) -> Model:
             elif is_plain_convolution(child) or type(child) is nn.Linear:
                 setattr(module, name, _fused(child, relu=False))
     for module in list(model.modules()):
-        if isinstance(module, FPN):
-            _overwrite_finest_map(module)
         for name, child in module.named_children():
             if isinstance(child, Block) and isinstance(child.residual[-1], FusedConv2d):
                 setattr(module, name, _fuse_shortcut(child))
+            elif type(child) is FPN:
+                setattr(module, name, FusedFPN(child))
     return model
 
 
@@ -179,13 +197,6 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
     for rows in weight.split(ROWS_AT_ONCE):
         rows.copy_(rows.view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1))
     trunk[position] = FlattenChannelsLast()
-
-
-def _overwrite_finest_map(fpn: FPN) -> None:
-    """Nothing else reads the network's finest map, the largest of all, which has as many channels as the pyramid."""
-    lateral = fpn.lateral[0][0]  # type: ignore[index]
-    if isinstance(lateral, FusedConv2d) and lateral.in_channels == lateral.out_channels:
-        lateral.overwrites_input = True
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:

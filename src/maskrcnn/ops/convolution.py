@@ -13,9 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PIECE = 2**19
-"""So many numbers are convolved in place at a time: they stay in the cache, and are worth a call."""
-
 Pair = tuple[int, int]
 
 
@@ -100,17 +97,3 @@ def convolve(
     """
     way = convolve_fused if can_fuse(x) else convolve_reference
     return way(x, weight, bias, shortcut, options)
-
-
-def convolve_in_place(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 1x1 convolution whose result takes the memory of its input, a few rows at a time.
-
-    Args:
-        x: (N, C, H, W), which is overwritten.
-        weight: (C, C, 1, 1).
-        bias: (C,), or None.
-    """
-    n, channels, _, width = x.shape
-    for rows in x.split(max(1, PIECE // (n * channels * width)), dim=2):
-        rows.copy_(convolve(rows, weight, bias, None, ConvolutionOptions()))
-    return x

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn.ops.linear import linear
 from maskrcnn.ops.side_by_side import side_by_side
 
 TILES = (4, 5, 6)
@@ -183,6 +184,7 @@ def convolve_winograd(
     *,
     relu: bool = False,
     then: tuple[Tensor, Tensor | None] | None = None,
+    memory: Tensor | None = None,
 ) -> Tensor:
     """A 3x3 convolution with stride 1 and padding 1, then a ReLU and a 1x1 convolution if wanted; without gradients.
 
@@ -192,13 +194,18 @@ def convolve_winograd(
         bias: (K,), or None.
         relu: whether a ReLU follows.
         then: weight (L, K) and bias (L,) of a 1x1 convolution that follows; what it reads never lies in memory in full.
+        memory: a tensor nobody needs any more; where it is like the result, the result takes its place.
 
     Returns:
         (N, K, H, W), or (N, L, H, W), in channels-last memory.
     """
     n, _, height, width = x.shape
     shape = n, weight.out_channels if then is None else len(then[0]), height, width
-    output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    output = torch.empty(shape, dtype=x.dtype, device="meta", memory_format=torch.channels_last)
+    if memory is not None and (memory.shape, memory.stride(), memory.dtype) == (shape, output.stride(), x.dtype):
+        output = memory
+    else:
+        output = torch.empty_like(output, device=x.device)
     pixels, results = x.permute(0, 2, 3, 1), output.permute(0, 2, 3, 1)
 
     def convolve(block: Block) -> None:
@@ -208,7 +215,7 @@ def convolve_winograd(
         if relu:
             tiles.relu_()
         if then is not None:
-            tiles = F.linear(tiles, *then)
+            tiles = linear(tiles.flatten(0, -2), *then, relu=False).view(*tiles.shape[:-1], -1)
         _store(tiles, results, block)
 
     side_by_side(_blocks(n, *tile_grid(height, width, weight.tile)), convolve)
