@@ -76,10 +76,12 @@ def can_replay(part: nn.Module, inputs: Inputs) -> bool:
 
 
 def record_cuda_graph(compute: Replay, inputs: Inputs) -> Replay:
-    """A CUDA graph of `compute`, in memory of its own."""
-    with torch.inference_mode(False), torch.no_grad():  # its memory is written to in both modes
+    """A CUDA graph of `compute`, in memory of its own, on the GPU that the inputs lie on."""
+    device = _tensors(inputs)[0].device
+    # What is made here is written to in inference mode and outside of it.
+    with torch.cuda.device(device), torch.inference_mode(False), torch.no_grad():
         own: Any = inputs.clone() if isinstance(inputs, Tensor) else [x.clone() for x in inputs]
-        stream = torch.cuda.Stream(_tensors(own)[0].device)
+        stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
@@ -90,9 +92,10 @@ def record_cuda_graph(compute: Replay, inputs: Inputs) -> Replay:
             outputs = compute(own)
 
     def replay(inputs: Inputs) -> Any:
-        for mine, x in zip(_tensors(own), _tensors(inputs), strict=True):
-            mine.copy_(x)
-        graph.replay()
+        with torch.cuda.device(device):
+            for mine, x in zip(_tensors(own), _tensors(inputs), strict=True):
+                mine.copy_(x)
+            graph.replay()
         return outputs
 
     return replay

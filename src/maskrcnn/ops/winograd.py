@@ -194,18 +194,17 @@ def convolve_winograd(
         bias: (K,), or None.
         relu: whether a ReLU follows.
         then: weight (L, K) and bias (L,) of a 1x1 convolution that follows; what it reads never lies in memory in full.
-        memory: a tensor nobody needs any more; where it is like the result, the result takes its place.
+        memory: a tensor of x's type that nobody needs any more; if it has the result's shape, the result takes its place.
 
     Returns:
         (N, K, H, W), or (N, L, H, W), in channels-last memory.
     """
     n, _, height, width = x.shape
     shape = n, weight.out_channels if then is None else len(then[0]), height, width
-    output = torch.empty(shape, dtype=x.dtype, device="meta", memory_format=torch.channels_last)
-    if memory is not None and (memory.shape, memory.stride(), memory.dtype) == (shape, output.stride(), x.dtype):
+    if memory is not None and memory.shape == shape and memory.is_contiguous(memory_format=torch.channels_last):
         output = memory
     else:
-        output = torch.empty_like(output, device=x.device)
+        output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     pixels, results = x.permute(0, 2, 3, 1), output.permute(0, 2, 3, 1)
 
     def convolve(block: Block) -> None:

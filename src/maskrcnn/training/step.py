@@ -82,7 +82,7 @@ def _backward(
 
 
 def _to_host(parts: Sequence[dict[str, Tensor]], norm: Tensor) -> tuple[list[list[float]], float]:
-    """All numbers of a step in one transfer, the only place where a step waits for the GPU."""
+    """All numbers of a step in one transfer."""
     rows = torch.stack([torch.stack([value.float() for value in part.values()]) for part in parts])
     numbers = torch.cat([rows.flatten(), norm.float().reshape(1)]).tolist()
     width = rows.shape[1]
