@@ -118,6 +118,14 @@ def test_the_rpn_outputs_join_the_convolution_before_them(num_convs: int, side: 
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_an_rpn_head_of_its_outputs_alone_finds_the_same() -> None:
+    torch.manual_seed(0)
+    head, levels = RPNHead(8, 3, num_convs=0), [torch.rand(1, 8, 4, 5)]
+    with torch.no_grad():
+        expected = head(levels)
+        torch.testing.assert_close(fuse_convolutions(nn.Sequential(head))[0](levels), expected)
+
+
 def test_transformed_weights_of_large_maps_are_not_kept() -> None:
     conv = FusedConv2d(nn.Conv2d(96, 96, 3, padding=1), relu=False).requires_grad_(False)
     x = torch.rand(1, 96, 6 * 20, 6 * TILES_TO_FORGET // 20)

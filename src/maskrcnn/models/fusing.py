@@ -173,7 +173,7 @@ def fuse_convolutions(model: Model) -> Model:
         if isinstance(module, nn.Sequential):
             _fuse_relus(module)
         for name, child in module.named_children():
-            if isinstance(child, RPNHead):
+            if isinstance(child, RPNHead) and len(child.convs):
                 setattr(module, name, FusedRPNHead(child))
             elif is_plain_convolution(child) or type(child) is nn.Linear:
                 setattr(module, name, _fused(child, relu=False))

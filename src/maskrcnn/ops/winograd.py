@@ -194,7 +194,7 @@ def convolve_winograd(
         bias: (K,), or None.
         relu: whether a ReLU follows.
         then: weight (L, K) and bias (L,) of a 1x1 convolution that follows; what it reads never lies in memory in full.
-        memory: a tensor of x's type that nobody needs any more; if it has the result's shape, the result takes its place.
+        memory: a tensor of x's type that nobody needs any more; a result of its shape takes its place.
 
     Returns:
         (N, K, H, W), or (N, L, H, W), in channels-last memory.
