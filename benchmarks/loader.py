@@ -17,7 +17,7 @@ import torch
 import maskrcnn
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
-from maskrcnn.models.winograd import use_winograd
+from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.process import begin_with_settings
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
@@ -40,7 +40,7 @@ def measure(config: Config, num_batches: int) -> tuple[float, float]:
     reading = [milliseconds(lambda: read.append(next(batches))) for _ in range(num_batches)]
     torch.set_num_threads(threads)
 
-    model = use_winograd(build_model(config, len(data.categories), data.categories.num_keypoints)).train()
+    model = prepare_for_training(build_model(config, len(data.categories), data.categories.num_keypoints)).train()
     optimizer = build_optimizer(model, config.optimizer)
     set_learning_rate(optimizer, 1e-6)
     generator = torch.Generator().manual_seed(0)

@@ -21,7 +21,7 @@ from maskrcnn.benchmark.measure import crowded_threshold, observe, run_pass, sta
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
-from maskrcnn.models.winograd import use_winograd
+from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories, MaskCrops, Targets
 from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
@@ -119,7 +119,7 @@ class Ours(Engine):
             self._model = maskrcnn.load(weights, str(self.device))
             return
         network, self._config, _, _ = load_model(Path(weights))
-        self._network = use_winograd(network).to(self.device).train()  # as the training loop does
+        self._network = prepare_for_training(network).to(self.device).train()  # as the training loop does
         self._optimizer = build_optimizer(self._network, self._config.optimizer)
         set_learning_rate(self._optimizer, LEARNING_RATE)
         self._generator = torch.Generator(self.device).manual_seed(0)

@@ -18,7 +18,8 @@ from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead
-from maskrcnn.models.winograd import is_plain_convolution, suits_winograd
+from maskrcnn.models.trainable import is_plain_convolution, is_plain_linear
+from maskrcnn.models.winograd import suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
 from maskrcnn.ops.linear import linear
 from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, num_tiles, tile_side
@@ -175,7 +176,7 @@ def fuse_convolutions(model: Model) -> Model:
         for name, child in module.named_children():
             if isinstance(child, RPNHead) and len(child.convs):
                 setattr(module, name, FusedRPNHead(child))
-            elif is_plain_convolution(child) or type(child) is nn.Linear:
+            elif is_plain_convolution(child) or is_plain_linear(child):
                 setattr(module, name, _fused(child, relu=False))
     for module in list(model.modules()):
         for name, child in module.named_children():
@@ -204,7 +205,7 @@ def _fuse_relus(layers: nn.Sequential) -> None:
     working = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     del layers[:]
     for layer, following in zip_longest(working, working[1:]):
-        if is_plain_convolution(layer) or type(layer) is nn.Linear:
+        if is_plain_convolution(layer) or is_plain_linear(layer):
             layers.append(_fused(layer, relu=isinstance(following, nn.ReLU)))
         elif not (isinstance(layer, nn.ReLU) and len(layers) and isinstance(layers[-1], FusedConv2d | FusedLinear)):
             layers.append(layer)

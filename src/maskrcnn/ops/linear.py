@@ -1,14 +1,15 @@
-"""relu(W x + b) in one go, as `ops.convolution` does it for convolutions."""
+"""relu(W x + b) in one go, as `ops.convolution` does it for convolutions; and W x + b with its gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn.ops.convolution import can_fuse
+from maskrcnn.ops.convolution import can_fuse, is_plain_float
 
 Linear = Callable[[Tensor, Tensor, Tensor | None, bool], Tensor]
 
@@ -40,5 +41,46 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor
     Returns:
         (N, K).
     """
-    way = linear_fused if can_fuse(x) and hasattr(torch.ops.mkldnn, "_linear_pointwise") else linear_reference
+    way = linear_fused if can_fuse(x) and _has_onednn() else linear_reference
     return way(x, weight, bias, relu)
+
+
+def _has_onednn() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+class _WithGradients(torch.autograd.Function):
+    """Y = X W^T + b, dX = dY W, dW = dY^T X: oneDNN reads a transposed matrix as it lies."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return linear_fused(x, weight, bias, relu=False)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        return (
+            linear_fused(gradient, weight.t(), None, relu=False) if for_x else None,
+            linear_fused(gradient.t(), x.t(), None, relu=False) if for_weight else None,
+            gradient.sum(dim=0) if for_bias else None,
+        )
+
+
+def linear_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """W x + b that can be trained, in the fastest way at hand.
+
+    Args:
+        x: (N, C).
+        weight: (K, C).
+        bias: (K,), or None.
+
+    Returns:
+        (N, K).
+    """
+    if not (is_plain_float(x) and x.dim() == 2 and weight.is_contiguous() and _has_onednn()):
+        return F.linear(x, weight, bias)
+    output: Tensor = _WithGradients.apply(x.contiguous(), weight, bias)
+    return output

@@ -17,7 +17,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -140,43 +139,6 @@ def _pack(values: Tensor) -> Tensor:
     return packed
 
 
-class _WithGradients(torch.autograd.Function):
-    """The gradient for the input is a convolution as well, with the weights turned by 180 degrees."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.has_bias = bias is not None
-        return convolve_winograd(x, WinogradWeight.transform(weight, tile_side(*x.shape[2:])), bias)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        (gradient,) = gradients
-        for_x, for_weight, for_bias = ctx.needs_input_grad
-        x_gradient = None
-        if for_x:
-            turned = WinogradWeight.transform(weight.flip(2, 3).transpose(0, 1), tile_side(*x.shape[2:]))
-            x_gradient = convolve_winograd(gradient, turned, None)
-        _, weight_gradient, bias_gradient = torch.ops.aten.convolution_backward(
-            gradient, x, weight, [len(weight)], [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
-            [False, for_weight, for_bias and ctx.has_bias],
-        )  # fmt: skip
-        return x_gradient, weight_gradient, bias_gradient
-
-
-def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 3x3 convolution with stride 1 and padding 1 that can be trained.
-
-    Args:
-        x: (N, C, H, W), best in channels-last memory.
-        weight: (K, C, 3, 3).
-        bias: (K,), or None.
-    """
-    output: Tensor = _WithGradients.apply(x, weight, bias)
-    return output
-
-
 def convolve_winograd(
     x: Tensor,
     weight: WinogradWeight,
@@ -208,7 +170,7 @@ def convolve_winograd(
     pixels, results = x.permute(0, 2, 3, 1), output.permute(0, 2, 3, 1)
 
     def convolve(block: Block) -> None:
-        tiles = _convolve_tiles(_windows(pixels, block, weight.tile), weight)
+        tiles = _convolve_tiles(windows(pixels, block, weight.tile, margin=1), weight)
         if bias is not None:
             tiles.add_(bias)
         if relu:
@@ -217,7 +179,7 @@ def convolve_winograd(
             tiles = linear(tiles.flatten(0, -2), *then, relu=False).view(*tiles.shape[:-1], -1)
         _store(tiles, results, block)
 
-    side_by_side(_blocks(n, *tile_grid(height, width, weight.tile)), convolve)
+    side_by_side(blocks(n, *tile_grid(height, width, weight.tile)), convolve)
     return output
 
 
@@ -225,7 +187,7 @@ Block = tuple[slice, slice, slice]
 """Which images, which of their tile rows and which tile columns."""
 
 
-def _blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
+def blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
     """At most `BLOCK_TILES` tiles each: part of an image, or, where images are small (RoI features), several."""
     images_at_once = max(1, BLOCK_TILES // (rows * columns))
     rows_at_once, columns_at_once = _block_shape(rows, columns)
@@ -253,28 +215,29 @@ def _block_shape(rows: int, columns: int) -> tuple[int, int]:
     return height, width
 
 
-def _windows(x: Tensor, block: Block, tile: int) -> Tensor:
-    """(images, tile rows, tile columns, n, n, C) overlapping windows of x (N, H, W, C), zero outside the image."""
+def windows(x: Tensor, block: Block, tile: int, margin: int) -> Tensor:
+    """(images, tile rows, tile columns, w, w, C): tiles of x (N, H, W, C) and a margin around each, zero outside x."""
     images, tile_rows, tile_columns = block
     height, width = x.shape[1:3]
-    top, bottom = tile * tile_rows.start - 1, tile * tile_rows.stop + 1
-    left, right = tile * tile_columns.start - 1, tile * tile_columns.stop + 1
+    top, bottom = tile * tile_rows.start - margin, tile * tile_rows.stop + margin
+    left, right = tile * tile_columns.start - margin, tile * tile_columns.stop + margin
     inside = x[images, max(top, 0) : bottom, max(left, 0) : right]
     frame = max(-left, 0), max(right - width, 0), max(-top, 0), max(bottom - height, 0)
     padded = F.pad(inside, (0, 0, *frame)) if any(frame) else inside
-    return padded.unfold(1, tile + 2, tile).unfold(2, tile + 2, tile).permute(0, 1, 2, 4, 5, 3)
+    side = tile + 2 * margin
+    return padded.unfold(1, side, tile).unfold(2, side, tile).permute(0, 1, 2, 4, 5, 3)
 
 
-def _convolve_tiles(windows: Tensor, weight: WinogradWeight) -> Tensor:
+def _convolve_tiles(inputs: Tensor, weight: WinogradWeight) -> Tensor:
     """(images, tile rows, tile columns, m, m, K) results of windows (images, tile rows, tile columns, n, n, C)."""
-    b_t, _, a_t = (matrix.to(windows) for matrix in matrices(weight.tile))
-    (*grid, window, _, channels), tiles = windows.shape, math.prod(windows.shape[:3])
-    squares = windows.new_empty(max(tiles, LEAST_TILES if weight.packed else 0), window**2, channels)
+    b_t, _, a_t = (matrix.to(inputs) for matrix in matrices(weight.tile))
+    (*grid, window, _, channels), tiles = inputs.shape, math.prod(inputs.shape[:3])
+    squares = inputs.new_empty(max(tiles, LEAST_TILES if weight.packed else 0), window**2, channels)
     squares[tiles:] = 0
-    _transform(b_t, windows.reshape(tiles, window, window, channels), squares[:tiles])
+    transform(b_t, inputs.reshape(tiles, window, window, channels), squares[:tiles])
     products = weight.multiply(squares)[:tiles]
-    results = windows.new_empty(tiles, weight.tile**2, weight.out_channels)
-    _transform(a_t, products.view(tiles, window, window, -1), results)
+    results = inputs.new_empty(tiles, weight.tile**2, weight.out_channels)
+    transform(a_t, products.view(tiles, window, window, -1), results)
     return results.view(*grid, weight.tile, weight.tile, -1)
 
 
@@ -292,7 +255,7 @@ def _store(tiles: Tensor, output: Tensor, block: Block) -> None:
         place.copy_(in_order.flatten(3, 4).flatten(1, 2)[:, :height, :width])
 
 
-def _transform(matrix: Tensor, squares: Tensor, output: Tensor) -> None:
+def transform(matrix: Tensor, squares: Tensor, output: Tensor) -> None:
     """M d M^T of every square d in (tiles, n, n, C), first along its rows, then its columns, into (tiles, m m, C)."""
     size, window = matrix.shape
     tiles, _, _, channels = squares.shape

@@ -24,7 +24,7 @@ from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
-from maskrcnn.models.winograd import use_winograd
+from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.structures import Categories
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
@@ -132,7 +132,7 @@ def _fresh_state(
     if init is not None:
         initial = read_initial(init) if isinstance(init, str) else init
         screen.say(start_from(model, initial, config, categories))
-    model = use_winograd(model).to(device).train()
+    model = prepare_for_training(model).to(device).train()
     optimizer = build_optimizer(model, config.optimizer)
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
     return TrainingState(model, optimizer, ema)

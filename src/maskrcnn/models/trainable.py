@@ -1,0 +1,67 @@
+"""A model made ready for training on the CPU: layers whose gradients take fewer multiplications or faster ones.
+
+The counterpart of `models.fusing`; here, parameters keep their names and values.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard, TypeVar
+
+from torch import Tensor, nn
+
+from maskrcnn.models.winograd import is_wide_3x3, suits_winograd
+from maskrcnn.ops.linear import linear_with_gradients
+from maskrcnn.ops.winograd_gradients import convolve_winograd_with_gradients
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class TrainableConv2d(nn.Conv2d):
+    """Winograd's way where it is faster; holds the very parameters of the convolution that it replaces."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        nn.Module.__init__(self)
+        vars(self).update(vars(conv))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, K, H, W)."""
+        if suits_winograd(self, x):
+            return convolve_winograd_with_gradients(x, self.weight, self.bias)
+        return super().forward(x)
+
+
+class TrainableLinear(nn.Linear):
+    """All three products by oneDNN; holds the very parameters of the layer that it replaces."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        nn.Module.__init__(self)
+        vars(self).update(vars(layer))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C) to (N, K)."""
+        return linear_with_gradients(x, self.weight, self.bias)
+
+
+def is_plain_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Whether it is torch's own convolution or a `TrainableConv2d`, padded with a number of zeros."""
+    return (
+        type(layer) in (nn.Conv2d, TrainableConv2d)
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+    )
+
+
+def is_plain_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether it is torch's own linear layer or a `TrainableLinear`."""
+    return type(layer) in (nn.Linear, TrainableLinear)
+
+
+def prepare_for_training(model: Model) -> Model:
+    """Replace linear layers and wide 3x3 convolutions in place; names and values of the parameters stay."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if is_plain_convolution(child) and is_wide_3x3(child):
+                setattr(module, name, TrainableConv2d(child))
+            elif is_plain_linear(child):
+                setattr(module, name, TrainableLinear(child))
+    return model

@@ -1,0 +1,115 @@
+"""The gradients of a 3x3 convolution by Winograd's minimal filtering (`ops.winograd`), for a fraction of the work.
+
+That of the input is a convolution as well, with the weights turned by 180 degrees. That of the weights is the transpose
+of eq. 11: from Y = A^T [U * V] A with U = G g G^T and V = B^T d B, of every tile,
+
+    dU = (A dY A^T) * V,    dg = G^T dU G,
+
+where dU, summed over all tiles, is a matrix product of (K, tiles) by (tiles, C) at each of the n x n elements.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskrcnn.ops.side_by_side import side_by_side
+from maskrcnn.ops.winograd import (
+    Block,
+    WinogradWeight,
+    blocks,
+    convolve_winograd,
+    matrices,
+    num_tiles,
+    tile_grid,
+    tile_side,
+    transform,
+    windows,
+)
+
+BLOCKS_AT_ONCE = 2
+"""Blocks that are transformed before their products are added to the gradient of the weights, in one go."""
+MIN_TILES_PER_CHANNEL = 1 / 2
+"""With fewer tiles for each channel, the usual way to the gradient of the weights was measured to be as fast."""
+
+
+def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution with stride 1 and padding 1 that can be trained.
+
+    Args:
+        x: (N, C, H, W), best in channels-last memory.
+        weight: (K, C, 3, 3).
+        bias: (K,), or None.
+    """
+    output: Tensor = _WithGradients.apply(x, weight, bias)
+    return output
+
+
+class _WithGradients(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return convolve_winograd(x, WinogradWeight.transform(weight, tile_side(*x.shape[2:])), bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        return (
+            input_gradient(gradient, weight) if for_x else None,
+            weight_gradient(x, gradient, weight) if for_weight else None,
+            gradient.sum(dim=(0, 2, 3)) if for_bias else None,
+        )
+
+
+def input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, H, W) from (N, K, H, W) and the weights (K, C, 3, 3)."""
+    turned = weight.flip(2, 3).transpose(0, 1)
+    return convolve_winograd(gradient, WinogradWeight.transform(turned, tile_side(*gradient.shape[2:])), None)
+
+
+def weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
+    """(K, C, 3, 3) from (N, C, H, W), (N, K, H, W) and the weights: their shape alone counts."""
+    if num_tiles(x, tile_side(*x.shape[2:])) < MIN_TILES_PER_CHANNEL * x.shape[1]:
+        return weight_gradient_direct(x, gradient, weight)
+    return weight_gradient_winograd(x, gradient)
+
+
+def weight_gradient_direct(x: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
+    """Torch's own way."""
+    geometry = [1, 1], [1, 1], [1, 1], False, [0, 0], 1
+    result: Tensor
+    _, result, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *geometry, [False, True, False])
+    return result
+
+
+def weight_gradient_winograd(x: Tensor, gradient: Tensor) -> Tensor:
+    """(K, C, 3, 3) from (N, C, H, W) and (N, K, H, W); sums in a fixed order, whichever thread does what."""
+    n, in_channels, height, width = x.shape
+    tile, out_channels = tile_side(height, width), gradient.shape[1]
+    b_t, g, a_t = (matrix.to(x) for matrix in matrices(tile))
+    elements = (tile + 2) ** 2
+    pixels, gradients = x.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
+    products = x.new_zeros(elements, out_channels, in_channels)
+
+    def transform_block(work: tuple[Block, Tensor, Tensor]) -> None:
+        block, inputs, results = work
+        transform(b_t, windows(pixels, block, tile, margin=1).flatten(0, 2), inputs)
+        transform(a_t.T, windows(gradients, block, tile, margin=0).flatten(0, 2), results)
+
+    for strip in _strips(list(blocks(n, *tile_grid(height, width, tile)))):
+        sizes = [math.prod(part.stop - part.start for part in block) for block in strip]
+        inputs = x.new_empty(sum(sizes), elements, in_channels)
+        results = x.new_empty(sum(sizes), elements, out_channels)
+        side_by_side(zip(strip, inputs.split(sizes), results.split(sizes), strict=True), transform_block)
+        products.baddbmm_(results.permute(1, 2, 0), inputs.transpose(0, 1))
+    kernels = torch.kron(g, g).T @ products.flatten(1)
+    return kernels.view(3, 3, out_channels, in_channels).permute(2, 3, 0, 1)
+
+
+def _strips(all_blocks: list[Block]) -> list[list[Block]]:
+    return [all_blocks[first : first + BLOCKS_AT_ONCE] for first in range(0, len(all_blocks), BLOCKS_AT_ONCE)]

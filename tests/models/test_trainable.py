@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from maskrcnn.build import build_model
+from maskrcnn.data.coco import read_coco
+from maskrcnn.data.dataset import CocoDataset
+from maskrcnn.data.transforms import Augmentation
+from maskrcnn.models import winograd
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.models.trainable import TrainableConv2d, TrainableLinear, prepare_for_training
+from maskrcnn.presets import tiny
+
+EXAMPLES = Path(__file__).parents[2] / "examples/nuclei_mini"
+
+
+def test_parameters_keep_their_names_and_values() -> None:
+    model = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3, padding=1), nn.Linear(8, 2))
+    before = model.state_dict()
+    prepare_for_training(model)
+    assert [type(layer) for layer in model] == [TrainableConv2d, nn.Conv2d, TrainableLinear]
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_training_follows_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The losses of 50 steps from the same weights on the same real images, each within a thousandth.
+
+    The regions are given (Fast R-CNN): with an RPN, the last digit of a score decides which ones are drawn. And no
+    batch statistics: over the few cells of the last stage they blow up the last digit as well.
+    """
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # so that a small model goes Winograd's way
+    monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
+    torch.manual_seed(0)
+    config = tiny()
+    config = replace(config, rpn=replace(config.rpn, enabled=False), backbone=replace(config.backbone, norm="gn"))
+    usual = build_model(config, 1).train()
+    fast = prepare_for_training(copy.deepcopy(usual))
+    assert sum(isinstance(m, TrainableConv2d) for m in fast.modules()) > 10
+    data = read_coco(EXAMPLES / "instances_train.json", EXAMPLES / "images")
+    dataset = CocoDataset(data, Augmentation(min_sizes=(128,), crop_size=64))
+    batches = [[dataset[i], dataset[i + 1]] for i in (0, 2)]
+
+    def losses(model: MaskRCNN) -> list[float]:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
+        values = []
+        for step in range(50):
+            batch = batches[step % 2]
+            images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
+            proposals = [torch.cat([t.boxes + offset for offset in (-4, 0, 3, 9)]).clamp(0, 64) for t in targets]
+            optimizer.zero_grad()
+            generator = torch.Generator().manual_seed(step)
+            total = model.loss(images, targets, proposals=proposals, generator=generator).total()
+            total.backward()
+            optimizer.step()
+            values.append(total.item())
+        return values
+
+    assert losses(fast) == pytest.approx(losses(usual), rel=1e-3)
