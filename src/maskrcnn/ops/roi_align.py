@@ -90,24 +90,60 @@ def roi_align_bags(features: Tensor, boxes: Tensor, image_index: Tensor, options
     size, channels = options.output_size, features.shape[1]
     starts, bins, counts = _bins(boxes, options)
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    output = features.new_zeros((len(boxes), size, size, channels))
-    # RoIs with the same number of samples go together: one group unless the number is adaptive.
-    groups, group_of_roi = counts.unique(dim=0, return_inverse=True)
-    for group, (count_y, count_x) in enumerate(groups.tolist()):
+    members = _members(counts, options)
+    pooled = []
+    for (count_y, count_x), own in members:
         if count_y == 0 or count_x == 0:
+            pooled.append(features.new_zeros((len(own), size, size, channels)))
             continue
-        members = (group_of_roi == group).nonzero()[:, 0] if len(groups) > 1 else slice(None)
         rows, weights = _neighbours(
-            starts[members],
-            bins[members],
-            image_index[members],
+            starts[own],
+            bins[own],
+            image_index[own],
             (count_y, count_x),
             size,
             features.shape[-2:],
         )
-        pooled = _pool(table, rows, weights, options.reduce)
-        output[members] = pooled.view(-1, size, size, channels).to(output.dtype)
-    return output.permute(0, 3, 1, 2)
+        pooled.append(
+            _pool(table, rows, weights, options.reduce).view(len(own), size, size, channels).to(features.dtype)
+        )
+    return in_places([own for _, own in members], pooled).permute(0, 3, 1, 2)
+
+
+def _members(counts: Tensor, options: RoIAlignOptions) -> list[tuple[tuple[int, int], Tensor]]:
+    """RoIs with the same number of samples go together: the numbers (y, x), and which RoIs have them."""
+    if options.sampling_ratio > 0 or len(counts) == 0:
+        ratio = max(options.sampling_ratio, 1)
+        return [((ratio, ratio), torch.arange(len(counts), device=counts.device))]
+    groups, group_of_roi = counts.unique(dim=0, return_inverse=True)
+    return [((y, x), (group_of_roi == group).nonzero()[:, 0]) for group, (y, x) in enumerate(groups.tolist())]
+
+
+def in_places(places: Sequence[Tensor], pieces: Sequence[Tensor]) -> Tensor:
+    """(R, ...): every piece (R_i, ...) at its places (R_i,), which together are 0..R-1."""
+    if len(pieces) == 1:
+        return pieces[0]
+    whole: Tensor = _InPlaces.apply(len(places), *places, *pieces)
+    return whole
+
+
+class _InPlaces(torch.autograd.Function):
+    """One pass over memory, and one for the gradient; `cat`, sorted by an index, takes two and three."""
+
+    @staticmethod
+    def forward(ctx: Any, num_pieces: int, *tensors: Tensor) -> Tensor:
+        places, pieces = tensors[:num_pieces], tensors[num_pieces:]
+        ctx.save_for_backward(*places)
+        whole = pieces[0].new_empty((sum(map(len, pieces)), *pieces[0].shape[1:]))
+        for place, piece in zip(places, pieces, strict=True):
+            whole.index_copy_(0, place, piece)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        places = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        return None, *(None for _ in places), *(gradient.index_select(0, place) for place in places)
 
 
 def _bins(boxes: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tensor]:
@@ -145,10 +181,17 @@ def _neighbours(
     y_cells, y_weights = _axis(starts[:, 1], bins[:, 1], counts[0], size, height)
     x_cells, x_weights = _axis(starts[:, 0], bins[:, 0], counts[1], size, width)
     y_rows = (image_index[:, None, None, None] * height + y_cells) * width
-    rows = y_rows[:, :, None, :, None, :, None] + x_cells[:, None, :, None, :, None, :]
-    weights = y_weights[:, :, None, :, None, :, None] * x_weights[:, None, :, None, :, None, :]
-    shape = (-1, counts[0] * counts[1], 4)  # (R, S, S, cy, cx, 2, 2) flattened
-    return rows.reshape(shape), weights.reshape(shape)
+
+    def every_pair(of_y: Tensor, of_x: Tensor) -> tuple[Tensor, Tensor]:
+        """(R, S, 1, samples * 4) and (R, 1, S, samples * 4): long rows, since short ones are slow to combine."""
+        shape = (len(starts), size, *counts, 2, 2)
+        along_y = of_y[:, :, :, None, :, None].expand(shape).flatten(2)
+        along_x = of_x[:, :, None, :, None, :].expand(shape).flatten(2)
+        return along_y[:, :, None], along_x[:, None]
+
+    rows, weights = torch.add(*every_pair(y_rows, x_cells)), torch.mul(*every_pair(y_weights, x_weights))
+    shape = (len(starts) * size**2, counts[0] * counts[1], 4)
+    return rows.view(shape), weights.view(shape)
 
 
 def _pool(table: Tensor, rows: Tensor, weights: Tensor, reduce: Reduce) -> Tensor:
@@ -156,7 +199,7 @@ def _pool(table: Tensor, rows: Tensor, weights: Tensor, reduce: Reduce) -> Tenso
     num_bins, num_samples, _ = rows.shape
     if reduce == "max":
         samples = weighted_rows(table, rows.view(-1, 4), weights.view(-1, 4))
-        return samples.view(num_bins, num_samples, -1).amax(1)
+        return samples.unflatten(0, (num_bins, num_samples)).amax(1)
     return weighted_rows(table, rows.flatten(1), weights.flatten(1) / num_samples)
 
 
@@ -265,8 +308,7 @@ def pool_levels(
         operator(feature, boxes[index], image_index[index], replace(options, spatial_scale=scale)).permute(0, 2, 3, 1)
         for feature, scale, index in zip(features, scales, members, strict=True)
     ]
-    original_order = torch.cat(members).argsort()
-    return torch.cat(pooled)[original_order].permute(0, 3, 1, 2)
+    return in_places(members, pooled).permute(0, 3, 1, 2)
 
 
 def _suits_triton(features: Tensor, options: RoIAlignOptions) -> bool:
