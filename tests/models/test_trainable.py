@@ -14,17 +14,22 @@ from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.data.transforms import Augmentation
 from maskrcnn.models import winograd
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.models.trainable import TrainableConv2d, TrainableLinear, prepare_for_training
+from maskrcnn.models.trainable import LaterFlatten, TrainableConv2d, TrainableLinear, prepare_for_training
 from maskrcnn.presets import tiny
 
 EXAMPLES = Path(__file__).parents[2] / "examples/nuclei_mini"
 
 
 def test_parameters_keep_their_names_and_values() -> None:
-    model = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3, padding=1), nn.Linear(8, 2))
+    model = nn.Sequential(
+        nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3, padding=1), nn.Flatten(), nn.Linear(32, 2)
+    )
     before = model.state_dict()
+    x = torch.randn(3, 256, 2, 2)
+    expected = model(x)
     prepare_for_training(model)
-    assert [type(layer) for layer in model] == [TrainableConv2d, nn.Conv2d, TrainableLinear]
+    assert [type(layer) for layer in model] == [TrainableConv2d, nn.Conv2d, LaterFlatten, TrainableLinear]
+    torch.testing.assert_close(model(x), expected)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 

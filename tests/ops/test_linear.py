@@ -53,3 +53,17 @@ def test_gradients_are_those_of_double_precision(
     for actual, expected in zip(*results, strict=True):
         assert actual is not None and expected is not None
         torch.testing.assert_close(actual.double(), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_regions_are_flattened_and_their_gradient_is_channels_last() -> None:
+    """As RoIAlign leaves them; more than the rows that are reordered at a time."""
+    torch.manual_seed(0)
+    x = torch.randn(70, 6, 3, 5).contiguous(memory_format=torch.channels_last)
+    weight, results = torch.randn(4, 90), []
+    for dtype in (torch.float32, torch.float64):
+        leaf = x.detach().to(dtype, copy=True).requires_grad_()
+        linear_with_gradients(leaf, weight.to(dtype), None).square().sum().backward()
+        results.append(leaf.grad)
+    actual, expected = results
+    assert actual is not None and expected is not None and actual.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(actual.double(), expected, atol=1e-3, rtol=1e-4)

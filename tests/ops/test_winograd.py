@@ -46,8 +46,9 @@ def test_the_matrices_of_lavin_and_gray() -> None:
 
 
 def test_which_tile() -> None:
-    """The largest on large maps; on RoI features the one that computes least beyond the edge."""
-    assert [tile_side(*size) for size in ((200, 304), (4, 99), (12, 12), (14, 14), (7, 7))] == [6, 6, 6, 5, 4]
+    """The largest on large maps, the one with smaller weights on others, the least beyond the edge on RoI features."""
+    assert [tile_side(*size) for size in ((200, 304), (100, 152), (50, 76), (4, 99))] == [6, 6, 4, 4]
+    assert [tile_side(*size) for size in ((12, 12), (14, 14), (7, 7))] == [6, 5, 4]
 
 
 @EVERY_TILE

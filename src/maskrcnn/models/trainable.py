@@ -5,10 +5,13 @@ The counterpart of `models.fusing`; here, parameters keep their names and values
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TypeGuard, TypeVar
 
 from torch import Tensor, nn
 
+from maskrcnn.models.rpn import RPNHead
+from maskrcnn.models.trainable_rpn import TrainableRPNHead
 from maskrcnn.models.winograd import is_wide_3x3, suits_winograd
 from maskrcnn.ops.linear import linear_with_gradients
 from maskrcnn.ops.winograd_gradients import convolve_winograd_with_gradients
@@ -38,8 +41,16 @@ class TrainableLinear(nn.Linear):
         vars(self).update(vars(layer))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C) to (N, K)."""
+        """Map (N, C), or (N, C', H, W) of C values each, to (N, K)."""
         return linear_with_gradients(x, self.weight, self.bias)
+
+
+class LaterFlatten(nn.Flatten):
+    """Leaves flattening to the `TrainableLinear` that follows, whose gradient can be put back in its own memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Nothing yet."""
+        return x
 
 
 def is_plain_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
@@ -57,10 +68,19 @@ def is_plain_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:
 
 
 def prepare_for_training(model: Model) -> Model:
-    """Replace linear layers and wide 3x3 convolutions in place; names and values of the parameters stay."""
+    """Replace linear layers, wide 3x3 convolutions and the RPN's head in place.
+
+    Names and values of the parameters stay.
+    """
     for module in list(model.modules()):
+        if isinstance(module, nn.Sequential):
+            for number, (layer, following) in enumerate(pairwise(list(module))):
+                if type(layer) is nn.Flatten and is_plain_linear(following):
+                    module[number] = LaterFlatten()
         for name, child in module.named_children():
-            if is_plain_convolution(child) and is_wide_3x3(child):
+            if type(child) is RPNHead and len(child.convs) == 1:
+                setattr(module, name, TrainableRPNHead(child))
+            elif is_plain_convolution(child) and is_wide_3x3(child):
                 setattr(module, name, TrainableConv2d(child))
             elif is_plain_linear(child):
                 setattr(module, name, TrainableLinear(child))

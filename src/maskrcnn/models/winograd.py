@@ -9,7 +9,7 @@ from maskrcnn.ops.winograd import num_tiles, tile_side
 
 MIN_CHANNELS = 96
 """It was measured to win with so many channels, and to lose with 64: the transforms cost more than they save."""
-MIN_TILES_PER_CHANNEL = 1 / 4
+MIN_TILES_PER_CHANNEL = 0.4
 """And with so many tiles for each channel: otherwise the transformed weights are read for too little."""
 
 

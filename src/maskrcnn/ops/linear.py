@@ -49,38 +49,54 @@ def _has_onednn() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+ROWS_AT_ONCE = 64
+"""Rows of a gradient that are put into another order at a time."""
+
+
 class _WithGradients(torch.autograd.Function):
     """Y = X W^T + b, dX = dY W, dW = dY^T X: oneDNN reads a transposed matrix as it lies."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return linear_fused(x, weight, bias, relu=False)
+        ctx.shape = x.shape
+        rows = x.flatten(1).contiguous()
+        ctx.save_for_backward(rows, weight)
+        return linear_fused(rows, weight, bias, relu=False)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
+        rows, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
         for_x, for_weight, for_bias = ctx.needs_input_grad
-        return (
-            linear_fused(gradient, weight.t(), None, relu=False) if for_x else None,
-            linear_fused(gradient.t(), x.t(), None, relu=False) if for_weight else None,
-            gradient.sum(dim=0) if for_bias else None,
-        )
+        weight_gradient = linear_fused(gradient.t(), rows.t(), None, relu=False) if for_weight else None
+        del rows
+        ctx.maybe_clear_saved_tensors()  # RoI features are large, and so is their gradient
+        x_gradient = _unflatten(linear_fused(gradient, weight.t(), None, relu=False), ctx.shape) if for_x else None
+        return x_gradient, weight_gradient, gradient.sum(dim=0) if for_bias else None
+
+
+def _unflatten(rows: Tensor, shape: torch.Size) -> Tensor:
+    """(N, C, H, W) in channels-last memory from (N, C H W), in the memory of the rows; (N, C) stays."""
+    if len(shape) == 2:
+        return rows
+    n, channels, *sides = shape
+    for part in rows.split(ROWS_AT_ONCE):
+        part.copy_(part.view(len(part), channels, -1).transpose(1, 2).flatten(1))
+    return rows.view(n, *sides, channels).movedim(-1, 1)
 
 
 def linear_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """W x + b that can be trained, in the fastest way at hand.
 
     Args:
-        x: (N, C).
+        x: (N, C), or (N, C', H, W) of which all but N is flattened.
         weight: (K, C).
         bias: (K,), or None.
 
     Returns:
         (N, K).
     """
-    if not (is_plain_float(x) and x.dim() == 2 and weight.is_contiguous() and _has_onednn()):
-        return F.linear(x, weight, bias)
-    output: Tensor = _WithGradients.apply(x.contiguous(), weight, bias)
+    if not (is_plain_float(x) and x.dim() in (2, 4) and weight.is_contiguous() and _has_onednn()):
+        return F.linear(x.flatten(1), weight, bias)
+    output: Tensor = _WithGradients.apply(x, weight, bias)
     return output

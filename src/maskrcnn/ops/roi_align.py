@@ -199,7 +199,8 @@ def _pool(table: Tensor, rows: Tensor, weights: Tensor, reduce: Reduce) -> Tenso
     num_bins, num_samples, _ = rows.shape
     if reduce == "max":
         samples = weighted_rows(table, rows.view(-1, 4), weights.view(-1, 4))
-        return samples.unflatten(0, (num_bins, num_samples)).amax(1)
+        highest: Tensor = samples.unflatten(0, (num_bins, num_samples)).amax(1)
+        return highest
     return weighted_rows(table, rows.flatten(1), weights.flatten(1) / num_samples)
 
 

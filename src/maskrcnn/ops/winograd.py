@@ -34,7 +34,10 @@ LEAST_TILES = 64 if torch.backends.cpu.get_cpu_capability() == "AVX512" else BLO
 weights in another order are sorted anew at every call, which takes far longer than the products. With AVX-512 the order
 is the same for 64 and more; with AVX2 it changes back and forth."""
 SMALL_MAP = 16
-"""Maps up to this side, such as RoI features, take the tile that wastes least; all others the largest."""
+"""Maps up to this side, such as RoI features, come in large numbers."""
+WEIGHT_TILES = 90
+"""What the transformed weights of other maps cost, as so many tiles: time where they are made for one use, as in
+training, and memory where they are kept."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Where the polynomials behind the algorithm are evaluated, besides infinity: small numbers, exact in binary."""
@@ -60,10 +63,9 @@ def matrices(tile: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def tile_side(height: int, width: int) -> int:
-    """Which of `TILES` suits a map."""
-    if max(height, width) > SMALL_MAP:
-        return max(TILES)
-    return min(TILES, key=lambda tile: math.prod(tile_grid(height, width, tile)) * (tile + 2) ** 2)
+    """Which of `TILES` suits a map: large ones save multiplications, small ones waste fewer beyond the edge."""
+    weight_tiles = 0 if max(height, width) <= SMALL_MAP else WEIGHT_TILES
+    return min(TILES, key=lambda tile: (math.prod(tile_grid(height, width, tile)) + weight_tiles) * (tile + 2) ** 2)
 
 
 def num_tiles(x: Tensor, tile: int) -> int:

@@ -90,7 +90,7 @@ def weight_gradient_direct(x: Tensor, gradient: Tensor, weight: Tensor) -> Tenso
 def weight_gradient_winograd(x: Tensor, gradient: Tensor) -> Tensor:
     """(K, C, 3, 3) from (N, C, H, W) and (N, K, H, W); sums in a fixed order, whichever thread does what."""
     n, in_channels, height, width = x.shape
-    tile, out_channels = tile_side(height, width), gradient.shape[1]
+    tile, out_channels = tile_side(*x.shape[2:]), gradient.shape[1]
     b_t, g, a_t = (matrix.to(x) for matrix in matrices(tile))
     elements = (tile + 2) ** 2
     pixels, gradients = x.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
