@@ -12,9 +12,10 @@ from maskrcnn.build import build_model
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.data.transforms import Augmentation
-from maskrcnn.models import winograd
+from maskrcnn.models import trainable_rpn, winograd
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.trainable import LaterFlatten, TrainableConv2d, TrainableLinear, prepare_for_training
+from maskrcnn.ops import winograd_gradients
 from maskrcnn.presets import tiny
 
 EXAMPLES = Path(__file__).parents[2] / "examples/nuclei_mini"
@@ -33,17 +34,27 @@ def test_parameters_keep_their_names_and_values() -> None:
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_training_follows_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("system", ["Fast R-CNN", "RPN alone"])
+def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The losses of 50 steps from the same weights on the same real images, each within a thousandth.
 
-    The regions are given (Fast R-CNN): with an RPN, the last digit of a score decides which ones are drawn. And no
-    batch statistics: over the few cells of the last stage they blow up the last digit as well.
+    The two stages by themselves: together, the last digit of a score decides which regions are drawn. And no batch
+    statistics: over the few cells of the last stage they blow up the last digit as well.
     """
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # so that a small model goes Winograd's way
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
+    monkeypatch.setattr(winograd_gradients, "MIN_TILES_PER_CHANNEL", 0)
+    monkeypatch.setattr(trainable_rpn, "MAX_SHARE", 1)  # and visits the cells drawn, of which small images have many
     torch.manual_seed(0)
+    given = system == "Fast R-CNN"
     config = tiny()
-    config = replace(config, rpn=replace(config.rpn, enabled=False), backbone=replace(config.backbone, norm="gn"))
+    config = replace(
+        config,
+        backbone=replace(config.backbone, norm="gn"),
+        rpn=replace(config.rpn, enabled=not given),
+        box_head=replace(config.box_head, enabled=given),
+        mask_head=replace(config.mask_head, enabled=given),
+    )
     usual = build_model(config, 1).train()
     fast = prepare_for_training(copy.deepcopy(usual))
     assert sum(isinstance(m, TrainableConv2d) for m in fast.modules()) > 10
@@ -60,10 +71,10 @@ def test_training_follows_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None
             proposals = [torch.cat([t.boxes + offset for offset in (-4, 0, 3, 9)]).clamp(0, 64) for t in targets]
             optimizer.zero_grad()
             generator = torch.Generator().manual_seed(step)
-            total = model.loss(images, targets, proposals=proposals, generator=generator).total()
-            total.backward()
+            losses = model.loss(images, targets, proposals=proposals if given else None, generator=generator)
+            losses.total().backward()
             optimizer.step()
-            values.append(total.item())
+            values.append(losses.total().item())
         return values
 
     assert losses(fast) == pytest.approx(losses(usual), rel=1e-3)
