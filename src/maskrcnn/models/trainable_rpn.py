@@ -105,7 +105,7 @@ def _neighbours(cells: Tensor, x: Tensor) -> Tensor:
 def _rows(x: Tensor, neighbours: Tensor) -> Tensor:
     """(M, 9, C) the values there, zero outside."""
     table = x.permute(0, 2, 3, 1).flatten(0, 2)
-    return table[neighbours.clamp(min=0)].mul_((neighbours >= 0)[..., None])
+    return table[neighbours.clamp(min=0)].masked_fill_((neighbours < 0)[..., None], 0)
 
 
 def _sum_at(values: Tensor, neighbours: Tensor, x: Tensor) -> Tensor:
