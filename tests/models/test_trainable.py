@@ -43,7 +43,7 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     """
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # so that a small model goes Winograd's way
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
-    monkeypatch.setattr(winograd_gradients, "MIN_TILES_PER_CHANNEL", 0)
+    monkeypatch.setattr(winograd_gradients, "MIN_TILES_FOR_WEIGHTS", 0)
     monkeypatch.setattr(trainable_rpn, "MAX_SHARE", 1)  # and visits the cells drawn, of which small images have many
     torch.manual_seed(0)
     given = system == "Fast R-CNN"

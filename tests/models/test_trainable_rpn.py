@@ -57,14 +57,15 @@ def nothing(logits: list[Tensor], deltas: list[Tensor]) -> Tensor:
 @pytest.mark.parametrize("loss", [a_few, every_one, nothing])
 @pytest.mark.parametrize("by_winograd", [True, False])
 def test_equal_to_the_head_it_replaces(loss: Loss, by_winograd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In double precision, where the head computes as the one it replaces."""
+    """And to double precision; Winograd's way rounds more."""
+    tolerance = 1e-3 if by_winograd else 1e-4
     if by_winograd:
         monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)
         monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     for actual, expected in zip(
         results(TrainableRPNHead(head()), loss), results(head(), loss, torch.double), strict=True
     ):
-        torch.testing.assert_close(actual.double(), expected, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(actual.double(), expected, atol=tolerance, rtol=1e-4)
 
 
 def test_only_a_large_share_of_the_cells_takes_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ def test_only_wide_convolutions_of_many_pixels_go_winograds_way() -> None:
     assert suits_winograd(wide, torch.empty(20, 256, 14, 14))
     assert suits_winograd(nn.Conv2d(96, 128, 3, padding=1), torch.empty(1, 96, 60, 60))
     assert not suits_winograd(wide, torch.empty(1, 256, 14, 14))
+    assert suits_winograd(nn.Conv2d(512, 512, 3, padding=1), torch.empty(1, 512, 60, 60))  # 225 tiles
     assert not suits_winograd(nn.Conv2d(512, 512, 3, padding=1), torch.empty(1, 512, 40, 40))  # 100 tiles
     assert not suits_winograd(wide, torch.empty(0, 256, 60, 60))
     assert not suits_winograd(wide, torch.empty(1, 256, 60, 60, dtype=torch.double))

@@ -109,7 +109,7 @@ def test_without_avx512_every_block_is_filled_up(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(34, 51), (17, 26), (1, 300), (9, 13), (2, 3)])
-def testblocks_cover_every_tile_once(rows: int, columns: int) -> None:
+def test_blocks_cover_every_tile_once(rows: int, columns: int) -> None:
     seen = torch.zeros(5, rows, columns, dtype=torch.int64)
     for images, tile_rows, tile_columns in blocks(5, rows, columns):
         assert seen[images, tile_rows, tile_columns].numel() <= BLOCK_TILES

@@ -17,7 +17,7 @@ from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN, add_upsampled
-from maskrcnn.models.rpn import RPNHead
+from maskrcnn.models.rpn import RPNHead, outputs_of_cells
 from maskrcnn.models.trainable import is_plain_convolution, is_plain_linear
 from maskrcnn.models.winograd import suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
@@ -115,9 +115,7 @@ class FusedRPNHead(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """As `RPNHead.forward`."""
         cells = [self.last.forward_then(self.first(x), self.outputs).permute(0, 2, 3, 1) for x in features]
-        logits = [level[..., : self.num_anchors].flatten(1) for level in cells]
-        deltas = [level[..., self.num_anchors :].reshape(len(level), -1, 4) for level in cells]
-        return logits, deltas
+        return outputs_of_cells(cells, self.num_anchors)
 
 
 class FusedFPN(FPN):

@@ -45,6 +45,13 @@ class RPNHead(nn.Module):
         return logits, deltas
 
 
+def outputs_of_cells(cells: Sequence[Tensor], num_anchors: int) -> tuple[list[Tensor], list[Tensor]]:
+    """What `RPNHead.forward` returns, from A logits and then 4A deltas (N, h, w, 5A) of every cell, level by level."""
+    logits = [level[..., :num_anchors].flatten(1) for level in cells]
+    deltas = [level[..., num_anchors:].reshape(len(level), -1, 4) for level in cells]
+    return logits, deltas
+
+
 @dataclass(frozen=True)
 class ProposalLimits:
     """How many boxes survive each step of the selection."""

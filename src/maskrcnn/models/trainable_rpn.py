@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn.models.rpn import RPNHead
+from maskrcnn.models.rpn import RPNHead, outputs_of_cells
 from maskrcnn.models.winograd import suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve, is_plain_float
 from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
@@ -38,11 +38,7 @@ class TrainableRPNHead(RPNHead):
         assert isinstance(conv, nn.Conv2d) and logits.bias is not None and deltas.bias is not None
         weight, bias = torch.cat([logits.weight, deltas.weight]).flatten(1), torch.cat([logits.bias, deltas.bias])
         cells = _Outputs.apply(conv, conv.weight, conv.bias, weight, bias, *features)
-        num_anchors = logits.out_channels
-        return (
-            [level[..., :num_anchors].flatten(1) for level in cells],
-            [level[..., num_anchors:].reshape(len(level), -1, 4) for level in cells],
-        )
+        return outputs_of_cells(cells, logits.out_channels)
 
 
 class _Outputs(torch.autograd.Function):

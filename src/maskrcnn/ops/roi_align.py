@@ -120,7 +120,7 @@ def _members(counts: Tensor, options: RoIAlignOptions) -> list[tuple[tuple[int, 
 
 
 def in_places(places: Sequence[Tensor], pieces: Sequence[Tensor]) -> Tensor:
-    """(R, ...): every piece (R_i, ...) at its places (R_i,), which together are 0..R-1."""
+    """(R, ...): every piece (R_i, ...) at its places (R_i,), which ascend, and together are 0..R-1."""
     if len(pieces) == 1:
         return pieces[0]
     whole: Tensor = _InPlaces.apply(len(places), *places, *pieces)

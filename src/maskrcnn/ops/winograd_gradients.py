@@ -32,7 +32,7 @@ from maskrcnn.ops.winograd import (
 
 BLOCKS_AT_ONCE = 2
 """Blocks that are transformed before their products are added to the gradient of the weights, in one go."""
-MIN_TILES_PER_CHANNEL = 1 / 2
+MIN_TILES_FOR_WEIGHTS = 1 / 2
 """With fewer tiles for each channel, the usual way to the gradient of the weights was measured to be as fast."""
 
 
@@ -74,7 +74,7 @@ def input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
 
 def weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
     """(K, C, 3, 3) from (N, C, H, W), (N, K, H, W) and the weights: their shape alone counts."""
-    if num_tiles(x, tile_side(*x.shape[2:])) < MIN_TILES_PER_CHANNEL * x.shape[1]:
+    if num_tiles(x, tile_side(*x.shape[2:])) < MIN_TILES_FOR_WEIGHTS * x.shape[1]:
         return weight_gradient_direct(x, gradient, weight)
     return weight_gradient_winograd(x, gradient)
 
