@@ -6,15 +6,8 @@ import torch.nn.functional as F
 
 from maskrcnn.ops import winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve_reference
-from maskrcnn.ops.winograd import (
-    BLOCK_TILES,
-    TILES,
-    WinogradWeight,
-    blocks,
-    convolve_winograd,
-    matrices,
-    tile_side,
-)
+from maskrcnn.ops.tiles import BLOCK_TILES
+from maskrcnn.ops.winograd import TILES, WinogradWeight, convolve_winograd, matrices, tile_side
 
 EVERY_TILE = pytest.mark.parametrize("tile", TILES)
 
@@ -106,15 +99,6 @@ def test_without_avx512_every_block_is_filled_up(monkeypatch: pytest.MonkeyPatch
     x, weight = randn(1, 32, 70, 90), torch.randn(16, 32, 3, 3) / 17
     actual = convolve_winograd(x, WinogradWeight.transform(weight, 6), None)
     torch.testing.assert_close(actual, F.conv2d(x, weight, padding=1), atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(34, 51), (17, 26), (1, 300), (9, 13), (2, 3)])
-def test_blocks_cover_every_tile_once(rows: int, columns: int) -> None:
-    seen = torch.zeros(5, rows, columns, dtype=torch.int64)
-    for images, tile_rows, tile_columns in blocks(5, rows, columns):
-        assert seen[images, tile_rows, tile_columns].numel() <= BLOCK_TILES
-        seen[images, tile_rows, tile_columns] += 1
-    assert (seen == 1).all()
 
 
 @EVERY_TILE

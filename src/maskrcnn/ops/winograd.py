@@ -14,23 +14,28 @@ The price is rounding: with 256 channels the error is 4e-6 of the result's norm;
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn.ops.linear import linear
 from maskrcnn.ops.side_by_side import side_by_side
+from maskrcnn.ops.tiles import (
+    BLOCK_TILES,
+    Block,
+    TileTransform,
+    WindowTransform,
+    block_sizes,
+    blocks,
+    tile_grid,
+)
 
 TILES = (4, 5, 6)
 """Results per side of a tile that there are points for; with 7 the rounding error is ten times as large."""
-BLOCK_TILES = 72
-"""At most so many tiles at a time: their transforms stay in the cache, and the matrix products are large enough."""
 LEAST_TILES = 64 if torch.backends.cpu.get_cpu_capability() == "AVX512" else BLOCK_TILES
-"""And at least so many, if need be with zeros. oneDNN's order of the weights depends on the number of tiles, and
+"""A block has at least so many, if need be of zeros. oneDNN's order of the weights depends on the number of tiles, and
 weights in another order are sorted anew at every call, which takes far longer than the products. With AVX-512 the order
 is the same for 64 and more; with AVX2 it changes back and forth."""
 SMALL_MAP = 16
@@ -59,7 +64,8 @@ def matrices(tile: int) -> tuple[Tensor, Tensor, Tensor]:
         powers = points[:, None] ** torch.arange(num_coefficients)
         return torch.cat([powers, torch.eye(num_coefficients, dtype=torch.float64)[-1:]])
 
-    return torch.linalg.inv(evaluate(size)).T * scale, evaluate(3) / scale, evaluate(tile).T.contiguous()
+    b_t = (torch.linalg.inv(evaluate(size)).T * scale).round(decimals=12)  # exact zeros, which cost nothing
+    return b_t, evaluate(3) / scale, evaluate(tile).T.contiguous()
 
 
 def tile_side(height: int, width: int) -> int:
@@ -73,9 +79,16 @@ def num_tiles(x: Tensor, tile: int) -> int:
     return len(x) * math.prod(tile_grid(x.shape[2], x.shape[3], tile))
 
 
-def tile_grid(height: int, width: int, tile: int) -> tuple[int, int]:
-    """How many rows and columns of tiles cover a map."""
-    return -(-height // tile), -(-width // tile)
+@cache
+def input_transform(tile: int) -> WindowTransform:
+    """B^T d B of the inputs."""
+    return WindowTransform(matrices(tile)[0], tile, margin=1)
+
+
+@cache
+def output_transform(tile: int) -> TileTransform:
+    """A^T p A of the products."""
+    return TileTransform(matrices(tile)[2])
 
 
 @dataclass(frozen=True)
@@ -169,99 +182,27 @@ def convolve_winograd(
         output = memory
     else:
         output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    pixels, results = x.permute(0, 2, 3, 1), output.permute(0, 2, 3, 1)
+    pixels, results = x.permute(0, 2, 3, 1).contiguous(), output.permute(0, 2, 3, 1)
+    transform, transform_back = input_transform(weight.tile), output_transform(weight.tile)
 
     def convolve(block: Block) -> None:
-        tiles = _convolve_tiles(windows(pixels, block, weight.tile, margin=1), weight)
+        sizes = block_sizes(block)
+        num_zeros = max(0, LEAST_TILES - math.prod(sizes)) if weight.packed else 0
+        products = weight.multiply(transform(pixels, block, num_zeros))
+        images, tile_rows, tile_columns = block
+        place = results[
+            images,
+            weight.tile * tile_rows.start : weight.tile * tile_rows.stop,
+            weight.tile * tile_columns.start : weight.tile * tile_columns.stop,
+        ]
+        computed = transform_back(products, sizes)[:, : place.shape[1], : place.shape[2]]
         if bias is not None:
-            tiles.add_(bias)
+            computed.add_(bias)
         if relu:
-            tiles.relu_()
+            computed.relu_()
         if then is not None:
-            tiles = linear(tiles.flatten(0, -2), *then, relu=False).view(*tiles.shape[:-1], -1)
-        _store(tiles, results, block)
+            computed = linear(computed.flatten(0, -2), *then, relu=False).view(*computed.shape[:-1], -1)
+        place.copy_(computed)
 
     side_by_side(blocks(n, *tile_grid(height, width, weight.tile)), convolve)
     return output
-
-
-Block = tuple[slice, slice, slice]
-"""Which images, which of their tile rows and which tile columns."""
-
-
-def blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
-    """At most `BLOCK_TILES` tiles each: part of an image, or, where images are small (RoI features), several."""
-    images_at_once = max(1, BLOCK_TILES // (rows * columns))
-    rows_at_once, columns_at_once = _block_shape(rows, columns)
-    for image in range(0, n, images_at_once):
-        for row in range(0, rows, rows_at_once):
-            for column in range(0, columns, columns_at_once):
-                yield (
-                    slice(image, min(image + images_at_once, n)),
-                    slice(row, min(row + rows_at_once, rows)),
-                    slice(column, min(column + columns_at_once, columns)),
-                )
-
-
-@cache
-def _block_shape(rows: int, columns: int) -> tuple[int, int]:
-    """Rows and columns of tiles in a block: as few blocks as can be, and as equal as can be."""
-    counts = [
-        (down, across)
-        for across in range(1, columns + 1)
-        if (width := -(-columns // across)) <= BLOCK_TILES
-        for down in [-(-rows // (BLOCK_TILES // width))]
-    ]
-    shapes = [(down * across, -(-rows // down), -(-columns // across)) for down, across in counts]
-    _, height, width = min(shapes, key=lambda shape: (shape[0], shape[1] * shape[2]))
-    return height, width
-
-
-def windows(x: Tensor, block: Block, tile: int, margin: int) -> Tensor:
-    """(images, tile rows, tile columns, w, w, C): tiles of x (N, H, W, C) and a margin around each, zero outside x."""
-    images, tile_rows, tile_columns = block
-    height, width = x.shape[1:3]
-    top, bottom = tile * tile_rows.start - margin, tile * tile_rows.stop + margin
-    left, right = tile * tile_columns.start - margin, tile * tile_columns.stop + margin
-    inside = x[images, max(top, 0) : bottom, max(left, 0) : right]
-    frame = max(-left, 0), max(right - width, 0), max(-top, 0), max(bottom - height, 0)
-    padded = F.pad(inside, (0, 0, *frame)) if any(frame) else inside
-    side = tile + 2 * margin
-    return padded.unfold(1, side, tile).unfold(2, side, tile).permute(0, 1, 2, 4, 5, 3)
-
-
-def _convolve_tiles(inputs: Tensor, weight: WinogradWeight) -> Tensor:
-    """(images, tile rows, tile columns, m, m, K) results of windows (images, tile rows, tile columns, n, n, C)."""
-    b_t, _, a_t = (matrix.to(inputs) for matrix in matrices(weight.tile))
-    (*grid, window, _, channels), tiles = inputs.shape, math.prod(inputs.shape[:3])
-    squares = inputs.new_empty(max(tiles, LEAST_TILES if weight.packed else 0), window**2, channels)
-    squares[tiles:] = 0
-    transform(b_t, inputs.reshape(tiles, window, window, channels), squares[:tiles])
-    products = weight.multiply(squares)[:tiles]
-    results = inputs.new_empty(tiles, weight.tile**2, weight.out_channels)
-    transform(a_t, products.view(tiles, window, window, -1), results)
-    return results.view(*grid, weight.tile, weight.tile, -1)
-
-
-def _store(tiles: Tensor, output: Tensor, block: Block) -> None:
-    """Write the results (images, tile rows, tile columns, m, m, K) of a block, but for what lies over the edge."""
-    images, tile_rows, tile_columns = block
-    tile = tiles.shape[3]
-    place = output[images, tile * tile_rows.start : tile * tile_rows.stop]
-    place = place[:, :, tile * tile_columns.start : tile * tile_columns.stop]
-    in_order = tiles.transpose(2, 3)  # (images, tile rows, m, tile columns, m, K)
-    if place[0].numel() == tiles[0].numel():
-        place.unflatten(1, (-1, tile)).unflatten(3, (-1, tile)).copy_(in_order)
-    else:
-        _, height, width, _ = place.shape
-        place.copy_(in_order.flatten(3, 4).flatten(1, 2)[:, :height, :width])
-
-
-def transform(matrix: Tensor, squares: Tensor, output: Tensor) -> None:
-    """M d M^T of every square d in (tiles, n, n, C), first along its rows, then its columns, into (tiles, m m, C)."""
-    size, window = matrix.shape
-    tiles, _, _, channels = squares.shape
-    rows = squares.reshape(-1, window, channels)
-    half = torch.bmm(matrix.expand(len(rows), -1, -1), rows)
-    columns = half.view(tiles, window, size * channels)
-    torch.bmm(matrix.expand(tiles, -1, -1), columns, out=output.view(tiles, size, size * channels))

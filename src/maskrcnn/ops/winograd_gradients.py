@@ -11,23 +11,21 @@ where dU, summed over all tiles, is a matrix product of (K, tiles) by (tiles, C)
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskrcnn.ops.side_by_side import side_by_side
+from maskrcnn.ops.tiles import Block, WindowTransform, block_sizes, blocks, tile_grid
 from maskrcnn.ops.winograd import (
-    Block,
     WinogradWeight,
-    blocks,
     convolve_winograd,
+    input_transform,
     matrices,
     num_tiles,
-    tile_grid,
     tile_side,
-    transform,
-    windows,
 )
 
 BLOCKS_AT_ONCE = 2
@@ -46,6 +44,12 @@ def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | N
     """
     output: Tensor = _WithGradients.apply(x, weight, bias)
     return output
+
+
+@cache
+def gradient_transform(tile: int) -> WindowTransform:
+    """A dY A^T of the gradients of the results."""
+    return WindowTransform(matrices(tile)[2].T, tile, margin=0)
 
 
 class _WithGradients(torch.autograd.Function):
@@ -91,18 +95,18 @@ def weight_gradient_winograd(x: Tensor, gradient: Tensor) -> Tensor:
     """(K, C, 3, 3) from (N, C, H, W) and (N, K, H, W); sums in a fixed order, whichever thread does what."""
     n, in_channels, height, width = x.shape
     tile, out_channels = tile_side(*x.shape[2:]), gradient.shape[1]
-    b_t, g, a_t = (matrix.to(x) for matrix in matrices(tile))
+    g = matrices(tile)[1].to(x)
     elements = (tile + 2) ** 2
-    pixels, gradients = x.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
+    pixels, gradients = (values.permute(0, 2, 3, 1).contiguous() for values in (x, gradient))
     products = x.new_zeros(elements, out_channels, in_channels)
 
     def transform_block(work: tuple[Block, Tensor, Tensor]) -> None:
         block, inputs, results = work
-        transform(b_t, windows(pixels, block, tile, margin=1).flatten(0, 2), inputs)
-        transform(a_t.T, windows(gradients, block, tile, margin=0).flatten(0, 2), results)
+        inputs.copy_(input_transform(tile)(pixels, block))
+        results.copy_(gradient_transform(tile)(gradients, block))
 
     for strip in _strips(list(blocks(n, *tile_grid(height, width, tile)))):
-        sizes = [math.prod(part.stop - part.start for part in block) for block in strip]
+        sizes = [math.prod(block_sizes(block)) for block in strip]
         inputs = x.new_empty(sum(sizes), elements, in_channels)
         results = x.new_empty(sum(sizes), elements, out_channels)
         side_by_side(zip(strip, inputs.split(sizes), results.split(sizes), strict=True), transform_block)
