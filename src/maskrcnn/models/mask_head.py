@@ -18,6 +18,7 @@ from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
 from maskrcnn.ops.losses import mask_competition_loss, mask_loss
 from maskrcnn.ops.mask_crops import crop_masks
+from maskrcnn.ops.mask_logits import mask_logits
 from maskrcnn.structures import Targets
 
 
@@ -147,23 +148,17 @@ class FCNMaskHead(MaskHead):
 
     def all_logits(self, roi_features: Tensor) -> Tensor:
         """(R, M, m, m) logits of every mask."""
-        logits: Tensor = self.mask_logits(self._last_features(roi_features))
+        logits: Tensor = self.mask_logits(F.relu(self.upsample(self.convs(roi_features)), inplace=True))
         return logits
 
     def forward(self, roi_features: Tensor, labels: Tensor) -> Tensor:
         """As `MaskHead.forward`; where classes do not compete, the last 1x1 computes the one mask alone, not all M."""
         if self.competing:
             return super().forward(roi_features, labels)
-        x = self._last_features(roi_features)
         channel = self.mask_index(labels)
-        weight = self.mask_logits.weight[channel, :, 0, 0]  # (R, C)
-        rows = x.permute(0, 2, 3, 1).flatten(1, 2)  # (R, m m, C)
         assert self.mask_logits.bias is not None
-        logits = torch.bmm(rows, weight[:, :, None])[..., 0] + self.mask_logits.bias[channel, None]
-        return logits.view(-1, *x.shape[-2:])
-
-    def _last_features(self, roi_features: Tensor) -> Tensor:
-        return F.relu(self.upsample(self.convs(roi_features)), inplace=True)
+        own = self.mask_logits.weight[channel, :, 0, 0], self.mask_logits.bias[channel]
+        return mask_logits(self.convs(roi_features), self.upsample, *own)
 
 
 class MLPMaskHead(MaskHead):
