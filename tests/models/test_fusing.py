@@ -17,6 +17,7 @@ from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.fusing import TILES_TO_FORGET, FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
 from maskrcnn.models.rpn import RPNHead
+from maskrcnn.ops.winograd import TILES
 from maskrcnn.presets import PRESETS, tiny
 
 
@@ -31,7 +32,7 @@ def test_relu_and_shortcut_move_into_the_convolutions() -> None:
 @pytest.mark.parametrize("norm", ["frozen_bn", "gn"])
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnext50_32x4d"])
 def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str, backbone: str) -> None:
-    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # a small model goes Winograd's way as well
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # a small model goes Winograd's way as well
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     torch.manual_seed(0)
     base = tiny()
@@ -141,7 +142,7 @@ def test_transformed_weights_of_large_maps_are_not_kept() -> None:
 def test_the_finest_level_takes_the_memory_of_the_map_it_is_made_from(
     monkeypatch: pytest.MonkeyPatch, norm: str | None
 ) -> None:
-    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     torch.manual_seed(0)
     bottom_up = build_trunk(tiny()).backbone.bottom_up

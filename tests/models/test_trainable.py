@@ -15,7 +15,7 @@ from maskrcnn.data.transforms import Augmentation
 from maskrcnn.models import trainable_rpn, winograd
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.trainable import LaterFlatten, TrainableConv2d, TrainableLinear, prepare_for_training
-from maskrcnn.ops import winograd_gradients
+from maskrcnn.ops.winograd import TILES
 from maskrcnn.presets import tiny
 
 EXAMPLES = Path(__file__).parents[2] / "examples/nuclei_mini"
@@ -41,9 +41,8 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     The two stages by themselves: together, the last digit of a score decides which regions are drawn. And no batch
     statistics: over the few cells of the last stage they blow up the last digit as well.
     """
-    monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)  # so that a small model goes Winograd's way
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # so that a small model goes Winograd's way
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
-    monkeypatch.setattr(winograd_gradients, "MIN_TILES_FOR_WEIGHTS", 0)
     monkeypatch.setattr(trainable_rpn, "MAX_SHARE", 1)  # and visits the cells drawn, of which small images have many
     torch.manual_seed(0)
     given = system == "Fast R-CNN"

@@ -11,6 +11,7 @@ from maskrcnn.models import trainable_rpn, winograd
 from maskrcnn.models.rpn import RPNHead
 from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.models.trainable_rpn import TrainableRPNHead
+from maskrcnn.ops.winograd import TILES
 
 SIZES = ((12, 20), (6, 10), (3, 5))
 Loss = Callable[[list[Tensor], list[Tensor]], Tensor]
@@ -60,7 +61,7 @@ def test_equal_to_the_head_it_replaces(loss: Loss, by_winograd: bool, monkeypatc
     """And to double precision; Winograd's way rounds more."""
     tolerance = 1e-3 if by_winograd else 1e-4
     if by_winograd:
-        monkeypatch.setattr(winograd, "MIN_CHANNELS", 16)
+        monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))
         monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     for actual, expected in zip(
         results(TrainableRPNHead(head()), loss), results(head(), loss, torch.double), strict=True

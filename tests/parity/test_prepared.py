@@ -14,6 +14,7 @@ from benchmarks.compare.weights import spread
 from maskrcnn.build import build_model
 from maskrcnn.models import winograd
 from maskrcnn.models.fusing import FusedConv2d, prepare_for_prediction
+from maskrcnn.ops.winograd import TILES
 from maskrcnn.predict import Model, Prediction, bundled_models
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
@@ -25,7 +26,7 @@ _FACTORS = {"rpn.head.objectness": 30.0, "rpn.head.deltas": 10.0, "class_logits"
 
 
 def test_the_bundled_model_on_nuclei(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd, "MIN_CHANNELS", 64)  # the pyramid goes Winograd's way as well
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 64))  # the pyramid goes Winograd's way as well
     network, config, categories, _ = load_model(bundled_models()["nuclei"])
     assert compare(Model(network, categories, config, CPU), NUCLEI, 0.05) > 100
 

@@ -40,7 +40,7 @@ weights in another order are sorted anew at every call, which takes far longer t
 is the same for 64 and more; with AVX2 it changes back and forth."""
 SMALL_MAP = 16
 """Maps up to this side, such as RoI features, come in large numbers."""
-WEIGHT_TILES = 90
+WEIGHT_TILES = 100
 """What the transformed weights of other maps cost, as so many tiles: time where they are made for one use, as in
 training, and memory where they are kept."""
 

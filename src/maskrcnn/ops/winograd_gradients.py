@@ -24,14 +24,11 @@ from maskrcnn.ops.winograd import (
     convolve_winograd,
     input_transform,
     matrices,
-    num_tiles,
     tile_side,
 )
 
 BLOCKS_AT_ONCE = 2
 """Blocks that are transformed before their products are added to the gradient of the weights, in one go."""
-MIN_TILES_FOR_WEIGHTS = 1 / 2
-"""With fewer tiles for each channel, the usual way to the gradient of the weights was measured to be as fast."""
 
 
 def convolve_winograd_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -65,7 +62,7 @@ class _WithGradients(torch.autograd.Function):
         for_x, for_weight, for_bias = ctx.needs_input_grad
         return (
             input_gradient(gradient, weight) if for_x else None,
-            weight_gradient(x, gradient, weight) if for_weight else None,
+            weight_gradient(x, gradient) if for_weight else None,
             gradient.sum(dim=(0, 2, 3)) if for_bias else None,
         )
 
@@ -76,22 +73,7 @@ def input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
     return convolve_winograd(gradient, WinogradWeight.transform(turned, tile_side(*gradient.shape[2:])), None)
 
 
-def weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
-    """(K, C, 3, 3) from (N, C, H, W), (N, K, H, W) and the weights: their shape alone counts."""
-    if num_tiles(x, tile_side(*x.shape[2:])) < MIN_TILES_FOR_WEIGHTS * x.shape[1]:
-        return weight_gradient_direct(x, gradient, weight)
-    return weight_gradient_winograd(x, gradient)
-
-
-def weight_gradient_direct(x: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
-    """Torch's own way."""
-    geometry = [1, 1], [1, 1], [1, 1], False, [0, 0], 1
-    result: Tensor
-    _, result, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *geometry, [False, True, False])
-    return result
-
-
-def weight_gradient_winograd(x: Tensor, gradient: Tensor) -> Tensor:
+def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     """(K, C, 3, 3) from (N, C, H, W) and (N, K, H, W); sums in a fixed order, whichever thread does what."""
     n, in_channels, height, width = x.shape
     tile, out_channels = tile_side(*x.shape[2:]), gradient.shape[1]
