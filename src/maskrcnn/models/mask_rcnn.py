@@ -20,10 +20,10 @@ from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
+from maskrcnn.models.pieces import in_order, pieces_of
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
-from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
 MAX_ROIS = 256
@@ -232,38 +232,27 @@ class MaskRCNN(nn.Module):
         self, head: BoxHead, features: Sequence[Tensor], regions: Sequence[Proposals]
     ) -> tuple[Tensor, Tensor]:
         """Class logits and deltas of all proposals, image after image."""
-        pieces = _pieces(features, [proposals.boxes for proposals in regions], MAX_ROIS)
-        class_logits, deltas = zip(*(head(self._roi_features(head, *piece)) for piece in pieces), strict=True)
-        return torch.cat(class_logits), torch.cat(deltas)
+        pieces = pieces_of(features, [proposals.boxes for proposals in regions], MAX_ROIS)
+        outputs = [head(self._roi_features(head, piece.features, piece.boxes)) for piece in pieces]
+        class_logits, deltas = (in_order(parts, pieces) for parts in zip(*outputs, strict=True))
+        return class_logits, deltas
 
     def _masks(self, head: MaskHead, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
         """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
-        pieces = _pieces(features, [found.boxes for found in detections], MAX_MASKS)
-        sizes = [sum(len(boxes) for boxes in piece) for _, piece in pieces]
-        labels = torch.cat([found.labels for found in detections]).split(sizes)
-        logits = [head(self._roi_features(head, *piece), own) for piece, own in zip(pieces, labels, strict=True)]
-        return list(torch.cat(logits).float().sigmoid().split([len(found) for found in detections]))
+        pieces = pieces_of(features, [found.boxes for found in detections], MAX_MASKS)
+        labels = torch.cat([found.labels for found in detections])
+        logits = [head(self._roi_features(head, p.features, p.boxes), labels[p.rows]) for p in pieces]
+        return list(in_order(logits, pieces).float().sigmoid().split([len(found) for found in detections]))
 
     def _keypoints(
         self, head: KeypointHead, features: Sequence[Tensor], detections: Sequence[Detections]
     ) -> list[Tensor]:
         """Keypoints (D, P, 3) of each image's detections, boxes and points in the `input` frame."""
-        pieces = _pieces(features, [found.boxes for found in detections], MAX_ROIS)
-        keypoints = [head.decode(head(self._roi_features(head, *piece)), torch.cat(list(piece[1]))) for piece in pieces]
-        return list(torch.cat(keypoints).split([len(found) for found in detections]))
-
-
-Piece = tuple[Sequence[Tensor], Sequence[Tensor]]
-"""Feature maps, and the boxes of each of their images."""
-
-
-def _pieces(features: Sequence[Tensor], boxes: Sequence[Tensor], limit: int) -> list[Piece]:
-    """What goes through a head together: on the CPU up to `limit` boxes of an image, on a GPU all of the batch."""
-    if is_asynchronous(features[0]):
-        return [(features, boxes)]
-    return [
-        ([level[i : i + 1] for level in features], [piece]) for i, own in enumerate(boxes) for piece in own.split(limit)
-    ]
+        pieces = pieces_of(features, [found.boxes for found in detections], MAX_ROIS)
+        keypoints = [
+            head.decode(head(self._roi_features(head, p.features, p.boxes)), torch.cat(list(p.boxes))) for p in pieces
+        ]
+        return list(in_order(keypoints, pieces).split([len(found) for found in detections]))
 
 
 def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:

@@ -305,11 +305,17 @@ def pool_levels(
     if operator is roi_align and _suits_triton(features[0], options):
         return pool_levels_triton(features, boxes, image_index, levels, scales, options)
     members = [(levels == level).nonzero()[:, 0] for level in range(len(scales))]
+    read = [level for level, index in enumerate(members) if len(index)] or [0]
     pooled = [
-        operator(feature, boxes[index], image_index[index], replace(options, spatial_scale=scale)).permute(0, 2, 3, 1)
-        for feature, scale, index in zip(features, scales, members, strict=True)
+        operator(
+            features[level],
+            boxes[members[level]],
+            image_index[members[level]],
+            replace(options, spatial_scale=scales[level]),
+        ).permute(0, 2, 3, 1)
+        for level in read
     ]
-    return in_places(members, pooled).permute(0, 3, 1, 2)
+    return in_places([members[level] for level in read], pooled).permute(0, 3, 1, 2)
 
 
 def _suits_triton(features: Tensor, options: RoIAlignOptions) -> bool:

@@ -1,0 +1,49 @@
+"""What goes through a head at once in prediction: a whole batch on a GPU, on the CPU as much as its caches like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maskrcnn.ops.asynchronous import is_asynchronous
+from maskrcnn.ops.boxes import box_area
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some of the boxes of a batch.
+
+    Attributes:
+        features: maps (N, C, H, W), finest first, of the images that the boxes lie in.
+        boxes: (R_i, 4) of each of these images.
+        rows: (R,) which of all boxes of the batch they are.
+    """
+
+    features: Sequence[Tensor]
+    boxes: Sequence[Tensor]
+    rows: Tensor
+
+
+def pieces_of(features: Sequence[Tensor], boxes: Sequence[Tensor], limit: int) -> list[Piece]:
+    """On the CPU up to `limit` boxes of one image, from small to large, on a GPU all of the batch.
+
+    Boxes of a size are read from the same level of a pyramid: what RoIAlign makes of a single level lies in order
+    already.
+    """
+    if is_asynchronous(features[0]):
+        return [Piece(features, boxes, torch.arange(sum(map(len, boxes)), device=features[0].device))]
+    pieces, first = [], 0
+    for i, own in enumerate(boxes):
+        maps = [level[i : i + 1] for level in features]
+        pieces += [Piece(maps, [own[rows]], first + rows) for rows in box_area(own).argsort().split(limit)]
+        first += len(own)
+    return pieces
+
+
+def in_order(parts: Sequence[Tensor], pieces: Sequence[Piece]) -> Tensor:
+    """(all boxes, ...) of what was found for each piece (R, ...)."""
+    whole = torch.cat(list(parts))
+    return whole if len(parts) == 1 and is_asynchronous(whole) else whole[torch.cat([p.rows for p in pieces]).argsort()]
