@@ -12,7 +12,7 @@ from maskrcnn.build import build_model
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.data.transforms import Augmentation
-from maskrcnn.models import trainable_rpn, winograd
+from maskrcnn.models import winograd
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.trainable import LaterFlatten, TrainableConv2d, TrainableLinear, prepare_for_training
 from maskrcnn.ops.winograd import TILES
@@ -43,7 +43,6 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     """
     monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # so that a small model goes Winograd's way
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
-    monkeypatch.setattr(trainable_rpn, "MAX_SHARE", 1)  # and visits the cells drawn, of which small images have many
     torch.manual_seed(0)
     given = system == "Fast R-CNN"
     config = tiny()

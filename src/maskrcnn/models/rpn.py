@@ -44,6 +44,11 @@ class RPNHead(nn.Module):
             deltas.append(self.deltas(x).permute(0, 2, 3, 1).reshape(len(x), -1, 4))
         return logits, deltas
 
+    def at(self, output: RPNOutput, images: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (S,) and deltas (S, 4) of some anchors (S,) of some images (S,), for a loss: gradients flow."""
+        logits, deltas = torch.cat(output.objectness_logits, dim=1), torch.cat(output.deltas, dim=1)
+        return logits[images, anchors], deltas[images, anchors]
+
 
 def outputs_of_cells(cells: Sequence[Tensor], num_anchors: int) -> tuple[list[Tensor], list[Tensor]]:
     """What `RPNHead.forward` returns, from A logits and then 4A deltas (N, h, w, 5A) of every cell, level by level."""
@@ -64,11 +69,15 @@ class ProposalLimits:
 
 @dataclass(frozen=True)
 class RPNOutput:
-    """Raw outputs and their anchors, level by level: logits (N, B_l), deltas (N, B_l, 4), anchors (B_l, 4)."""
+    """Raw outputs and their anchors, level by level: logits (N, B_l), deltas (N, B_l, 4), anchors (B_l, 4).
+
+    And the features (N, C, h, w) that they were made from.
+    """
 
     objectness_logits: list[Tensor]
     deltas: list[Tensor]
     anchors: list[Tensor]
+    features: Sequence[Tensor] = ()
 
 
 class RPN(nn.Module):
@@ -128,7 +137,7 @@ class RPN(nn.Module):
     def forward(self, features: Sequence[Tensor], image_size: Size) -> RPNOutput:
         """Objectness and deltas of every anchor; `image_size` is the padded (height, width) of the batch."""
         logits, deltas = self.head(features)
-        return RPNOutput(logits, deltas, self.anchors(features, image_size))
+        return RPNOutput(logits, deltas, self.anchors(features, image_size), features)
 
     @torch.no_grad()
     def select(self, output: RPNOutput, batch: ImageBatch, limits: ProposalLimits) -> list[Proposals]:
@@ -156,10 +165,8 @@ class RPN(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Objectness and box loss over the sampled anchors, both divided by one number (Faster R-CNN, eq. 1)."""
         anchors = torch.cat(output.anchors)
-        logits = torch.cat(output.objectness_logits, dim=1)
-        deltas = torch.cat(output.deltas, dim=1)
-        sampled_logits, labels, differences = [], [], []
-        for i, target in enumerate(targets):
+        positives, negatives, true_deltas = [], [], []
+        for target in targets:
             matches = match(
                 anchors,
                 target,
@@ -169,14 +176,17 @@ class RPN(nn.Module):
                 crowd_overlap=self.crowd_overlap,
             )
             positive, negative = sample(matches.kinds, self.samples_per_image, self.positive_fraction, generator)
-            sampled_logits.append(logits[i, torch.cat([positive, negative])])
-            labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
-            truth = target.boxes[matches.indices[positive]]
-            differences.append(deltas[i, positive] - encode_boxes(truth, anchors[positive]))
-        all_logits = torch.cat(sampled_logits).float()
-        divisor = len(all_logits) if self.divide_by_sampled else self.samples_per_image * len(targets)
-        objectness = objectness_loss(all_logits, torch.cat(labels)) / max(divisor, 1)
-        box = smooth_l1(torch.cat(differences).float(), self.smooth_l1_beta) / max(divisor, 1)
+            positives.append(positive)
+            negatives.append(negative)
+            true_deltas.append(encode_boxes(target.boxes[matches.indices[positive]], anchors[positive]))
+        images = [torch.full_like(own, i) for group in (positives, negatives) for i, own in enumerate(group)]
+        logits, deltas = self.head.at(output, torch.cat(images), torch.cat(positives + negatives))
+        num_positives = sum(map(len, positives))
+        is_object = torch.arange(len(logits), device=logits.device) < num_positives
+        differences = deltas[:num_positives] - torch.cat(true_deltas)
+        divisor = len(logits) if self.divide_by_sampled else self.samples_per_image * len(targets)
+        objectness = objectness_loss(logits.float(), is_object) / max(divisor, 1)
+        box = smooth_l1(differences.float(), self.smooth_l1_beta) / max(divisor, 1)
         return objectness, box
 
 
