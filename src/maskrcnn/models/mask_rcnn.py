@@ -29,7 +29,7 @@ from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 MAX_ROIS = 256
 """On the CPU, so many regions go through a head at once in prediction: memory stays bounded, and caches warm."""
 MAX_MASKS = 32
-"""And so many through the mask head, whose last features are four times as large."""
+"""And so many through the mask head, whose RoI features are four times as large."""
 
 
 @dataclass(frozen=True)
