@@ -42,6 +42,16 @@ def test_each_worker_has_one_core_and_everybody_else_as_many_as_before(num_threa
     assert later == [num_threads] and torch.get_num_threads() == num_threads
 
 
+def test_what_is_left_over_is_shared_as_usual(num_threads: int) -> None:
+    """Seven pieces for three cores: two for each core, and one for all of them; of eight, the last two side by side."""
+    seen: list[tuple[int, int]] = []
+    side_by_side(range(7), lambda piece: seen.append((piece, torch.get_num_threads())))
+    assert sorted(seen[:6]) == [(piece, 1) for piece in range(6)] and seen[6:] == [(6, num_threads)]
+    seen.clear()
+    side_by_side(range(8), lambda piece: seen.append((piece, torch.get_num_threads())))
+    assert sorted(seen) == [(piece, 1) for piece in range(8)]
+
+
 def test_no_gradients_and_inference_mode_as_outside() -> None:
     seen: set[tuple[bool, bool]] = set()
 

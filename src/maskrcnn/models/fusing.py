@@ -30,7 +30,7 @@ ROWS_AT_ONCE = 64
 """Rows of a matrix that are put into another order at a time: a copy of the whole would leave a hole in memory."""
 TILES_TO_FORGET = 400
 """From so many tiles on, Winograd's weights, seven times as large as the plain ones, are made for this map alone and
-not kept: that takes as long as 40 tiles do."""
+not kept: that takes as long as 100 tiles do."""
 
 
 class FusedConv2d(nn.Conv2d):

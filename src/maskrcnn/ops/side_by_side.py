@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
@@ -21,7 +21,7 @@ Piece = TypeVar("Piece")
 def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None:
     """Do every piece of work, as many at a time as torch has threads, without gradients.
 
-    With less than a piece for every second core, the pieces are done one by one and torch shares each call as usual.
+    What is left over for less than every second core is done afterwards, and torch shares each call as usual.
 
     Which thread does which piece is left to chance, so no result may depend on it.
 
@@ -31,19 +31,22 @@ def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None
     """
     waiting = list(pieces)
     num_threads = torch.get_num_threads()
-    queue = iter(waiting)
+    left_over = len(waiting) % num_threads
+    first_left_over = len(waiting) - left_over if 2 * left_over <= num_threads else len(waiting)
+    if num_threads == 1:
+        first_left_over = 0
     inference = torch.is_inference_mode_enabled()
 
-    def take_and_do() -> None:
+    def take_and_do(queue: Iterator[Piece]) -> None:
         with torch.inference_mode(inference), torch.no_grad():
             for piece in queue:  # a list's iterator may be shared: the interpreter's lock covers each step
                 work(piece)
 
-    if num_threads == 1 or 2 * len(waiting) <= num_threads:
-        take_and_do()
-        return
-    for future in [_team(num_threads).submit(take_and_do) for _ in range(min(num_threads, len(waiting)))]:
+    queue = iter(waiting[:first_left_over])
+    futures = [_team(num_threads).submit(take_and_do, queue) for _ in range(min(num_threads, first_left_over))]
+    for future in futures:
         future.result()
+    take_and_do(iter(waiting[first_left_over:]))
 
 
 @cache
