@@ -20,7 +20,7 @@ from maskrcnn.ops.weighted_sums import WeightedSums
 BLOCK_TILES = 72
 """At most so many tiles at a time: their transforms stay in the cache, and products of them are large enough."""
 PLANS = 32
-"""How many plans of each kind are kept, 0.1 to 0.3 MB each; an image of one size needs about half as many."""
+"""How many plans of each kind are kept, 0.2 MB each at most."""
 
 Block = tuple[slice, slice, slice]
 """Which images, which of their tile rows and which tile columns."""
