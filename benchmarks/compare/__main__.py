@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(options.pairs, options.threads, options.device)
     options.output.mkdir(parents=True, exist_ok=True)
     if options.what == "curves":
-        measure_curves(SWEEPS, rivals[:2], settings, options.output)  # tuned as well, they would take an hour
+        measure_curves(SWEEPS, rivals[:2], settings, options.output)  # ours, and torchvision as installed
         return 0
     chosen = [scenario for scenario in SCENARIOS if scenario.name in options.only]
     return 1 if measure_all(chosen, rivals, settings, options.output) else 0

@@ -38,7 +38,7 @@ def pieces_of(features: Sequence[Tensor], boxes: Sequence[Tensor], limit: int) -
     pieces, first = [], 0
     for i, own in enumerate(boxes):
         maps = [level[i : i + 1] for level in features]
-        pieces += [Piece(maps, [own[rows]], first + rows) for rows in box_area(own).argsort().split(limit)]
+        pieces += [Piece(maps, [own[rows]], first + rows) for rows in box_area(own).argsort(stable=True).split(limit)]
         first += len(own)
     return pieces
 

@@ -77,7 +77,7 @@ class RPNOutput:
     objectness_logits: list[Tensor]
     deltas: list[Tensor]
     anchors: list[Tensor]
-    features: Sequence[Tensor] = ()
+    features: Sequence[Tensor]
 
 
 class RPN(nn.Module):

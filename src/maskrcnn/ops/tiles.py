@@ -18,9 +18,9 @@ from torch import Tensor
 from maskrcnn.ops.weighted_sums import WeightedSums
 
 BLOCK_TILES = 72
-"""At most so many tiles at a time: their transforms stay in the cache, and products of them are large enough."""
+"""At most so many tiles at a time: products of them are large enough, and more would only take more memory."""
 PLANS = 32
-"""How many plans of each kind are kept, 0.2 MB each at most."""
+"""How many plans of each kind are kept, about 0.2 MB each."""
 
 Block = tuple[slice, slice, slice]
 """Which images, which of their tile rows and which tile columns."""
