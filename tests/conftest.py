@@ -13,6 +13,8 @@ if not torch.cuda.is_available():
     # well, hence here; a test that comes too late fails, since without a GPU there is nothing to compile for.
     os.environ["TRITON_INTERPRET"] = "1"
 
+from maskrcnn.ops.winograd import WinogradWeight
+
 
 @pytest.fixture
 def shared() -> Path:
@@ -27,3 +29,16 @@ def shared() -> Path:
 def generator() -> torch.Generator:
     """A random generator with a fixed seed."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def transformed_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The side of the tiles for each set of weights that was transformed to go Winograd's way, one after the other."""
+    tiles, transform = [], WinogradWeight.transform
+
+    def noted(weight: torch.Tensor, tile: int) -> WinogradWeight:
+        tiles.append(tile)
+        return transform(weight, tile)
+
+    monkeypatch.setattr(WinogradWeight, "transform", noted)
+    return tiles

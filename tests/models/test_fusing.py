@@ -15,7 +15,7 @@ from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN
-from maskrcnn.models.fusing import TILES_TO_FORGET, FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
+from maskrcnn.models.fusing import FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
 from maskrcnn.models.rpn import RPNHead
 from maskrcnn.ops.winograd import TILES
 from maskrcnn.presets import PRESETS, tiny
@@ -31,7 +31,9 @@ def test_relu_and_shortcut_move_into_the_convolutions() -> None:
 
 @pytest.mark.parametrize("norm", ["frozen_bn", "gn"])
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnext50_32x4d"])
-def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str, backbone: str) -> None:
+def test_a_fused_model_finds_the_same(
+    monkeypatch: pytest.MonkeyPatch, transformed_for: list[int], norm: str, backbone: str
+) -> None:
     monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # a small model goes Winograd's way as well
     monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
     torch.manual_seed(0)
@@ -47,7 +49,7 @@ def test_a_fused_model_finds_the_same(monkeypatch: pytest.MonkeyPatch, norm: str
     (before,) = model.predict([image])
     fused = fuse_convolutions(fold_batch_norms(model))
     (after,) = fused.predict([image])
-    assert any(isinstance(m, FusedConv2d) and m.transformed for m in fused.modules())
+    assert transformed_for
     torch.testing.assert_close(after.boxes, before.boxes, atol=0.01, rtol=0)
     torch.testing.assert_close(after.scores, before.scores, atol=1e-4, rtol=0)
     torch.testing.assert_close(after.mask_probs, before.mask_probs, atol=1e-4, rtol=0)
@@ -75,12 +77,12 @@ def test_the_parameters_are_shared_not_copied_and_survive_copying() -> None:
 def test_what_a_convolution_remembers_is_not_copied() -> None:
     """Transformed weights are in an order of oneDNN's own, which can be neither copied nor stored."""
     fused = FusedConv2d(nn.Conv2d(96, 96, 3, padding=1), relu=True).requires_grad_(False)
-    x = torch.rand(1, 96, 40, 40)
+    x = torch.rand(5, 96, 14, 14)
     with torch.no_grad():
         expected = fused(x)
-        assert fused.transformed
+        assert fused.kept
         for twin in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
-            assert not twin.transformed
+            assert not twin.kept
             torch.testing.assert_close(twin(x), expected)
 
 
@@ -105,17 +107,20 @@ def test_other_paddings_stay() -> None:
 
 @pytest.mark.parametrize("num_convs", [1, 2])
 @pytest.mark.parametrize("side", [6, 60], ids=["direct", "Winograd's way"])
-def test_the_rpn_outputs_join_the_convolution_before_them(num_convs: int, side: int) -> None:
+def test_the_rpn_outputs_join_the_convolution_before_them(
+    transformed_for: list[int], num_convs: int, side: int
+) -> None:
+    """On the larger maps by Winograd's way; the weights of the last 3x3 are transformed once for all levels."""
     torch.manual_seed(0)
     head = RPNHead(96, 3, num_convs)
     for parameter in head.parameters():
         nn.init.normal_(parameter, std=0.05)
-    levels = [torch.rand(2, 96, side, side + 1), torch.rand(2, 96, side // 2, side)]
+    levels = [torch.rand(2, 96, side, side + 1), torch.rand(2, 96, side, side)]
     with torch.no_grad():
         expected = head(levels)
         (fused,) = fuse_convolutions(nn.Sequential(head))
         actual = fused(levels)
-    assert bool(fused.last.transformed) == (side == 60)
+    assert transformed_for == ([4] * (1 + 2 * (num_convs - 1)) if side == 60 else [])
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -127,15 +132,16 @@ def test_an_rpn_head_of_its_outputs_alone_finds_the_same() -> None:
         torch.testing.assert_close(fuse_convolutions(nn.Sequential(head))[0](levels), expected)
 
 
-def test_transformed_weights_of_large_maps_are_not_kept() -> None:
+@pytest.mark.parametrize(("shape", "transforms"), [((5, 96, 14, 14), [5]), ((1, 96, 60, 60), [4, 4])])
+def test_transformed_weights_are_kept_for_roi_features_alone(
+    transformed_for: list[int], shape: tuple[int, int, int, int], transforms: list[int]
+) -> None:
     conv = FusedConv2d(nn.Conv2d(96, 96, 3, padding=1), relu=False).requires_grad_(False)
-    x = torch.rand(1, 96, 6 * 20, 6 * TILES_TO_FORGET // 20)
+    x = torch.rand(shape)
     with torch.no_grad():
-        for image, keeps in ((x, []), (x[..., :-6], [6])):
-            torch.testing.assert_close(
-                conv(image), F.conv2d(image, conv.weight, conv.bias, padding=1), atol=1e-4, rtol=0
-            )
-            assert list(conv.transformed) == keeps
+        for _ in range(2):
+            torch.testing.assert_close(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1), atol=1e-4, rtol=0)
+    assert transformed_for == transforms
 
 
 @pytest.mark.parametrize("norm", [None, "gn"])

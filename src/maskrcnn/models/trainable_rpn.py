@@ -8,6 +8,7 @@ first pass has read and found, nothing is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -58,14 +59,12 @@ class TrainableRPNHead(RPNHead):
         (conv,), (logits, deltas) = self.convs, (self.objectness, self.deltas)
         assert isinstance(conv, nn.Conv2d) and logits.bias is not None and deltas.bias is not None
         weight, bias = torch.cat([logits.weight, deltas.weight]), torch.cat([logits.bias, deltas.bias])
-        transformed: dict[int, WinogradWeight] = {}  # for all levels
+        transformed = cache(partial(WinogradWeight.transform, conv.weight))  # by tile, for all levels
         outputs = []
         for x in features:
             if suits_winograd(conv, x):
-                tile = tile_side(*x.shape[2:])
-                if tile not in transformed:
-                    transformed[tile] = WinogradWeight.transform(conv.weight, tile)
-                y = convolve_winograd(x, transformed[tile], conv.bias, relu=True, then=(weight.flatten(1), bias))
+                transformed_weight, then = transformed(tile_side(*x.shape[2:])), (weight.flatten(1), bias)
+                y = convolve_winograd(x, transformed_weight, conv.bias, relu=True, then=then)
             else:
                 hidden = convolve(x, conv.weight, conv.bias, None, ConvolutionOptions(padding=(1, 1), relu=True))
                 y = F.conv2d(hidden, weight, bias)

@@ -7,14 +7,15 @@ cell are moved to the edge.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn.ops.bags import Bags, weighted_rows
 from maskrcnn.ops.triton_use import can_use_triton
 
 Reduce = Literal["mean", "max"]
@@ -87,27 +88,39 @@ def roi_align_bags(features: Tensor, boxes: Tensor, image_index: Tensor, options
 
     `embedding_bag` reads whole channels-last rows, which is what memory is fast at. The result is channels-last.
     """
-    size, channels = options.output_size, features.shape[1]
-    starts, bins, counts = _bins(boxes, options)
-    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    members = _members(counts, options)
-    pooled = []
-    for (count_y, count_x), own in members:
-        if count_y == 0 or count_x == 0:
-            pooled.append(features.new_zeros((len(own), size, size, channels)))
-            continue
-        rows, weights = _neighbours(
-            starts[own],
-            bins[own],
-            image_index[own],
-            (count_y, count_x),
-            size,
-            features.shape[-2:],
-        )
-        pooled.append(
-            _pool(table, rows, weights, options.reduce).view(len(own), size, size, channels).to(features.dtype)
-        )
-    return in_places([own for _, own in members], pooled).permute(0, 3, 1, 2)
+    levels = torch.zeros_like(image_index)
+    return pool_levels_bags([features], boxes, image_index, levels, [options.spatial_scale], options)
+
+
+def pool_levels_bags(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image_index: Tensor,
+    levels: Tensor,
+    scales: Sequence[float],
+    options: RoIAlignOptions,
+) -> Tensor:
+    """`pool_levels` of `roi_align_bags`: the tables of all levels in one go, each bin straight into its place."""
+    tables, bags = [], []
+    for level, own in _read_levels(levels, len(scales)):
+        scaled = replace(options, spatial_scale=scales[level])
+        starts, bins, counts = _bins(boxes[own], scaled)
+        for samples, members in _members(counts, scaled):
+            place = starts[members], bins[members], image_index[own[members]]
+            rows, weights = _neighbours(*place, samples, options.output_size, features[level].shape[-2:])
+            if options.reduce == "mean":
+                weights = weights / max(1, math.prod(samples))
+            tables.append(features[level].permute(0, 2, 3, 1).reshape(-1, features[level].shape[1]))
+            bags.append(Bags(rows, weights, _bins_of(own[members], options.output_size)))
+    pooled = _largest(tables, bags) if options.reduce == "max" else weighted_rows(tables, bags)
+    shape = len(boxes), options.output_size, options.output_size, features[0].shape[1]
+    return pooled.view(shape).permute(0, 3, 1, 2)
+
+
+def _read_levels(levels: Tensor, num_levels: int) -> list[tuple[int, Tensor]]:
+    """The levels that RoIs are read from, one at least, and which RoIs."""
+    members = [(level, (levels == level).nonzero()[:, 0]) for level in range(num_levels)]
+    return [(level, own) for level, own in members if len(own)] or members[:1]
 
 
 def _members(counts: Tensor, options: RoIAlignOptions) -> list[tuple[tuple[int, int], Tensor]]:
@@ -176,7 +189,7 @@ def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) ->
 def _neighbours(
     starts: Tensor, bins: Tensor, image_index: Tensor, counts: tuple[int, int], size: int, hw: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Table rows and weights (R S S, samples, 4) of every bin; separable, so made from two axes."""
+    """Table rows and weights (R S S, samples * 4) of every bin; separable, so made from two axes."""
     height, width = hw
     y_cells, y_weights = _axis(starts[:, 1], bins[:, 1], counts[0], size, height)
     x_cells, x_weights = _axis(starts[:, 0], bins[:, 0], counts[1], size, width)
@@ -190,55 +203,24 @@ def _neighbours(
         return along_y[:, :, None], along_x[:, None]
 
     rows, weights = torch.add(*every_pair(y_rows, x_cells)), torch.mul(*every_pair(y_weights, x_weights))
-    shape = (len(starts) * size**2, counts[0] * counts[1], 4)
+    shape = (len(starts) * size**2, counts[0] * counts[1] * 4)
     return rows.view(shape), weights.view(shape)
 
 
-def _pool(table: Tensor, rows: Tensor, weights: Tensor, reduce: Reduce) -> Tensor:
-    """(bins, C): the mean or maximum over the samples of each bin."""
-    num_bins, num_samples, _ = rows.shape
-    if reduce == "max":
-        samples = weighted_rows(table, rows.view(-1, 4), weights.view(-1, 4))
-        highest: Tensor = samples.unflatten(0, (num_bins, num_samples)).amax(1)
-        return highest
-    return weighted_rows(table, rows.flatten(1), weights.flatten(1) / num_samples)
+def _bins_of(rois: Tensor, size: int) -> Tensor:
+    """(R S S,) the numbers of the bins of RoIs (R,)."""
+    return (rois[:, None] * size**2 + torch.arange(size**2, device=rois.device)).flatten()
 
 
-def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-    """Sums (bags, C) of weighted table rows.
-
-    Args:
-        table: (T, C).
-        rows: (bags, entries) int64 row numbers.
-        weights: (bags, entries).
-    """
-    result: Tensor = _WeightedRows.apply(table, rows, weights.to(table.dtype))
-    return result
-
-
-class _WeightedRows(torch.autograd.Function):
-    """`embedding_bag` whose backward is a bag too: sorted by row, every row gathers its bags' gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, weights)
-        ctx.num_rows = len(table)
-        if rows.numel() == 0:
-            return table.new_zeros((len(rows), table.shape[1]))
-        return F.embedding_bag(rows.to(torch.int32), table, mode="sum", per_sample_weights=weights)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        rows, weights = ctx.saved_tensors
-        if rows.numel() == 0:
-            return gradient.new_zeros((ctx.num_rows, gradient.shape[1])), None, None
-        sorted_rows, order = rows.flatten().sort(stable=True)
-        bags = torch.arange(len(rows), device=rows.device).repeat_interleave(rows.shape[1])[order]
-        offsets = torch.searchsorted(sorted_rows, torch.arange(ctx.num_rows, device=rows.device))
-        table_gradient = F.embedding_bag(
-            bags, gradient.contiguous(), offsets, mode="sum", per_sample_weights=weights.flatten()[order]
-        )
-        return table_gradient, None, None
+def _largest(tables: Sequence[Tensor], bins: Sequence[Bags]) -> Tensor:
+    """(B, C): of each bin the largest sample, made of four rows each."""
+    largest = []
+    for table, own in zip(tables, bins, strict=True):
+        rows, weights = own.rows.view(-1, 4), own.weights.view(-1, 4)
+        samples = weighted_rows([table], [Bags(rows, weights, torch.arange(len(rows), device=rows.device))])
+        shape = len(own.rows), own.rows.shape[1] // 4, table.shape[1]
+        largest.append(samples.view(shape).amax(1) if shape[1] else samples.new_zeros((shape[0], shape[2])))
+    return in_places([own.places for own in bins], largest)
 
 
 def roi_align_triton(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
@@ -302,20 +284,16 @@ def pool_levels(
         options: grid and sampling.
     """
     features = features[: len(scales)]
-    if operator is roi_align and _suits_triton(features[0], options):
-        return pool_levels_triton(features, boxes, image_index, levels, scales, options)
-    members = [(levels == level).nonzero()[:, 0] for level in range(len(scales))]
-    read = [level for level, index in enumerate(members) if len(index)] or [0]
+    if operator is roi_align:
+        way = pool_levels_triton if _suits_triton(features[0], options) else pool_levels_bags
+        return way(features, boxes, image_index, levels, scales, options)
+    read = _read_levels(levels, len(scales))
     pooled = [
-        operator(
-            features[level],
-            boxes[members[level]],
-            image_index[members[level]],
-            replace(options, spatial_scale=scales[level]),
-        ).permute(0, 2, 3, 1)
-        for level in read
+        operator(features[level], boxes[own], image_index[own], replace(options, spatial_scale=scales[level]))
+        for level, own in read
     ]
-    return in_places([members[level] for level in read], pooled).permute(0, 3, 1, 2)
+    channels_last = [piece.permute(0, 2, 3, 1) for piece in pooled]
+    return in_places([own for _, own in read], channels_last).permute(0, 3, 1, 2)
 
 
 def _suits_triton(features: Tensor, options: RoIAlignOptions) -> bool:

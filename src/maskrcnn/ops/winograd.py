@@ -68,6 +68,13 @@ def matrices(tile: int) -> tuple[Tensor, Tensor, Tensor]:
     return b_t, evaluate(3) / scale, evaluate(tile).T.contiguous()
 
 
+@cache
+def weight_matrix(tile: int) -> Tensor:
+    """(n n, 9), what makes G g G^T of the nine weights of g."""
+    _, g, _ = matrices(tile)
+    return torch.kron(g, g)
+
+
 def tile_side(height: int, width: int) -> int:
     """Which of `TILES` suits a map: large ones save multiplications, small ones waste fewer beyond the edge."""
     weight_tiles = 0 if max(height, width) <= SMALL_MAP else WEIGHT_TILES
@@ -114,9 +121,9 @@ class WinogradWeight:
         """From (K, C, 3, 3)."""
         out_channels, in_channels = weight.shape[:2]
         weight = weight.detach()
-        _, g, _ = matrices(tile)
         pixels = weight.permute(2, 3, 0, 1).reshape(9, -1)  # 9 rows of K C numbers
-        values = (torch.kron(g, g).to(weight) @ pixels).view(-1, out_channels, in_channels)
+        values = linear(weight_matrix(tile).to(weight), pixels.t(), None, relu=False)
+        values = values.view(-1, out_channels, in_channels)
         packed = _can_pack(weight)
         values = _pack(values) if packed else values.transpose(1, 2).contiguous()
         return cls(values, in_channels, out_channels, tile, packed)

@@ -25,6 +25,7 @@ from maskrcnn.ops.winograd import (
     input_transform,
     matrices,
     tile_side,
+    weight_matrix,
 )
 
 BLOCKS_AT_ONCE = 2
@@ -77,7 +78,6 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     """(K, C, 3, 3) from (N, C, H, W) and (N, K, H, W); sums in a fixed order, whichever thread does what."""
     n, in_channels, height, width = x.shape
     tile, out_channels = tile_side(*x.shape[2:]), gradient.shape[1]
-    g = matrices(tile)[1].to(x)
     elements = (tile + 2) ** 2
     pixels, gradients = (values.permute(0, 2, 3, 1).contiguous() for values in (x, gradient))
     products = x.new_zeros(elements, out_channels, in_channels)
@@ -93,7 +93,7 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
         results = x.new_empty(sum(sizes), elements, out_channels)
         side_by_side(zip(strip, inputs.split(sizes), results.split(sizes), strict=True), transform_block)
         products.baddbmm_(results.permute(1, 2, 0), inputs.transpose(0, 1))
-    kernels = torch.kron(g, g).T @ products.flatten(1)
+    kernels = weight_matrix(tile).T.to(x) @ products.flatten(1)
     return kernels.view(3, 3, out_channels, in_channels).permute(2, 3, 0, 1)
 
 
