@@ -26,11 +26,6 @@ from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
 
-MAX_ROIS = 256
-"""On the CPU, so many regions go through a head at once in prediction: memory stays bounded, and caches warm."""
-MAX_MASKS = 32
-"""And so many through the mask head, whose RoI features are four times as large."""
-
 
 @dataclass(frozen=True)
 class Losses:
@@ -232,14 +227,14 @@ class MaskRCNN(nn.Module):
         self, head: BoxHead, features: Sequence[Tensor], regions: Sequence[Proposals]
     ) -> tuple[Tensor, Tensor]:
         """Class logits and deltas of all proposals, image after image."""
-        pieces = pieces_of(features, [proposals.boxes for proposals in regions], MAX_ROIS)
+        pieces = pieces_of(features, [proposals.boxes for proposals in regions], head.pooler.options.output_size)
         outputs = [head(self._roi_features(head, piece.features, piece.boxes)) for piece in pieces]
         class_logits, deltas = (in_order(parts, pieces) for parts in zip(*outputs, strict=True))
         return class_logits, deltas
 
     def _masks(self, head: MaskHead, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
         """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
-        pieces = pieces_of(features, [found.boxes for found in detections], MAX_MASKS)
+        pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
         labels = torch.cat([found.labels for found in detections])
         logits = [head(self._roi_features(head, p.features, p.boxes), labels[p.rows]) for p in pieces]
         return list(in_order(logits, pieces).float().sigmoid().split([len(found) for found in detections]))
@@ -248,7 +243,7 @@ class MaskRCNN(nn.Module):
         self, head: KeypointHead, features: Sequence[Tensor], detections: Sequence[Detections]
     ) -> list[Tensor]:
         """Keypoints (D, P, 3) of each image's detections, boxes and points in the `input` frame."""
-        pieces = pieces_of(features, [found.boxes for found in detections], MAX_ROIS)
+        pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
         keypoints = [
             head.decode(head(self._roi_features(head, p.features, p.boxes)), torch.cat(list(p.boxes))) for p in pieces
         ]
