@@ -42,7 +42,8 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     statistics: over the few cells of the last stage they blow up the last digit as well.
     """
     monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # so that a small model goes Winograd's way
-    monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
+    monkeypatch.setattr(winograd, "MIN_TILES", 0)
+    monkeypatch.setattr(winograd, "MIN_TILE_CHANNELS", 0)
     torch.manual_seed(0)
     given = system == "Fast R-CNN"
     config = tiny()

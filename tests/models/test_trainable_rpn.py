@@ -65,7 +65,8 @@ def test_equal_to_the_head_it_replaces(drawn: str, by_winograd: bool, monkeypatc
     tolerance = 1e-3 if by_winograd else 1e-4
     if by_winograd:
         monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))
-        monkeypatch.setattr(winograd, "MIN_TILES_PER_CHANNEL", 0)
+        monkeypatch.setattr(winograd, "MIN_TILES", 0)
+        monkeypatch.setattr(winograd, "MIN_TILE_CHANNELS", 0)
     for actual, expected in zip(
         results(TrainableRPNHead(head()), drawn), results(head(), drawn, torch.double), strict=True
     ):

@@ -10,14 +10,17 @@ def test_only_wide_convolutions_of_many_pixels_go_winograds_way() -> None:
     wide = nn.Conv2d(256, 256, 3, padding=1)
     assert suits_winograd(wide, torch.empty(1, 256, 60, 60))
     assert suits_winograd(wide, torch.empty(20, 256, 14, 14))
-    assert suits_winograd(nn.Conv2d(96, 128, 3, padding=1), torch.empty(1, 96, 60, 60))
+    middling = nn.Conv2d(96, 128, 3, padding=1)
+    assert suits_winograd(middling, torch.empty(1, 96, 72, 72))  # 324 tiles
+    assert not suits_winograd(middling, torch.empty(1, 96, 60, 60))  # 225 tiles
     assert not suits_winograd(wide, torch.empty(1, 256, 14, 14))
     narrow = nn.Conv2d(64, 64, 3, padding=1)
     assert suits_winograd(narrow, torch.empty(1, 64, 128, 192))  # tiles of 6 x 6
     assert not suits_winograd(narrow, torch.empty(1, 64, 60, 60))  # of 4 x 4
     assert not suits_winograd(narrow, torch.empty(100, 64, 14, 14))  # of 5 x 5
-    assert suits_winograd(nn.Conv2d(512, 512, 3, padding=1), torch.empty(1, 512, 60, 60))  # 225 tiles
-    assert not suits_winograd(nn.Conv2d(512, 512, 3, padding=1), torch.empty(1, 512, 40, 40))  # 100 tiles
+    widest = nn.Conv2d(1024, 1024, 3, padding=1)
+    assert suits_winograd(widest, torch.empty(1, 1024, 36, 36))  # 81 tiles
+    assert not suits_winograd(widest, torch.empty(1, 1024, 32, 32))  # 64 tiles
     assert not suits_winograd(wide, torch.empty(0, 256, 60, 60))
     assert not suits_winograd(wide, torch.empty(1, 256, 60, 60, dtype=torch.double))
     for other in (

@@ -6,10 +6,9 @@ the layer before them, and large 3x3 convolutions go by Winograd's way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from maskrcnn.models.trainable import is_plain_convolution, is_plain_linear
 from maskrcnn.models.winograd import suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
 from maskrcnn.ops.linear import linear
-from maskrcnn.ops.winograd import SMALL_MAP, WinogradWeight, convolve_winograd, tile_side
+from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side, transformed, transforming_once
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -43,7 +42,6 @@ class FusedConv2d(nn.Conv2d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self.relu = relu
-        self.kept: dict[int, WinogradWeight] = {}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result, which may overwrite it."""
@@ -57,33 +55,19 @@ class FusedConv2d(nn.Conv2d):
             return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu, memory=memory)
         return self(x)  # type: ignore[no-any-return]
 
-    def forward_then(self, levels: Iterable[Tensor], outputs: nn.Conv2d) -> list[Tensor]:
-        """The 1x1 convolution `outputs` of each result; by Winograd's way, no result ever lies in memory in full."""
-        transformed = cache(partial(WinogradWeight.transform, self.weight))  # by tile, for all levels
-        then = outputs.weight.flatten(1), outputs.bias
-        return [
-            convolve_winograd(x, transformed(tile_side(*x.shape[2:])), self.bias, relu=self.relu, then=then)
-            if self._goes_winograds_way(x)
-            else outputs(self(x))
-            for x in levels
-        ]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "kept": {}}  # oneDNN's own order cannot be copied
+    def forward_then(self, x: Tensor, outputs: nn.Conv2d) -> Tensor:
+        """The 1x1 convolution `outputs` of the result; by Winograd's way, the result never lies in memory in full."""
+        if self._goes_winograds_way(x):
+            then = outputs.weight.flatten(1), outputs.bias
+            return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu, then=then)
+        y: Tensor = outputs(self(x))
+        return y
 
     def _goes_winograds_way(self, x: Tensor) -> bool:
         return can_fuse(x) and suits_winograd(self, x)
 
     def _transformed(self, x: Tensor) -> WinogradWeight:
-        """For this map; for RoI features, which come in many pieces, they are kept.
-
-        Kept ones take four to seven times the memory of the plain ones, and lie between the next image's tensors.
-        """
-        tile = tile_side(*x.shape[2:])
-        weight = self.kept.get(tile) or WinogradWeight.transform(self.weight, tile)
-        if max(x.shape[2:]) <= SMALL_MAP:
-            self.kept[tile] = weight
-        return weight
+        return transformed(self.weight, tile_side(*x.shape[2:]))
 
     def _options(self) -> ConvolutionOptions:
         assert not isinstance(self.padding, str)
@@ -119,8 +103,9 @@ class FusedRPNHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """As `RPNHead.forward`."""
-        outputs = self.last.forward_then((self.first(x) for x in features), self.outputs)
-        return outputs_of_cells([cells.permute(0, 2, 3, 1) for cells in outputs], self.num_anchors)
+        with transforming_once():  # for all levels
+            cells = [self.last.forward_then(self.first(x), self.outputs).permute(0, 2, 3, 1) for x in features]
+        return outputs_of_cells(cells, self.num_anchors)
 
 
 class FusedFPN(FPN):

@@ -20,7 +20,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
-from maskrcnn.models.pieces import in_order, pieces_of
+from maskrcnn.models.pieces import each, in_order, pieces_of
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
@@ -228,7 +228,7 @@ class MaskRCNN(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Class logits and deltas of all proposals, image after image."""
         pieces = pieces_of(features, [proposals.boxes for proposals in regions], head.pooler.options.output_size)
-        outputs = [head(self._roi_features(head, piece.features, piece.boxes)) for piece in pieces]
+        outputs = each(pieces, lambda piece: head(self._roi_features(head, piece.features, piece.boxes)))
         class_logits, deltas = (in_order(parts, pieces) for parts in zip(*outputs, strict=True))
         return class_logits, deltas
 
@@ -236,7 +236,7 @@ class MaskRCNN(nn.Module):
         """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
         pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
         labels = torch.cat([found.labels for found in detections])
-        logits = [head(self._roi_features(head, p.features, p.boxes), labels[p.rows]) for p in pieces]
+        logits = each(pieces, lambda p: head(self._roi_features(head, p.features, p.boxes), labels[p.rows]))
         return list(in_order(logits, pieces).float().sigmoid().split([len(found) for found in detections]))
 
     def _keypoints(
@@ -244,9 +244,9 @@ class MaskRCNN(nn.Module):
     ) -> list[Tensor]:
         """Keypoints (D, P, 3) of each image's detections, boxes and points in the `input` frame."""
         pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
-        keypoints = [
-            head.decode(head(self._roi_features(head, p.features, p.boxes)), torch.cat(list(p.boxes))) for p in pieces
-        ]
+        keypoints = each(
+            pieces, lambda p: head.decode(head(self._roi_features(head, p.features, p.boxes)), torch.cat(list(p.boxes)))
+        )
         return list(in_order(keypoints, pieces).split([len(found) for found in detections]))
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.ops.boxes import box_area
+from maskrcnn.ops.winograd import transforming_once
+
+Result = TypeVar("Result")
 
 MAX_BYTES = 64 * 2**20
 """On the CPU, so much of RoI features goes through a head at once: memory stays bounded, and each core has enough."""
@@ -51,6 +55,12 @@ def pieces_of(features: Sequence[Tensor], boxes: Sequence[Tensor], roi_size: int
         pieces += [Piece(maps, [own[rows]], first + rows) for rows in by_size]
         first += len(own)
     return pieces
+
+
+def each(pieces: Sequence[Piece], work: Callable[[Piece], Result]) -> list[Result]:
+    """What becomes of every piece."""
+    with transforming_once():
+        return [work(piece) for piece in pieces]
 
 
 def in_order(parts: Sequence[Tensor], pieces: Sequence[Piece]) -> Tensor:

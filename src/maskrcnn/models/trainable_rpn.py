@@ -8,7 +8,6 @@ first pass has read and found, nothing is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,7 @@ from maskrcnn.models.rpn import RPNHead, RPNOutput, outputs_of_cells
 from maskrcnn.models.winograd import suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve, is_plain_float
 from maskrcnn.ops.roi_align import in_places
-from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
+from maskrcnn.ops.winograd import convolve_winograd, tile_side, transformed, transforming_once
 
 
 class TrainableRPNHead(RPNHead):
@@ -59,16 +58,16 @@ class TrainableRPNHead(RPNHead):
         (conv,), (logits, deltas) = self.convs, (self.objectness, self.deltas)
         assert isinstance(conv, nn.Conv2d) and logits.bias is not None and deltas.bias is not None
         weight, bias = torch.cat([logits.weight, deltas.weight]), torch.cat([logits.bias, deltas.bias])
-        transformed = cache(partial(WinogradWeight.transform, conv.weight))  # by tile, for all levels
         outputs = []
-        for x in features:
-            if suits_winograd(conv, x):
-                transformed_weight, then = transformed(tile_side(*x.shape[2:])), (weight.flatten(1), bias)
-                y = convolve_winograd(x, transformed_weight, conv.bias, relu=True, then=then)
-            else:
-                hidden = convolve(x, conv.weight, conv.bias, None, ConvolutionOptions(padding=(1, 1), relu=True))
-                y = F.conv2d(hidden, weight, bias)
-            outputs.append(y.permute(0, 2, 3, 1))
+        with transforming_once():  # for all levels
+            for x in features:
+                if suits_winograd(conv, x):
+                    winograd_weight, then = transformed(conv.weight, tile_side(*x.shape[2:])), (weight.flatten(1), bias)
+                    y = convolve_winograd(x, winograd_weight, conv.bias, relu=True, then=then)
+                else:
+                    hidden = convolve(x, conv.weight, conv.bias, None, ConvolutionOptions(padding=(1, 1), relu=True))
+                    y = F.conv2d(hidden, weight, bias)
+                outputs.append(y.permute(0, 2, 3, 1))
         return outputs
 
 

@@ -10,9 +10,10 @@ from maskrcnn.ops.winograd import num_tiles, tile_side
 MIN_CHANNELS = {4: 96, 5: 96, 6: 64}
 """It was measured to win with so many channels, by the side of a tile; with fewer, the transforms cost more than they
 save."""
-MIN_TILES_PER_CHANNEL = 0.4
-"""And with so many tiles for each channel. Some smaller maps would gain a little, too little for the memory that their
-transformed weights take: 10 MiB a layer of 256 channels."""
+MIN_TILES = 80
+"""And with so many tiles: for fewer, transforming the weights takes longer than is won."""
+MIN_TILE_CHANNELS = 25_000
+"""And with so many tiles times channels: small maps of few channels are what the usual way is best at."""
 
 
 def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
@@ -20,7 +21,8 @@ def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
     if not is_wide_3x3(conv) or not is_plain_float(x):
         return False
     tile = tile_side(*x.shape[2:])
-    enough = num_tiles(x, tile) >= MIN_TILES_PER_CHANNEL * conv.in_channels
+    tiles = num_tiles(x, tile)
+    enough = tiles >= MIN_TILES and tiles * conv.in_channels >= MIN_TILE_CHANNELS
     return enough and _narrow_side(conv) >= MIN_CHANNELS[tile]
 
 

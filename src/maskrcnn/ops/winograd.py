@@ -14,6 +14,9 @@ The price is rounding: with 256 channels the error is 4e-6 of the result's norm;
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 
@@ -41,8 +44,7 @@ is the same for 64 and more; with AVX2 it changes back and forth."""
 SMALL_MAP = 16
 """Maps up to this side, such as RoI features, come in large numbers."""
 WEIGHT_TILES = 100
-"""What the transformed weights of other maps cost, as so many tiles: time where they are made for one use, as in
-training, and memory where they are kept."""
+"""Transforming the weights for any other map takes as long as so many tiles."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Where the polynomials behind the algorithm are evaluated, besides infinity: small numbers, exact in binary."""
@@ -159,6 +161,27 @@ def _pack(values: Tensor) -> Tensor:
         grouped, [0, 0], [1, 1], [1, 1], positions, input_size
     )
     return packed
+
+
+_transform: ContextVar[Callable[[Tensor, int], WinogradWeight]] = ContextVar("_transform")
+
+
+def transformed(weight: Tensor, tile: int) -> WinogradWeight:
+    """Weights (K, C, 3, 3) for tiles of this side."""
+    return _transform.get(WinogradWeight.transform)(weight, tile)
+
+
+@contextmanager
+def transforming_once() -> Iterator[None]:
+    """In here, the same weights are transformed once, and what they became is let go at the end.
+
+    It takes four to seven times the memory of the weights, and what is kept lies between the tensors of the next image.
+    """
+    token = _transform.set(cache(WinogradWeight.transform))
+    try:
+        yield
+    finally:
+        _transform.reset(token)
 
 
 def convolve_winograd(
