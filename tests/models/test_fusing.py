@@ -99,7 +99,7 @@ def test_other_paddings_stay() -> None:
 def test_the_rpn_outputs_join_the_convolution_before_them(
     transformed_for: list[int], num_convs: int, side: int
 ) -> None:
-    """On the larger maps by Winograd's way; the weights of the last 3x3 are transformed once for all levels."""
+    """On the larger maps by Winograd's way; weights are transformed once for all levels."""
     torch.manual_seed(0)
     head = RPNHead(96, 3, num_convs)
     for parameter in head.parameters():
@@ -109,7 +109,7 @@ def test_the_rpn_outputs_join_the_convolution_before_them(
         expected = head(levels)
         (fused,) = fuse_convolutions(nn.Sequential(head))
         actual = fused(levels)
-    assert transformed_for == ([4] * (1 + 2 * (num_convs - 1)) if side == 72 else [])
+    assert transformed_for == ([4] * num_convs if side == 72 else [])
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 

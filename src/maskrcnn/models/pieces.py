@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -59,7 +60,7 @@ def pieces_of(features: Sequence[Tensor], boxes: Sequence[Tensor], roi_size: int
 
 def each(pieces: Sequence[Piece], work: Callable[[Piece], Result]) -> list[Result]:
     """What becomes of every piece."""
-    with transforming_once():
+    with transforming_once() if len(pieces) > 1 else nullcontext():  # for all pieces
         return [work(piece) for piece in pieces]
 
 
