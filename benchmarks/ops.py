@@ -68,13 +68,12 @@ def winograd_case(*shape: int) -> Callable[[], Case]:
         width = shape[1]
         x, bias = channels_last(*shape), torch.randn(width)
         weight = torch.randn(width, width, 3, 3) / (3 * width**0.5)
-        transformed = WinogradWeight.transform(weight, tile_side(*shape[2:]))
         options = ConvolutionOptions(padding=(1, 1), relu=True)
         name = f"relu(3x3 conv), {' x '.join(map(str, shape))}"
         return (
             name,
             lambda: convolve_fused(x, weight, bias, None, options),
-            lambda: convolve_winograd(x, transformed, bias, relu=True),
+            lambda: convolve_winograd(x, WinogradWeight.transform(weight, tile_side(*shape[2:])), bias, relu=True),
         )
 
     return case

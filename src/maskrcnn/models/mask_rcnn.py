@@ -20,7 +20,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
-from maskrcnn.models.pieces import each, in_order, pieces_of
+from maskrcnn.models.pieces import each, pieces_of
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
@@ -229,7 +229,7 @@ class MaskRCNN(nn.Module):
         """Class logits and deltas of all proposals, image after image."""
         pieces = pieces_of(features, [proposals.boxes for proposals in regions], head.pooler.options.output_size)
         outputs = each(pieces, lambda piece: head(self._roi_features(head, piece.features, piece.boxes)))
-        class_logits, deltas = (in_order(parts, pieces) for parts in zip(*outputs, strict=True))
+        class_logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
         return class_logits, deltas
 
     def _masks(self, head: MaskHead, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
@@ -237,7 +237,7 @@ class MaskRCNN(nn.Module):
         pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
         labels = torch.cat([found.labels for found in detections])
         logits = each(pieces, lambda p: head(self._roi_features(head, p.features, p.boxes), labels[p.rows]))
-        return list(in_order(logits, pieces).float().sigmoid().split([len(found) for found in detections]))
+        return list(torch.cat(logits).float().sigmoid().split([len(found) for found in detections]))
 
     def _keypoints(
         self, head: KeypointHead, features: Sequence[Tensor], detections: Sequence[Detections]
@@ -247,7 +247,7 @@ class MaskRCNN(nn.Module):
         keypoints = each(
             pieces, lambda p: head.decode(head(self._roi_features(head, p.features, p.boxes)), torch.cat(list(p.boxes)))
         )
-        return list(in_order(keypoints, pieces).split([len(found) for found in detections]))
+        return list(torch.cat(keypoints).split([len(found) for found in detections]))
 
 
 def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:
