@@ -44,7 +44,7 @@ is the same for 64 and more; with AVX2 it changes back and forth."""
 SMALL_MAP = 16
 """Maps up to this side, such as RoI features, come in large numbers."""
 WEIGHT_TILES = 100
-"""Transforming the weights for any other map takes as long as so many tiles."""
+"""Transforming the weights for any other map takes about as long as so many tiles."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Where the polynomials behind the algorithm are evaluated, besides infinity: small numbers, exact in binary."""
