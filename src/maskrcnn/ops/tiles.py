@@ -17,7 +17,7 @@ from torch import Tensor
 
 from maskrcnn.ops.weighted_sums import WeightedSums
 
-BLOCK_TILES = 72
+BLOCK_TILES = 108
 """At most so many tiles at a time: products of them are large enough, and more would only take more memory."""
 PLANS = 32
 """How many plans of each kind are kept, about 0.2 MB each."""

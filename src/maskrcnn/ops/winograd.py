@@ -130,17 +130,29 @@ class WinogradWeight:
         values = _pack(values) if packed else values.transpose(1, 2).contiguous()
         return cls(values, in_channels, out_channels, tile, packed)
 
-    def multiply(self, squares: Tensor) -> Tensor:
-        """(tiles, n n, K), the matrix product at each of the n n elements of (tiles, n n, C)."""
+    def multiply(self, squares: Tensor, constants: Tensor) -> Tensor:
+        """(tiles, n n, K), the matrix product at each of the n n elements of (tiles, n n, C), plus constants (n n, K)."""
         if not self.packed:
-            return torch.bmm(squares.transpose(0, 1), self.values).transpose(0, 1)
+            return torch.baddbmm(constants[:, None], squares.transpose(0, 1), self.values).transpose(0, 1)
         tiles, positions, channels = squares.shape
         # The elements as the groups of a 1x1 convolution, whose pixels are the tiles.
         pixels = squares.view(1, 1, tiles, positions * channels).permute(0, 3, 1, 2)
         products: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            pixels, self.values, None, [0, 0], [1, 1], [1, 1], positions, "none", [], ""
+            pixels, self.values, constants.flatten(), [0, 0], [1, 1], [1, 1], positions, "none", [], ""
         )
         return products.permute(0, 2, 3, 1).view(tiles, positions, self.out_channels)
+
+    def constants(self, bias: Tensor | None) -> Tensor:
+        """(n n, K), what adds a bias (K,) to all results of a tile when it is added to the products.
+
+        A^T takes what stands at the point 1 to every result alike.
+        """
+        side = self.tile + 2
+        like = {"dtype": self.values.dtype, "device": self.values.device}  # but not in oneDNN's order
+        constants = torch.zeros(side, side, self.out_channels, **like)
+        if bias is not None:
+            constants[_POINTS.index(1), _POINTS.index(1)] = bias
+        return constants.flatten(0, 1)
 
 
 def _can_pack(weight: Tensor) -> bool:
@@ -214,11 +226,12 @@ def convolve_winograd(
         output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     pixels, results = x.permute(0, 2, 3, 1).contiguous(), output.permute(0, 2, 3, 1)
     transform, transform_back = input_transform(weight.tile), output_transform(weight.tile)
+    constants = weight.constants(bias)
 
     def convolve(block: Block) -> None:
         sizes = block_sizes(block)
         num_zeros = max(0, LEAST_TILES - math.prod(sizes)) if weight.packed else 0
-        products = weight.multiply(transform(pixels, block, num_zeros))
+        products = weight.multiply(transform(pixels, block, num_zeros), constants)
         images, tile_rows, tile_columns = block
         place = results[
             images,
@@ -226,13 +239,13 @@ def convolve_winograd(
             weight.tile * tile_columns.start : weight.tile * tile_columns.stop,
         ]
         computed = transform_back(products, sizes)[:, : place.shape[1], : place.shape[2]]
-        if bias is not None:
-            computed.add_(bias)
-        if relu:
-            computed.relu_()
         if then is not None:
-            computed = linear(computed.flatten(0, -2), *then, relu=False).view(*computed.shape[:-1], -1)
-        place.copy_(computed)
+            rows = computed.relu_() if relu else computed
+            place.copy_(linear(rows.flatten(0, -2), *then, relu=False).view(place.shape))
+        elif relu:
+            torch.clamp_min(computed, 0, out=place)
+        else:
+            place.copy_(computed)
 
     side_by_side(blocks(n, *tile_grid(height, width, weight.tile)), convolve)
     return output
