@@ -8,11 +8,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TypeGuard, TypeVar
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
+from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead
 from maskrcnn.models.trainable_rpn import TrainableRPNHead
 from maskrcnn.models.winograd import is_wide_3x3, suits_winograd
+from maskrcnn.ops.convolution import is_plain_float
 from maskrcnn.ops.linear import linear_with_gradients
 from maskrcnn.ops.winograd_gradients import convolve_winograd_with_gradients
 
@@ -53,6 +57,35 @@ class LaterFlatten(nn.Flatten):
         return x
 
 
+class TrainableFPN(FPN):
+    """A pyramid that makes its finest top-down map again for the gradient, instead of keeping it.
+
+    One of the largest tensors of a training step, for a 1x1 convolution and a sum.
+    """
+
+    def __init__(self, fpn: FPN) -> None:
+        nn.Module.__init__(self)
+        vars(self).update(vars(fpn))
+
+    def level(self, lateral: nn.Module, output: nn.Module, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """As `FPN.level`."""
+        is_finest, is_plain = lateral is self.lateral[0], len(list(lateral.children())) == 1
+        if not (is_finest and is_plain and is_plain_float(fine)):
+            return super().level(lateral, output, fine, coarse)
+        top_down = add_upsampled(lateral(fine), coarse)
+        address = top_down.data_ptr()
+
+        def keep(saved: Tensor) -> Tensor | None:
+            return None if saved.data_ptr() == address else saved
+
+        def kept_or_again(saved: Tensor | None) -> Tensor:
+            with torch.no_grad():
+                return add_upsampled(lateral(fine), coarse) if saved is None else saved
+
+        with saved_tensors_hooks(keep, kept_or_again):
+            return top_down, output(top_down)
+
+
 def is_plain_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether it is torch's own convolution or a `TrainableConv2d`, padded with a number of zeros."""
     return (
@@ -68,7 +101,7 @@ def is_plain_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:
 
 
 def prepare_for_training(model: Model) -> Model:
-    """Replace linear layers, wide 3x3 convolutions and the RPN's head in place.
+    """Replace linear layers, wide 3x3 convolutions, the pyramid and the RPN's head in place.
 
     Names and values of the parameters stay.
     """
@@ -78,7 +111,9 @@ def prepare_for_training(model: Model) -> Model:
                 if type(layer) is nn.Flatten and is_plain_linear(following):
                     module[number] = LaterFlatten()
         for name, child in module.named_children():
-            if type(child) is RPNHead and len(child.convs) == 1:
+            if type(child) is FPN:
+                setattr(module, name, TrainableFPN(child))
+            elif type(child) is RPNHead and len(child.convs) == 1:
                 setattr(module, name, TrainableRPNHead(child))
             elif is_plain_convolution(child) and is_wide_3x3(child):
                 setattr(module, name, TrainableConv2d(child))

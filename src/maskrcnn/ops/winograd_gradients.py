@@ -61,9 +61,12 @@ class _WithGradients(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         (gradient,) = gradients
         for_x, for_weight, for_bias = ctx.needs_input_grad
+        weights_own = weight_gradient(x, gradient) if for_weight else None
+        del x
+        ctx.maybe_clear_saved_tensors()  # the input is large, and so is its gradient
         return (
             input_gradient(gradient, weight) if for_x else None,
-            weight_gradient(x, gradient) if for_weight else None,
+            weights_own,
             gradient.sum(dim=(0, 2, 3)) if for_bias else None,
         )
 
