@@ -21,7 +21,7 @@ from torch import Tensor
 from maskrcnn.config import Config
 from maskrcnn.devices import resolve_device, resolve_precision
 from maskrcnn.errors import UserError
-from maskrcnn.models.fusing import prepare_for_prediction
+from maskrcnn.models.fusing import compute_in, prepare_for_prediction
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.replay import replay_dense_parts
 from maskrcnn.ops.overlap import uncovered
@@ -336,7 +336,10 @@ def load(name_or_path: str | PathLike[str], device: str = "auto", precision: str
     name = fspath(name_or_path)
     read = load_published(name) if is_published(name) else load_model(_find_model(name))
     network, config, categories, summary = read
-    model = Model(prepare_for_prediction(network), categories, config, target, summary, name, dtype)
+    network = prepare_for_prediction(network)
+    if target.type == "cpu":
+        network = compute_in(dtype, network)
+    model = Model(network, categories, config, target, summary, name, dtype)
     if target.type == "cuda":
         replay_dense_parts(model.network)
     return model

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskrcnn.build import build_model, build_trunk
-from maskrcnn.models import winograd
+from maskrcnn.models import fusing, winograd
 from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN
-from maskrcnn.models.fusing import FusedBlock, FusedConv2d, FusedLinear, fuse_convolutions
+from maskrcnn.models.fusing import FusedBlock, FusedConv2d, FusedLinear, compute_in, fuse_convolutions
 from maskrcnn.models.rpn import RPNHead
+from maskrcnn.ops.convolution import computes_in
 from maskrcnn.ops.winograd import TILES, transforming_once
 from maskrcnn.presets import PRESETS, tiny
 
@@ -54,6 +55,44 @@ def test_a_fused_model_finds_the_same(
     torch.testing.assert_close(after.boxes, before.boxes, atol=0.01, rtol=0)
     torch.testing.assert_close(after.scores, before.scores, atol=1e-4, rtol=0)
     torch.testing.assert_close(after.mask_probs, before.mask_probs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("norm", ["frozen_bn", "gn"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_lower_precision_finds_nearly_the_same(norm: str, dtype: torch.dtype) -> None:
+    """With rounded weights where oneDNN has this precision, elsewhere by autocast alone; as near as by autocast."""
+    torch.manual_seed(0)
+    base = tiny()
+    config = replace(
+        base,
+        input=replace(base.input, min_size=96, max_size=160),
+        backbone=replace(base.backbone, name="resnet50", norm=norm),
+        box_head=replace(base.box_head, score_threshold=0.0, max_detections=5),
+    )
+    model = fuse_convolutions(fold_batch_norms(build_model(config, 2).eval()))
+    image = torch.rand(3, 96, 128)
+    pixels = torch.rand(1, 3, 96, 128).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        exact = model.backbone(pixels)
+        with torch.autocast("cpu", dtype):
+            usual = model.backbone(pixels)
+            compute_in(dtype, model)
+            actual = model.backbone(pixels)
+            (found,) = model.predict([image])
+    layers = [m for m in model.modules() if isinstance(m, FusedConv2d | FusedLinear | nn.ConvTranspose2d)]
+    assert {layer.weight.dtype for layer in layers} == {dtype if computes_in(dtype) else torch.float32}
+    assert found.boxes.dtype == found.scores.dtype == torch.float32 and len(found) == 5
+    for level, by_autocast, expected in zip(actual, usual, exact, strict=True):
+        assert level.dtype == dtype
+        assert (level.float() - expected).norm() < 1.5 * (by_autocast.float() - expected).norm()
+
+
+def test_without_a_lower_precision_the_weights_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusing, "computes_in", lambda dtype: False)
+    layer = compute_in(torch.bfloat16, nn.Sequential(FusedConv2d(nn.Conv2d(3, 4, 1), relu=False)))[0]
+    assert layer.weight.dtype == torch.float32
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.rand(1, 3, 5, 5)).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("preset", PRESETS)

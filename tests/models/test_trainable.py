@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn.build import build_model
+from maskrcnn.build import build_model, build_trunk
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.data.transforms import Augmentation
-from maskrcnn.models import winograd
+from maskrcnn.models import fpn, trainable, winograd
+from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.models.trainable import LaterFlatten, TrainableConv2d, TrainableLinear, prepare_for_training
+from maskrcnn.models.trainable import LaterFlatten, TrainableConv2d, TrainableFPN, TrainableLinear, prepare_for_training
 from maskrcnn.ops.winograd import TILES
 from maskrcnn.presets import tiny
 
@@ -77,3 +78,32 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
         return values
 
     assert losses(fast) == pytest.approx(losses(usual), rel=1e-3)
+
+
+@pytest.mark.parametrize(("norm", "made_again"), [(None, 1), ("bn", 0)])
+def test_the_finest_top_down_map_is_made_again_for_the_gradient(
+    norm: str | None, made_again: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with a batch norm, whose running statistics would count it twice. Other levels are needed by the next."""
+    torch.manual_seed(0)
+    sums = 0
+
+    def counted(x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        nonlocal sums
+        sums += 1
+        return add_upsampled(x, coarse)
+
+    monkeypatch.setattr(trainable, "add_upsampled", counted)
+    monkeypatch.setattr(fpn, "add_upsampled", counted)
+    usual = FPN(build_trunk(tiny()).backbone.bottom_up, channels=16, norm=norm).train()
+    (fast,) = prepare_for_training(nn.Sequential(copy.deepcopy(usual)))
+    assert isinstance(fast, TrainableFPN)
+    pixels = torch.rand(2, 3, 64, 96)
+    gradients = []
+    for pyramid in (usual, fast):
+        sums = 0
+        sum(level.square().sum() for level in pyramid(pixels)).backward()
+        gradients.append({name: parameter.grad for name, parameter in pyramid.named_parameters()})
+    assert sums == 3 + made_again
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(dict(fast.named_buffers()), dict(usual.named_buffers()))

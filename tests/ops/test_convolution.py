@@ -4,7 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, can_fuse, convolve
+from maskrcnn.ops.convolution import (
+    CONVOLUTION,
+    ConvolutionOptions,
+    can_fuse,
+    computes_in,
+    convolve,
+    convolve_reference,
+)
 
 WAYS = pytest.mark.parametrize("way", CONVOLUTION)
 GEOMETRIES = [
@@ -64,11 +71,32 @@ def test_what_cannot_be_fused_goes_the_plain_way() -> None:
     """Gradients, other precisions, empty batches."""
     options = ConvolutionOptions(padding=(1, 1), relu=True)
     weight = torch.randn(4, 3, 3, 3, requires_grad=True)
-    assert not can_fuse(torch.rand(1, 3, 8, 8))
+    assert not can_fuse(torch.rand(1, 3, 8, 8), weight)
     convolve(torch.rand(1, 3, 8, 8), weight, None, None, options).sum().backward()
     assert weight.grad is not None
     with torch.no_grad():
-        assert can_fuse(torch.rand(1, 3, 8, 8)) and not can_fuse(torch.rand(1, 3, 8, 8, dtype=torch.double))
+        assert can_fuse(torch.rand(1, 3, 8, 8), weight)
+        assert not can_fuse(torch.rand(1, 3, 8, 8, dtype=torch.double), weight.double())
+        assert not can_fuse(torch.rand(1, 3, 8, 8, dtype=torch.bfloat16), weight)  # autocast rounds the weights
         assert convolve(torch.rand(0, 3, 8, 8), weight, None, None, options).shape == (0, 4, 8, 8)
         with torch.autocast("cpu", torch.bfloat16):
             assert convolve(torch.rand(1, 3, 8, 8), weight, None, None, options).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("with_shortcut", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_lower_precision_rounds_the_result_once(dtype: torch.dtype, with_shortcut: bool) -> None:
+    """Sums are in float32, also under autocast, which has nothing left to do."""
+    if not computes_in(dtype):
+        pytest.skip(f"oneDNN has no {dtype} on this processor")
+    torch.manual_seed(0)
+    x, weight, bias = randn(2, 64, 9, 11).to(dtype), (torch.randn(32, 64, 3, 3) / 24).to(dtype), randn(32, 1, 1, 1)
+    bias, shortcut = bias.flatten().to(dtype), randn(2, 32, 9, 11).to(dtype) if with_shortcut else None
+    options = ConvolutionOptions(padding=(1, 1), relu=True)
+    doubles = None if shortcut is None else shortcut.double()
+    exact = convolve_reference(x.double(), weight.double(), bias.double(), doubles, options)
+    with torch.no_grad(), torch.autocast("cpu", dtype):
+        assert can_fuse(x, weight)
+        actual = convolve(x, weight, bias, shortcut, options)
+    assert actual.dtype == dtype
+    torch.testing.assert_close(actual.double(), exact, atol=1e-3, rtol=2 * torch.finfo(dtype).eps)

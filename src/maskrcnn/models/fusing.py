@@ -20,7 +20,7 @@ from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead, outputs_of_cells
 from maskrcnn.models.trainable import is_plain_convolution, is_plain_linear
 from maskrcnn.models.winograd import suits_winograd
-from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, convolve
+from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, computes_in, convolve
 from maskrcnn.ops.linear import linear
 from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side, transformed, transforming_once
 
@@ -47,6 +47,7 @@ class FusedConv2d(nn.Conv2d):
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result, which may overwrite it."""
         if shortcut is None and self._goes_winograds_way(x):
             return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu)
+        x, shortcut = rounded_like(self.weight, x), None if shortcut is None else rounded_like(self.weight, shortcut)
         return convolve(x, self.weight, self.bias, shortcut, self._options())
 
     def forward_into(self, memory: Tensor, x: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ class FusedConv2d(nn.Conv2d):
         return y
 
     def _goes_winograds_way(self, x: Tensor) -> bool:
-        return can_fuse(x) and suits_winograd(self, x)
+        return can_fuse(x, self.weight) and suits_winograd(self, x)
 
     def _transformed(self, x: Tensor) -> WinogradWeight:
         return transformed(self.weight, tile_side(*x.shape[2:]))
@@ -84,7 +85,12 @@ class FusedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C) to (N, K)."""
-        return linear(x, self.weight, self.bias, self.relu)
+        return linear(rounded_like(self.weight, x), self.weight, self.bias, self.relu)
+
+
+def rounded_like(weight: Tensor, x: Tensor) -> Tensor:
+    """The input of a layer whose weights were rounded to a lower precision (`compute_in`)."""
+    return x if weight.dtype == torch.float32 else x.to(weight.dtype)
 
 
 class FusedRPNHead(nn.Module):
@@ -149,6 +155,17 @@ class FusedBlock(nn.Module):
 def prepare_for_prediction(model: Model) -> Model:
     """Put a model into eval mode, fold its batch norms and fuse its convolutions, in place."""
     return fuse_convolutions(fold_batch_norms(model.eval()))
+
+
+def compute_in(dtype: torch.dtype, model: Model) -> Model:
+    """Let the layers of a prepared model hold their weights and compute in a lower precision, in place, on the CPU.
+
+    Autocast would round the weights anew at every call. Nothing happens where oneDNN has no such precision.
+    """
+    for layer in model.modules() if computes_in(dtype) else ():
+        if isinstance(layer, FusedConv2d | FusedLinear | nn.ConvTranspose2d):
+            layer.to(dtype)
+    return model
 
 
 def fuse_convolutions(model: Model) -> Model:

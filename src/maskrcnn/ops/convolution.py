@@ -43,7 +43,7 @@ def convolve_reference(
 def convolve_fused(
     x: Tensor, weight: Tensor, bias: Tensor | None, shortcut: Tensor | None, options: ConvolutionOptions
 ) -> Tensor:
-    """The same by oneDNN with the rest attached to the convolution; float32 on the CPU, without gradients.
+    """The same by oneDNN with the rest attached to the convolution; on the CPU, without gradients.
 
     The result takes the shortcut's memory: new memory for each block of a network is what costs most.
     """
@@ -70,10 +70,20 @@ def is_plain_float(x: Tensor) -> bool:
     )
 
 
-def can_fuse(x: Tensor) -> bool:
-    """Whether `convolve_fused` takes this input, here and now."""
+_ONEDNN_HAS = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
+
+
+def computes_in(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes in this lower precision on this processor."""
+    has = getattr(torch.ops.mkldnn, _ONEDNN_HAS.get(dtype, ""), None)
+    return torch.backends.mkldnn.is_available() and has is not None and bool(has())
+
+
+def can_fuse(x: Tensor, weight: Tensor) -> bool:
+    """Whether `convolve_fused` takes these, here and now: both in float32, or both in a lower precision."""
+    is_lower = x.device.type == "cpu" and x.numel() > 0 and x.dtype == weight.dtype and computes_in(x.dtype)
     return (
-        is_plain_float(x)
+        (is_plain_float(x) or is_lower)
         and not torch.is_grad_enabled()
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
@@ -95,5 +105,5 @@ def convolve(
     Returns:
         (N, K, H', W').
     """
-    way = convolve_fused if can_fuse(x) else convolve_reference
+    way = convolve_fused if can_fuse(x, weight) else convolve_reference
     return way(x, weight, bias, shortcut, options)

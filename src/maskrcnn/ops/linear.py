@@ -21,7 +21,7 @@ def linear_reference(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool)
 
 
 def linear_fused(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
-    """The same by oneDNN, whose products are faster than torch's own; float32 on the CPU, without gradients."""
+    """The same by oneDNN, whose products are faster than torch's own; on the CPU, without gradients."""
     y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "relu" if relu else "none", [], "")
     return y
 
@@ -41,7 +41,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor
     Returns:
         (N, K).
     """
-    way = linear_fused if can_fuse(x) and _has_onednn() else linear_reference
+    way = linear_fused if can_fuse(x, weight) and _has_onednn() else linear_reference
     return way(x, weight, bias, relu)
 
 

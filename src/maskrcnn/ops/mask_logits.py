@@ -57,5 +57,5 @@ def mask_logits(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: T
         weight: (R, K) of the class whose mask is wanted.
         bias: (R,).
     """
-    way = mask_logits_by_region if can_fuse(x) else mask_logits_reference
+    way = mask_logits_by_region if can_fuse(x, upsample.weight) else mask_logits_reference
     return way(x, upsample, weight, bias)

@@ -131,7 +131,7 @@ class WinogradWeight:
         return cls(values, in_channels, out_channels, tile, packed)
 
     def multiply(self, squares: Tensor, constants: Tensor) -> Tensor:
-        """(tiles, n n, K), the matrix product at each of the n n elements of (tiles, n n, C), plus constants (n n, K)."""
+        """(tiles, n n, K): constants (n n, K), plus the product at each of the n n elements of (tiles, n n, C)."""
         if not self.packed:
             return torch.baddbmm(constants[:, None], squares.transpose(0, 1), self.values).transpose(0, 1)
         tiles, positions, channels = squares.shape
@@ -148,8 +148,7 @@ class WinogradWeight:
         A^T takes what stands at the point 1 to every result alike.
         """
         side = self.tile + 2
-        like = {"dtype": self.values.dtype, "device": self.values.device}  # but not in oneDNN's order
-        constants = torch.zeros(side, side, self.out_channels, **like)
+        constants = torch.zeros(side, side, self.out_channels, dtype=self.values.dtype, device=self.values.device)
         if bias is not None:
             constants[_POINTS.index(1), _POINTS.index(1)] = bias
         return constants.flatten(0, 1)
