@@ -7,14 +7,18 @@ fit into a core's cache.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn.ops.convolution import can_fuse
+from maskrcnn.ops.convolution import can_fuse, is_plain_float
 from maskrcnn.ops.linear import linear
 from maskrcnn.ops.side_by_side import side_by_side
+
+REGIONS_AT_ONCE = 4
+"""Regions whose gradients are computed together."""
 
 MaskLogits = Callable[[Tensor, nn.ConvTranspose2d, Tensor, Tensor], Tensor]
 
@@ -28,21 +32,51 @@ def mask_logits_reference(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tenso
 
 
 def mask_logits_by_region(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: Tensor) -> Tensor:
-    """The same region by region, without gradients: the deconvolution makes four pixels of one, a linear layer each."""
+    """The same region by region: the deconvolution makes four pixels of one, a linear layer each."""
     regions, channels, height, width = x.shape
     four_layers = upsample.weight.permute(2, 3, 1, 0).reshape(-1, channels)  # (2 2 K, C)
     assert upsample.bias is not None
-    four_biases = upsample.bias.repeat(4)
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
-    logits = x.new_empty(regions, height * width * 4)
-
-    def compute(region: int) -> None:
-        features = linear(pixels[region], four_layers, four_biases, relu=True)
-        torch.mv(features.view(-1, upsample.out_channels), weight[region], out=logits[region])
-
-    side_by_side(range(regions), compute)
+    logits: Tensor = _ByRegion.apply(pixels, four_layers, upsample.bias.repeat(4), weight)
     fours = (logits + bias[:, None]).view(regions, height, width, 2, 2)
     return fours.transpose(2, 3).reshape(regions, 2 * height, 2 * width)
+
+
+class _ByRegion(torch.autograd.Function):
+    """(R, 4 P) from pixels (R, P, C), four layers (4 K, C) with biases (4 K,), and the regions' own weights (R, K).
+
+    The features between are made again for the gradient: kept, they and their gradients would be the largest tensors
+    of a training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pixels: Tensor, layers: Tensor, biases: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(pixels, layers, biases, weight)
+        logits = pixels.new_empty(len(pixels), 4 * pixels.shape[1])
+
+        def compute(region: int) -> None:
+            features = linear(pixels[region], layers, biases, relu=True)
+            torch.mv(features.view(-1, weight.shape[1]), weight[region], out=logits[region])
+
+        side_by_side(range(len(pixels)), compute)
+        return logits
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        pixels, layers, biases, weight = ctx.saved_tensors
+        for_pixels, for_layers, for_biases, for_weight = map(torch.zeros_like, ctx.saved_tensors)
+        gradient = gradients[0].unsqueeze(-1)  # (R, 4 P, 1)
+        for first in range(0, len(pixels), REGIONS_AT_ONCE):  # in order, so that sums are always the same
+            piece = slice(first, first + REGIONS_AT_ONCE)
+            rows = pixels[piece].flatten(0, 1)
+            features = linear(rows, layers, biases, relu=True)
+            outputs = features.view(-1, gradient.shape[1], weight.shape[1])  # (r, 4 P, K)
+            for_weight[piece] = torch.bmm(outputs.transpose(1, 2), gradient[piece]).squeeze(-1)
+            through_relu = (gradient[piece] * weight[piece, None]).mul_(outputs > 0).view_as(features)
+            for_pixels[piece] = linear(through_relu, layers.t(), None, relu=False).view_as(pixels[piece])
+            for_layers += linear(through_relu.t(), rows.t(), None, relu=False)
+            for_biases += through_relu.sum(dim=0)
+        return for_pixels, for_layers, for_biases, for_weight
 
 
 MASK_LOGITS: dict[str, MaskLogits] = {"reference": mask_logits_reference, "by_region": mask_logits_by_region}
@@ -57,5 +91,6 @@ def mask_logits(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: T
         weight: (R, K) of the class whose mask is wanted.
         bias: (R,).
     """
-    way = mask_logits_by_region if can_fuse(x, upsample.weight) else mask_logits_reference
+    fast = is_plain_float(x) or can_fuse(x, upsample.weight)
+    way = mask_logits_by_region if fast else mask_logits_reference
     return way(x, upsample, weight, bias)
