@@ -1,10 +1,10 @@
 """The convolution part of Mask R-CNN (backbone, pyramid, RPN head), ours beside ONNX Runtime and OpenVINO.
 
-All get the same network with batch norms folded, the same pixels and the same number of threads, in float32; results
-are compared first; then they take turns (A B C A B C ...). A runtime that is not installed is left out.
+All get the same network with batch norms folded, the same pixels and the same number of threads; results are compared
+first; then they take turns (A B C A B C ...). A runtime that is not installed is left out.
 
     pip install onnxscript onnxruntime openvino
-    python benchmarks/convolutions.py [--pairs 5] [--size 800x1216 ...]
+    python benchmarks/convolutions.py [--pairs 5] [--size 800x1216 ...] [--precision float32|bfloat16]
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from benchmarks.compare.weights import spread
 from torch import Tensor, nn
 
 from maskrcnn.build import build_model
+from maskrcnn.devices import resolve_precision
 from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fusing import fuse_convolutions
+from maskrcnn.models.fusing import compute_in, fuse_convolutions
 from maskrcnn.presets import preset
 from maskrcnn.process import begin_with_settings
 
@@ -57,12 +58,19 @@ def build() -> ConvolutionPart:
     return ConvolutionPart(network.backbone, network.rpn.head).requires_grad_(False)
 
 
-def ours(part: ConvolutionPart) -> Run:
-    fused = fuse_convolutions(copy.deepcopy(part))
-    return lambda pixels: [result.numpy() for result in fused(pixels)]
+def ours(part: ConvolutionPart, precision: torch.dtype) -> Run:
+    fused = compute_in(precision, fuse_convolutions(copy.deepcopy(part)))
+    lower = precision != torch.float32
+
+    def run(pixels: Tensor) -> list[np.ndarray[Any, Any]]:
+        with torch.autocast("cpu", precision if lower else None, lower, cache_enabled=False):
+            results = fused(pixels)
+        return [result.float().numpy() for result in results]
+
+    return run
 
 
-def onnx_runtime(file: str) -> Run:
+def onnx_runtime(file: str, precision: torch.dtype) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -71,13 +79,14 @@ def onnx_runtime(file: str) -> Run:
     return lambda pixels: session.run(None, {"pixels": pixels.contiguous().numpy()})
 
 
-def openvino(file: str) -> Run:
+def openvino(file: str, precision: torch.dtype) -> Run:
     from openvino import Core
 
     settings = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",  # it would take bfloat16 where the processor has it
+        # Not asked, it takes bfloat16 where the processor has it.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == torch.bfloat16 else "f32",
     }
     compiled = Core().compile_model(file, "CPU", settings)
     return lambda pixels: list(compiled(pixels.contiguous().numpy()).values())
@@ -92,23 +101,28 @@ def milliseconds(run: Run, pixels: Tensor) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
-def measure(part: ConvolutionPart, size: tuple[int, int], pairs: int) -> None:
+def measure(part: ConvolutionPart, size: tuple[int, int], pairs: int, precision: torch.dtype) -> None:
     """Print a table of one image size."""
     pixels = torch.randn(1, 3, *size).contiguous(memory_format=torch.channels_last)
-    runs = {"ours": ours(part)}
+    runs = {"ours": ours(part, precision)}
     installed = [name for name, (module, _) in RUNTIMES.items() if find_spec(module)]
+    if precision != torch.float32:
+        installed = [
+            name for name in installed if name != "ONNX Runtime"
+        ]  # which computes in the model's own precision
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "part.onnx")
         if installed:
             torch.onnx.export(part, (pixels,), file, input_names=["pixels"], dynamo=True, verbose=False)
-        runs |= {name: RUNTIMES[name][1](file) for name in installed}
+        runs |= {name: RUNTIMES[name][1](file, precision) for name in installed}
     expected = runs["ours"](pixels)
     apart = {
         name: max(float(abs(a - b).max() / abs(b).max()) for a, b in zip(run(pixels), expected, strict=True))
         for name, run in runs.items()
     }
     times = [[milliseconds(run, pixels) for run in runs.values()] for _ in range(pairs)]
-    print(f"\n{size[0]} x {size[1]} pixels, {torch.get_num_threads()} threads, {pairs} turns")
+    name = str(precision).removeprefix("torch.")
+    print(f"\n{size[0]} x {size[1]} pixels, {name}, {torch.get_num_threads()} threads, {pairs} turns")
     print(f"{'':14} {'ms':>8} {'of ours':>8} {'apart':>9}")
     for column, name in enumerate(runs):
         ratio = statistics.median(row[column] / row[0] for row in times)
@@ -120,12 +134,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--size", action="append", metavar="HEIGHTxWIDTH")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     options = parser.parse_args()
     part = build()
     with torch.no_grad():
         for size in options.size or ["800x1216", "512x768"]:
             height, width = map(int, size.split("x"))
-            measure(part, (height, width), options.pairs)
+            measure(part, (height, width), options.pairs, resolve_precision(options.precision))
 
 
 if __name__ == "__main__":
