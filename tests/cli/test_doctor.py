@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,9 @@ def test_doctor_names_versions_and_passes_its_self_test(run: Run) -> None:
     assert code == 0
     assert f"torch                   {metadata.version('torch')}" in out
     assert "self-test               passed" in out and "pytest" not in out
+    assert re.search(
+        r"^CPU matrix products     float32 [1-9]\d* GFLOP/s, bfloat16 [1-9]\d* GFLOP/s$", out, re.MULTILINE
+    )
 
 
 def test_doctor_says_how_to_install_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

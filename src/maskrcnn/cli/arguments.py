@@ -68,7 +68,7 @@ def add_precision_option(parser: CommandParser) -> None:
         "--precision",
         default="float32",
         metavar="TYPE",
-        help="float32, bfloat16 or float16; the last two are meant for GPUs (default: %(default)s)",
+        help="float32, bfloat16 (fast on GPUs and on CPUs with AMX) or float16 (GPUs) (default: %(default)s)",
     )
 
 

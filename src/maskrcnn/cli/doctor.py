@@ -24,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
         _say("missing", f"{', '.join(missing)}; install with: pip install {' '.join(missing)}")
         return 1
     _report_devices()
+    _report_speed()
     _report_models()
     _report_self_test()
     return 0
@@ -62,6 +63,17 @@ def _report_devices() -> None:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         _say(f"GPU cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+
+
+def _report_speed() -> None:
+    """Of the CPU: what `--precision` may gain there."""
+    import torch
+
+    from maskrcnn.benchmark.machine import matrix_peak
+    from maskrcnn.devices import PRECISIONS
+
+    peaks = {name: matrix_peak(torch.device("cpu"), PRECISIONS[name]) / 1e9 for name in ("float32", "bfloat16")}
+    _say("CPU matrix products", ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in peaks.items()))
 
 
 def _report_models() -> None:
