@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -73,10 +74,13 @@ def is_plain_float(x: Tensor) -> bool:
 _ONEDNN_HAS = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
 
 
+@cache
 def computes_in(dtype: torch.dtype) -> bool:
-    """Whether oneDNN computes in this lower precision on this processor."""
-    has = getattr(torch.ops.mkldnn, _ONEDNN_HAS.get(dtype, ""), None)
-    return torch.backends.mkldnn.is_available() and has is not None and bool(has())
+    """Whether this is a lower precision that oneDNN has on this processor."""
+    if dtype not in _ONEDNN_HAS or not torch.backends.mkldnn.is_available():
+        return False
+    has_it = getattr(torch.ops.mkldnn, _ONEDNN_HAS[dtype], None)
+    return has_it is not None and bool(has_it())
 
 
 def can_fuse(x: Tensor, weight: Tensor) -> bool:

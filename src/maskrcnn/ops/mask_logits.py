@@ -1,7 +1,7 @@
 """The end of the mask branch: a 2x2 deconvolution with stride 2, a ReLU, and one class's mask as a 1x1 convolution.
 
 Between them the features are four times as large as before, the largest tensor of all heads. A region at a time they
-fit into a core's cache.
+fit into a core's cache, and a few regions at a time their gradients take hardly any memory.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class _ByRegion(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         pixels, layers, biases, weight = ctx.saved_tensors
-        for_pixels, for_layers, for_biases, for_weight = map(torch.zeros_like, ctx.saved_tensors)
+        for_pixels, for_weight = torch.empty_like(pixels), torch.empty_like(weight)
+        for_layers, for_biases = torch.zeros_like(layers), torch.zeros_like(biases)
         gradient = gradients[0].unsqueeze(-1)  # (R, 4 P, 1)
         for first in range(0, len(pixels), REGIONS_AT_ONCE):  # in order, so that sums are always the same
             piece = slice(first, first + REGIONS_AT_ONCE)

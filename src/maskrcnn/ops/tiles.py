@@ -18,7 +18,7 @@ from torch import Tensor
 from maskrcnn.ops.weighted_sums import WeightedSums
 
 BLOCK_TILES = 108
-"""At most so many tiles at a time: products of them are large enough, and more would only take more memory."""
+"""At most so many at a time, the nine tiles of twelve RoIs of 14 x 14: weights are read once for all of them."""
 PLANS = 32
 """How many plans of each kind are kept, about 0.2 MB each."""
 
