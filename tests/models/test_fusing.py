@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.fusing import FusedBlock, FusedConv2d, FusedLinear, compute_in, fuse_convolutions
 from maskrcnn.models.rpn import RPNHead
-from maskrcnn.ops.convolution import computes_in
+from maskrcnn.ops.convolution import computes_in, sorted_for
 from maskrcnn.ops.winograd import TILES, transforming_once
 from maskrcnn.presets import PRESETS, tiny
 
@@ -112,6 +113,39 @@ def test_the_parameters_are_shared_not_copied_and_survive_copying() -> None:
     x = torch.rand(1, 3, 5, 5)
     for twin in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
         torch.testing.assert_close(twin(x), conv(x).relu())
+
+
+def test_rounded_weights_are_sorted_for_the_second_input_of_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And anew when another size has come, or other values; copies begin anew."""
+    if not computes_in(torch.bfloat16):
+        pytest.skip("oneDNN has no bfloat16 on this processor")
+    sizes: list[tuple[int, ...]] = []
+
+    def counted(size: torch.Size, *arguments: Any) -> torch.Tensor:
+        sizes.append(tuple(size[2:]))
+        return sorted_for(size, *arguments)
+
+    monkeypatch.setattr(fusing, "sorted_for", counted)
+    torch.manual_seed(0)
+    layer = compute_in(torch.bfloat16, nn.Sequential(FusedConv2d(nn.Conv2d(32, 64, 3, padding=1), relu=True)))[0]
+    inputs = {side: torch.randn(1, 32, side, side) for side in (9, 20)}
+
+    def check(side: int, layer: nn.Module) -> None:
+        x = inputs[side].bfloat16().float()
+        with torch.no_grad():
+            expected = F.conv2d(x, layer.weight.float(), layer.bias.float(), padding=1).relu()
+            torch.testing.assert_close(layer(inputs[side]).float(), expected, atol=0.02, rtol=0.01)
+
+    for side in (9, 9, 9, 20, 9, 9):
+        check(side, layer)
+    assert sizes == [(9, 9), (9, 9)]
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        check(9, twin)
+    with torch.no_grad():
+        layer.weight.mul_(-1)
+    check(9, layer)
+    check(9, layer)
+    assert sizes == [(9, 9)] * 3
 
 
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead, outputs_of_cells
 from maskrcnn.models.trainable import is_plain_convolution, is_plain_linear
 from maskrcnn.models.winograd import suits_winograd
-from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, computes_in, convolve
+from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, computes_in, convolve, sorted_for
 from maskrcnn.ops.linear import linear
 from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side, transformed, transforming_once
 
@@ -42,13 +42,18 @@ class FusedConv2d(nn.Conv2d):
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self.relu = relu
+        self._sorted: tuple[object, Tensor | None] = None, None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, which sort anew."""
+        return {**vars(self), "_sorted": (None, None)}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, H', W'); a shortcut has the shape of the result, which may overwrite it."""
         if shortcut is None and self._goes_winograds_way(x):
             return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu)
         x, shortcut = rounded_like(self.weight, x), None if shortcut is None else rounded_like(self.weight, shortcut)
-        return convolve(x, self.weight, self.bias, shortcut, self._options())
+        return convolve(x, self._weight_for(x), self.bias, shortcut, self._options())
 
     def forward_into(self, memory: Tensor, x: Tensor) -> Tensor:
         """The result, in a place that nobody needs any more if it fits there and Winograd's way is taken."""
@@ -66,6 +71,23 @@ class FusedConv2d(nn.Conv2d):
 
     def _goes_winograds_way(self, x: Tensor) -> bool:
         return can_fuse(x, self.weight) and suits_winograd(self, x)
+
+    def _weight_for(self, x: Tensor) -> Tensor:
+        """The weights; in a lower precision, from the second input of a size on, as oneDNN wants them for it.
+
+        Sorting them at every call takes a tenth of the time there. In float32 it is little, and a copy would be large.
+        """
+        if x.dtype == torch.float32 or not can_fuse(x, self.weight):
+            return self.weight
+        wanted = x.shape, self.weight.data_ptr(), self.weight._version
+        held_for, weight = self._sorted
+        if held_for != wanted:
+            self._sorted = wanted, None
+            return self.weight
+        if weight is None:
+            weight = sorted_for(x.shape, self.weight, self._options())
+            self._sorted = wanted, weight
+        return weight
 
     def _transformed(self, x: Tensor) -> WinogradWeight:
         return transformed(self.weight, tile_side(*x.shape[2:]))

@@ -61,6 +61,13 @@ def convolve_fused(
     return y
 
 
+def sorted_for(size: torch.Size, weight: Tensor, options: ConvolutionOptions) -> Tensor:
+    """Weights in the order that oneDNN wants for an input of this size; others it sorts at every call."""
+    geometry = options.padding, options.stride, options.dilation, options.groups
+    in_order: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry, list(size))
+    return in_order
+
+
 CONVOLUTION: dict[str, Convolution] = {"reference": convolve_reference, "fused": convolve_fused}
 
 
