@@ -92,7 +92,10 @@ def openvino(file: str, precision: torch.dtype) -> Run:
     return lambda pixels: list(compiled(pixels.contiguous().numpy()).values())
 
 
-RUNTIMES = {"ONNX Runtime": ("onnxruntime", onnx_runtime), "OpenVINO": ("openvino", openvino)}
+RUNTIMES = {
+    "ONNX Runtime": ("onnxruntime", onnx_runtime, {torch.float32}),  # it computes in the precision of the file
+    "OpenVINO": ("openvino", openvino, {torch.float32, torch.bfloat16}),
+}
 
 
 def milliseconds(run: Run, pixels: Tensor) -> float:
@@ -105,11 +108,7 @@ def measure(part: ConvolutionPart, size: tuple[int, int], pairs: int, precision:
     """Print a table of one image size."""
     pixels = torch.randn(1, 3, *size).contiguous(memory_format=torch.channels_last)
     runs = {"ours": ours(part, precision)}
-    installed = [name for name, (module, _) in RUNTIMES.items() if find_spec(module)]
-    if precision != torch.float32:
-        installed = [
-            name for name in installed if name != "ONNX Runtime"
-        ]  # which computes in the model's own precision
+    installed = [name for name, (module, _, has) in RUNTIMES.items() if find_spec(module) and precision in has]
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "part.onnx")
         if installed:
