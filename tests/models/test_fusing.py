@@ -148,6 +148,18 @@ def test_rounded_weights_are_sorted_for_the_second_input_of_a_size(monkeypatch: 
     assert sizes == [(9, 9)] * 3
 
 
+def test_rounded_weights_may_be_made_in_inference_mode() -> None:
+    """Their changes are not counted."""
+    with torch.inference_mode():
+        layer = compute_in(torch.bfloat16, nn.Sequential(FusedConv2d(nn.Conv2d(3, 4, 1), relu=False)))[0]
+        x = torch.rand(1, 3, 5, 5).bfloat16()
+        with torch.autocast("cpu", torch.bfloat16):
+            first, *others = (layer(x) for _ in range(3))
+    assert first.dtype == torch.bfloat16
+    for other in others:
+        torch.testing.assert_close(other, first)
+
+
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 def test_the_first_linear_layer_reads_features_as_they_lie_in_memory(memory_format: torch.memory_format) -> None:
     torch.manual_seed(0)

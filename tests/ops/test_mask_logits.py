@@ -52,6 +52,12 @@ def test_none(inference: bool) -> None:
     assert none.shape == (0, 14, 14)
 
 
+def test_gradients_flow_where_they_are_wanted() -> None:
+    layer, x = upsample(4, 4), torch.randn(2, 4, 3, 3, requires_grad=True)
+    mask_logits(x, layer, torch.ones(2, 4), torch.zeros(2)).sum().backward()
+    assert x.grad is not None and layer.weight.grad is not None and layer.weight.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("regions", [1, REGIONS_AT_ONCE, 2 * REGIONS_AT_ONCE + 1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_both_ways_have_the_same_gradients(regions: int, dtype: torch.dtype) -> None:

@@ -73,10 +73,11 @@ class TrainableFPN(FPN):
         if not (is_finest and is_plain and is_plain_float(fine)):
             return super().level(lateral, output, fine, coarse)
         top_down = add_upsampled(lateral(fine), coarse)
-        address = top_down.data_ptr()
+        address, shape = top_down.data_ptr(), top_down.shape
 
         def keep(saved: Tensor) -> Tensor | None:
-            return None if saved.data_ptr() == address else saved
+            """All that the output's convolution saves, but its input."""
+            return None if saved.data_ptr() == address and saved.shape == shape else saved
 
         def kept_or_again(saved: Tensor | None) -> Tensor:
             with torch.no_grad():
