@@ -327,7 +327,7 @@ def load(name_or_path: str | PathLike[str], device: str = "auto", precision: str
         name_or_path: a bundled model's name, such as "nuclei"; a published one's, such as
             "torchvision/maskrcnn_resnet50_fpn_v2", which is downloaded on first use; or a .safetensors file.
         device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1", ...
-        precision: "float32"; "bfloat16" for GPUs and for CPUs that have AMX, where it takes a third to six tenths of the
+        precision: "float32"; "bfloat16" for GPUs and for CPUs with AMX, where it takes a third to six tenths of the
             time, or "float16" for GPUs: their results differ a little.
 
     Raises:
