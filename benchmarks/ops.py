@@ -26,7 +26,7 @@ from maskrcnn.ops.rle import encode_rle
 from maskrcnn.ops.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions, RoIOperator, pool_levels, roi_align, roi_align_bags
 from maskrcnn.ops.roi_pool import ROI_POOL
-from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side
+from maskrcnn.ops.winograd import convolve_winograd, transformed
 from maskrcnn.process import begin_with_settings
 from maskrcnn.structures import MaskCrops
 
@@ -73,7 +73,7 @@ def winograd_case(*shape: int) -> Callable[[], Case]:
         return (
             name,
             lambda: convolve_fused(x, weight, bias, None, options),
-            lambda: convolve_winograd(x, WinogradWeight.transform(weight, tile_side(*shape[2:])), bias, relu=True),
+            lambda: convolve_winograd(x, transformed(weight, x.shape), bias, relu=True),
         )
 
     return case

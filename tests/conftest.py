@@ -36,9 +36,9 @@ def transformed_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The side of the tiles for each set of weights that was transformed to go Winograd's way, one after the other."""
     tiles, transform = [], WinogradWeight.transform
 
-    def noted(weight: torch.Tensor, tile: int) -> WinogradWeight:
+    def noted(weight: torch.Tensor, tile: int, packed: bool) -> WinogradWeight:
         tiles.append(tile)
-        return transform(weight, tile)
+        return transform(weight, tile, packed)
 
     monkeypatch.setattr(WinogradWeight, "transform", noted)
     return tiles

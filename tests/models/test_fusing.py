@@ -194,7 +194,7 @@ def test_the_rpn_outputs_join_the_convolution_before_them(
         expected = head(levels)
         (fused,) = fuse_convolutions(nn.Sequential(head))
         actual = fused(levels)
-    assert transformed_for == ([4] * num_convs if side == 72 else [])
+    assert transformed_for == ([6] * num_convs if side == 72 else [])
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 

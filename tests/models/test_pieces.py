@@ -46,5 +46,5 @@ def test_weights_are_transformed_once_for_all_pieces(transformed_for: list[int])
     for number, transforms in ((1, [4, 4]), (2, [4])):
         transformed_for.clear()
         found = pieces_of(FEATURES[:1], [squares(1)] * number, roi_size=2)
-        each(found, lambda piece: [transformed(weight, 4) for _ in range(2)])
+        each(found, lambda piece: [transformed(weight, torch.Size((1, 8, 2, 2))) for _ in range(2)])
         assert transformed_for == transforms

@@ -13,14 +13,15 @@ def test_only_wide_convolutions_of_many_pixels_go_winograds_way() -> None:
     middling = nn.Conv2d(96, 128, 3, padding=1)
     assert suits_winograd(middling, torch.empty(1, 96, 72, 72))  # 324 tiles
     assert not suits_winograd(middling, torch.empty(1, 96, 60, 60))  # 225 tiles
+    assert suits_winograd(wide, torch.empty(1, 256, 32, 48))  # 96 tiles
     assert not suits_winograd(wide, torch.empty(1, 256, 14, 14))
     narrow = nn.Conv2d(64, 64, 3, padding=1)
     assert suits_winograd(narrow, torch.empty(1, 64, 128, 192))  # tiles of 6 x 6
     assert not suits_winograd(narrow, torch.empty(1, 64, 60, 60))  # of 4 x 4
-    assert not suits_winograd(narrow, torch.empty(100, 64, 14, 14))  # of 5 x 5
+    assert not suits_winograd(narrow, torch.empty(100, 64, 14, 14))  # of 7 x 7
     widest = nn.Conv2d(1024, 1024, 3, padding=1)
-    assert suits_winograd(widest, torch.empty(1, 1024, 36, 36))  # 81 tiles
-    assert not suits_winograd(widest, torch.empty(1, 1024, 32, 32))  # 64 tiles
+    assert suits_winograd(widest, torch.empty(1, 1024, 32, 32))  # 64 tiles
+    assert not suits_winograd(widest, torch.empty(1, 1024, 28, 28))  # 49 tiles
     assert not suits_winograd(wide, torch.empty(0, 256, 60, 60))
     assert not suits_winograd(wide, torch.empty(1, 256, 60, 60, dtype=torch.double))
     for other in (

@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from maskrcnn.ops import winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve_reference
 from maskrcnn.ops.tiles import BLOCK_TILES
-from maskrcnn.ops.winograd import TILES, WinogradWeight, convolve_winograd, matrices, tile_side
+from maskrcnn.ops.winograd import TILES, WinogradWeight, convolve_winograd, matrices, tile_side, transformed
 
 EVERY_TILE = pytest.mark.parametrize("tile", TILES)
+ROUNDING = {4: 1e-5, 5: 1e-5, 6: 1e-5, 7: 4e-5}
+"""Bounds of the error's norm, as a share of the result's."""
 
 
 def randn(*shape: int) -> torch.Tensor:
@@ -39,9 +41,28 @@ def test_the_matrices_of_lavin_and_gray() -> None:
 
 
 def test_which_tile() -> None:
-    """The largest on large maps, the one with smaller weights on others, the least beyond the edge on RoI features."""
-    assert [tile_side(*size) for size in ((200, 304), (100, 152), (50, 76), (4, 99))] == [6, 6, 4, 4]
-    assert [tile_side(*size) for size in ((12, 12), (14, 14), (7, 7))] == [6, 5, 4]
+    """The largest on large maps, the one with smaller weights on others, the least beyond the edge on RoI features.
+
+    Tiles of 7 are for the features of masks and keypoints alone, and only if they are many.
+    """
+    for expected, *shape in (
+        (6, 1, 200, 304),
+        (6, 1, 100, 152),
+        (4, 1, 50, 76),
+        (4, 1, 4, 99),
+        (6, 100, 12, 12),
+        (4, 100, 7, 7),
+        (7, 100, 14, 14),
+        (5, 12, 14, 14),
+    ):
+        n, height, width = shape
+        assert tile_side(torch.Size((n, 256, height, width))) == expected
+
+
+def test_weights_for_a_single_block_stay_as_they_are() -> None:
+    weight = torch.randn(16, 16, 3, 3)
+    assert not transformed(weight, torch.Size((1, 16, 36, 48))).packed  # 108 tiles
+    assert transformed(weight, torch.Size((1, 16, 36, 49))).packed == winograd._can_pack(weight)
 
 
 @EVERY_TILE
@@ -49,7 +70,7 @@ def test_a_single_pixel(tile: int) -> None:
     """Only the middle weight meets the pixel; the frame around it is zero."""
     weight = WinogradWeight.transform(torch.arange(9.0).view(1, 1, 3, 3), tile)
     y = convolve_winograd(torch.full((1, 1, 1, 1), 3.0), weight, torch.tensor([-1.0]))
-    torch.testing.assert_close(y, torch.full((1, 1, 1, 1), 11.0))
+    torch.testing.assert_close(y, torch.full((1, 1, 1, 1), 11.0), atol=0, rtol=ROUNDING[tile])
 
 
 @EVERY_TILE
@@ -77,7 +98,7 @@ def test_computes_the_convolution(
     expected = convolve_reference(x, weight, bias, None, ConvolutionOptions(padding=(1, 1), relu=relu))
     actual = convolve_winograd(x, WinogradWeight.transform(weight, tile), bias, relu=relu)
     assert actual.shape == expected.shape and actual.is_contiguous(memory_format=torch.channels_last)
-    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    tolerance = 10 * ROUNDING[tile] if dtype == torch.float32 else 1e-11
     torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
@@ -108,8 +129,8 @@ def test_the_rounding_error_is_bounded(tile: int) -> None:
     x, weight = randn(1, 256, 64, 48).relu(), torch.randn(256, 256, 3, 3) / 48
     exact = F.conv2d(x.double(), weight.double(), padding=1)
     error = convolve_winograd(x, WinogradWeight.transform(weight, tile), None).double() - exact
-    assert error.norm() / exact.norm() < 1e-5
-    assert error.abs().max() / exact.abs().max() < 5e-5
+    assert error.norm() / exact.norm() < ROUNDING[tile]
+    assert error.abs().max() / exact.abs().max() < 5 * ROUNDING[tile]
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads() -> None:

@@ -19,10 +19,10 @@ from maskrcnn.models.folding import fold_batch_norms
 from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead, outputs_of_cells
 from maskrcnn.models.trainable import is_plain_convolution, is_plain_linear
-from maskrcnn.models.winograd import suits_winograd
+from maskrcnn.models.winograd import is_wide_3x3, suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, can_fuse, computes_in, convolve, sorted_for
 from maskrcnn.ops.linear import linear
-from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, tile_side, transformed, transforming_once
+from maskrcnn.ops.winograd import WinogradWeight, convolve_winograd, transformed, transforming_once
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -91,7 +91,7 @@ class FusedConv2d(nn.Conv2d):
         return weight
 
     def _transformed(self, x: Tensor) -> WinogradWeight:
-        return transformed(self.weight, tile_side(*x.shape[2:]))
+        return transformed(self.weight, x.shape)
 
     def _options(self) -> ConvolutionOptions:
         assert not isinstance(self.padding, str)
@@ -124,7 +124,7 @@ class FusedRPNHead(nn.Module):
 
     def __init__(self, head: RPNHead) -> None:
         super().__init__()
-        convs = [FusedConv2d(conv, relu=True) for conv in head.convs if isinstance(conv, nn.Conv2d)]
+        convs = [_fused(conv, relu=True) for conv in head.convs]
         self.first = nn.Sequential(*convs[:-1])
         self.last = convs[-1]
         self.num_anchors = head.objectness.out_channels
@@ -220,12 +220,25 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
     position = next(i for i, layer in enumerate(trunk) if isinstance(layer, nn.Flatten))
     if position + 1 == len(trunk):
         return
-    fc, (channels, side) = trunk[position + 1], trunk.fc_input
+    fc, (channels, _) = trunk[position + 1], trunk.fc_input
     assert isinstance(fc, nn.Linear)
-    weight = fc.weight.requires_grad_(False)  # and stays where it is in memory
-    for rows in weight.split(ROWS_AT_ONCE):
-        rows.copy_(rows.view(-1, channels, side, side).permute(0, 2, 3, 1).flatten(1))
+    _reorder_channels_last(fc.weight.requires_grad_(False), channels)
     trunk[position] = FlattenChannelsLast()
+
+
+def _store_channels_last(conv: nn.Conv2d) -> None:
+    """As the transform of Winograd's way reads the weights; to oneDNN either order is alike."""
+    weight = conv.weight.requires_grad_(False)
+    if weight.is_contiguous():
+        out_channels, channels, *size = weight.shape
+        _reorder_channels_last(weight.view(out_channels, -1), channels)
+        weight.data = weight.data.view(out_channels, *size, channels).permute(0, 3, 1, 2)
+
+
+def _reorder_channels_last(weight: Tensor, channels: int) -> None:
+    """Reorder rows of (channels, pixels) to (pixels, channels), where they lie in memory."""
+    for rows in weight.split(ROWS_AT_ONCE):
+        rows.copy_(rows.view(len(rows), channels, -1).transpose(1, 2).flatten(1))
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:
@@ -243,6 +256,8 @@ def _fused(layer: nn.Module, relu: bool) -> FusedConv2d | FusedLinear:
     if isinstance(layer, nn.Linear):
         return FusedLinear(layer, relu)
     assert isinstance(layer, nn.Conv2d)
+    if is_wide_3x3(layer):
+        _store_channels_last(layer)
     return FusedConv2d(layer, relu)
 
 

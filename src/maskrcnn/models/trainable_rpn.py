@@ -17,7 +17,7 @@ from maskrcnn.models.rpn import RPNHead, RPNOutput, outputs_of_cells
 from maskrcnn.models.winograd import suits_winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve, is_plain_float
 from maskrcnn.ops.roi_align import in_places
-from maskrcnn.ops.winograd import convolve_winograd, tile_side, transformed, transforming_once
+from maskrcnn.ops.winograd import convolve_winograd, transformed, transforming_once
 
 
 class TrainableRPNHead(RPNHead):
@@ -62,7 +62,7 @@ class TrainableRPNHead(RPNHead):
         with transforming_once():  # for all levels
             for x in features:
                 if suits_winograd(conv, x):
-                    winograd_weight, then = transformed(conv.weight, tile_side(*x.shape[2:])), (weight.flatten(1), bias)
+                    winograd_weight, then = transformed(conv.weight, x.shape), (weight.flatten(1), bias)
                     y = convolve_winograd(x, winograd_weight, conv.bias, relu=True, then=then)
                 else:
                     hidden = convolve(x, conv.weight, conv.bias, None, ConvolutionOptions(padding=(1, 1), relu=True))

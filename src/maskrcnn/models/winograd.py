@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from maskrcnn.ops.convolution import is_plain_float
 from maskrcnn.ops.winograd import num_tiles, tile_side
 
-MIN_CHANNELS = {4: 96, 5: 96, 6: 64}
+MIN_CHANNELS = {4: 96, 5: 96, 6: 64, 7: 96}
 """It was measured to win with so many channels, by the side of a tile; with fewer, the transforms cost more than they
 save."""
-MIN_TILES = 80
+MIN_TILES = 64
 """And with so many tiles: for fewer, transforming the weights takes longer than is won."""
-MIN_TILE_CHANNELS = 25_000
+MIN_TILE_CHANNELS = 23_000
 """And with so many tiles times channels: small maps of few channels are what the usual way is best at."""
 
 
@@ -20,8 +20,8 @@ def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether Winograd's way computes this convolution of (N, C, H, W), and faster than the usual one."""
     if not is_wide_3x3(conv) or not is_plain_float(x):
         return False
-    tile = tile_side(*x.shape[2:])
-    tiles = num_tiles(x, tile)
+    tile = tile_side(x.shape)
+    tiles = num_tiles(x.shape, tile)
     enough = tiles >= MIN_TILES and tiles * conv.in_channels >= MIN_TILE_CHANNELS
     return enough and _narrow_side(conv) >= MIN_CHANNELS[tile]
 

@@ -31,15 +31,15 @@ class WeightedSums:
         """A matrix times groups of rows: P sums for every group, one group's after another's.
 
         Args:
-            matrix: (P, Q); zeros in it cost nothing.
+            matrix: (P, Q); or (..., P, Q), one for every group, broadcast. Zeros in it cost nothing.
             groups: (..., Q) int64 row numbers; what a negative one stands for is zero.
             num_zeros: so many empty sums at the end.
         """
-        reads = groups.unsqueeze(-2).expand(*groups.shape[:-1], *matrix.shape)
-        kept = (reads >= 0) & (matrix != 0)
+        reads, weights = torch.broadcast_tensors(groups.unsqueeze(-2), matrix)
+        kept = (reads >= 0) & (weights != 0)
         ends = kept.flatten(0, -2).sum(1).cumsum(0)
         starts = torch.cat([ends.new_zeros(1), ends, ends[-1:].expand(num_zeros)])
-        return cls(reads[kept].to(torch.int32), starts.to(torch.int32), matrix.expand_as(reads)[kept])
+        return cls(reads[kept].to(torch.int32), starts.to(torch.int32), weights[kept])
 
     def of(self, table: Tensor) -> Tensor:
         """(S, C) from a table (T, C); without gradients."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from maskrcnn.ops.linear import linear
 from maskrcnn.ops.side_by_side import side_by_side
 from maskrcnn.ops.tiles import (
     BLOCK_TILES,
+    PLANS,
     Block,
     TileTransform,
     WindowTransform,
@@ -34,20 +35,28 @@ from maskrcnn.ops.tiles import (
     blocks,
     tile_grid,
 )
+from maskrcnn.ops.weighted_sums import WeightedSums
 
-TILES = (4, 5, 6)
-"""Results per side of a tile that there are points for; with 7 the rounding error is ten times as large."""
+TILES = (4, 5, 6, 7)
+"""Results per side of a tile that there are points for."""
+MASK_FEATURES = (14, 14)
+"""The map of mask and keypoint branches, for which alone there are tiles of 7: they fit exactly, but their rounding
+error is four times as large, and on other maps boxes and scores may depend."""
 LEAST_TILES = 64 if torch.backends.cpu.get_cpu_capability() == "AVX512" else BLOCK_TILES
 """A block has at least so many, if need be of zeros. oneDNN's order of the weights depends on the number of tiles, and
 weights in another order are sorted anew at every call, which takes far longer than the products. With AVX-512 the order
 is the same for 64 and more; with AVX2 it changes back and forth."""
-SMALL_MAP = 16
-"""Maps up to this side, such as RoI features, come in large numbers."""
 WEIGHT_TILES = 100
-"""Transforming the weights for any other map takes about as long as so many tiles."""
+"""Transforming the weights takes about as long as so many tiles."""
 
-_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-"""Where the polynomials behind the algorithm are evaluated, besides infinity: small numbers, exact in binary."""
+_POINTS = {
+    4: (0.0, 1.0, -1.0, 2.0, -2.0),
+    5: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5),
+    6: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
+    7: (0.0, 1.0, -1.0, 1.25, -1.25, 0.375, -0.375, -3.25),
+}
+"""Where the polynomials behind the algorithm are evaluated, besides infinity: numbers exact in binary, of those tried the
+ones with the least rounding error. 1 must be among them (`WinogradWeight.constants`)."""
 
 
 @cache
@@ -57,7 +66,7 @@ def matrices(tile: int) -> tuple[Tensor, Tensor, Tensor]:
     Evaluated at n points, the product of two polynomials is n multiplications (Toom and Cook); transposed, that
     multiplication becomes the correlation of inputs and weights that a convolution is.
     """
-    points = torch.tensor(_POINTS[: tile + 1], dtype=torch.float64)
+    points = torch.tensor(_POINTS[tile], dtype=torch.float64)
     size = len(points) + 1  # infinity is the last point: there, only the highest coefficient counts
     differences = points[:, None] - points
     scale = torch.cat([differences.fill_diagonal_(1).prod(dim=1), torch.ones(1, dtype=torch.float64)])[:, None]
@@ -77,15 +86,18 @@ def weight_matrix(tile: int) -> Tensor:
     return torch.kron(g, g)
 
 
-def tile_side(height: int, width: int) -> int:
-    """Which of `TILES` suits a map: large ones save multiplications, small ones waste fewer beyond the edge."""
-    weight_tiles = 0 if max(height, width) <= SMALL_MAP else WEIGHT_TILES
-    return min(TILES, key=lambda tile: (math.prod(tile_grid(height, width, tile)) + weight_tiles) * (tile + 2) ** 2)
+def tile_side(shape: torch.Size) -> int:
+    """Which of `TILES` suits maps (N, C, H, W).
+
+    Large ones save multiplications; small ones waste fewer beyond the edge, and their transformed weights are smaller.
+    """
+    tiles = (5, 7) if shape[2:] == MASK_FEATURES else (4, 5, 6)
+    return min(tiles, key=lambda tile: (num_tiles(shape, tile) + WEIGHT_TILES) * (tile + 2) ** 2)
 
 
-def num_tiles(x: Tensor, tile: int) -> int:
-    """How many tiles a batch of maps (N, C, H, W) has."""
-    return len(x) * math.prod(tile_grid(x.shape[2], x.shape[3], tile))
+def num_tiles(shape: torch.Size, tile: int) -> int:
+    """How many tiles maps (N, C, H, W) have."""
+    return shape[0] * math.prod(tile_grid(shape[2], shape[3], tile))
 
 
 @cache
@@ -119,15 +131,16 @@ class WinogradWeight:
     packed: bool
 
     @classmethod
-    def transform(cls, weight: Tensor, tile: int) -> WinogradWeight:
-        """From (K, C, 3, 3)."""
+    def transform(cls, weight: Tensor, tile: int, packed: bool = True) -> WinogradWeight:
+        """From (K, C, 3, 3); `packed` if that can be."""
         out_channels, in_channels = weight.shape[:2]
-        weight = weight.detach()
-        pixels = weight.permute(2, 3, 0, 1).reshape(9, -1)  # 9 rows of K C numbers
-        values = linear(weight_matrix(tile).to(weight), pixels.t(), None, relu=False)
-        values = values.view(-1, out_channels, in_channels)
-        packed = _can_pack(weight)
-        values = _pack(values) if packed else values.transpose(1, 2).contiguous()
+        packed = packed and _can_pack(weight)
+        table = weight.detach().permute(0, 2, 3, 1).reshape(-1, in_channels)  # (K 3 3, C)
+        sums = _weight_transform(tile, out_channels, weight.dtype, by_element=packed).of(table)
+        if packed:
+            values = _pack(sums.view(-1, out_channels, in_channels))
+        else:
+            values = sums.view(out_channels, -1, in_channels).permute(1, 2, 0)
         return cls(values, in_channels, out_channels, tile, packed)
 
     def multiply(self, squares: Tensor, constants: Tensor) -> Tensor:
@@ -150,8 +163,16 @@ class WinogradWeight:
         side = self.tile + 2
         constants = torch.zeros(side, side, self.out_channels, dtype=self.values.dtype, device=self.values.device)
         if bias is not None:
-            constants[_POINTS.index(1), _POINTS.index(1)] = bias
+            one = _POINTS[self.tile].index(1)
+            constants[one, one] = bias
         return constants.flatten(0, 1)
+
+
+@lru_cache(PLANS)
+def _weight_transform(tile: int, out_channels: int, dtype: torch.dtype, by_element: bool) -> WeightedSums:
+    """G g G^T from the weights' table (K 3 3, C): (n n, K, C) if `by_element`, or else (K, n n, C) in half the time."""
+    matrix, rows = weight_matrix(tile).to(dtype), torch.arange(out_channels * 9).view(out_channels, 9)
+    return WeightedSums.of_groups(matrix[:, None, None] if by_element else matrix, rows)
 
 
 def _can_pack(weight: Tensor) -> bool:
@@ -174,12 +195,16 @@ def _pack(values: Tensor) -> Tensor:
     return packed
 
 
-_transform: ContextVar[Callable[[Tensor, int], WinogradWeight]] = ContextVar("_transform")
+_transform: ContextVar[Callable[[Tensor, int, bool], WinogradWeight]] = ContextVar("_transform")
 
 
-def transformed(weight: Tensor, tile: int) -> WinogradWeight:
-    """Weights (K, C, 3, 3) for tiles of this side."""
-    return _transform.get(WinogradWeight.transform)(weight, tile)
+def transformed(weight: Tensor, shape: torch.Size) -> WinogradWeight:
+    """Weights (K, C, 3, 3) for inputs of this shape (N, C, H, W).
+
+    For a single block, putting them into oneDNN's order would take longer than its products save.
+    """
+    tile = tile_side(shape)
+    return _transform.get(WinogradWeight.transform)(weight, tile, num_tiles(shape, tile) > BLOCK_TILES)
 
 
 @contextmanager
