@@ -57,13 +57,13 @@ def test_a_single_pixel() -> None:
     torch.testing.assert_close(gradient, expected)
 
 
-@pytest.mark.parametrize(("size", "bound"), [((2, 64, 48), 1e-5), ((40, 14, 14), 4e-5)])
-def test_the_rounding_error_is_bounded(size: tuple[int, int, int], bound: float) -> None:
+@pytest.mark.parametrize("size", [(2, 64, 48), (40, 14, 14)])
+def test_the_rounding_error_is_bounded(size: tuple[int, int, int]) -> None:
     """At a width it is used for, with inputs as after a ReLU: the norm of the error, and the worst single value."""
     torch.manual_seed(0)
     n, height, width = size
     x, gradient = randn(n, 128, height, width).relu(), randn(n, 128, height, width)
     exact = weight_gradient_direct(x.double(), gradient.double(), 128)
     error = weight_gradient(x, gradient).double() - exact
-    assert error.norm() / exact.norm() < bound
-    assert error.abs().max() / exact.abs().max() < 5 * bound
+    assert error.norm() / exact.norm() < 1e-5
+    assert error.abs().max() / exact.abs().max() < 5e-5

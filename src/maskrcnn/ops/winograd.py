@@ -86,13 +86,14 @@ def weight_matrix(tile: int) -> Tensor:
     return torch.kron(g, g)
 
 
-def tile_side(shape: torch.Size) -> int:
-    """Which of `TILES` suits maps (N, C, H, W).
+def tile_side(shape: torch.Size, largest: int = TILES[-1]) -> int:
+    """Which of `TILES`, up to the largest allowed, suits maps (N, C, H, W).
 
     Large ones save multiplications; small ones waste fewer beyond the edge, and their transformed weights are smaller.
     """
     tiles = (5, 7) if shape[2:] == MASK_FEATURES else (4, 5, 6)
-    return min(tiles, key=lambda tile: (num_tiles(shape, tile) + WEIGHT_TILES) * (tile + 2) ** 2)
+    allowed = [tile for tile in tiles if tile <= largest]
+    return min(allowed, key=lambda tile: (num_tiles(shape, tile) + WEIGHT_TILES) * (tile + 2) ** 2)
 
 
 def num_tiles(shape: torch.Size, tile: int) -> int:
@@ -135,7 +136,7 @@ class WinogradWeight:
         """From (K, C, 3, 3); `packed` if that can be."""
         out_channels, in_channels = weight.shape[:2]
         packed = packed and _can_pack(weight)
-        table = weight.detach().permute(0, 2, 3, 1).reshape(-1, in_channels)  # (K 3 3, C)
+        table = weight.detach().permute(0, 2, 3, 1).contiguous().view(-1, in_channels)  # (K 3 3, C)
         sums = _weight_transform(tile, out_channels, weight.dtype, by_element=packed).of(table)
         if packed:
             values = _pack(sums.view(-1, out_channels, in_channels))
@@ -198,12 +199,12 @@ def _pack(values: Tensor) -> Tensor:
 _transform: ContextVar[Callable[[Tensor, int, bool], WinogradWeight]] = ContextVar("_transform")
 
 
-def transformed(weight: Tensor, shape: torch.Size) -> WinogradWeight:
-    """Weights (K, C, 3, 3) for inputs of this shape (N, C, H, W).
+def transformed(weight: Tensor, shape: torch.Size, largest: int = TILES[-1]) -> WinogradWeight:
+    """Weights (K, C, 3, 3) for inputs of this shape (N, C, H, W), and tiles up to the largest allowed.
 
     For a single block, putting them into oneDNN's order would take longer than its products save.
     """
-    tile = tile_side(shape)
+    tile = tile_side(shape, largest)
     return _transform.get(WinogradWeight.transform)(weight, tile, num_tiles(shape, tile) > BLOCK_TILES)
 
 
