@@ -38,7 +38,7 @@ def test_a_fused_model_finds_the_same(
 ) -> None:
     monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # a small model goes Winograd's way as well
     monkeypatch.setattr(winograd, "MIN_TILES", 0)
-    monkeypatch.setattr(winograd, "MIN_TILE_CHANNELS", 0)
+    monkeypatch.setattr(winograd, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)
     base = tiny()
     config = replace(
@@ -226,7 +226,7 @@ def test_the_finest_level_takes_the_memory_of_the_map_it_is_made_from(
 ) -> None:
     monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))
     monkeypatch.setattr(winograd, "MIN_TILES", 0)
-    monkeypatch.setattr(winograd, "MIN_TILE_CHANNELS", 0)
+    monkeypatch.setattr(winograd, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)
     bottom_up = build_trunk(tiny()).backbone.bottom_up
     fpn = FPN(bottom_up, channels=bottom_up.channels[0], norm=norm).eval()

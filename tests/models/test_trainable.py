@@ -44,7 +44,7 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     """
     monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # so that a small model goes Winograd's way
     monkeypatch.setattr(winograd, "MIN_TILES", 0)
-    monkeypatch.setattr(winograd, "MIN_TILE_CHANNELS", 0)
+    monkeypatch.setattr(winograd, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)
     given = system == "Fast R-CNN"
     config = tiny()

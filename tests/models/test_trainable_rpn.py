@@ -66,7 +66,7 @@ def test_equal_to_the_head_it_replaces(drawn: str, by_winograd: bool, monkeypatc
     if by_winograd:
         monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 16))
         monkeypatch.setattr(winograd, "MIN_TILES", 0)
-        monkeypatch.setattr(winograd, "MIN_TILE_CHANNELS", 0)
+        monkeypatch.setattr(winograd, "MIN_PRODUCTS", 0)
     for actual, expected in zip(
         results(TrainableRPNHead(head()), drawn), results(head(), drawn, torch.double), strict=True
     ):

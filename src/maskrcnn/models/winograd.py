@@ -12,8 +12,9 @@ MIN_CHANNELS = {4: 96, 5: 96, 6: 64, 7: 96}
 save."""
 MIN_TILES = 64
 """And with so many tiles: for fewer, transforming the weights takes longer than is won."""
-MIN_TILE_CHANNELS = 23_000
-"""And with so many tiles times channels: small maps of few channels are what the usual way is best at."""
+MIN_PRODUCTS = 2_800_000
+"""And with so many tiles times input times output channels: small maps of few channels are what the usual way is best
+at."""
 
 
 def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
@@ -22,7 +23,7 @@ def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
         return False
     tile = tile_side(x.shape)
     tiles = num_tiles(x.shape, tile)
-    enough = tiles >= MIN_TILES and tiles * conv.in_channels >= MIN_TILE_CHANNELS
+    enough = tiles >= MIN_TILES and tiles * conv.in_channels * conv.out_channels >= MIN_PRODUCTS
     return enough and _narrow_side(conv) >= MIN_CHANNELS[tile]
 
 
