@@ -206,6 +206,15 @@ def test_an_rpn_head_of_its_outputs_alone_finds_the_same() -> None:
         torch.testing.assert_close(fuse_convolutions(nn.Sequential(head))[0](levels), expected)
 
 
+def test_weights_of_wide_convolutions_lie_channels_last_where_they_were() -> None:
+    conv = nn.Conv2d(64, 96, 3, padding=1)
+    before, address = conv.weight.detach().clone(), conv.weight.data_ptr()
+    for _ in range(2):  # the second time, nothing is left to do
+        (fused,) = fuse_convolutions(nn.Sequential(conv))
+        assert torch.equal(fused.weight, before) and fused.weight.data_ptr() == address
+        assert fused.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_weights_are_transformed_for_one_use_or_once_for_many(transformed_for: list[int]) -> None:
     conv = FusedConv2d(nn.Conv2d(96, 96, 3, padding=1), relu=False).requires_grad_(False)
     x = torch.rand(1, 96, 72, 72)

@@ -49,10 +49,13 @@ def test_a_window_reads_nothing_but_its_own_pixels() -> None:
     assert sums.flatten().tolist() == [25.0]
 
 
-def test_tiles_become_pixels() -> None:
+@pytest.mark.parametrize("by_element", [True, False])
+def test_tiles_become_pixels(by_element: bool) -> None:
     torch.manual_seed(0)
     sizes, matrix = (2, 3, 4), torch.randn(3, 5).double()
     squares = torch.randn(2 * 3 * 4 + 1, 25, 2).double()  # one more than asked for
+    if by_element:
+        squares = squares.transpose(0, 1).contiguous().transpose(0, 1)
     actual = TileTransform(matrix)(squares, sizes)
     tiles = torch.einsum("yi,nrtijc,xj->nrytxc", matrix, squares[:-1].view(*sizes, 5, 5, 2), matrix)
     torch.testing.assert_close(actual, tiles.reshape(2, 9, 12, 2), atol=1e-12, rtol=1e-12)

@@ -124,7 +124,7 @@ class FusedRPNHead(nn.Module):
 
     def __init__(self, head: RPNHead) -> None:
         super().__init__()
-        convs = [_fused(conv, relu=True) for conv in head.convs]
+        convs = [_fused_convolution(conv, relu=True) for conv in head.convs if isinstance(conv, nn.Conv2d)]
         self.first = nn.Sequential(*convs[:-1])
         self.last = convs[-1]
         self.num_anchors = head.objectness.out_channels
@@ -226,9 +226,10 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
     trunk[position] = FlattenChannelsLast()
 
 
+@torch.no_grad()
 def _store_channels_last(conv: nn.Conv2d) -> None:
     """As the transform of Winograd's way reads the weights; to oneDNN either order is alike."""
-    weight = conv.weight.requires_grad_(False)
+    weight = conv.weight
     if weight.is_contiguous():
         out_channels, channels, *size = weight.shape
         _reorder_channels_last(weight.view(out_channels, -1), channels)
@@ -256,9 +257,13 @@ def _fused(layer: nn.Module, relu: bool) -> FusedConv2d | FusedLinear:
     if isinstance(layer, nn.Linear):
         return FusedLinear(layer, relu)
     assert isinstance(layer, nn.Conv2d)
-    if is_wide_3x3(layer):
-        _store_channels_last(layer)
-    return FusedConv2d(layer, relu)
+    return _fused_convolution(layer, relu)
+
+
+def _fused_convolution(conv: nn.Conv2d, relu: bool) -> FusedConv2d:
+    if is_wide_3x3(conv):
+        _store_channels_last(conv)
+    return FusedConv2d(conv, relu)
 
 
 def _side_by_side(*layers: nn.Conv2d) -> nn.Conv2d:

@@ -150,22 +150,27 @@ class TileTransform:
         """(images, tile rows * tile, tile columns * tile, C), part of a map.
 
         Args:
-            squares: (tiles, n n, C), or more tiles.
+            squares: (tiles, n n, C), or more tiles; in this order in memory, or one element after the other.
             sizes: of the block: images, tile rows, tile columns.
         """
         images, tile_rows, tile_columns = sizes
         tile = len(self.matrix)
-        table = squares.reshape(-1, squares.shape[-1])
-        columns = _back_down(self, squares.dtype, images * tile_rows * tile_columns).of(table)
+        by_element = not squares.is_contiguous()
+        table = (squares.transpose(0, 1) if by_element else squares).reshape(-1, squares.shape[-1])
+        columns = _back_down(self, squares.dtype, images * tile_rows * tile_columns, len(squares), by_element).of(table)
         pixels = _back_across(self, squares.dtype, sizes).of(columns)
         return pixels.view(images, tile_rows * tile, tile_columns * tile, -1)
 
 
 @lru_cache(PLANS)
-def _back_down(transform: TileTransform, dtype: torch.dtype, tiles: int) -> WeightedSums:
-    """(tiles, n, tile), across and down, from (tiles, n, n), down and across."""
+def _back_down(
+    transform: TileTransform, dtype: torch.dtype, tiles: int, num_squares: int, by_element: bool
+) -> WeightedSums:
+    """(tiles, n, tile), across and down, from (squares, n, n), down and across, or from (n, n, squares)."""
     side = transform.matrix.shape[1]
-    groups = torch.arange(tiles * side**2).view(tiles, side, side).transpose(1, 2)
+    rows = torch.arange(num_squares * side**2)
+    squares = rows.view(side, side, -1).permute(2, 0, 1) if by_element else rows.view(-1, side, side)
+    groups = squares[:tiles].transpose(1, 2)
     return WeightedSums.of_groups(transform.matrix.to(dtype), groups)
 
 

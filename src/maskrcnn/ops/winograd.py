@@ -55,8 +55,8 @@ _POINTS = {
     6: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
     7: (0.0, 1.0, -1.0, 1.25, -1.25, 0.375, -0.375, -3.25),
 }
-"""Where the polynomials behind the algorithm are evaluated, besides infinity: numbers exact in binary, of those tried the
-ones with the least rounding error. 1 must be among them (`WinogradWeight.constants`)."""
+"""Where the polynomials behind the algorithm are evaluated, besides infinity: numbers exact in binary, of those tried
+the ones with the least rounding error. 1 must be among them (`WinogradWeight.constants`)."""
 
 
 @cache
@@ -147,7 +147,9 @@ class WinogradWeight:
     def multiply(self, squares: Tensor, constants: Tensor) -> Tensor:
         """(tiles, n n, K): constants (n n, K), plus the product at each of the n n elements of (tiles, n n, C)."""
         if not self.packed:
-            return torch.baddbmm(constants[:, None], squares.transpose(0, 1), self.values).transpose(0, 1)
+            of_elements = torch.bmm(squares.transpose(0, 1), self.values)
+            of_elements[self._bias_element] += constants[self._bias_element]  # the others are zero
+            return of_elements.transpose(0, 1)
         tiles, positions, channels = squares.shape
         # The elements as the groups of a 1x1 convolution, whose pixels are the tiles.
         pixels = squares.view(1, 1, tiles, positions * channels).permute(0, 3, 1, 2)
@@ -157,16 +159,18 @@ class WinogradWeight:
         return products.permute(0, 2, 3, 1).view(tiles, positions, self.out_channels)
 
     def constants(self, bias: Tensor | None) -> Tensor:
-        """(n n, K), what adds a bias (K,) to all results of a tile when it is added to the products.
-
-        A^T takes what stands at the point 1 to every result alike.
-        """
-        side = self.tile + 2
-        constants = torch.zeros(side, side, self.out_channels, dtype=self.values.dtype, device=self.values.device)
+        """(n n, K), what adds a bias (K,) to all results of a tile when it is added to the products."""
+        shape = (self.tile + 2) ** 2, self.out_channels
+        constants = torch.zeros(shape, dtype=self.values.dtype, device=self.values.device)
         if bias is not None:
-            one = _POINTS[self.tile].index(1)
-            constants[one, one] = bias
-        return constants.flatten(0, 1)
+            constants[self._bias_element] = bias
+        return constants
+
+    @property
+    def _bias_element(self) -> int:
+        """The element at the point 1 of both axes, which A^T takes to every result alike."""
+        one = _POINTS[self.tile].index(1)
+        return one * (self.tile + 2) + one
 
 
 @lru_cache(PLANS)
