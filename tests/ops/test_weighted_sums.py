@@ -13,6 +13,13 @@ def test_a_matrix_times_groups_of_rows() -> None:
     assert sums.of(TABLE).tolist() == [[5.0, 50.0], [-2.0, -20.0], [10.0, 100.0], [-3.0, -30.0]]
 
 
+def test_a_matrix_for_every_group() -> None:
+    """All groups times the first matrix, then all times the second."""
+    matrices = torch.tensor([[1.0, 2.0], [0.0, -1.0]])[:, None, None]
+    sums = WeightedSums.of_groups(matrices, torch.tensor([[0, 1], [3, 2]]))
+    assert sums.of(TABLE).tolist() == [[5.0, 50.0], [10.0, 100.0], [-2.0, -20.0], [-3.0, -30.0]]
+
+
 def test_zeros_cost_nothing() -> None:
     sums = WeightedSums.of_groups(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0, 1], [2, 3]]))
     assert sums.rows.tolist() == [0, 1, 2, 3]

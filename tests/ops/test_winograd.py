@@ -86,17 +86,19 @@ def test_a_single_pixel(tile: int) -> None:
         (1, 6, 60, 60),  # blocks that touch no edge
     ],
 )
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("dtype", "packed"), [(torch.float32, True), (torch.float32, False), (torch.float64, False)]
+)
 @pytest.mark.parametrize(("with_bias", "relu"), [(True, True), (False, False)])
 def test_computes_the_convolution(
-    tile: int, shape: tuple[int, ...], dtype: torch.dtype, with_bias: bool, relu: bool
+    tile: int, shape: tuple[int, ...], dtype: torch.dtype, packed: bool, with_bias: bool, relu: bool
 ) -> None:
-    """In single precision with oneDNN's products, in double precision with torch's own."""
+    """With oneDNN's products, in single precision, and with torch's own."""
     torch.manual_seed(0)
     x, weight = randn(*shape).to(dtype), torch.randn(5, 6, 3, 3).to(dtype) / 7
     bias = torch.randn(5).to(dtype) if with_bias else None
     expected = convolve_reference(x, weight, bias, None, ConvolutionOptions(padding=(1, 1), relu=relu))
-    actual = convolve_winograd(x, WinogradWeight.transform(weight, tile), bias, relu=relu)
+    actual = convolve_winograd(x, WinogradWeight.transform(weight, tile, packed), bias, relu=relu)
     assert actual.shape == expected.shape and actual.is_contiguous(memory_format=torch.channels_last)
     tolerance = 10 * ROUNDING[tile] if dtype == torch.float32 else 1e-11
     torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)

@@ -8,7 +8,8 @@ matrices,
 where * multiplies element by element: for m = 6, 64 multiplications for 36 results, instead of 324. Summed over the
 channels, each of the n x n elements is a matrix product of (tiles, C) by (C, K), which is where the time goes.
 
-The price is rounding: with 256 channels the error is 4e-6 of the result's norm; that of the plain sum is 2e-7.
+The price is rounding: with 256 channels the error is 4e-6 of the result's norm, 1e-5 for m = 7; that of the plain sum is
+2e-7.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class WinogradWeight:
         return cls(values, in_channels, out_channels, tile, packed)
 
     def multiply(self, squares: Tensor, constants: Tensor) -> Tensor:
-        """(tiles, n n, K): constants (n n, K), plus the product at each of the n n elements of (tiles, n n, C)."""
+        """(tiles, n n, K): `constants` (n n, K), plus the product at each of the n n elements of (tiles, n n, C)."""
         if not self.packed:
             of_elements = torch.bmm(squares.transpose(0, 1), self.values)
             of_elements[self._bias_element] += constants[self._bias_element]  # the others are zero
