@@ -174,6 +174,7 @@ def main() -> None:
         winograd_case(1, 256, 200, 304),
         winograd_case(1, 256, 100, 152),
         winograd_case(1, 256, 50, 76),
+        winograd_case(1, 256, 32, 48),
         winograd_case(100, 256, 14, 14),
         winograd_case(300, 512, 7, 7),
         winograd_case(1, 128, 100, 152),
