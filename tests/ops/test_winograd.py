@@ -86,9 +86,7 @@ def test_a_single_pixel(tile: int) -> None:
         (1, 6, 60, 60),  # blocks that touch no edge
     ],
 )
-@pytest.mark.parametrize(
-    ("dtype", "packed"), [(torch.float32, True), (torch.float32, False), (torch.float64, False)]
-)
+@pytest.mark.parametrize(("dtype", "packed"), [(torch.float32, True), (torch.float32, False), (torch.float64, False)])
 @pytest.mark.parametrize(("with_bias", "relu"), [(True, True), (False, False)])
 def test_computes_the_convolution(
     tile: int, shape: tuple[int, ...], dtype: torch.dtype, packed: bool, with_bias: bool, relu: bool
