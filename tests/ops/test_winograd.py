@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from maskrcnn.ops import winograd
 from maskrcnn.ops.convolution import ConvolutionOptions, convolve_reference
-from maskrcnn.ops.tiles import BLOCK_TILES
 from maskrcnn.ops.winograd import TILES, WinogradWeight, convolve_winograd, matrices, tile_side, transformed
 
 EVERY_TILE = pytest.mark.parametrize("tile", TILES)
@@ -77,13 +76,13 @@ def test_a_single_pixel(tile: int) -> None:
 @pytest.mark.parametrize(
     "shape",
     [
-        (1, 6, 4, 4),  # one tile
-        (2, 6, 5, 7),  # tiles that reach over the edge
-        (1, 6, 3, 400),  # a row of several blocks
-        (1, 6, 90, 50),  # several blocks, the last ones smaller
-        (30, 6, 14, 14),  # several blocks of images, the last one shorter
-        (3, 6, 70, 90),  # both
-        (1, 6, 60, 60),  # blocks that touch no edge
+        (1, 8, 4, 4),  # one tile
+        (2, 8, 5, 7),  # tiles that reach over the edge
+        (1, 8, 3, 400),  # a row of several blocks
+        (1, 8, 90, 50),  # several blocks, the last ones smaller
+        (30, 8, 14, 14),  # several blocks of images, the last one shorter
+        (3, 8, 70, 90),  # both
+        (1, 8, 60, 60),  # blocks that touch no edge
     ],
 )
 @pytest.mark.parametrize(("dtype", "packed"), [(torch.float32, True), (torch.float32, False), (torch.float64, False)])
@@ -93,8 +92,8 @@ def test_computes_the_convolution(
 ) -> None:
     """With oneDNN's products, in single precision, and with torch's own."""
     torch.manual_seed(0)
-    x, weight = randn(*shape).to(dtype), torch.randn(5, 6, 3, 3).to(dtype) / 7
-    bias = torch.randn(5).to(dtype) if with_bias else None
+    x, weight = randn(*shape).to(dtype), torch.randn(4, 8, 3, 3).to(dtype) / 8
+    bias = torch.randn(4).to(dtype) if with_bias else None
     expected = convolve_reference(x, weight, bias, None, ConvolutionOptions(padding=(1, 1), relu=relu))
     actual = convolve_winograd(x, WinogradWeight.transform(weight, tile, packed), bias, relu=relu)
     assert actual.shape == expected.shape and actual.is_contiguous(memory_format=torch.channels_last)
@@ -114,12 +113,21 @@ def test_a_pointwise_convolution_follows(with_bias: bool) -> None:
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_without_avx512_every_block_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd, "LEAST_TILES", BLOCK_TILES)
-    torch.manual_seed(0)
-    x, weight = randn(1, 32, 70, 90), torch.randn(16, 32, 3, 3) / 17
-    actual = convolve_winograd(x, WinogradWeight.transform(weight, 6), None)
-    torch.testing.assert_close(actual, F.conv2d(x, weight, padding=1), atol=1e-4, rtol=1e-4)
+def test_weights_are_packed_where_their_order_is_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another order, they would be sorted anew at every call."""
+    for capability, widths, packed in (
+        ("AVX512", (32, 16), True),
+        ("AVX512", (48, 16), False),
+        ("AVX2", (32, 16), False),
+    ):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        torch.manual_seed(0)
+        x, weight = randn(1, widths[0], 70, 90), torch.randn(widths[1], widths[0], 3, 3) / 17
+        own = WinogradWeight.transform(weight, 6)
+        assert own.packed == (packed and torch.backends.mkldnn.is_available())
+        torch.testing.assert_close(
+            convolve_winograd(x, own, None), F.conv2d(x, weight, padding=1), atol=1e-4, rtol=1e-4
+        )
 
 
 @EVERY_TILE

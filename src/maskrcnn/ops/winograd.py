@@ -43,10 +43,8 @@ TILES = (4, 5, 6, 7)
 MASK_FEATURES = (14, 14)
 """The map of mask and keypoint branches, for which alone there are tiles of 7: they fit exactly, but their rounding
 error is four times as large, and on other maps boxes and scores may depend."""
-LEAST_TILES = 64 if torch.backends.cpu.get_cpu_capability() == "AVX512" else BLOCK_TILES
-"""A block has at least so many, if need be of zeros. oneDNN's order of the weights depends on the number of tiles, and
-weights in another order are sorted anew at every call, which takes far longer than the products. With AVX-512 the order
-is the same for 64 and more; with AVX2 it changes back and forth."""
+LEAST_TILES = 64
+"""A block of packed weights has at least so many, if need be of zeros (`_can_pack`)."""
 WEIGHT_TILES = 100
 """Transforming the weights takes about as long as so many tiles."""
 
@@ -182,9 +180,17 @@ def _weight_transform(tile: int, out_channels: int, dtype: torch.dtype, by_eleme
 
 
 def _can_pack(weight: Tensor) -> bool:
+    """Whether oneDNN wants one order of the weights, whatever block they are used for.
+
+    Weights in another order it sorts anew at every call, in ten times the time of the products. With AVX-512 and widths
+    that are powers of two, the order is the same for `LEAST_TILES` and more, and for any number of threads. With AVX2,
+    or 192 channels, one core by itself wants another one than several together.
+    """
     return (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
+        and all(channels.bit_count() == 1 for channels in weight.shape[:2])
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
     )
