@@ -69,7 +69,8 @@ def test_a_single_pixel(tile: int) -> None:
     """Only the middle weight meets the pixel; the frame around it is zero."""
     weight = WinogradWeight.transform(torch.arange(9.0).view(1, 1, 3, 3), tile)
     y = convolve_winograd(torch.full((1, 1, 1, 1), 3.0), weight, torch.tensor([-1.0]))
-    torch.testing.assert_close(y, torch.full((1, 1, 1, 1), 11.0), atol=0, rtol=ROUNDING[tile])
+    rounding = {4: 2e-6, 5: 4e-6, 6: 2e-6, 7: 1e-5}[tile]
+    torch.testing.assert_close(y, torch.full((1, 1, 1, 1), 11.0), atol=0, rtol=rounding)
 
 
 @EVERY_TILE
