@@ -24,10 +24,10 @@ import torch
 from benchmarks.compare.weights import spread
 from torch import Tensor, nn
 
+from maskrcnn.acceleration.folding import fold_batch_norms
+from maskrcnn.acceleration.prediction import compute_in, fuse_convolutions
 from maskrcnn.build import build_model
 from maskrcnn.devices import resolve_precision
-from maskrcnn.models.folding import fold_batch_norms
-from maskrcnn.models.fusing import compute_in, fuse_convolutions
 from maskrcnn.presets import preset
 from maskrcnn.process import begin_with_settings
 

@@ -15,12 +15,12 @@ from functools import partial
 import torch
 
 import maskrcnn
+from maskrcnn.acceleration.training import prepare_for_training
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
-from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.process import begin_with_settings
 from maskrcnn.training.data import TrainingData
-from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
+from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
 from maskrcnn.training.step import training_step
 
 

@@ -17,16 +17,16 @@ from collections.abc import Callable
 
 import torch
 
-from maskrcnn.ops.convolution import CONVOLUTION, ConvolutionOptions, convolve_fused
+from maskrcnn.kernels.convolution import CONVOLUTION, ConvolutionOptions, convolve_fused
+from maskrcnn.kernels.winograd import convolve_winograd, transformed
+from maskrcnn.masks.paste import PASTE
+from maskrcnn.masks.rle import encode_rle
+from maskrcnn.masks.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.keypoints import DECODE
 from maskrcnn.ops.mask_crops import CROP_MASKS
 from maskrcnn.ops.nms import NMS, NO_LIMIT
-from maskrcnn.ops.paste import PASTE
-from maskrcnn.ops.rle import encode_rle
-from maskrcnn.ops.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions, RoIOperator, pool_levels, roi_align, roi_align_bags
 from maskrcnn.ops.roi_pool import ROI_POOL
-from maskrcnn.ops.winograd import convolve_winograd, transformed
 from maskrcnn.process import begin_with_settings
 from maskrcnn.structures import MaskCrops
 

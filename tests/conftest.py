@@ -13,7 +13,7 @@ if not torch.cuda.is_available():
     # well, hence here; a test that comes too late fails, since without a GPU there is nothing to compile for.
     os.environ["TRITON_INTERPRET"] = "1"
 
-from maskrcnn.ops.winograd import WinogradWeight
+from maskrcnn.kernels.winograd import WinogradWeight
 
 
 @pytest.fixture

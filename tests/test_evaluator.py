@@ -19,7 +19,7 @@ from maskrcnn.config import Config, EvaluationConfig
 from maskrcnn.data.coco import read_coco
 from maskrcnn.errors import UserError
 from maskrcnn.evaluator import evaluate, predict_dataset
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.structures import Categories, Detections, KeypointSchema
 
 Box = tuple[int, int, int, int]

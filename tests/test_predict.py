@@ -15,14 +15,16 @@ import torch
 from PIL import Image
 
 import maskrcnn
+from maskrcnn.acceleration.prediction import prepare_for_prediction
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
-from maskrcnn.models.fusing import prepare_for_prediction
+from maskrcnn.loading import load
+from maskrcnn.masks.overlap import uncovered
+from maskrcnn.masks.rle import rle_area
+from maskrcnn.masks.rle_coco import rle_to_coco
+from maskrcnn.model import Model
 from maskrcnn.ops.boxes import box_iou
-from maskrcnn.ops.overlap import uncovered
-from maskrcnn.ops.rle import rle_area
-from maskrcnn.ops.rle_coco import rle_to_coco
-from maskrcnn.predict import Model, Prediction, load
+from maskrcnn.prediction import Prediction
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source
 from maskrcnn.structures import Categories, ImageBatch, KeypointSchema
@@ -312,7 +314,7 @@ def test_a_broken_image_stops_the_stream_unless_told_otherwise(model: Model, ima
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Path:
     """A folder that stands in for that of the bundled models, with one named "cells"."""
-    monkeypatch.setattr(maskrcnn.predict, "_BUNDLED", tmp_path)
+    monkeypatch.setattr(maskrcnn.loading, "_BUNDLED", tmp_path)
     save_model(tmp_path / "cells.safetensors", model.network, model.config, CATEGORIES, {"steps": 3})
     return tmp_path
 
@@ -382,7 +384,7 @@ import resource, sys
 from dataclasses import replace
 import torch
 from maskrcnn.build import build_model
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
 

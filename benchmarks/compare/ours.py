@@ -15,16 +15,16 @@ from benchmarks.compare.scenarios import Scenario
 from benchmarks.compare.weights import spread
 
 import maskrcnn
+from maskrcnn.acceleration.training import prepare_for_training
 from maskrcnn.benchmark.arithmetic import count_arithmetic
 from maskrcnn.benchmark.machine import describe_machine, matrix_peak
 from maskrcnn.benchmark.measure import crowded_threshold, observe, run_pass, staged_pass, synthetic_images
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
-from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories, MaskCrops, Targets
-from maskrcnn.training.optimiser import build_optimizer, set_learning_rate
+from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
 from maskrcnn.training.step import training_step
 from maskrcnn.weights import load_model, save_model
 from maskrcnn.weights.checkpoint import save_weights

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from maskrcnn.config import Config
     from maskrcnn.errors import UserError
     from maskrcnn.evaluator import evaluate
-    from maskrcnn.predict import Model, Prediction, load
+    from maskrcnn.loading import load
+    from maskrcnn.model import Model
+    from maskrcnn.prediction import Prediction
     from maskrcnn.presets import preset
     from maskrcnn.structures import Categories, Detections
     from maskrcnn.training.loop import train
@@ -34,11 +36,11 @@ _HOMES = {
     "Categories": "maskrcnn.structures",
     "Config": "maskrcnn.config",
     "Detections": "maskrcnn.structures",
-    "Model": "maskrcnn.predict",
-    "Prediction": "maskrcnn.predict",
+    "Model": "maskrcnn.model",
+    "Prediction": "maskrcnn.prediction",
     "UserError": "maskrcnn.errors",
     "evaluate": "maskrcnn.evaluator",
-    "load": "maskrcnn.predict",
+    "load": "maskrcnn.loading",
     "preset": "maskrcnn.presets",
     "train": "maskrcnn.training.loop",
 }

@@ -22,8 +22,9 @@ from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.table import format_table
 from maskrcnn.files import make_folder, write_atomically
+from maskrcnn.model import Model
 from maskrcnn.pipeline import ahead
-from maskrcnn.predict import Model, Prediction
+from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 

@@ -23,7 +23,7 @@ SETTINGS = {
         }.items()
     ),
     # Idle threads of GNU's OpenMP give up their core after so many turns in a circle, instead of 300,000: Winograd's
-    # blocks run in threads of their own (`ops.side_by_side`) and want it.
+    # blocks run in threads of their own (`kernels.threads`) and want it.
     "GOMP_SPINCOUNT": "5000",
 }
 

@@ -10,7 +10,7 @@ import torch
 from maskrcnn.benchmark.measure import synthetic_images
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
 

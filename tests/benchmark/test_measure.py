@@ -15,7 +15,7 @@ from benchmark.conftest import make_model
 from maskrcnn.benchmark import machine, measure
 from maskrcnn.benchmark.meter import REST
 from maskrcnn.errors import UserError
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.presets import preset
 
 FPN_STAGES = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import maskrcnn.predict
+import maskrcnn.loading
 from maskrcnn.presets import PRESETS
 
 Run = Callable[..., tuple[int, str, str]]
@@ -37,7 +37,7 @@ def test_doctor_says_how_to_install_what_is_missing(run: Run, monkeypatch: pytes
 
 
 def test_models_lists_models_and_presets(run: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maskrcnn.predict, "_BUNDLED", model_file.parent)
+    monkeypatch.setattr(maskrcnn.loading, "_BUNDLED", model_file.parent)
     code, out, _ = run("models")
     assert code == 0
     assert "tiny       resnet18, " in out and "2 classes: round, long" in out

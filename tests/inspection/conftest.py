@@ -11,7 +11,7 @@ import torch
 
 from maskrcnn.build import build_model
 from maskrcnn.inspection import Trace, trace_image
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.presets import tiny
 from maskrcnn.structures import Categories, KeypointSchema
 from maskrcnn.structures.masks import ByteArray

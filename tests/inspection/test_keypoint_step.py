@@ -16,7 +16,7 @@ from maskrcnn.inspection import Trace, keypoint_step, maps, trace_image
 from maskrcnn.inspection.page import all_steps, render_page
 from maskrcnn.inspection.region import KeypointMaps
 from maskrcnn.inspection.step import Step
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 

@@ -12,7 +12,7 @@ import pytest
 from maskrcnn.errors import UserError
 from maskrcnn.inspection import Trace, trace_image, write_page
 from maskrcnn.inspection.page import all_steps, render_page
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from maskrcnn.structures.masks import ByteArray
 
 MakeModel = Callable[..., Model]

@@ -9,9 +9,9 @@ import torch
 
 from maskrcnn.inspection import Trace, trace_image
 from maskrcnn.inspection.region import cut_out, sample_points
+from maskrcnn.model import Model
 from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
 from maskrcnn.ops.roi_pool import roi_pool
-from maskrcnn.predict import Model
 from maskrcnn.structures.masks import ByteArray
 
 MakeModel = Callable[..., Model]

@@ -10,8 +10,8 @@ import torch
 from maskrcnn.errors import UserError
 from maskrcnn.inspection import Trace, trace_image
 from maskrcnn.inspection.trace import NUM_CANDIDATES
+from maskrcnn.model import Model
 from maskrcnn.ops.boxes import box_iou
-from maskrcnn.predict import Model
 from maskrcnn.structures.masks import ByteArray
 
 MakeModel = Callable[..., Model]

@@ -198,7 +198,7 @@ def test_images_without_detections_have_no_keypoints():
 def test_predictions_do_not_depend_on_portions(monkeypatch):
     network = model().eval()
     whole = network.predict(images(1), score_threshold=0.0, max_detections=7)[0]
-    monkeypatch.setattr("maskrcnn.models.pieces.MAX_BYTES", 1)  # one RoI at a time
+    monkeypatch.setattr("maskrcnn.models.chunks.MAX_BYTES", 1)  # one RoI at a time
     pieces = network.predict(images(1), score_threshold=0.0, max_detections=7)[0]
     torch.testing.assert_close(pieces.keypoints, whole.keypoints, atol=1e-3, rtol=1e-4)
 

@@ -13,15 +13,15 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from maskrcnn.acceleration.prediction import prepare_for_prediction
 from maskrcnn.build import build_model, build_model_without_memory
-from maskrcnn.models import box_head, pieces, pooling, rpn
+from maskrcnn.models import box_head, chunks, pooling, rpn
 from maskrcnn.models.box_head import _candidates
-from maskrcnn.models.fusing import prepare_for_prediction
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.presets import tiny
 from maskrcnn.structures import Proposals
 
-MODULES = (box_head, pieces, rpn)
+MODULES = (box_head, chunks, rpn)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def cut_small(monkeypatch, way):
     """Many blocks, or words and bands, for few boxes."""
     monkeypatch.setattr(nms_module, "_BLOCK", 16)
     if way == "triton":
-        from maskrcnn.ops import triton_nms
+        from maskrcnn.ops.triton import nms as triton_nms
 
         for name, value in {"WORD": 16, "BAND": 32, "WORDS_AT_ONCE": 2}.items():
             monkeypatch.setattr(triton_nms, name, value)

@@ -82,7 +82,7 @@ def test_ways_agree_with_their_gradients(way, device, sampling_ratio, aligned, r
 @pytest.mark.parametrize("way", ["triton"])
 def test_kernels_agree_in_several_pieces(monkeypatch, way, device):
     """Backward, more channels, bins and boxes than go through a program at once."""
-    from maskrcnn.ops import triton_roi_align
+    from maskrcnn.ops.triton import roi_align as triton_roi_align
 
     for name, value in {"TILE_CHANNELS": 16, "BINS": 16, "BOXES": 2}.items():
         monkeypatch.setattr(triton_roi_align, name, value)
@@ -135,7 +135,7 @@ def test_each_box_is_read_from_its_own_map(operator):
 
 @pytest.mark.parametrize("way", ["triton"])
 def test_kernels_read_each_box_from_its_own_map(monkeypatch, way, device):
-    from maskrcnn.ops import triton_roi_align
+    from maskrcnn.ops.triton import roi_align as triton_roi_align
 
     monkeypatch.setattr(triton_roi_align, "CHANNELS", 2)  # so that the three channels take two programs
     torch.manual_seed(0)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from maskrcnn.masks.paste import paste_rles
+from maskrcnn.masks.rle import decode_rle
 from maskrcnn.models.rpn import RPNOutput
-from maskrcnn.ops.paste import paste_rles
-from maskrcnn.ops.rle import decode_rle
 from maskrcnn.structures import Detections
 from parity.golden import LEVELS, Golden
 from parity.training import in_our_names, relative, rounding_noise, training_step

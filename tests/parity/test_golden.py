@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskrcnn.predict import Model
+from maskrcnn.model import Model
 from parity.golden import CASES, Golden, load_golden
 from parity.stages import STAGES, differences
 

@@ -11,11 +11,13 @@ import pytest
 import torch
 from benchmarks.compare.weights import spread
 
+from maskrcnn.acceleration import choice
+from maskrcnn.acceleration.prediction import prepare_for_prediction
 from maskrcnn.build import build_model
-from maskrcnn.models import winograd
-from maskrcnn.models.fusing import prepare_for_prediction
-from maskrcnn.ops.winograd import TILES
-from maskrcnn.predict import Model, Prediction, bundled_models
+from maskrcnn.kernels.winograd import TILES
+from maskrcnn.loading import bundled_models
+from maskrcnn.model import Model
+from maskrcnn.prediction import Prediction
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
 from maskrcnn.weights.checkpoint import load_model
@@ -26,7 +28,7 @@ _FACTORS = {"rpn.head.objectness": 30.0, "rpn.head.deltas": 10.0, "class_logits"
 
 
 def test_the_bundled_model_on_nuclei(monkeypatch: pytest.MonkeyPatch, transformed_for: list[int]) -> None:
-    monkeypatch.setattr(winograd, "MIN_CHANNELS", dict.fromkeys(TILES, 64))  # the pyramid goes Winograd's way as well
+    monkeypatch.setattr(choice, "MIN_CHANNELS", dict.fromkeys(TILES, 64))  # the pyramid goes Winograd's way as well
     network, config, categories, _ = load_model(bundled_models()["nuclei"])
     assert compare(Model(network, categories, config, CPU), NUCLEI, 0.05) > 100
     assert transformed_for

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.build import build_model
+from maskrcnn.masks.paste import paste_masks
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.ops.paste import paste_masks
 from maskrcnn.structures import MaskCrops, Proposals, Targets
 from maskrcnn.weights.foreign import import_tensors
 from parity import oracle

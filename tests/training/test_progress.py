@@ -11,7 +11,7 @@ from torch import nn
 
 from maskrcnn.config import Config, ScheduleConfig, TrainConfig
 from maskrcnn.training.folder import RunFolder
-from maskrcnn.training.optimiser import SGD
+from maskrcnn.training.optimizer import SGD
 from maskrcnn.training.progress import Screen, TrainingLog, describe, memory_mib
 from maskrcnn.training.state import TrainingState
 from maskrcnn.training.step import StepReport

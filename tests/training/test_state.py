@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from maskrcnn.config import Config, OptimizerConfig
 from maskrcnn.errors import UserError
 from maskrcnn.training.ema import EMA
-from maskrcnn.training.optimiser import build_optimizer
+from maskrcnn.training.optimizer import build_optimizer
 from maskrcnn.training.state import TrainingState, read_newest_state, restore, save_state, saved_states
 
 DATA = {"images": 4}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from maskrcnn.config import Config, OptimizerConfig, TrainConfig
 from maskrcnn.data.dataset import Sample
-from maskrcnn.training.optimiser import SGD
+from maskrcnn.training.optimizer import SGD
 from maskrcnn.training.step import StepReport, training_step
 
 Samples = list[Sample]

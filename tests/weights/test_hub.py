@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from maskrcnn.errors import UserError
-from maskrcnn.predict import load
+from maskrcnn.loading import load
 from maskrcnn.weights import hub
 from maskrcnn.weights.hub import PUBLISHED, Published, fetch, import_published, is_published, load_published
 from weights.foreign import synthetic

@@ -17,8 +17,8 @@ from maskrcnn.benchmark.memory import peak_bytes, used_bytes
 from maskrcnn.benchmark.meter import REST, Call, StageMeter, metered, recorded, stopwatch
 from maskrcnn.benchmark.stages import PASTE, stage_names, stages_of
 from maskrcnn.errors import UserError
+from maskrcnn.model import Model
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.predict import Model
 from maskrcnn.structures import Size
 
 CANDIDATES_PER_DETECTION = 10

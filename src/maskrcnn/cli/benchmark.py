@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.benchmark.measure import measure
     from maskrcnn.benchmark.table import format_measurement
     from maskrcnn.files import write_atomically
-    from maskrcnn.predict import load
+    from maskrcnn.loading import load
 
     if values.threads is not None:
         torch.set_num_threads(values.threads)

@@ -77,7 +77,7 @@ def _report_speed() -> None:
 
 
 def _report_models() -> None:
-    from maskrcnn.predict import bundled_models
+    from maskrcnn.loading import bundled_models
 
     _say("models", ", ".join(bundled_models()) or "none bundled")
 

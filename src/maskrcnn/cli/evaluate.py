@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse(arguments)
     _require_one_place(values)
     from maskrcnn.evaluator import evaluate
-    from maskrcnn.predict import load
+    from maskrcnn.loading import load
 
     output = Path(values.output)
     model = load(values.model, values.device, values.precision)

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     if output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output {output}: expected a name ending in .html, got {output.suffix!r}")
     from maskrcnn.inspection import trace_image, write_page
-    from maskrcnn.predict import load
+    from maskrcnn.loading import load
 
     trace = trace_image(load(values.model, values.device), image, values.roi, values.score_threshold)
     write_page(output, trace, image.name)

@@ -11,7 +11,7 @@ from maskrcnn.cli.arguments import CommandParser
 def main(arguments: Sequence[str]) -> int:
     """Print the models and the presets."""
     CommandParser("models", "List the bundled and the published models, and the presets for training.").parse(arguments)
-    from maskrcnn.predict import bundled_models
+    from maskrcnn.loading import bundled_models
     from maskrcnn.presets import PRESETS
     from maskrcnn.weights.hub import PUBLISHED
 

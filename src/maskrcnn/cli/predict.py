@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from maskrcnn.predict import Model, Prediction
+    from maskrcnn.model import Model
+    from maskrcnn.prediction import Prediction
 
 
 def main(arguments: Sequence[str]) -> int:
     """Predict, write `predictions.json` and the overlay pictures; 1 if some images had to be skipped."""
     values = _parser().parse(arguments)
     from maskrcnn.files import write_atomically
-    from maskrcnn.predict import load
+    from maskrcnn.loading import load
     from maskrcnn.sources import collect_sources
 
     sources = collect_sources(values.sources)

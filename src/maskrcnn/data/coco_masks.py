@@ -10,9 +10,9 @@ import numpy as np
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import brief
-from maskrcnn.ops.polygons_coco import coco_polygons
-from maskrcnn.ops.rle import rle_window
-from maskrcnn.ops.rle_coco import rle_from_coco
+from maskrcnn.masks.polygons_coco import coco_polygons
+from maskrcnn.masks.rle import rle_window
+from maskrcnn.masks.rle_coco import rle_from_coco
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
 

@@ -10,9 +10,9 @@ import torch
 
 from maskrcnn.data.geometry import View, Window
 from maskrcnn.data.store import LabelStore
-from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
-from maskrcnn.ops.rle import rle_window
-from maskrcnn.ops.rle_crops import crop_rle
+from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
+from maskrcnn.masks.rle import rle_window
+from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, Polygons, Size, Targets
 from maskrcnn.structures.masks import ByteArray, FloatArray
 

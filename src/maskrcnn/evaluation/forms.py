@@ -7,9 +7,9 @@ from typing import Any
 
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number, is_number
-from maskrcnn.ops.polygons_coco import coco_polygons
-from maskrcnn.ops.rle import rle_window
-from maskrcnn.ops.rle_coco import rle_from_coco
+from maskrcnn.masks.polygons_coco import coco_polygons
+from maskrcnn.masks.rle import rle_window
+from maskrcnn.masks.rle_coco import rle_from_coco
 from maskrcnn.structures import Size
 
 Annotation = Mapping[str, Any]

@@ -12,10 +12,10 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.forms import Annotation, is_box
 from maskrcnn.evaluation.inputs import GroundTruth
 from maskrcnn.evaluation.metrics import ImageMetrics, TypeMetrics
-from maskrcnn.ops.polygons import polygon_window, rasterize_polygons
-from maskrcnn.ops.rle import Window, rle_window
-from maskrcnn.ops.rle_coco import rle_from_coco
-from maskrcnn.ops.rle_crops import crop_rle
+from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
+from maskrcnn.masks.rle import Window, rle_window
+from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import MaskCrops, Polygons, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray

@@ -11,7 +11,7 @@ from maskrcnn.inspection.maps import map_picture, telling_channels
 from maskrcnn.inspection.step import Step, count, figure, image, key, level_legend, row
 from maskrcnn.inspection.svg import PHOTO, around, boxes, dots, drawing, picture
 from maskrcnn.inspection.trace import NUM_CANDIDATES, Level, Trace
-from maskrcnn.predict import Prediction
+from maskrcnn.prediction import Prediction
 from maskrcnn.viz.inline import inline_jpeg
 from maskrcnn.viz.labels import Box
 

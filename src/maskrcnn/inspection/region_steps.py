@@ -14,9 +14,9 @@ from maskrcnn.inspection.region import Cutting, Region
 from maskrcnn.inspection.step import Step, count, figure, image, key, row
 from maskrcnn.inspection.svg import PHOTO, around, boxes, dots, drawing, grid, picture
 from maskrcnn.inspection.trace import Trace
-from maskrcnn.ops.paste import paste_windows
-from maskrcnn.ops.polygons import bitmap_to_polygons
-from maskrcnn.predict import MASK_THRESHOLD
+from maskrcnn.masks.paste import paste_windows
+from maskrcnn.masks.polygons import bitmap_to_polygons
+from maskrcnn.prediction import MASK_THRESHOLD
 
 MAX_CLASSES = 12
 """More bars or masks than this would not be looked at."""

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from maskrcnn.errors import UserError
 from maskrcnn.inspection.region import Region, Scored, follow_region
+from maskrcnn.model import Model
 from maskrcnn.models.box_head import BoxHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
-from maskrcnn.predict import Model, Prediction
+from maskrcnn.prediction import Prediction
 from maskrcnn.sources import Source, read_source
 from maskrcnn.structures import ImageBatch, Proposals, Size
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
+from maskrcnn.models.chunks import each, pieces_of
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
-from maskrcnn.models.pieces import each, pieces_of
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of

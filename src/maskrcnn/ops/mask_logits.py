@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn.ops.convolution import can_fuse, is_plain_float
-from maskrcnn.ops.linear import linear
-from maskrcnn.ops.side_by_side import side_by_side
+from maskrcnn.kernels.convolution import can_fuse, is_plain_float
+from maskrcnn.kernels.linear import linear
+from maskrcnn.kernels.threads import side_by_side
 
 REGIONS_AT_ONCE = 4
 """Regions whose gradients are computed together."""

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maskrcnn.kernels.triton_use import can_use_triton
 from maskrcnn.ops.boxes import box_iou
-from maskrcnn.ops.triton_use import can_use_triton
 
 _BLOCK = 512
 
@@ -92,7 +92,7 @@ def nms_padded_triton(
     boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int
 ) -> tuple[Tensor, Tensor]:
     """The same by kernels on a GPU, all images at once."""
-    from maskrcnn.ops import triton_nms
+    from maskrcnn.ops.triton import nms as triton_nms
 
     return triton_nms.nms_padded(boxes, scores, labels, _largest_float32_up_to(threshold), limit)
 

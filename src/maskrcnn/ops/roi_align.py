@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from maskrcnn.ops.bags import Bags, weighted_rows
-from maskrcnn.ops.triton_use import can_use_triton
+from maskrcnn.kernels.bags import Bags, weighted_rows
+from maskrcnn.kernels.triton_use import can_use_triton
 
 Reduce = Literal["mean", "max"]
 
@@ -238,7 +238,7 @@ def pool_levels_triton(
     options: RoIAlignOptions,
 ) -> Tensor:
     """`pool_levels` of `roi_align` by kernels on a GPU, all boxes at once; nothing waits for the host."""
-    from maskrcnn.ops import triton_roi_align
+    from maskrcnn.ops.triton import roi_align as triton_roi_align
 
     return triton_roi_align.roi_align_levels(features, boxes, image_index, levels, scales, options)
 

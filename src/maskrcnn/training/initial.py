@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
-from maskrcnn.predict import bundled_models
+from maskrcnn.loading import bundled_models
 from maskrcnn.settings import differing_settings
 from maskrcnn.structures import Categories
 from maskrcnn.weights.checkpoint import read_checkpoint

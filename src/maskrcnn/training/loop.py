@@ -19,19 +19,19 @@ from typing import Any, NoReturn
 
 import torch
 
+from maskrcnn.acceleration.training import prepare_for_training
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
-from maskrcnn.models.trainable import prepare_for_training
 from maskrcnn.structures import Categories
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.folder import RunFolder
 from maskrcnn.training.initial import Initial, read_initial, start_from
 from maskrcnn.training.interruption import Interruption
-from maskrcnn.training.optimiser import build_optimizer, full_learning_rate, set_learning_rate
+from maskrcnn.training.optimizer import build_optimizer, full_learning_rate, set_learning_rate
 from maskrcnn.training.progress import Screen, TrainingLog
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.schedule import learning_rate_factor

@@ -23,7 +23,7 @@ from maskrcnn.files import remove_partial_files
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import config_to_dict
 from maskrcnn.training.ema import EMA
-from maskrcnn.training.optimiser import Optimizer
+from maskrcnn.training.optimizer import Optimizer
 from maskrcnn.weights.checkpoint import load_weights
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 

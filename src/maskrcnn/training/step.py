@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.training.optimiser import Optimizer
+from maskrcnn.training.optimizer import Optimizer
 
 
 @dataclass(frozen=True)

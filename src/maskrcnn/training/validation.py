@@ -8,11 +8,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.acceleration.prediction import prepare_for_prediction
 from maskrcnn.config import Config
 from maskrcnn.evaluator import evaluate
-from maskrcnn.models.fusing import prepare_for_prediction
+from maskrcnn.model import Model
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.predict import Model
 from maskrcnn.training.data import TrainingData
 
 

@@ -1,0 +1,1 @@
+"""Encodings of a mask: run lengths, polygons, pasting, overlap."""

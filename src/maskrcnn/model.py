@@ -1,0 +1,205 @@
+"""A trained network and its classes, ready for images.
+
+>>> model = maskrcnn.load("nuclei")
+>>> prediction = model.predict("cells.png")
+>>> prediction.save("overlay.png")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, repeat
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.masks.overlap import uncovered
+from maskrcnn.masks.paste import paste_mask_crop
+from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.pipeline import ahead
+from maskrcnn.prediction import MASK_THRESHOLD, Prediction
+from maskrcnn.sources import Source, read_source
+from maskrcnn.structures import Categories, Detections, Size
+
+
+class Model:
+    """A trained network and its classes, ready for images.
+
+    Args:
+        network: the weights; moved to `device` and put into eval mode.
+        categories: its classes.
+        config: its settings.
+        device: as `torch.device` names it.
+        summary: what its training had to say.
+        name: for people; the backbone's if empty.
+        precision: what convolutions and matrix products compute in.
+    """
+
+    def __init__(
+        self,
+        network: MaskRCNN,
+        categories: Categories,
+        config: Config,
+        device: torch.device | str = "cpu",
+        summary: dict[str, Any] | None = None,
+        name: str = "",
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+        self.categories = categories
+        self.config = config
+        self.summary = summary or {}
+        self.name = name or config.backbone.name
+        self.precision = precision
+
+    def __repr__(self) -> str:
+        classes = ", ".join(self.categories.names[:10]) + (", ..." if len(self.categories) > 10 else "")
+        return f"Model({self.name} on {self.device}, {len(self.categories)} classes: {classes})"
+
+    @overload
+    def predict(
+        self,
+        source: list[Source],
+        score_threshold: float = ...,
+        max_detections: int | None = ...,
+        proposals: Sequence[Tensor] | None = ...,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(
+        self,
+        source: Source,
+        score_threshold: float = ...,
+        max_detections: int | None = ...,
+        proposals: Tensor | None = ...,
+    ) -> Prediction: ...
+
+    def predict(
+        self,
+        source: Source | list[Source],
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+        proposals: Tensor | Sequence[Tensor] | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Find the objects in an image, or in each of a list of images.
+
+        Args:
+            source: a file, a Pillow image, an (H, W, 3) uint8 array, a (3, H, W) tensor, or a list of these; RGB.
+            score_threshold: only objects with a higher score; may lie below the one the model was trained with.
+            max_detections: at most this many objects per image, the best; None: as the model was trained.
+            proposals: for a model without RPN (Fast R-CNN): boxes (P, 4) x1, y1, x2, y2 in the pixels of the image, or
+                a list of these for a list of images.
+
+        Raises:
+            UserError: an image that cannot be read; a model without RPN and without `proposals`; those of more or fewer
+                images.
+        """
+        if isinstance(source, list):
+            boxes = None if proposals is None else list(proposals)
+            if boxes is not None and len(boxes) != len(source):
+                raise UserError(
+                    f"proposals: expected boxes for each of {len(source)} images, got those of {len(boxes)}"
+                )
+            return list(self.stream(source, 1, score_threshold, max_detections, proposals=boxes))
+        own = None if proposals is None else [torch.as_tensor(proposals)]
+        return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))
+
+    def stream(
+        self,
+        sources: Iterable[Source],
+        batch_size: int = 1,
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+        on_error: Callable[[Source, UserError], None] | None = None,
+        proposals: Iterable[Tensor] | None = None,
+    ) -> Iterator[Prediction]:
+        """Predictions one after the other, however many images there are; memory stays that of one batch.
+
+        Args:
+            sources: images as for `predict`. Those of a list are read a little ahead, while the network works; from
+                any other iterable, such as a camera's, they are taken only when their turn comes.
+            batch_size: images read together; those that need the same size share a pass through the network.
+            score_threshold: as for `predict`.
+            max_detections: as for `predict`.
+            on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
+            proposals: as for `predict`, one for each source.
+        """
+        images = _readable(sources, on_error, repeat(None) if proposals is None else proposals)
+        while batch := list(islice(images, batch_size)):
+            boxes = None if proposals is None else [boxes for _, _, boxes in batch if boxes is not None]
+            found = self._detect([image for _, image, _ in batch], boxes, score_threshold, max_detections)
+            for (source, _, _), detections in zip(batch, found, strict=True):
+                yield Prediction(
+                    **_fields(detections),
+                    categories=self.categories,
+                    source=source,
+                    paste=self.config.mask_head.paste,
+                )
+
+    @torch.inference_mode()
+    def _detect(
+        self,
+        images: Sequence[Tensor],
+        proposals: Sequence[Tensor] | None,
+        score_threshold: float,
+        max_detections: int | None,
+    ) -> list[Detections]:
+        """One pass for all images of a size: padded to a common size, unlike ones would cost more than one by one."""
+        passes: dict[Size, list[int]] = {}
+        for number, image in enumerate(images):
+            passes.setdefault(self.network.preprocess.padded_size(image), []).append(number)
+        found: dict[int, Detections] = {}
+        for numbers in passes.values():
+            with self._autocast():
+                detections = self.network.predict(
+                    [images[number].to(self.device) for number in numbers],
+                    proposals=None if proposals is None else [proposals[number] for number in numbers],
+                    score_threshold=score_threshold,
+                    max_detections=max_detections,
+                )
+            found.update(zip(numbers, detections, strict=True))
+        return [self._without_overlap(found[number]) for number in range(len(images))]
+
+    def _autocast(self) -> torch.autocast:
+        """Without its cache of weights, which would not outlive the pass that a CUDA graph is recorded in."""
+        enabled = self.precision != torch.float32
+        return torch.autocast(self.device.type, self.precision if enabled else None, enabled, cache_enabled=False)
+
+    def _without_overlap(self, found: Detections) -> Detections:
+        settings = self.config.mask_head
+        if found.mask_probs is None or settings.max_overlap >= 1:
+            return found
+        masks = paste_mask_crop(found.mask_probs, found.boxes, found.image_size, MASK_THRESHOLD, settings.paste)
+        return found[uncovered(masks, found.labels.cpu(), settings.max_overlap).to(self.device)]
+
+
+def _fields(detections: Detections) -> dict[str, Any]:
+    """The fields, on the CPU; cloned, since tensors made in inference mode refuse to be changed later."""
+    return {k: v.cpu().clone() if isinstance(v, Tensor) else v for k, v in vars(detections).items()}
+
+
+def _readable(
+    sources: Iterable[Source],
+    on_error: Callable[[Source, UserError], None] | None,
+    proposals: Iterable[Tensor | None],
+) -> Iterator[tuple[Source, Tensor, Tensor | None]]:
+    """Each source with its (3, H, W) image and its proposals."""
+    read = ((source, _try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
+    for source, image, boxes in ahead(read) if isinstance(sources, list) else read:
+        if isinstance(image, Tensor):
+            yield source, image, boxes
+        elif on_error is None:
+            raise image
+        else:
+            on_error(source, image)
+
+
+def _try_to_read(source: Source) -> Tensor | UserError:
+    try:
+        return read_source(source)
+    except UserError as error:
+        return error

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+
+from maskrcnn.errors import UserError
+from maskrcnn.masks.rle import encode_rle
+from maskrcnn.masks.rle_coco import MAX_PIXELS, rle_from_coco, rle_from_counts, rle_to_coco
+from maskrcnn.structures import RLE
+
+
+def test_uncompressed_counts():
+    runs = rle_from_counts([1, 4, 1], [2, 3])
+    assert (runs.size, runs.counts.tolist()) == ((2, 3), [1, 4, 1])
+    assert rle_from_counts((6.0,), (2, 3)).counts.tolist() == [6]
+    assert rle_from_counts([], (0, 3)).counts.tolist() == []
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [[7], [5], [-1, 7], [3, 10**30], [1.5, 4.5], [float("nan")], ["6"], [[6]], [[1], [2, 3]], [None], None, 6, {}],
+)
+def test_malformed_counts_are_user_errors(counts):
+    with pytest.raises(UserError, match="mask run lengths: expected"):
+        rle_from_counts(counts, (2, 3))
+
+
+def test_the_caller_keeps_its_counts():
+    counts = np.array([1, 4, 1])
+    rle_from_counts(counts, (2, 3)).counts[0] = 9
+    assert counts.tolist() == [1, 4, 1]
+
+
+def test_coco_forms_are_read_and_written(coco_string):
+    bitmap = np.array([[0, 1, 1], [1, 1, 0]], np.uint8)
+    compressed = rle_to_coco(encode_rle(bitmap))
+    assert compressed == {"size": [2, 3], "counts": coco_string(bitmap)}
+    assert json.loads(json.dumps(compressed)) == compressed
+    for counts in (compressed["counts"], compressed["counts"].encode(), [1, 4, 1]):
+        assert rle_from_coco({"size": [2, 3], "counts": counts}).counts.tolist() == [1, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "message"),
+    [
+        ("", (2, 3), "sum of 6"),
+        ("5", (2, 3), "sum of 6"),
+        ("7", (2, 3), "from 0 to 6"),
+        ("O7", (2, 3), "from 0 to 6"),  # -1, 7
+        ("P" * 6 + "?", (2, 3), "from 0 to"),  # 15 << 30
+        ("p", (2, 3), "'p'"),
+        ("6", (2, -3), "size"),
+        ("6", (2,), "size"),
+        ("6", (2.5, 3), "size"),
+        ("6", (1 << 20, 1 << 20), "at most"),
+        ("6", (10**30, 1), "size"),
+    ],
+)
+def test_strings_that_do_not_fill_the_frame_are_user_errors(text, size, message):
+    with pytest.raises(UserError, match=message) as error:
+        rle_from_coco({"size": size, "counts": text})
+    assert "\n" not in str(error.value) and len(str(error.value)) < 250
+
+
+def test_random_strings_end_in_runs_or_a_user_error():
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        text = bytes(rng.integers(40, 120, rng.integers(0, 12)).tolist()).decode()
+        try:
+            runs = rle_from_coco({"size": [3, 4], "counts": text})
+        except UserError:
+            continue
+        assert runs.counts.sum() == 12 and (runs.counts >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [{}, {"size": [2, 3]}, {"counts": "6"}, {"size": None, "counts": "6"}, {"size": [2, 3], "counts": b"\xff"}],
+)
+def test_malformed_coco_forms_are_user_errors(segmentation):
+    with pytest.raises(UserError, match="mask run lengths: expected"):
+        rle_from_coco(segmentation)
+
+
+def test_the_largest_frame():
+    largest = RLE((MAX_PIXELS, 1), np.array([MAX_PIXELS]))
+    assert rle_from_coco(rle_to_coco(largest)).counts.tolist() == [MAX_PIXELS]
