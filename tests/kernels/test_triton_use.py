@@ -1,7 +1,12 @@
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +42,7 @@ compile(triton_roi_align._backward, 8, **sizes, ratio=2, aligned=True, tile=4, b
 
 
 @pytest.fixture
-def ampere(monkeypatch):
+def ampere(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """A tensor on a GPU that Triton can compile for."""
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
@@ -46,37 +51,41 @@ def ampere(monkeypatch):
     triton_use._compiles_for.cache_clear()
 
 
-def driver_with(monkeypatch, get_current_target):
+def driver_with(monkeypatch: pytest.MonkeyPatch, get_current_target: Callable[[], Any]) -> None:
     driver = SimpleNamespace(active=SimpleNamespace(get_current_target=get_current_target))
     monkeypatch.setitem(sys.modules, "triton", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "triton.runtime", SimpleNamespace(driver=driver))
 
 
-def test_a_gpu_with_triton(monkeypatch, ampere):
+def test_a_gpu_with_triton(monkeypatch: pytest.MonkeyPatch, ampere: SimpleNamespace) -> None:
     driver_with(monkeypatch, lambda: "cuda")
     assert can_use_triton(ampere)
     ampere.dtype = torch.float64
     assert not can_use_triton(ampere)
 
 
-def test_not_on_the_cpu():
+def test_not_on_the_cpu() -> None:
     assert not can_use_triton(torch.zeros(1))
 
 
-def test_not_on_older_gpus(monkeypatch, ampere):
+def test_not_on_older_gpus(monkeypatch: pytest.MonkeyPatch, ampere: SimpleNamespace) -> None:
     driver_with(monkeypatch, lambda: "cuda")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert not can_use_triton(ampere)
 
 
-def test_not_without_triton(monkeypatch, caplog, ampere):
+def test_not_without_triton(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ampere: SimpleNamespace
+) -> None:
     monkeypatch.setitem(sys.modules, "triton.runtime", None)
     assert not can_use_triton(ampere)
     assert not caplog.records
 
 
-def test_said_once_where_triton_does_not_work(monkeypatch, caplog, ampere):
-    def fail():
+def test_said_once_where_triton_does_not_work(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ampere: SimpleNamespace
+) -> None:
+    def fail() -> None:
         raise RuntimeError("Failed to find C compiler")
 
     driver_with(monkeypatch, fail)
@@ -85,7 +94,7 @@ def test_said_once_where_triton_does_not_work(monkeypatch, caplog, ampere):
     assert "Failed to find C compiler" in record.getMessage()
 
 
-def test_kernels_compile_without_a_gpu(tmp_path):
+def test_kernels_compile_without_a_gpu(tmp_path: Path) -> None:
     """The interpreter takes more than the compiler does."""
     pytest.importorskip("triton", reason="needs triton, which exists for Linux only")
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +24,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 SIZES = [(20, 30), (1, 9), (9, 1), (50, 50), (7, 3)]
 
 
-def polygons(*rings):
+def polygons(*rings: list[tuple[float, float]]) -> Polygons:
     return Polygons(tuple(np.array(ring, np.float64) for ring in rings))
 
 
-def random_rings(rng, size):
+def random_rings(rng: np.random.Generator, size: tuple[int, int]) -> list[np.ndarray]:
     """One to three rings: anywhere, far outside, on whole pixels, on the fine grid's halves, with doubled points."""
     height, width = size
     rings = []
@@ -44,16 +47,16 @@ def random_rings(rng, size):
     return rings
 
 
-def coco_rle(rings, size):
+def coco_rle(rings: list[np.ndarray], size: tuple[int, int]) -> dict[str, bytes | list[int]]:
     return coco_mask.merge(coco_mask.frPyObjects([ring.ravel().tolist() for ring in rings], *size))
 
 
-def frame(size):
+def frame(size: tuple[int, int]) -> tuple[int, int, int, int]:
     return 0, 0, size[1], size[0]
 
 
 @pytest.mark.parametrize("way", RASTERIZE)
-def test_a_rectangle_covers_the_pixels_between_its_edges(way):
+def test_a_rectangle_covers_the_pixels_between_its_edges(way: str) -> None:
     bitmap = RASTERIZE[way](polygons([(1, 2), (4, 2), (4, 5), (1, 5)]), (0, 0, 6, 6), (6, 6))
     expected = np.zeros((6, 6), np.uint8)
     expected[2:5, 1:4] = 1
@@ -61,19 +64,19 @@ def test_a_rectangle_covers_the_pixels_between_its_edges(way):
 
 
 @pytest.mark.parametrize("way", RASTERIZE)
-def test_pixels_whose_centre_is_inside(way):
+def test_pixels_whose_centre_is_inside(way: str) -> None:
     bitmap = RASTERIZE[way](polygons([(0.4, 0.4), (2.6, 0.4), (2.6, 1.6), (0.4, 1.6)]), (0, 0, 4, 3), (3, 4))
     np.testing.assert_array_equal(bitmap, [[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]])
 
 
 @pytest.mark.parametrize("way", RASTERIZE)
-def test_rings_are_united_but_one_ring_is_even_odd(way):
+def test_rings_are_united_but_one_ring_is_even_odd(way: str) -> None:
     square, inner = [(0, 0), (5, 0), (5, 5), (0, 5)], [(1, 1), (4, 1), (4, 4), (1, 4)]
     assert RASTERIZE[way](polygons(square, inner), (0, 0, 5, 5), (5, 5)).sum() == 25
     assert RASTERIZE[way](polygons(square + square), (0, 0, 5, 5), (5, 5)).sum() == 0  # around it twice
 
 
-def test_every_way_equals_pycocotools():
+def test_every_way_equals_pycocotools() -> None:
     rng = np.random.default_rng(0)
     for i in range(150):
         size = SIZES[i % len(SIZES)]
@@ -83,7 +86,7 @@ def test_every_way_equals_pycocotools():
             np.testing.assert_array_equal(rasterize(Polygons(tuple(rings)), frame(size), size), expected)
 
 
-def test_run_lengths_are_those_of_pycocotools_byte_for_byte():
+def test_run_lengths_are_those_of_pycocotools_byte_for_byte() -> None:
     rng = np.random.default_rng(1)
     for i in range(600):
         size = SIZES[i % len(SIZES)]
@@ -95,7 +98,7 @@ def test_run_lengths_are_those_of_pycocotools_byte_for_byte():
 
 
 @pytest.mark.parametrize("name", ["facades", "fruits_nuts", "coco_mini"])
-def test_real_polygons_equal_pycocotools(shared, name):
+def test_real_polygons_equal_pycocotools(shared: Path, name: str) -> None:
     data = json.loads((shared / "data" / name / "instances_val.json").read_text())
     sizes = {image["id"]: (image["height"], image["width"]) for image in data["images"]}
     annotations = [a for a in data["annotations"] if isinstance(a["segmentation"], list)][:300]
@@ -110,7 +113,7 @@ def test_real_polygons_equal_pycocotools(shared, name):
 
 
 @pytest.mark.parametrize("way", RASTERIZE)
-def test_a_window_is_a_cut_of_the_frame(way):
+def test_a_window_is_a_cut_of_the_frame(way: str) -> None:
     rng = np.random.default_rng(2)
     for _ in range(20):
         shape = Polygons(tuple(random_rings(rng, (20, 30))))
@@ -119,7 +122,7 @@ def test_a_window_is_a_cut_of_the_frame(way):
             np.testing.assert_array_equal(RASTERIZE[way](shape, (x1, y1, x2, y2), (20, 30)), whole[y1:y2, x1:x2])
 
 
-def test_the_window_of_a_polygon_holds_all_its_pixels():
+def test_the_window_of_a_polygon_holds_all_its_pixels() -> None:
     rng = np.random.default_rng(3)
     for i in range(200):
         size = SIZES[i % len(SIZES)]
@@ -130,7 +133,7 @@ def test_the_window_of_a_polygon_holds_all_its_pixels():
         assert inside == rasterize_polygons(shape, frame(size), size).sum()
 
 
-def test_the_window_is_as_large_as_the_object():
+def test_the_window_is_as_large_as_the_object() -> None:
     assert polygon_window(polygons([(10.2, 20.1), (13.9, 20.1), (12, 29)]), (100, 100)) == (10, 20, 14, 29)
     assert polygon_window(polygons([(-10, -10), (-5, -10), (-5, -5)]), (100, 100)) == (0, 0, 0, 0)
 
@@ -138,14 +141,14 @@ def test_the_window_is_as_large_as_the_object():
 @pytest.mark.parametrize(
     "rings", [(), ([],), ([(1, 1)],), ([(1, 1), (5, 5)],), ([(3, 3)] * 4,), ([(1, 2), (5, 2), (9, 2)],)]
 )
-def test_polygons_without_area_have_no_pixel(rings):
+def test_polygons_without_area_have_no_pixel(rings: tuple[list[tuple[int, int]], ...]) -> None:
     shape = Polygons(tuple(np.array(ring, np.float64).reshape(-1, 2) for ring in rings))
     for rasterize in RASTERIZE.values():
         assert rasterize(shape, (0, 0, 12, 12), (12, 12)).sum() == 0
     assert polygon_to_rle(shape, (12, 12)).counts.tolist() == [144]
 
 
-def test_wild_coordinates_cost_nothing_and_stay_inside():
+def test_wild_coordinates_cost_nothing_and_stay_inside() -> None:
     square = polygons([(-1e300, -1e12), (1e300, -1e12), (1e300, 1e12), (-1e300, 1e12)])
     assert rle_area(polygon_to_rle(square, (30, 40))) == 30 * 40
     half = polygons([(-1e8, -1e8), (20, -1e8), (20, 1e8), (-1e8, 1e8)])
@@ -153,7 +156,7 @@ def test_wild_coordinates_cost_nothing_and_stay_inside():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_coordinates_that_are_no_numbers_are_user_errors(value):
+def test_coordinates_that_are_no_numbers_are_user_errors(value: float) -> None:
     for rasterize in RASTERIZE.values():
         with pytest.raises(UserError, match="finite"):
             rasterize(polygons([(0, 0), (value, 0), (3, 3)]), (0, 0, 4, 4), (4, 4))
@@ -164,7 +167,7 @@ def test_coordinates_that_are_no_numbers_are_user_errors(value):
 # --- bitmap -> polygons -----------------------------------------------------------------------------------------
 
 
-def drawn(parts, size):
+def drawn(parts: list[tuple[np.ndarray, list[np.ndarray]]], size: tuple[int, int]) -> np.ndarray:
     """Outer rings filled, their holes cut out again."""
     bitmap = np.zeros(size, np.uint8)
     for outer, holes in parts:
@@ -175,7 +178,7 @@ def drawn(parts, size):
     return bitmap
 
 
-def test_rings_run_along_pixel_edges():
+def test_rings_run_along_pixel_edges() -> None:
     bitmap = np.zeros((5, 6), np.uint8)
     bitmap[1:4, 2:4] = 1
     ((outer, holes),) = bitmap_to_polygons(bitmap)
@@ -183,7 +186,7 @@ def test_rings_run_along_pixel_edges():
     assert holes == []
 
 
-def test_parts_and_their_holes():
+def test_parts_and_their_holes() -> None:
     """A ring with a dot in its hole, and a square: three parts, one hole."""
     bitmap = np.zeros((12, 20), np.uint8)
     bitmap[1:8, 1:8] = 1
@@ -195,14 +198,14 @@ def test_parts_and_their_holes():
     np.testing.assert_array_equal(drawn(parts, bitmap.shape), bitmap)
 
 
-def test_rasterising_the_rings_gives_the_bitmap_back():
+def test_rasterising_the_rings_gives_the_bitmap_back() -> None:
     rng = np.random.default_rng(4)
     for _ in range(150):
         bitmap = (rng.random(rng.integers(1, 25, 2)) < rng.choice([0.1, 0.5, 0.9])).astype(np.uint8)
         np.testing.assert_array_equal(drawn(bitmap_to_polygons(bitmap), bitmap.shape), bitmap)
 
 
-def test_a_large_smooth_object_has_few_points():
+def test_a_large_smooth_object_has_few_points() -> None:
     y, x = np.mgrid[:200, :200]
     disc = ((x - 100) ** 2 + (y - 90) ** 2 < 80**2).astype(np.uint8)
     ((outer, holes),) = bitmap_to_polygons(disc)
@@ -210,6 +213,6 @@ def test_a_large_smooth_object_has_few_points():
     np.testing.assert_array_equal(drawn([(outer, holes)], disc.shape), disc)
 
 
-def test_an_empty_bitmap_has_no_parts():
+def test_an_empty_bitmap_has_no_parts() -> None:
     assert bitmap_to_polygons(np.zeros((4, 4), np.uint8)) == []
     assert bitmap_to_polygons(np.zeros((0, 4), np.uint8)) == []

@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ from maskrcnn.masks.rle_coco import MAX_PIXELS, rle_from_coco, rle_from_counts, 
 from maskrcnn.structures import RLE
 
 
-def test_uncompressed_counts():
+def test_uncompressed_counts() -> None:
     runs = rle_from_counts([1, 4, 1], [2, 3])
     assert (runs.size, runs.counts.tolist()) == ((2, 3), [1, 4, 1])
     assert rle_from_counts((6.0,), (2, 3)).counts.tolist() == [6]
@@ -20,18 +24,18 @@ def test_uncompressed_counts():
     "counts",
     [[7], [5], [-1, 7], [3, 10**30], [1.5, 4.5], [float("nan")], ["6"], [[6]], [[1], [2, 3]], [None], None, 6, {}],
 )
-def test_malformed_counts_are_user_errors(counts):
+def test_malformed_counts_are_user_errors(counts: Any) -> None:
     with pytest.raises(UserError, match="mask run lengths: expected"):
         rle_from_counts(counts, (2, 3))
 
 
-def test_the_caller_keeps_its_counts():
+def test_the_caller_keeps_its_counts() -> None:
     counts = np.array([1, 4, 1])
     rle_from_counts(counts, (2, 3)).counts[0] = 9
     assert counts.tolist() == [1, 4, 1]
 
 
-def test_coco_forms_are_read_and_written(coco_string):
+def test_coco_forms_are_read_and_written(coco_string: Callable[[np.ndarray], str]) -> None:
     bitmap = np.array([[0, 1, 1], [1, 1, 0]], np.uint8)
     compressed = rle_to_coco(encode_rle(bitmap))
     assert compressed == {"size": [2, 3], "counts": coco_string(bitmap)}
@@ -56,13 +60,13 @@ def test_coco_forms_are_read_and_written(coco_string):
         ("6", (10**30, 1), "size"),
     ],
 )
-def test_strings_that_do_not_fill_the_frame_are_user_errors(text, size, message):
+def test_strings_that_do_not_fill_the_frame_are_user_errors(text: str, size: tuple[float, ...], message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         rle_from_coco({"size": size, "counts": text})
     assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
-def test_random_strings_end_in_runs_or_a_user_error():
+def test_random_strings_end_in_runs_or_a_user_error() -> None:
     rng = np.random.default_rng(1)
     for _ in range(300):
         text = bytes(rng.integers(40, 120, rng.integers(0, 12)).tolist()).decode()
@@ -77,11 +81,11 @@ def test_random_strings_end_in_runs_or_a_user_error():
     "segmentation",
     [{}, {"size": [2, 3]}, {"counts": "6"}, {"size": None, "counts": "6"}, {"size": [2, 3], "counts": b"\xff"}],
 )
-def test_malformed_coco_forms_are_user_errors(segmentation):
+def test_malformed_coco_forms_are_user_errors(segmentation: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="mask run lengths: expected"):
         rle_from_coco(segmentation)
 
 
-def test_the_largest_frame():
+def test_the_largest_frame() -> None:
     largest = RLE((MAX_PIXELS, 1), np.array([MAX_PIXELS]))
     assert rle_from_coco(rle_to_coco(largest)).counts.tolist() == [MAX_PIXELS]

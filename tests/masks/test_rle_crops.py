@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pytest
 
@@ -7,7 +11,7 @@ from maskrcnn.masks.rle_string import counts_to_string
 from maskrcnn.structures import RLE
 
 
-def windows_of(bitmap, count=6):
+def windows_of(bitmap: np.ndarray, count: int = 6) -> Iterator[tuple[int, int, int, int]]:
     rng = np.random.default_rng(bitmap.size)
     height, width = bitmap.shape
     yield 0, 0, width, height
@@ -17,7 +21,9 @@ def windows_of(bitmap, count=6):
         yield x1, y1, x2, y2
 
 
-def test_every_way_crops_and_encodes_crops_as_the_full_frame_does(bitmaps, coco_string):
+def test_every_way_crops_and_encodes_crops_as_the_full_frame_does(
+    bitmaps: list[np.ndarray], coco_string: Callable[[np.ndarray], str]
+) -> None:
     for bitmap in bitmaps:
         for window in windows_of(bitmap):
             x1, y1, x2, y2 = window
@@ -31,17 +37,17 @@ def test_every_way_crops_and_encodes_crops_as_the_full_frame_does(bitmaps, coco_
 
 
 @pytest.mark.parametrize("way", ENCODE_CROP)
-def test_a_run_over_the_frame_edge_is_one_run(way):
+def test_a_run_over_the_frame_edge_is_one_run(way: str) -> None:
     """Full columns: the run goes on from the bottom of a column at the top of the next."""
     assert ENCODE_CROP[way](np.ones((4, 2), np.uint8), (1, 0, 3, 4), (4, 5)).counts.tolist() == [4, 8, 8]
 
 
 @pytest.mark.parametrize("way", CROP)
-def test_crop_with_runs_through_many_columns(way):
+def test_crop_with_runs_through_many_columns(way: str) -> None:
     np.testing.assert_array_equal(CROP[way](RLE((4, 5), np.array([5, 10, 5])), (1, 1, 4, 3)), [[1, 1, 1], [1, 1, 1]])
 
 
-def test_many_objects_in_a_large_frame_need_no_frame():
+def test_many_objects_in_a_large_frame_need_no_frame() -> None:
     """Frames of a gigapixel: a thousand of them in memory at any one moment would be noticed."""
     size = (1 << 15, 1 << 15)
     crop = np.ones((3, 2), np.uint8)
@@ -52,7 +58,7 @@ def test_many_objects_in_a_large_frame_need_no_frame():
         assert crop_rle(runs, window).all()
 
 
-def test_crops_must_fit_their_window():
+def test_crops_must_fit_their_window() -> None:
     for window in [(0, 0, 3, 2), (-1, 0, 1, 2), (4, 0, 6, 2), (0, 3, 2, 5), (2, 0, 0, 2)]:
         with pytest.raises(ValueError, match="window"):
             encode_rle_crop(np.ones((2, 2), np.uint8), window, (4, 5))

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -7,7 +11,9 @@ from maskrcnn.masks.rle import encode_rle
 from maskrcnn.masks.rle_string import FROM_STRING, TO_STRING
 
 
-def test_every_way_spells_and_reads_as_pycocotools(bitmaps, coco_string):
+def test_every_way_spells_and_reads_as_pycocotools(
+    bitmaps: list[np.ndarray], coco_string: Callable[[np.ndarray], str]
+) -> None:
     for bitmap in bitmaps:
         counts, expected = encode_rle(bitmap).counts, coco_string(bitmap)
         for to_string in TO_STRING.values():
@@ -17,7 +23,7 @@ def test_every_way_spells_and_reads_as_pycocotools(bitmaps, coco_string):
 
 
 @pytest.mark.parametrize("way", TO_STRING)
-def test_large_numbers_and_both_signs(way):
+def test_large_numbers_and_both_signs(way: str) -> None:
     """pycocotools reads the string back; counts beyond one, two and three groups, and large differences."""
     counts = [0, 15, 16, 511, 512, 20_000, 3, 1 << 20, 1, 40_000_000]
     total = sum(counts)
@@ -41,13 +47,13 @@ def test_large_numbers_and_both_signs(way):
         ("P" * 5000 + "0", "one of 5001"),
     ],
 )
-def test_malformed_strings_are_user_errors(way, text, message):
+def test_malformed_strings_are_user_errors(way: str, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         FROM_STRING[way](text)
     assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
-def test_random_strings_are_numbers_or_a_user_error_in_every_way():
+def test_random_strings_are_numbers_or_a_user_error_in_every_way() -> None:
     rng = np.random.default_rng(1)
     outcomes = set()
     for _ in range(300):
@@ -58,7 +64,7 @@ def test_random_strings_are_numbers_or_a_user_error_in_every_way():
     assert len(outcomes) > 30
 
 
-def outcome(from_string, text):
+def outcome(from_string: Callable[[str], Iterable[int]], text: str) -> type | tuple[int, ...]:
     try:
         return tuple(from_string(text).tolist())
     except UserError as error:

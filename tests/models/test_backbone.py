@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 import torch
 
@@ -19,7 +21,7 @@ PARAMETERS = {  # the published networks without their last layer (1000-way, wit
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_layouts_have_the_published_number_of_parameters(name):
+def test_layouts_have_the_published_number_of_parameters(name: str) -> None:
     with torch.device("meta"):
         network = ResNet(resnet_layout(name), norm="bn")
     assert sum(p.numel() for p in network.parameters()) == PARAMETERS[name]
@@ -27,7 +29,7 @@ def test_layouts_have_the_published_number_of_parameters(name):
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d"])
 @pytest.mark.parametrize("norm", [n for n in NORMS if n != "sync_bn"])
-def test_pyramid_shapes(name, norm):
+def test_pyramid_shapes(name: str, norm: str) -> None:
     fpn = FPN(ResNet(resnet_layout(name), norm=norm, stem_channels=8 if "next" not in name else 64), channels=16)
     levels = fpn(torch.rand(1, 3, 64, 96))
     assert [tuple(level.shape) for level in levels] == [
@@ -39,7 +41,7 @@ def test_pyramid_shapes(name, norm):
     ]
 
 
-def test_a_resnext_too_narrow_for_its_groups_is_one_clear_line():
+def test_a_resnext_too_narrow_for_its_groups_is_one_clear_line() -> None:
     assert ResNet(resnet_layout("resnext50_32x4d"), stem_channels=16).stages[0][0].residual[3].groups == 32
     with pytest.raises(UserError, match=r"stem_channels.*expected a multiple of 16, .*; got 8$"):
         ResNet(resnet_layout("resnext50_32x4d"), stem_channels=8)
@@ -47,7 +49,9 @@ def test_a_resnext_too_narrow_for_its_groups_is_one_clear_line():
 
 @pytest.mark.parametrize("size", [(8, 12), (7, 11), (8, 11)])
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
-def test_the_pyramid_adds_every_coarse_cell_to_four_fine_ones(size, memory_format):
+def test_the_pyramid_adds_every_coarse_cell_to_four_fine_ones(
+    size: tuple[int, int], memory_format: torch.memory_format
+) -> None:
     torch.manual_seed(0)
     fine, coarse = torch.randn(2, 3, *size).to(memory_format=memory_format), torch.randn(2, 3, 4, 6)
     expected = fine + torch.nn.functional.interpolate(coarse, size=size, mode="nearest")
@@ -56,14 +60,14 @@ def test_the_pyramid_adds_every_coarse_cell_to_four_fine_ones(size, memory_forma
 
 
 @pytest.mark.parametrize("stride_in_1x1", [True, False])
-def test_where_a_bottleneck_strides(stride_in_1x1):
+def test_where_a_bottleneck_strides(stride_in_1x1: bool) -> None:
     network = ResNet(RESNETS["resnet50"], stem_channels=8, stride_in_1x1=stride_in_1x1)
     residual = network.stages[1][0].residual
     strides = [layer.stride[0] for layer in residual if isinstance(layer, torch.nn.Conv2d)]
     assert strides == ([2, 1, 1] if stride_in_1x1 else [1, 2, 1])
 
 
-def test_frozen_stages_do_not_move():
+def test_frozen_stages_do_not_move() -> None:
     network = ResNet(RESNETS["resnet18"], norm="bn", stem_channels=8, frozen_stages=2).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network(torch.rand(2, 3, 64, 64))[-1].sum().backward()
@@ -73,7 +77,7 @@ def test_frozen_stages_do_not_move():
     assert network.stages[0][0].residual[0].weight.grad is None
 
 
-def test_frozen_batch_norm_equals_batch_norm_in_eval_mode():
+def test_frozen_batch_norm_equals_batch_norm_in_eval_mode() -> None:
     torch.manual_seed(0)
     frozen, plain = FrozenBatchNorm2d(4), torch.nn.BatchNorm2d(4)
     with torch.no_grad():

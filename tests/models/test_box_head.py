@@ -1,7 +1,11 @@
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
 from maskrcnn.models.pooling import RoIPooler
@@ -10,12 +14,12 @@ from maskrcnn.ops.roi_align import RoIAlignOptions
 from maskrcnn.structures import ImageBatch, Proposals
 
 
-def make_head(num_classes=2, **settings):
+def make_head(num_classes: int = 2, **settings: Any) -> BoxHead:
     pooler = RoIPooler((4,), RoIAlignOptions(2))
     return BoxHead(pooler, BoxTrunk(3, 2, num_fcs=1, fc_channels=4), num_classes, **settings)
 
 
-def logits_of(probs):
+def logits_of(probs: list[list[float]]) -> Tensor:
     return torch.tensor(probs).log()
 
 
@@ -25,7 +29,7 @@ PROPOSALS = [
 ]
 
 
-def test_selection_by_hand():
+def test_selection_by_hand() -> None:
     head = make_head(score_threshold=0.15)
     class_logits = logits_of([[0.6, 0.2, 0.2], [0.7, 0.1, 0.2], [0.05, 0.05, 0.9]])
     (found,) = head.select(class_logits, torch.zeros(3, 2, 4), PROPOSALS, BATCH)
@@ -36,7 +40,7 @@ def test_selection_by_hand():
 
 
 @pytest.mark.parametrize("class_agnostic", [False, True])
-def test_each_class_has_its_own_deltas(class_agnostic):
+def test_each_class_has_its_own_deltas(class_agnostic: bool) -> None:
     head = make_head(class_agnostic=class_agnostic)
     deltas = torch.zeros(3, head.num_box_classes, 4)
     deltas[2, -1, 0] = 1.0  # 1 / 10 of the width to the right
@@ -47,14 +51,14 @@ def test_each_class_has_its_own_deltas(class_agnostic):
     assert by_label[0] == ([31, 30, 41, 40] if class_agnostic else [30, 30, 40, 40])
 
 
-def test_the_best_are_kept_when_there_are_too_many():
+def test_the_best_are_kept_when_there_are_too_many() -> None:
     head = make_head(max_detections=1)
     class_logits = logits_of([[0.6, 0.2, 0.2], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05]])
     (found,) = head.select(class_logits, torch.zeros(3, 2, 4), PROPOSALS, BATCH)
     assert found.boxes.tolist() == [[30, 30, 40, 40]]
 
 
-def test_loss_by_hand():
+def test_loss_by_hand() -> None:
     head = make_head(smooth_l1_beta=0.0)
     rois = SampledRoIs(
         boxes=PROPOSALS[0].boxes,
@@ -69,7 +73,7 @@ def test_loss_by_hand():
     assert box.item() == pytest.approx((1 + 0.5) / 3)
 
 
-def test_trunk_of_convolutions_then_fully_connected():
+def test_trunk_of_convolutions_then_fully_connected() -> None:
     trunk = BoxTrunk(3, 7, num_convs=2, conv_channels=8, num_fcs=1, fc_channels=16, norm="gn")
     assert trunk(torch.rand(5, 3, 7, 7)).shape == (5, 16)
     assert trunk(torch.rand(0, 3, 7, 7)).shape == (0, 16)

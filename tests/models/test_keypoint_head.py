@@ -1,7 +1,11 @@
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from maskrcnn.build import build_model
 from maskrcnn.config import Config, KeypointHeadConfig
@@ -33,7 +37,7 @@ def model(*, masks: bool = True) -> MaskRCNN:
     return build_model(config(masks=masks), 2, NUM_KEYPOINTS)
 
 
-def head(**options) -> KeypointHead:
+def head(**options: Any) -> KeypointHead:
     torch.manual_seed(0)
     return KeypointHead(
         RoIPooler((4,), RoIAlignOptions(14)), 8, NUM_KEYPOINTS, **{"num_convs": 2, "channels": 16, **options}
@@ -53,7 +57,7 @@ def targets(visibility: float = 2.0) -> Targets:
     return Targets(boxes, torch.tensor([0, 1]), MaskCrops.from_bitmaps(bitmaps), keypoints=keypoints)
 
 
-def rois(*boxes, gt_indices) -> SampledRoIs:
+def rois(*boxes: list[float], gt_indices: list[int]) -> SampledRoIs:
     """Positives of label 0, and one background RoI."""
     indices = torch.tensor(gt_indices, dtype=torch.int64)
     labels = torch.cat([torch.zeros_like(indices), torch.tensor([2])])
@@ -63,12 +67,12 @@ def rois(*boxes, gt_indices) -> SampledRoIs:
 # --- the head alone ---------------------------------------------------------------------------------------------
 
 
-def test_maps_are_four_times_as_large():
+def test_maps_are_four_times_as_large() -> None:
     assert head()(torch.rand(3, 8, 14, 14)).shape == (3, NUM_KEYPOINTS, 56, 56)
     assert head()(torch.rand(0, 8, 14, 14)).shape == (0, NUM_KEYPOINTS, 56, 56)
 
 
-def test_layers_are_those_of_the_paper():
+def test_layers_are_those_of_the_paper() -> None:
     layers = [layer for layer in KeypointHead(head().pooler, 256, 17).modules() if hasattr(layer, "kernel_size")]
     convs, upsample = layers[:-1], layers[-1]
     assert [(c.in_channels, c.out_channels, c.kernel_size) for c in convs] == [(256, 512, (3, 3))] + 7 * [
@@ -82,11 +86,11 @@ def test_layers_are_those_of_the_paper():
     )
 
 
-def test_without_convolutions_the_deconvolution_reads_the_roi_features():
+def test_without_convolutions_the_deconvolution_reads_the_roi_features() -> None:
     assert head(num_convs=0)(torch.rand(1, 8, 14, 14)).shape == (1, NUM_KEYPOINTS, 56, 56)
 
 
-def test_only_rois_with_a_labelled_keypoint_inside_are_chosen():
+def test_only_rois_with_a_labelled_keypoint_inside_are_chosen() -> None:
     sampled = rois(
         [20.0, 10, 60, 40],  # all three
         [70.0, 50, 120, 90],  # an object without any
@@ -103,7 +107,7 @@ def test_only_rois_with_a_labelled_keypoint_inside_are_chosen():
 
 
 @pytest.mark.parametrize("kind", ["no keypoints in the data", "none labelled", "no positives"])
-def test_nothing_to_learn_is_zero_with_gradients(kind):
+def test_nothing_to_learn_is_zero_with_gradients(kind: str) -> None:
     sampled = rois(gt_indices=[]) if kind == "no positives" else rois([20.0, 10, 60, 40], gt_indices=[0])
     target = targets(visibility=0)
     if kind == "no keypoints in the data":
@@ -116,7 +120,7 @@ def test_nothing_to_learn_is_zero_with_gradients(kind):
     assert loss.item() == 0 and all(p.grad is not None and not p.grad.any() for p in branch.parameters())
 
 
-def test_loss_reads_the_object_of_each_roi():
+def test_loss_reads_the_object_of_each_roi() -> None:
     """Maps that are certain of the right cells give no loss; of the cells of another RoI, much."""
     branch, target = head(), targets()
     selected = rois([20.0, 10, 60, 40], [10.0, 0, 66, 56], gt_indices=[0, 0]).take(torch.tensor([0, 1]))
@@ -132,13 +136,13 @@ def test_loss_reads_the_object_of_each_roi():
 # --- in the model -----------------------------------------------------------------------------------------------
 
 
-def images(count=2):
+def images(count: int = 2) -> list[Tensor]:
     torch.manual_seed(1)
     return [torch.rand(3, *SIZE) for _ in range(count)]
 
 
 @pytest.mark.parametrize("masks", [True, False])
-def test_every_parameter_gets_a_gradient(masks):
+def test_every_parameter_gets_a_gradient(masks: bool) -> None:
     network = model(masks=masks).train()
     losses = network.loss(images(), [targets(), targets()], generator=torch.Generator().manual_seed(0))
     assert ("mask" in losses.items()) == masks and losses.keypoint is not None
@@ -150,7 +154,7 @@ def test_every_parameter_gets_a_gradient(masks):
     assert without <= exempt
 
 
-def test_batches_without_keypoints_train_the_rest():
+def test_batches_without_keypoints_train_the_rest() -> None:
     network = model().train()
     empty = Targets.empty(SIZE)
     for batch in ([empty, empty], [replace(targets(), keypoints=None), empty]):
@@ -159,13 +163,13 @@ def test_batches_without_keypoints_train_the_rest():
         assert losses.keypoint is not None and losses.keypoint.item() == 0 and losses.total().isfinite()
 
 
-def test_another_number_of_keypoints_is_one_clear_line():
+def test_another_number_of_keypoints_is_one_clear_line() -> None:
     wrong = replace(targets(), keypoints=targets().keypoints[:, :3])
     with pytest.raises(UserError, match=r"expected 5 keypoints for each object.*got 3; build the model with num_keyp"):
         model().loss(images(), [targets(), wrong])
 
 
-def test_predictions_have_keypoints_in_original_pixels():
+def test_predictions_have_keypoints_in_original_pixels() -> None:
     network = model().eval()
     large = [torch.nn.functional.interpolate(image[None], scale_factor=3.0)[0] for image in images(2)]
     found = network.predict(large, score_threshold=0.0, max_detections=7)
@@ -179,7 +183,7 @@ def test_predictions_have_keypoints_in_original_pixels():
         assert ((score > 0) & (score < 1.5)).all()
 
 
-def test_points_are_shifted_in_original_pixels():
+def test_points_are_shifted_in_original_pixels() -> None:
     """Half a pixel of the image as it came, whatever the size it was shown to the network in."""
     network = model().eval()
     large = [torch.nn.functional.interpolate(images(1)[0][None], scale_factor=3.0)[0]]
@@ -190,12 +194,12 @@ def test_points_are_shifted_in_original_pixels():
     torch.testing.assert_close(shifted, found + torch.tensor([0.5, 0.5, 0.0]))
 
 
-def test_images_without_detections_have_no_keypoints():
+def test_images_without_detections_have_no_keypoints() -> None:
     found = model().eval().predict(images(1), score_threshold=1.0)[0]
     assert found.keypoints is not None and found.keypoints.shape == (0, NUM_KEYPOINTS, 3)
 
 
-def test_predictions_do_not_depend_on_portions(monkeypatch):
+def test_predictions_do_not_depend_on_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     network = model().eval()
     whole = network.predict(images(1), score_threshold=0.0, max_detections=7)[0]
     monkeypatch.setattr("maskrcnn.models.chunks.MAX_BYTES", 1)  # one RoI at a time
@@ -203,7 +207,7 @@ def test_predictions_do_not_depend_on_portions(monkeypatch):
     torch.testing.assert_close(pieces.keypoints, whole.keypoints, atol=1e-3, rtol=1e-4)
 
 
-def test_number_of_keypoints():
+def test_number_of_keypoints() -> None:
     assert build_model(config(), 1).keypoint_head.num_keypoints == 17
     assert model().keypoint_head.num_keypoints == NUM_KEYPOINTS
     assert build_model(replace(config(), keypoint_head=KeypointHeadConfig()), 1).keypoint_head is None

@@ -1,25 +1,29 @@
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from maskrcnn.build import build_model
 from maskrcnn.config import BackboneConfig
-from maskrcnn.models.mask_rcnn import Losses
+from maskrcnn.models.mask_rcnn import Losses, MaskRCNN
 from maskrcnn.presets import tiny
 from maskrcnn.structures import MaskCrops, Targets
 
 SIZE = (96, 128)
 
 
-def tiny_model(num_classes=3, **sections):
+def tiny_model(num_classes: int = 3, **sections: Any) -> MaskRCNN:
     torch.manual_seed(0)
     config = tiny()
     config = replace(config, input=replace(config.input, min_size=96, max_size=160), **sections)
     return build_model(config, num_classes)
 
 
-def some_targets():
+def some_targets() -> Targets:
     bitmaps = torch.zeros(3, *SIZE, dtype=torch.uint8)
     bitmaps[0, 10:40, 20:60] = 1
     bitmaps[1, 50:90, 70:120] = 1
@@ -28,23 +32,23 @@ def some_targets():
     return Targets(boxes, torch.tensor([0, 2, 1]), MaskCrops.from_bitmaps(bitmaps))
 
 
-def images(count=2):
+def images(count: int = 2) -> list[Tensor]:
     torch.manual_seed(1)
     return [torch.rand(3, *SIZE) for _ in range(count)]
 
 
-def loss(model, images, targets, seed=0) -> Losses:
+def loss(model: MaskRCNN, images: list[Tensor], targets: list[Targets], seed: int = 0) -> Losses:
     return model.loss(images, targets, generator=torch.Generator().manual_seed(seed))
 
 
-def test_total_is_the_sum_of_the_parts():
+def test_total_is_the_sum_of_the_parts() -> None:
     losses = Losses(*(torch.tensor(float(v)) for v in (1, 2, 4, 8, 16)))
     assert losses.total().item() == 31
     assert Losses(*(torch.tensor(1.0) for _ in range(4))).total().item() == 4
 
 
 @pytest.mark.parametrize("class_agnostic", [False, True])
-def test_every_parameter_gets_a_gradient(class_agnostic):
+def test_every_parameter_gets_a_gradient(class_agnostic: bool) -> None:
     config = tiny()
     model = tiny_model(
         box_head=replace(config.box_head, class_agnostic=class_agnostic),
@@ -56,7 +60,7 @@ def test_every_parameter_gets_a_gradient(class_agnostic):
 
 
 @pytest.mark.parametrize("kinds", ["one empty", "all empty", "crowd only"])
-def test_images_without_objects_are_normal(kinds):
+def test_images_without_objects_are_normal(kinds: str) -> None:
     empty = Targets.empty(SIZE)
     crowd = replace(empty, crowd_boxes=torch.tensor([[0.0, 0, 128, 96]]))
     targets = {
@@ -73,7 +77,7 @@ def test_images_without_objects_are_normal(kinds):
         assert losses.mask == losses.box == losses.rpn_box == 0
 
 
-def test_loss_is_the_same_in_train_and_eval_mode_without_batch_statistics():
+def test_loss_is_the_same_in_train_and_eval_mode_without_batch_statistics() -> None:
     model = tiny_model(backbone=BackboneConfig(name="resnet18", norm="gn", stem_channels=16))
     batch = images(), [some_targets(), some_targets()]
     train = loss(model.train(), *batch).items()
@@ -83,7 +87,7 @@ def test_loss_is_the_same_in_train_and_eval_mode_without_batch_statistics():
         torch.testing.assert_close(value, evaluation[name])
 
 
-def test_predict_gives_detections_in_the_original_frame():
+def test_predict_gives_detections_in_the_original_frame() -> None:
     model = tiny_model(box_head=replace(tiny().box_head, score_threshold=0.0, max_detections=7)).eval()
     originals = [torch.rand(3, 200, 300), torch.rand(3, 77, 50)]
     for found, image in zip(model.predict(originals), originals, strict=True):
@@ -98,7 +102,7 @@ def test_predict_gives_detections_in_the_original_frame():
         assert found.labels.max() < 3
 
 
-def test_a_batch_predicts_what_its_images_predict_alone():
+def test_a_batch_predicts_what_its_images_predict_alone() -> None:
     model = tiny_model(box_head=replace(tiny().box_head, score_threshold=0.0, max_detections=5)).eval()
     pair = images()
     for together, image in zip(model.predict(pair), pair, strict=True):
@@ -107,26 +111,26 @@ def test_a_batch_predicts_what_its_images_predict_alone():
         torch.testing.assert_close(together.scores, alone.scores)
 
 
-def test_bytes_mean_the_same_as_floats():
+def test_bytes_mean_the_same_as_floats() -> None:
     model = tiny_model(box_head=replace(tiny().box_head, score_threshold=0.0, max_detections=5)).eval()
     pixels = torch.randint(0, 256, (3, *SIZE), dtype=torch.uint8)
     (a,), (b,) = model.predict([pixels]), model.predict([pixels.float() / 255])
     torch.testing.assert_close(a.boxes, b.boxes)
 
 
-def test_without_mask_branch_it_is_faster_rcnn():
+def test_without_mask_branch_it_is_faster_rcnn() -> None:
     model = tiny_model(mask_head=replace(tiny().mask_head, enabled=False))
     assert loss(model.train(), images(), [some_targets(), some_targets()]).mask is None
     assert model.eval().predict(images(1))[0].mask_probs is None
 
 
-def test_nothing_above_the_threshold_is_an_empty_result():
+def test_nothing_above_the_threshold_is_an_empty_result() -> None:
     model = tiny_model(box_head=replace(tiny().box_head, score_threshold=1.0)).eval()
     (found,) = model.predict(images(1))
     assert len(found) == 0 and found.boxes.shape == (0, 4) and found.mask_probs.shape == (0, 28, 28)
 
 
-def test_wild_weights_do_not_crash_prediction():
+def test_wild_weights_do_not_crash_prediction() -> None:
     model = tiny_model().eval()
     with torch.no_grad():
         model.box_head.deltas.weight.fill_(1e30)
@@ -135,7 +139,7 @@ def test_wild_weights_do_not_crash_prediction():
     assert found.boxes.isfinite().all()
 
 
-def test_forward_is_one_verb_or_the_other():
+def test_forward_is_one_verb_or_the_other() -> None:
     model = tiny_model()
     assert isinstance(model(images(), [some_targets(), some_targets()]), Losses)
     assert len(model.eval()(images(1))) == 1

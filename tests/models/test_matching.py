@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+import pytest
 import torch
 
 from maskrcnn.models import matching
@@ -17,7 +20,7 @@ BOXES = torch.tensor(
 THRESHOLDS = {"positive_iou": 0.7, "negative_iou": 0.3}
 
 
-def test_thresholds_and_best_boxes():
+def test_thresholds_and_best_boxes() -> None:
     plain = match(BOXES, OBJECTS, **THRESHOLDS)
     assert plain.kinds.tolist() == [POSITIVE, IGNORED, IGNORED, NEGATIVE, IGNORED]
     best = match(BOXES, OBJECTS, **THRESHOLDS, keep_best=True)
@@ -25,24 +28,24 @@ def test_thresholds_and_best_boxes():
     assert best.indices[[0, 1, 2, 4]].tolist() == [0, 1, 1, 0]
 
 
-def test_an_object_that_nothing_overlaps_makes_nothing_positive():
+def test_an_object_that_nothing_overlaps_makes_nothing_positive() -> None:
     lonely = Targets(OBJECTS.boxes[2:], OBJECTS.labels[2:])
     assert (match(BOXES, lonely, **THRESHOLDS, keep_best=True).kinds == NEGATIVE).all()
 
 
-def test_no_objects_and_no_boxes():
+def test_no_objects_and_no_boxes() -> None:
     nothing = Targets.empty((64, 64))
     assert (match(BOXES, nothing, **THRESHOLDS, keep_best=True).kinds == NEGATIVE).all()
     assert match(torch.zeros(0, 4), OBJECTS, **THRESHOLDS, keep_best=True).kinds.shape == (0,)
 
 
-def test_negatives_inside_a_crowd_are_ignored():
+def test_negatives_inside_a_crowd_are_ignored() -> None:
     crowd = Targets(OBJECTS.boxes, OBJECTS.labels, crowd_boxes=torch.tensor([[45.0, 45, 70, 70]]))
     kinds = match(BOXES, crowd, **THRESHOLDS, crowd_overlap=0.7).kinds
     assert kinds.tolist() == [POSITIVE, IGNORED, IGNORED, IGNORED, IGNORED]
 
 
-def test_chunks_do_not_change_the_result(monkeypatch, generator):
+def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch, generator: torch.Generator) -> None:
     corner = torch.rand(300, 2, generator=generator) * 50
     boxes = torch.cat([corner, corner + 5 + torch.rand(300, 2, generator=generator) * 20], dim=1)
     objects = Targets(boxes[:17] + 1, torch.zeros(17, dtype=torch.int64))
@@ -52,7 +55,7 @@ def test_chunks_do_not_change_the_result(monkeypatch, generator):
     assert torch.equal(whole.kinds, pieces.kinds) and torch.equal(whole.indices, pieces.indices)
 
 
-def test_sampling_keeps_the_ratio_and_fills_with_negatives(generator):
+def test_sampling_keeps_the_ratio_and_fills_with_negatives(generator: torch.Generator) -> None:
     kinds = torch.tensor([POSITIVE] * 50 + [NEGATIVE] * 500 + [IGNORED] * 50)
     positive, negative = sample(kinds, 100, 0.25, generator)
     assert (len(positive), len(negative)) == (25, 75)
@@ -62,7 +65,7 @@ def test_sampling_keeps_the_ratio_and_fills_with_negatives(generator):
     assert (len(positive), len(negative)) == (5, 95)
 
 
-def test_sampling_depends_on_the_generator_alone():
+def test_sampling_depends_on_the_generator_alone() -> None:
     kinds = torch.tensor([POSITIVE] * 50 + [NEGATIVE] * 50)
     draws = []
     for seed in (1, 1, 2):

@@ -1,29 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 
 from maskrcnn.build import build_preprocess
 from maskrcnn.config import Config, InputConfig
+from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.structures import Detections
 
 
-def make(**settings):
+def make(**settings: Any) -> Preprocess:
     return build_preprocess(Config(input=InputConfig(**settings)))
 
 
-def test_short_side_and_long_side_cap():
+def test_short_side_and_long_side_cap() -> None:
     preprocess = make(min_size=80, max_size=100)
     assert preprocess.resize(torch.rand(3, 40, 44)).shape == (3, 80, 88)
     assert preprocess.resize(torch.rand(3, 40, 80)).shape == (3, 50, 100)
     assert preprocess.resize(torch.rand(3, 200, 160)).shape == (3, 100, 80)
 
 
-def test_without_shrinking_only_the_cap_makes_images_smaller():
+def test_without_shrinking_only_the_cap_makes_images_smaller() -> None:
     preprocess = make(min_size=80, max_size=200, shrink=False)
     assert preprocess.resize(torch.rand(3, 90, 100)).shape == (3, 90, 100)
     assert preprocess.resize(torch.rand(3, 300, 400)).shape == (3, 150, 200)
     assert preprocess.resize(torch.rand(3, 40, 40)).shape == (3, 80, 80)
 
 
-def test_normalised_and_padded_with_zeros():
+def test_normalised_and_padded_with_zeros() -> None:
     preprocess = make(min_size=32, max_size=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     batch = preprocess.batch([torch.ones(3, 40, 33), torch.zeros(3, 20, 50)])
     assert batch.pixels.shape == (2, 3, 64, 64)
@@ -33,7 +38,7 @@ def test_normalised_and_padded_with_zeros():
     assert batch.pixels[0, :, 40:].eq(0).all() and batch.pixels[1, :, :, 50:].eq(0).all()
 
 
-def test_boxes_go_back_to_the_original_frame():
+def test_boxes_go_back_to_the_original_frame() -> None:
     preprocess = make(min_size=80, max_size=200)
     batch = preprocess.prepare([torch.rand(3, 40, 50)])
     assert batch.sizes == ((80, 100),) and batch.original_sizes == ((40, 50),)

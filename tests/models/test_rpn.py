@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,16 +12,16 @@ from maskrcnn.structures import ImageBatch, Targets
 LIMITS = ProposalLimits(pre_nms_top_k=10, post_nms_top_k=4)
 
 
-def make_rpn(**settings):
+def make_rpn(**settings: Any) -> RPN:
     anchors = Anchors([(8,), (16,)], (1.0,), (4, 8))
     return RPN(RPNHead(4, 1), anchors, train_limits=LIMITS, test_limits=LIMITS, **settings)
 
 
-def batch(height=32, width=32):
+def batch(height: int = 32, width: int = 32) -> ImageBatch:
     return ImageBatch.from_images([torch.zeros(3, height, width)], [(height, width)])
 
 
-def output_of(rpn, fill=-10.0):
+def output_of(rpn: RPN, fill: float = -10.0) -> RPNOutput:
     """Anchors of an 8 x 8 and a 4 x 4 map with every logit at `fill` and no deltas."""
     features = [torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 4, 4)]
     anchors = rpn.anchors(features, (32, 32))
@@ -25,7 +29,7 @@ def output_of(rpn, fill=-10.0):
     return RPNOutput(logits, [torch.zeros(1, len(a), 4) for a in anchors], anchors, [])
 
 
-def test_head_output_lines_up_with_the_anchors():
+def test_head_output_lines_up_with_the_anchors() -> None:
     """A head that copies its input: the logit of anchor a at (y, x) stands where that anchor stands."""
     torch.manual_seed(0)
     head = RPNHead(2, 2)
@@ -40,7 +44,7 @@ def test_head_output_lines_up_with_the_anchors():
     torch.testing.assert_close(logits.view(3, 5, 2), feature[0].permute(1, 2, 0))
 
 
-def test_proposals_are_the_best_anchors_clipped():
+def test_proposals_are_the_best_anchors_clipped() -> None:
     rpn = make_rpn()
     output = output_of(rpn)
     output.objectness_logits[0][0, 9] = 5.0  # cell (y 1, x 1): centre (4, 4)
@@ -51,7 +55,7 @@ def test_proposals_are_the_best_anchors_clipped():
     assert proposals.objectness_logits[:2].tolist() == [5, 4]
 
 
-def test_duplicates_are_suppressed_within_a_level_only():
+def test_duplicates_are_suppressed_within_a_level_only() -> None:
     rpn = make_rpn()
     output = output_of(rpn)
     output.objectness_logits[0][0, [9, 10]] = torch.tensor([5.0, 4.0])
@@ -62,7 +66,7 @@ def test_duplicates_are_suppressed_within_a_level_only():
     assert proposals.objectness_logits[:2].tolist() == [5, 3]
 
 
-def test_small_and_nonfinite_proposals_are_removed():
+def test_small_and_nonfinite_proposals_are_removed() -> None:
     rpn = make_rpn(min_size=5.0)
     output = output_of(rpn)
     output.objectness_logits[0][0, 0] = 9.0  # 4 x 4 after clipping
@@ -73,7 +77,7 @@ def test_small_and_nonfinite_proposals_are_removed():
     assert sides.min() >= 5
 
 
-def test_loss_by_hand():
+def test_loss_by_hand() -> None:
     """One object exactly on an anchor: a positive with zero deltas has no box loss; logits 0 cost log 2 each."""
     rpn = make_rpn(samples_per_image=10)
     output = output_of(rpn, fill=0.0)

@@ -1,6 +1,11 @@
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from maskrcnn.ops import keypoints as module
 from maskrcnn.ops.keypoints import DECODE, decode_keypoints, encode_keypoints, keypoint_loss
@@ -8,7 +13,7 @@ from maskrcnn.ops.keypoints import DECODE, decode_keypoints, encode_keypoints, k
 BOX = torch.tensor([[10.0, 20.0, 18.0, 36.0]])  # 8 wide, 16 high
 
 
-def encoded(x, y, visibility=2, box=BOX, size=4):
+def encoded(x: float, y: float, visibility: int = 2, box: Tensor = BOX, size: int = 4) -> tuple[int, int] | None:
     cells, valid = encode_keypoints(torch.tensor([[[x, y, visibility]]], dtype=torch.float32), box, size)
     return divmod(int(cells), size)[::-1] if bool(valid) else None
 
@@ -32,22 +37,22 @@ def encoded(x, y, visibility=2, box=BOX, size=4):
         ((float("nan"), 20), None),
     ],
 )
-def test_cells_by_hand(point, cell):
+def test_cells_by_hand(point: tuple[float, float], cell: tuple[int, int] | None) -> None:
     assert encoded(*point) == cell
 
 
 @pytest.mark.parametrize(("visibility", "counts"), [(0, False), (1, True), (2, True)])
-def test_hidden_keypoints_count_and_unlabelled_ones_do_not(visibility, counts):
+def test_hidden_keypoints_count_and_unlabelled_ones_do_not(visibility: int, counts: bool) -> None:
     assert (encoded(12, 24, visibility) is not None) == counts
 
 
-def test_empty_boxes_have_no_cells():
+def test_empty_boxes_have_no_cells() -> None:
     for box in ([10.0, 20, 10, 36], [10.0, 20, 18, 20], [10.0, 20, 10, 20]):
         assert encoded(12, 24, box=torch.tensor([box])) is None
 
 
 @pytest.mark.parametrize("library", ["detectron2", "torchvision"])
-def test_cells_equal_the_golden_ones(shared, library):
+def test_cells_equal_the_golden_ones(shared: Path, library: str) -> None:
     golden = load_file(shared / "golden/ops/crops_keypoints.safetensors")
     cells, valid = encode_keypoints(golden["gt_keypoints"], golden["keypoint_boxes"], 56)
     assert torch.equal(valid.long(), golden[f"{library}.heatmap_valid"])
@@ -58,7 +63,7 @@ def test_cells_equal_the_golden_ones(shared, library):
 # --- loss -------------------------------------------------------------------------------------------------------
 
 
-def test_loss_by_hand():
+def test_loss_by_hand() -> None:
     """Two visible keypoints; logits that give their cells the probabilities 1/4 and 2/5."""
     logits = torch.zeros(1, 3, 2, 2)
     logits[0, 1, 1, 0] = torch.tensor(2.0).log()
@@ -67,7 +72,7 @@ def test_loss_by_hand():
     torch.testing.assert_close(keypoint_loss(logits, cells, valid), expected)
 
 
-def test_loss_without_a_visible_keypoint_is_zero_with_a_gradient():
+def test_loss_without_a_visible_keypoint_is_zero_with_a_gradient() -> None:
     for count in (0, 2):
         logits = torch.randn(count, 3, 4, 4, requires_grad=True)
         cells = torch.zeros(count, 3, dtype=torch.int64)
@@ -76,7 +81,7 @@ def test_loss_without_a_visible_keypoint_is_zero_with_a_gradient():
         assert loss.item() == 0 and logits.grad is not None and not logits.grad.any()
 
 
-def test_gradient_of_the_loss():
+def test_gradient_of_the_loss() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
     cells, valid = torch.randint(16, (2, 3)), torch.tensor([[True, False, True], [False, False, True]])
@@ -86,13 +91,13 @@ def test_gradient_of_the_loss():
 # --- decode -----------------------------------------------------------------------------------------------------
 
 
-def one_hot(x, y, size=56, height=20.0):
+def one_hot(x: int, y: int, size: int = 56, height: float = 20.0) -> Tensor:
     maps = torch.zeros(1, 1, size, size)
     maps[0, 0, y, x] = height
     return maps
 
 
-def test_peak_lies_at_the_centre_of_its_cell():
+def test_peak_lies_at_the_centre_of_its_cell() -> None:
     """A box as large as the map: its pixels are the cells."""
     for x, y in ((0, 0), (55, 55), (7, 31)):
         point = decode_keypoints(one_hot(x, y), torch.tensor([[100.0, 200.0, 156.0, 256.0]]))[0, 0]
@@ -100,18 +105,18 @@ def test_peak_lies_at_the_centre_of_its_cell():
         assert float(point[2]) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_fractions_of_a_pixel_are_scaled_away():
+def test_fractions_of_a_pixel_are_scaled_away() -> None:
     """A box 55.2 pixels wide is searched with 56 pixels, each 55.2 / 56 wide."""
     point = decode_keypoints(one_hot(10, 20), torch.tensor([[0.3, 0.0, 55.5, 56.0]]))[0, 0]
     torch.testing.assert_close(point[:2], torch.tensor([0.3 + 10.5 * 55.2 / 56, 20.5]))
 
 
-def test_boxes_below_a_pixel_count_as_one():
+def test_boxes_below_a_pixel_count_as_one() -> None:
     point = decode_keypoints(one_hot(50, 50), torch.tensor([[5.0, 6.0, 5.25, 6.0]]))[0, 0]
     assert point[:2].tolist() == [5.5, 6.5]
 
 
-def test_enlarging_finds_places_between_cells():
+def test_enlarging_finds_places_between_cells() -> None:
     """Two equal neighbours: the bicubic peak lies between them."""
     maps = one_hot(10, 20)
     maps[0, 0, 20, 11] = 20.0
@@ -119,7 +124,7 @@ def test_enlarging_finds_places_between_cells():
     assert point[:2].tolist() == pytest.approx([110, 205], abs=1)
 
 
-def test_scores_of_both_rules():
+def test_scores_of_both_rules() -> None:
     maps = torch.zeros(1, 1, 56, 56)
     maps[0, 0, 3, 4] = torch.tensor(9.0 * (56**2 - 1)).log()  # probability 0.9
     box = torch.tensor([[0.0, 0.0, 56.0, 56.0]])
@@ -127,7 +132,7 @@ def test_scores_of_both_rules():
     assert float(decode_keypoints(maps, box, "torchvision")[0, 0, 2]) == pytest.approx(float(maps.max()), abs=1e-5)
 
 
-def test_points_equal_the_golden_ones(shared):
+def test_points_equal_the_golden_ones(shared: Path) -> None:
     golden = load_file(shared / "golden/ops/crops_keypoints.safetensors")
     maps, boxes = golden["heatmaps"], golden["keypoint_boxes"]
     theirs = golden["detectron2.keypoints_xy_logit_score"]
@@ -138,7 +143,7 @@ def test_points_equal_the_golden_ones(shared):
     torch.testing.assert_close(ours[..., 2], golden["torchvision.logits"], atol=1e-4, rtol=1e-5)
 
 
-def awkward_boxes():
+def awkward_boxes() -> Tensor:
     return torch.tensor(
         [
             [0.0, 0.0, 30.2, 61.7],
@@ -155,7 +160,7 @@ def awkward_boxes():
 @pytest.mark.parametrize("max_pixels", [module._MAX_PIXELS, 5000, 1])
 @pytest.mark.parametrize("size", [56, 7, 1])
 @pytest.mark.parametrize("count", [7, 1, 0])
-def test_all_ways_agree(count, size, max_pixels, monkeypatch):
+def test_all_ways_agree(count: int, size: int, max_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when memory is so short that maps go one by one."""
     monkeypatch.setattr(module, "_MAX_PIXELS", max_pixels)
     torch.manual_seed(0)
@@ -169,7 +174,7 @@ def test_all_ways_agree(count, size, max_pixels, monkeypatch):
             torch.testing.assert_close(other_points, points, atol=1e-3, rtol=1e-5)
 
 
-def test_peaks_below_zero_are_found():
+def test_peaks_below_zero_are_found() -> None:
     """Boxes of unlike sizes share one array; its padding must never win."""
     torch.manual_seed(0)
     maps, boxes = (
@@ -181,7 +186,7 @@ def test_peaks_below_zero_are_found():
     assert (points < boxes[:, None, 2:]).all()
 
 
-def test_encoding_finds_the_decoded_cell_again():
+def test_encoding_finds_the_decoded_cell_again() -> None:
     torch.manual_seed(0)
     boxes = torch.tensor([[10.0, 20.0, 66.0, 76.0], [3.0, 5.0, 115.0, 117.0]])
     keypoints = torch.rand(2, 9, 3) * (boxes[:, None, 2:] - boxes[:, None, :2])[..., [0, 1, 1]] + 5
@@ -193,7 +198,7 @@ def test_encoding_finds_the_decoded_cell_again():
     assert torch.equal(again, cells)
 
 
-def test_half_precision_maps_give_full_precision_points():
+def test_half_precision_maps_give_full_precision_points() -> None:
     maps = one_hot(10, 20).to(torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         point = decode_keypoints(maps, torch.tensor([[1000.25, 2000.5, 1056.25, 2056.5]]))

@@ -1,8 +1,12 @@
+from __future__ import annotations
+
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from maskrcnn.ops import nms as nms_module
 from maskrcnn.ops.nms import NMS, NMS_PADDED, NO_LIMIT, batched_nms, nms, nms_blocks, nms_padded, nms_reference
@@ -13,16 +17,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:Runtim
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def random_boxes(count, generator, side=60):
+def random_boxes(count: int, generator: torch.Generator, side: int = 60) -> Tensor:
     corner = torch.rand(count, 2, generator=generator) * side
     return torch.cat([corner, corner + 1 + torch.rand(count, 2, generator=generator) * 30], dim=1)
 
 
-def run(way, device, boxes, scores, labels, threshold, limit=NO_LIMIT):
+def run(
+    way: str, device: str, boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT
+) -> list[int]:
     return NMS[way](boxes.to(device), scores.to(device), labels.to(device), threshold, limit).tolist()
 
 
-def cut_small(monkeypatch, way):
+def cut_small(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """Many blocks, or words and bands, for few boxes."""
     monkeypatch.setattr(nms_module, "_BLOCK", 16)
     if way == "triton":
@@ -33,7 +39,7 @@ def cut_small(monkeypatch, way):
 
 
 @WAYS
-def test_by_hand(way, device):
+def test_by_hand(way: str, device: str) -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [20, 20, 30, 30]])
     scores, labels = torch.tensor([0.5, 0.9, 0.9, 0.1]), torch.tensor([0, 0, 1, 0])
     assert run(way, device, boxes, scores, labels * 0, 0.5) == [1, 3]
@@ -42,7 +48,7 @@ def test_by_hand(way, device):
 
 
 @WAYS
-def test_an_iou_equal_to_the_threshold_is_kept(way, device):
+def test_an_iou_equal_to_the_threshold_is_kept(way: str, device: str) -> None:
     boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 2]])  # IoU exactly 0.5
     args = boxes, torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64)
     assert run(way, device, *args, 0.5) == [0, 1]
@@ -50,14 +56,14 @@ def test_an_iou_equal_to_the_threshold_is_kept(way, device):
 
 
 @WAYS
-def test_a_dropped_box_suppresses_nothing(way, device):
+def test_a_dropped_box_suppresses_nothing(way: str, device: str) -> None:
     chain = torch.tensor([[0.0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10], [12, 0, 22, 10]])
     args = chain, torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.zeros(4, dtype=torch.int64)
     assert run(way, device, *args, 0.4) == [0, 2]
 
 
 @WAYS
-def test_boxes_without_an_area_overlap_nothing(way, device):
+def test_boxes_without_an_area_overlap_nothing(way: str, device: str) -> None:
     nan, inf = math.nan, math.inf
     usual, empty, reversed_box = [0.0, 0, 9, 9], [1, 1, 1, 1], [8, 8, 2, 2]
     boxes = torch.tensor([usual, empty, empty, reversed_box, reversed_box, [nan, 0, 9, 9], [0, 0, inf, 9], usual])
@@ -67,7 +73,7 @@ def test_boxes_without_an_area_overlap_nothing(way, device):
 
 @WAYS
 @pytest.mark.parametrize("count", [0, 1])
-def test_few_boxes(way, device, count):
+def test_few_boxes(way: str, device: str, count: int) -> None:
     args = torch.ones(count, 4), torch.zeros(count), torch.zeros(count, dtype=torch.int64)
     assert run(way, device, *args, 0.5, 9) == list(range(count))
 
@@ -75,7 +81,9 @@ def test_few_boxes(way, device, count):
 @pytest.mark.parametrize("way", [way for way in NMS if way != "reference"])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.7])
-def test_ways_equal_the_reference(monkeypatch, generator, way, device, threshold, ties):
+def test_ways_equal_the_reference(
+    monkeypatch: pytest.MonkeyPatch, generator: torch.Generator, way: str, device: str, threshold: float, ties: bool
+) -> None:
     cut_small(monkeypatch, way)
     for count in [40] if way == "triton" else [120] * 5:  # Triton's interpreter is slow
         boxes = random_boxes(count, generator)
@@ -88,7 +96,7 @@ def test_ways_equal_the_reference(monkeypatch, generator, way, device, threshold
 
 
 @pytest.mark.parametrize("way", ["triton"])
-def test_words_of_full_size(generator, way, device):
+def test_words_of_full_size(generator: torch.Generator, way: str, device: str) -> None:
     args = (
         random_boxes(70, generator),
         torch.rand(70, generator=generator),
@@ -99,7 +107,9 @@ def test_words_of_full_size(generator, way, device):
 
 @pytest.mark.parametrize("way", NMS_PADDED)
 @pytest.mark.parametrize("limit", [3, NO_LIMIT])
-def test_images_of_unlike_numbers_of_boxes_at_once(monkeypatch, generator, way, device, limit):
+def test_images_of_unlike_numbers_of_boxes_at_once(
+    monkeypatch: pytest.MonkeyPatch, generator: torch.Generator, way: str, device: str, limit: int
+) -> None:
     cut_small(monkeypatch, way)
     shape = 3, 20
     boxes = random_boxes(60, generator, side=9).view(*shape, 4)
@@ -115,13 +125,13 @@ def test_images_of_unlike_numbers_of_boxes_at_once(monkeypatch, generator, way, 
 
 
 @pytest.mark.parametrize("way", NMS_PADDED)
-def test_no_images(way, device):
+def test_no_images(way: str, device: str) -> None:
     boxes, scores = torch.zeros(0, 5, 4, device=device), torch.zeros(0, 5, device=device)
     kept, counts = NMS_PADDED[way](boxes, scores, scores.long(), 0.5, 3)
     assert kept.shape == (0, 3) and counts.shape == (0,)
 
 
-def test_kernels_are_taken_where_they_can_be(monkeypatch):
+def test_kernels_are_taken_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
     monkeypatch.setattr(nms_module, "can_use_triton", lambda boxes: True)
     monkeypatch.setattr(nms_module, "nms_triton", lambda *args: chosen.append("boxes"))
@@ -135,7 +145,7 @@ def test_kernels_are_taken_where_they_can_be(monkeypatch):
 
 @needs_gpu
 @pytest.mark.parametrize("count", [1000, 9000])
-def test_many_boxes_on_a_gpu(generator, count):
+def test_many_boxes_on_a_gpu(generator: torch.Generator, count: int) -> None:
     boxes, labels = random_boxes(count, generator, side=600), torch.randint(0, 5, (count,), generator=generator)
     scores = torch.rand(count, generator=generator).mul(500).round()
     for threshold in (0.3, 0.7):
@@ -145,7 +155,7 @@ def test_many_boxes_on_a_gpu(generator, count):
 
 
 @needs_gpu
-def test_the_host_waits_for_nothing(generator):
+def test_the_host_waits_for_nothing(generator: torch.Generator) -> None:
     boxes, scores = random_boxes(5000, generator).cuda().view(2, -1, 4), torch.rand(2, 2500, device="cuda")
     nms_padded(boxes, scores, scores.long(), 0.5, 100)  # compiles
     before = torch.cuda.get_sync_debug_mode()
@@ -157,7 +167,7 @@ def test_the_host_waits_for_nothing(generator):
     assert kept[0, : counts[0]].tolist() == nms(boxes[0], scores[0], 0.5, 100).tolist()
 
 
-def test_equal_to_the_golden_values(shared):
+def test_equal_to_the_golden_values(shared: Path) -> None:
     golden = load_file(shared / "golden/ops/nms.safetensors", "cuda" if torch.cuda.is_available() else "cpu")
     boxes, labels = golden["boxes"], golden["labels"]
     for kind in ("distinct", "with_ties"):

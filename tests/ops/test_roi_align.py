@@ -1,9 +1,15 @@
+from __future__ import annotations
+
 import itertools
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from maskrcnn.ops import roi_align as roi_align_module
 from maskrcnn.ops.boxes import clip_boxes
@@ -25,7 +31,7 @@ BOXES = torch.tensor(
 
 
 @WAYS
-def test_a_ramp_is_sampled_exactly(way, device):
+def test_a_ramp_is_sampled_exactly(way: str, device: str) -> None:
     """On f(y, x) = 10 y + x bilinear sampling is exact, so a bin's mean is the value at its centre."""
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     options = RoIAlignOptions(2, sampling_ratio=2, aligned=True)
@@ -36,7 +42,7 @@ def test_a_ramp_is_sampled_exactly(way, device):
 
 
 @pytest.mark.parametrize("way", ["reference", "bags"])
-def test_max_takes_the_largest_sample(way):
+def test_max_takes_the_largest_sample(way: str) -> None:
     feature = torch.zeros(1, 1, 4, 4)
     feature[0, 0, 1, 2] = 8.0
     options = RoIAlignOptions(1, sampling_ratio=4, aligned=True, reduce="max")
@@ -45,13 +51,15 @@ def test_max_takes_the_largest_sample(way):
 
 
 @pytest.mark.parametrize("way", ["triton"])
-def test_kernels_refuse_to_take_the_largest(way, device):
+def test_kernels_refuse_to_take_the_largest(way: str, device: str) -> None:
     features, index = torch.zeros(1, 1, 4, 4, device=device), torch.zeros(1, dtype=torch.int64, device=device)
     with pytest.raises(ValueError, match="average the samples"):
         ROI_ALIGN[way](features, torch.ones(1, 4, device=device), index, RoIAlignOptions(1, reduce="max"))
 
 
-def pooled_and_gradient(way, device, options, boxes, index, features):
+def pooled_and_gradient(
+    way: str, device: str, options: RoIAlignOptions, boxes: Tensor, index: Tensor, features: Tensor
+) -> tuple[Tensor, Tensor]:
     """Of a loss that weighs every output differently."""
     features = features.to(device, copy=True).requires_grad_()
     pooled = ROI_ALIGN[way](features, boxes.to(device), index.to(device), options)
@@ -60,7 +68,7 @@ def pooled_and_gradient(way, device, options, boxes, index, features):
     return pooled.detach().cpu(), features.grad.cpu()
 
 
-def agreements():
+def agreements() -> Iterator[tuple[str, int, bool, str]]:
     """What each way is compared with the reference in: the kernels are slow to interpret, and only average."""
     for sampling_ratio, aligned in itertools.product([0, 1, 2, 3], [True, False]):
         yield from (("bags", sampling_ratio, aligned, reduce) for reduce in ("mean", "max"))
@@ -69,7 +77,9 @@ def agreements():
 
 
 @pytest.mark.parametrize(("way", "sampling_ratio", "aligned", "reduce"), list(agreements()))
-def test_ways_agree_with_their_gradients(way, device, sampling_ratio, aligned, reduce):
+def test_ways_agree_with_their_gradients(
+    way: str, device: str, sampling_ratio: int, aligned: bool, reduce: str
+) -> None:
     torch.manual_seed(0)
     size = 2 if way == "triton" else 3
     options = RoIAlignOptions(size, 0.5, sampling_ratio, aligned, reduce)
@@ -80,7 +90,7 @@ def test_ways_agree_with_their_gradients(way, device, sampling_ratio, aligned, r
 
 
 @pytest.mark.parametrize("way", ["triton"])
-def test_kernels_agree_in_several_pieces(monkeypatch, way, device):
+def test_kernels_agree_in_several_pieces(monkeypatch: pytest.MonkeyPatch, way: str, device: str) -> None:
     """Backward, more channels, bins and boxes than go through a program at once."""
     from maskrcnn.ops.triton import roi_align as triton_roi_align
 
@@ -97,7 +107,7 @@ def test_kernels_agree_in_several_pieces(monkeypatch, way, device):
 
 @pytest.mark.parametrize("way", ["triton"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float16, 1e-3), (torch.bfloat16, 8e-3)])
-def test_kernels_take_the_types_of_mixed_precision(way, device, dtype, tolerance):
+def test_kernels_take_the_types_of_mixed_precision(way: str, device: str, dtype: torch.dtype, tolerance: float) -> None:
     """Sums are float32 in any case; what is left is one rounding at the end."""
     torch.manual_seed(0)
     features = torch.rand(1, 3, 4, 4).to(dtype)
@@ -110,7 +120,7 @@ def test_kernels_take_the_types_of_mixed_precision(way, device, dtype, tolerance
 
 
 @pytest.mark.parametrize("way", ["triton"])
-def test_kernels_without_boxes(way, device):
+def test_kernels_without_boxes(way: str, device: str) -> None:
     features = torch.rand(1, 3, 4, 4, device=device, requires_grad=True)
     index = torch.zeros(0, dtype=torch.int64, device=device)
     pooled = ROI_ALIGN[way](features, torch.zeros(0, 4, device=device), index, RoIAlignOptions(7))
@@ -123,7 +133,7 @@ LEVELS = torch.tensor([1, 0, 0, 1, 1])
 
 
 @pytest.mark.parametrize("operator", [roi_align, roi_pool])
-def test_each_box_is_read_from_its_own_map(operator):
+def test_each_box_is_read_from_its_own_map(operator: Callable[..., Tensor]) -> None:
     features, index = [torch.rand(2, 3, 8, 8), torch.rand(2, 3, 4, 4)], torch.tensor([0, 1, 0, 0, 1])
     pooled = pool_levels(operator, features, BOXES[:5], index, LEVELS, [1.0, 0.5], RoIAlignOptions(2))
     assert pooled.is_contiguous(memory_format=torch.channels_last)
@@ -134,7 +144,7 @@ def test_each_box_is_read_from_its_own_map(operator):
 
 
 @pytest.mark.parametrize("way", ["triton"])
-def test_kernels_read_each_box_from_its_own_map(monkeypatch, way, device):
+def test_kernels_read_each_box_from_its_own_map(monkeypatch: pytest.MonkeyPatch, way: str, device: str) -> None:
     from maskrcnn.ops.triton import roi_align as triton_roi_align
 
     monkeypatch.setattr(triton_roi_align, "CHANNELS", 2)  # so that the three channels take two programs
@@ -154,7 +164,7 @@ def test_kernels_read_each_box_from_its_own_map(monkeypatch, way, device):
         torch.testing.assert_close(result, expected)
 
 
-def test_kernels_are_taken_where_they_can_be(monkeypatch):
+def test_kernels_are_taken_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roi_align_module, "roi_align_triton", lambda *args: "kernels")
     arguments = torch.rand(1, 3, 4, 4), torch.ones(1, 4), torch.zeros(1, dtype=torch.int64)
     assert roi_align(*arguments, RoIAlignOptions(2)).shape == (1, 3, 2, 2)
@@ -163,7 +173,7 @@ def test_kernels_are_taken_where_they_can_be(monkeypatch):
     assert roi_align(*arguments, RoIAlignOptions(2, reduce="max")).shape == (1, 3, 2, 2)
 
 
-def pyramid_case(dtype):
+def pyramid_case(dtype: torch.dtype) -> tuple[Any, ...]:
     """Four levels of 256 channels, 400 boxes on two images, and what the plain way makes of them in float64."""
     torch.manual_seed(0)
     sides, scales = [(64, 96), (32, 48), (16, 24), (8, 12)], [1 / 4, 1 / 8, 1 / 16, 1 / 32]
@@ -174,7 +184,9 @@ def pyramid_case(dtype):
     return features, boxes, index, levels, scales
 
 
-def pyramid_results(features, boxes, index, levels, scales, options):
+def pyramid_results(
+    features: list[Tensor], boxes: Tensor, index: Tensor, levels: Tensor, scales: list[float], options: RoIAlignOptions
+) -> list[Tensor]:
     maps = [x.clone().requires_grad_() for x in features]
     pooled = pool_levels(roi_align, maps, boxes, index, levels, scales, options)
     weights = torch.linspace(0, 1, pooled.numel(), dtype=torch.float64).view(pooled.shape)
@@ -185,7 +197,7 @@ def pyramid_results(features, boxes, index, levels, scales, options):
 @needs_gpu
 @pytest.mark.parametrize("options", [RoIAlignOptions(7), RoIAlignOptions(14), RoIAlignOptions(7, sampling_ratio=0)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-5), (torch.float16, 2e-3), (torch.bfloat16, 1e-2)])
-def test_a_pyramid_on_a_gpu(options, dtype, tolerance):
+def test_a_pyramid_on_a_gpu(options: RoIAlignOptions, dtype: torch.dtype, tolerance: float) -> None:
     features, *rest = pyramid_case(dtype)
     expected = pyramid_results([x.double() for x in features], rest[0].double(), *rest[1:], options)
     features, rest = [x.cuda() for x in features], [x.cuda() if isinstance(x, torch.Tensor) else x for x in rest]
@@ -196,7 +208,7 @@ def test_a_pyramid_on_a_gpu(options, dtype, tolerance):
 
 
 @needs_gpu
-def test_the_host_waits_for_nothing():
+def test_the_host_waits_for_nothing() -> None:
     features, *rest = pyramid_case(torch.bfloat16)
     features, rest = [x.cuda() for x in features], [x.cuda() if isinstance(x, torch.Tensor) else x for x in rest]
     maps = [x.requires_grad_() for x in features]
@@ -212,7 +224,7 @@ def test_the_host_waits_for_nothing():
 
 
 @pytest.mark.parametrize("reduce", ["mean", "max"])
-def test_gradient_by_finite_differences(reduce):
+def test_gradient_by_finite_differences(reduce: str) -> None:
     torch.manual_seed(0)
     features = torch.rand(1, 2, 5, 5, dtype=torch.float64, requires_grad=True)
     options = RoIAlignOptions(2, sampling_ratio=2, reduce=reduce)
@@ -220,7 +232,7 @@ def test_gradient_by_finite_differences(reduce):
     assert torch.autograd.gradcheck(lambda f: roi_align(f, BOXES[:3].double(), index, options), features)
 
 
-def test_equal_to_the_golden_values(shared):
+def test_equal_to_the_golden_values(shared: Path) -> None:
     folder = shared / "golden/ops"
     golden = load_file(folder / "roi_align.safetensors")
     runs = json.loads((folder / "ops.json").read_text())["files"]["roi_align"]["runs"]

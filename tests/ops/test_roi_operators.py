@@ -1,7 +1,12 @@
 """What all ways to cut out the features of boxes have in common."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align, roi_align_bags, roi_align_reference
 from maskrcnn.ops.roi_pool import ROI_POOL, roi_pool
@@ -12,7 +17,7 @@ INDEX = torch.tensor([0, 1, 1])
 
 
 @pytest.mark.parametrize("way", [roi_align_reference, roi_align_bags, *ROI_POOL.values(), roi_warp])
-def test_no_boxes(way):
+def test_no_boxes(way: Callable[..., Tensor]) -> None:
     features = torch.rand(1, 3, 4, 4, requires_grad=True)
     pooled = way(features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions(7))
     assert pooled.shape == (0, 3, 7, 7)
@@ -21,6 +26,6 @@ def test_no_boxes(way):
 
 
 @pytest.mark.parametrize("operator", [roi_align, roi_pool, roi_warp])
-def test_result_is_channels_last(operator):
+def test_result_is_channels_last(operator: Callable[..., Tensor]) -> None:
     pooled = operator(torch.rand(2, 8, 6, 6), BOXES, INDEX, RoIAlignOptions(4))
     assert pooled.is_contiguous(memory_format=torch.channels_last)

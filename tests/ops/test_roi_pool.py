@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,20 +25,20 @@ BOXES = torch.tensor(
 INDEX = torch.tensor([0, 1, 1, 1, 0, 0, 1])
 
 
-def test_rounding_by_hand():
+def test_rounding_by_hand() -> None:
     """Halves go away from zero, the last cell counts, and a reversed box is one cell."""
     boxes = torch.tensor([[8.0, -8.0, 23.9, 24.0], [40.0, 16.0, 8.0, 8.0], [0.0, 0.0, 32.0, 32.0]])
     assert round_boxes(boxes, 1 / 16).tolist() == [[1, -1, 2, 3], [3, 1, 4, 2], [0, 0, 3, 3]]
 
 
-def test_rounding_does_not_add_a_half():
+def test_rounding_does_not_add_a_half() -> None:
     """In float32, 0.5 less the least bit plus 0.5 is 1: adding a half and cutting off would round it up."""
     below = float(torch.nextafter(torch.tensor(0.5), torch.tensor(0.0)))
     assert round_boxes(torch.tensor([[below, -below, 2.5, 3.5]]), 1.0).tolist() == [[0, 0, 4, 5]]
 
 
 @WAYS
-def test_bins_grow_to_whole_cells(way):
+def test_bins_grow_to_whole_cells(way: str) -> None:
     """Five cells in two bins: each takes three, the middle one belongs to both."""
     features = torch.tensor([1.0, 2, 9, 4, 5, 99]).view(1, 1, 1, 6)
     pooled = ROI_POOL[way](features, torch.tensor([[0.0, 0, 4, 0]]), torch.tensor([0]), RoIAlignOptions(2))
@@ -46,7 +49,7 @@ def test_bins_grow_to_whole_cells(way):
 
 
 @WAYS
-def test_negative_features_and_empty_bins(way):
+def test_negative_features_and_empty_bins(way: str) -> None:
     """The largest of negative numbers is negative; only a bin without cells is 0."""
     features = torch.full((1, 1, 4, 4), -3.0)
     boxes = torch.tensor([[-4.0, 0, 3, 3], [9, 9, 12, 12]])
@@ -56,7 +59,7 @@ def test_negative_features_and_empty_bins(way):
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_ways_agree_with_their_gradients(size, ties):
+def test_ways_agree_with_their_gradients(size: int, ties: bool) -> None:
     options = RoIAlignOptions(size, 0.5)
     results = []
     for way in ROI_POOL.values():
@@ -71,7 +74,7 @@ def test_ways_agree_with_their_gradients(size, ties):
         torch.testing.assert_close(gradient, results[0][1])
 
 
-def test_gradient_by_finite_differences():
+def test_gradient_by_finite_differences() -> None:
     torch.manual_seed(0)
     features = torch.rand(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
     options = RoIAlignOptions(2, 0.7)
@@ -79,7 +82,7 @@ def test_gradient_by_finite_differences():
 
 
 @WAYS
-def test_equal_to_the_golden_values(shared, way):
+def test_equal_to_the_golden_values(shared: Path, way: str) -> None:
     folder = shared / "golden/ops"
     golden = load_file(folder / "roi_align.safetensors")
     runs = json.loads((folder / "ops.json").read_text())["files"]["roi_align"]["runs"]

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 
 from maskrcnn.errors import UserError
@@ -7,28 +9,28 @@ PERSON = {"id": 7, "name": "person", "keypoints": ["nose", "left_eye", "right_ey
 CAR = {"id": 2, "name": "car"}
 
 
-def test_coco_list_there_and_back():
+def test_coco_list_there_and_back() -> None:
     categories = Categories.from_coco([PERSON, CAR])
     assert categories.to_coco() == [CAR, PERSON] and Categories.from_coco(categories.to_coco()) == categories
     assert categories.keypoints == KeypointSchema(("nose", "left_eye", "right_eye"), ((0, 1),))
     assert [categories.has_keypoints(label) for label in range(2)] == [False, True]
 
 
-def test_classes_without_keypoints_equal_those_of_old_files():
+def test_classes_without_keypoints_equal_those_of_old_files() -> None:
     categories = Categories.from_coco([CAR, {"id": 1, "name": "dog", "keypoints": []}])
     assert categories == Categories((1, 2), ("dog", "car"))
     assert categories.keypoints is None and not categories.has_keypoints(0)
     assert categories.to_coco() == [{"id": 1, "name": "dog"}, CAR]
 
 
-def test_classes_may_share_their_keypoints_but_not_have_others():
+def test_classes_may_share_their_keypoints_but_not_have_others() -> None:
     same = Categories.from_coco([PERSON, {**PERSON, "id": 8, "name": "child"}])
     assert same.keypoints is not None and len(same.keypoints) == 3
     other = Categories.from_coco([PERSON, {"id": 8, "name": "hand", "keypoints": ["thumb"]}])
     assert other.keypoints is None and other.has_keypoints(1)
 
 
-def test_ids_and_names_are_unique():
+def test_ids_and_names_are_unique() -> None:
     with pytest.raises(UserError, match="id 2 appears twice"):
         Categories((2, 2), ("a", "b"))
     with pytest.raises(UserError, match="name a appears twice"):
@@ -39,12 +41,12 @@ def test_ids_and_names_are_unique():
         Categories((1, 2), ("a", "b"), (None,))
 
 
-def test_mistakes_in_keypoints_name_the_class():
+def test_mistakes_in_keypoints_name_the_class() -> None:
     with pytest.raises(UserError, match="category person: keypoints: name a appears twice"):
         Categories.from_coco([{**PERSON, "keypoints": ["a", "a"]}])
 
 
-def test_labels_of_ids():
+def test_labels_of_ids() -> None:
     categories = Categories((2, 7), ("car", "person"))
     assert categories.label_of(7) == 1
     with pytest.raises(KeyError):

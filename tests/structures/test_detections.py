@@ -1,10 +1,15 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from maskrcnn.structures import Detections, Targets
 
 
-def detections(**more):
+def detections(**more: Any) -> Detections:
     return Detections(
         torch.arange(12.0).view(3, 4), torch.tensor([0.9, 0.8, 0.7]), torch.tensor([0, 1, 0]), None, (10, 20), **more
     )
@@ -13,25 +18,25 @@ def detections(**more):
 @pytest.mark.parametrize(
     "index", [slice(0, 2), torch.tensor([0, 1]), torch.tensor([True, True, False])], ids=["slice", "index", "mask"]
 )
-def test_picking_picks_from_every_field(index):
+def test_picking_picks_from_every_field(index: slice | Tensor) -> None:
     found = detections(keypoints=torch.arange(18.0).view(3, 2, 3))[index]
     assert found.boxes.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]] and found.labels.tolist() == [0, 1]
     assert found.keypoints is not None and found.keypoints.flatten().tolist() == list(range(12))
     assert found.mask_probs is None and found.image_size == (10, 20)
 
 
-def test_moving_moves_every_field():
+def test_moving_moves_every_field() -> None:
     moved = detections(keypoints=torch.zeros(3, 2, 3)).to("meta")
     assert moved.keypoints is not None and moved.mask_probs is None
     assert {moved.boxes.device.type, moved.labels.device.type, moved.keypoints.device.type} == {"meta"}
 
 
-def test_targets_move_with_their_keypoints():
+def test_targets_move_with_their_keypoints() -> None:
     targets = Targets(torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64), keypoints=torch.zeros(1, 17, 3))
     moved = targets.to("meta").keypoints
     assert moved is not None and moved.device.type == "meta"
 
 
-def test_targets_have_keypoints_for_each_object():
+def test_targets_have_keypoints_for_each_object() -> None:
     with pytest.raises(ValueError, match="keypoints must be"):
         Targets(torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64), keypoints=torch.zeros(2, 17, 3))

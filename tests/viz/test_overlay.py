@@ -1,9 +1,13 @@
+from __future__ import annotations
+
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from maskrcnn.errors import UserError
 from maskrcnn.structures import MaskCrops
@@ -11,17 +15,23 @@ from maskrcnn.viz.colours import instance_colour
 from maskrcnn.viz.overlay import CROWDED, draw_overlay, save_picture
 
 
-def grey(height=900, width=1000):
+def grey(height: int = 900, width: int = 1000) -> np.ndarray:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-def squares(boxes, size):
+def squares(boxes: list[tuple[int, int, int, int]], size: tuple[int, int]) -> tuple[MaskCrops, Tensor]:
     """Objects that fill their boxes (x1, y1, x2, y2, whole pixels)."""
     masks = MaskCrops.from_crops([np.ones((y2 - y1, x2 - x1)) for x1, y1, x2, y2 in boxes], boxes, size)
     return masks, torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
 
 
-def draw(image, boxes, names=("cell",), scores=True, masks=True):
+def draw(
+    image: np.ndarray,
+    boxes: list[tuple[int, int, int, int]],
+    names: tuple[str] = ("cell",),
+    scores: bool = True,
+    masks: bool = True,
+) -> np.ndarray:
     crops, corners = squares(boxes, image.shape[:2])
     labels = torch.arange(len(boxes)) % len(names)
     return draw_overlay(
@@ -29,11 +39,11 @@ def draw(image, boxes, names=("cell",), scores=True, masks=True):
     )
 
 
-def is_colour(picture, colour):
+def is_colour(picture: np.ndarray, colour: np.ndarray | tuple[int, int, int]) -> np.ndarray:
     return (np.abs(picture.astype(int) - colour) <= 3).all(axis=2)
 
 
-def test_inside_is_blended_outside_untouched_and_the_border_drawn():
+def test_inside_is_blended_outside_untouched_and_the_border_drawn() -> None:
     image = grey()
     picture = draw(image, [(200, 300, 500, 600)])
     colour = np.array(instance_colour(0))
@@ -43,7 +53,7 @@ def test_inside_is_blended_outside_untouched_and_the_border_drawn():
     assert (image == 90).all()
 
 
-def test_a_hole_is_outlined_and_not_filled():
+def test_a_hole_is_outlined_and_not_filled() -> None:
     crop = np.ones((300, 300), np.uint8)
     crop[100:200, 100:200] = 0
     masks = MaskCrops.from_crops([crop], [(200, 300, 500, 600)], (900, 1000))
@@ -52,7 +62,7 @@ def test_a_hole_is_outlined_and_not_filled():
     assert is_colour(picture, instance_colour(0))[450, 299]
 
 
-def test_small_objects_lie_on_top_of_large_ones():
+def test_small_objects_lie_on_top_of_large_ones() -> None:
     picture = draw(grey(), [(400, 400, 500, 500), (100, 100, 800, 800)])
     colour = instance_colour(0)
     assert is_colour(picture, colour)[450, 400] and is_colour(picture, colour)[450, 499]
@@ -61,11 +71,11 @@ def test_small_objects_lie_on_top_of_large_ones():
 class OneAtATime:
     """Masks of squares that must not be kept."""
 
-    def __init__(self, boxes):
+    def __init__(self, boxes: list[tuple[int, int, int, int]]) -> None:
         self.windows = torch.tensor(boxes)
         self.given = []
 
-    def crop(self, index):
+    def crop(self, index: int) -> Tensor:
         assert all(reference() is None for reference in self.given), "an earlier mask is still held"
         x1, y1, x2, y2 = self.windows[index].tolist()
         bitmap = torch.ones(y2 - y1, x2 - x1, dtype=torch.uint8)
@@ -74,7 +84,7 @@ class OneAtATime:
 
 
 @pytest.mark.parametrize("size", [(900, 1000), (225, 250)], ids=["as it is", "enlarged"])
-def test_masks_are_held_one_at_a_time(size):
+def test_masks_are_held_one_at_a_time(size: tuple[int, int]) -> None:
     boxes = [(10 * i, 20 * i, 10 * i + 40, 20 * i + 30) for i in range(9)]
     _, corners = squares(boxes, size)
     masks = OneAtATime(boxes)
@@ -83,14 +93,14 @@ def test_masks_are_held_one_at_a_time(size):
     np.testing.assert_array_equal(picture, draw(grey(*size), boxes, scores=False))
 
 
-def test_names_and_scores_change_the_label():
+def test_names_and_scores_change_the_label() -> None:
     box = [(200, 300, 500, 600)]
     one, other = draw(grey(), box, ("cell",)), draw(grey(), box, ("nerve",))
     assert (one[250:300] != other[250:300]).any() and (one[305:] == other[305:]).all()
     assert (one != draw(grey(), box, ("cell",), scores=False)).any()
 
 
-def test_small_images_are_enlarged_with_their_objects():
+def test_small_images_are_enlarged_with_their_objects() -> None:
     picture = draw(np.full((200, 256, 3), 90, np.uint8), [(50, 60, 100, 120)])
     assert picture.shape == (800, 1024, 3)
     colour = np.array(instance_colour(0))
@@ -99,8 +109,8 @@ def test_small_images_are_enlarged_with_their_objects():
     assert (picture[500:] == 90).all() and (picture[:, 420:] == 90).all()
 
 
-def test_large_images_have_thick_lines():
-    def line_width(picture):
+def test_large_images_have_thick_lines() -> None:
+    def line_width(picture: np.ndarray) -> int:
         row = is_colour(picture, instance_colour(0))[picture.shape[0] // 2]
         return row[: picture.shape[1] // 2].sum()
 
@@ -109,7 +119,7 @@ def test_large_images_have_thick_lines():
     assert line_width(large) >= 3 * line_width(small)
 
 
-def test_a_crowd_gets_thin_outlines_only():
+def test_a_crowd_gets_thin_outlines_only() -> None:
     boxes = [(20 * (i % 40), 20 * (i // 40), 20 * (i % 40) + 15, 20 * (i // 40) + 15) for i in range(CROWDED + 1)]
     picture = draw(grey(), boxes)
     assert (picture[7, 7] == 90).all()  # no fill
@@ -117,7 +127,7 @@ def test_a_crowd_gets_thin_outlines_only():
     assert not changed[60:].any() and changed[:15, 0].all()  # no text below
 
 
-def test_objects_without_mask_are_drawn_as_boxes():
+def test_objects_without_mask_are_drawn_as_boxes() -> None:
     for picture in (
         draw(grey(), [(200, 300, 500, 600)], masks=False),
         draw_overlay(
@@ -134,18 +144,18 @@ def test_objects_without_mask_are_drawn_as_boxes():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, -1e30])
-def test_wild_boxes_do_no_harm(value):
+def test_wild_boxes_do_no_harm(value: float) -> None:
     boxes = torch.tensor([[value, value, 50.0, 50.0], [0.0, 0.0, value, value]])
     picture = draw_overlay(grey(), None, boxes, torch.tensor([0, 0]), torch.ones(2), ("cell",))
     assert picture.shape == (900, 1000, 3)
 
 
-def test_nothing_found_leaves_the_image_as_it_is():
+def test_nothing_found_leaves_the_image_as_it_is() -> None:
     np.testing.assert_array_equal(draw(grey(), []), grey())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".WEBP"])
-def test_pictures_are_written(tmp_path, suffix):
+def test_pictures_are_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "new" / f"overlay{suffix}"
     save_picture(path, draw(grey(), [(200, 300, 500, 600)]))
     with Image.open(path) as image:
@@ -153,19 +163,19 @@ def test_pictures_are_written(tmp_path, suffix):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_png_pictures_are_exact(tmp_path):
+def test_png_pictures_are_exact(tmp_path: Path) -> None:
     picture = draw(grey(), [(200, 300, 500, 600)])
     save_picture(tmp_path / "a.png", picture)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
 
 
 @pytest.mark.parametrize("name", ["overlay", "overlay.xyz", "overlay.txt", "overlay.psd"])
-def test_an_unknown_format_is_a_user_error(tmp_path, name):
+def test_an_unknown_format_is_a_user_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"overlay.*expected a name ending in"):
         save_picture(tmp_path / name, grey())
 
 
-def test_a_place_that_cannot_be_written_is_a_user_error(tmp_path):
+def test_a_place_that_cannot_be_written_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file"):
         save_picture(tmp_path / "file" / "a.png", grey())
