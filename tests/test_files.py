@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from maskrcnn.errors import UserError
-from maskrcnn.files import remove_partial_files, write_atomically
+from maskrcnn.files import read_regular, remove_partial_files, unexpected, write_atomically
 
 
 class Crash(BaseException):
@@ -84,3 +85,43 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     remove_partial_files(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     remove_partial_files(tmp_path / "absent")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe would wait for ever, /dev/zero never end."""
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+    for path in (tmp_path / "pipe", tmp_path / "socket", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(UserError, match=f"{path}: expected labels, got a device or a pipe"):
+            read_regular(path, 10, "labels")
+    with pytest.raises(UserError, match="expected labels, got a folder"):
+        read_regular(tmp_path, 10, "labels")
+
+
+def test_what_is_not_there_or_too_large_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for missing in (path, path / "inside"):
+        with pytest.raises(UserError, match="no such file; expected labels"):
+            read_regular(missing, 10, "labels")
+    path.write_bytes(b"0123456789")
+    assert read_regular(path, 10) == b"0123456789"
+    with pytest.raises(UserError, match=r"file: expected labels, of at most 9 bytes, but the file is larger"):
+        read_regular(path, 9, "labels")
+    with pytest.raises(UserError, match="cannot read this file"):
+        read_regular("a\0b", 9)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "file").chmod(0)
+    with pytest.raises(UserError, match=r"cannot read this file \(Permission denied"):
+        read_regular(tmp_path / "file", 10)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    error = unexpected(tmp_path / "x.png", b"GIF89a", "a PNG picture", "look at it")
+    assert str(error) == f"{tmp_path / 'x.png'}: expected a PNG picture, got a GIF picture; save it as PNG"
+    assert str(unexpected("x", b"??", "labels", "look at it")).endswith("got a file that starts with b'??'; look at it")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief, id_number, is_number, load_json, whole_number
+from maskrcnn.json_values import id_number, is_number, load_json, whole_number
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,6 @@ def test_numbers(value: Any) -> None:
 @pytest.mark.parametrize("value", ["1", True, None, math.nan, math.inf, -math.inf, 10**400, [1], 1j, np.float64("nan")])
 def test_no_numbers(value: Any) -> None:
     assert not is_number(value)
-
-
-def test_brief_is_short_for_everything() -> None:
-    deep: Any = []
-    for _ in range(100_000):
-        deep = [deep]
-    assert len(brief(deep)) < 100 and len(brief("x" * 10**6)) < 100 and len(brief(list(range(10**5)))) < 100
-    while deep:  # taken apart by hand: the interpreter would do it recursively
-        deep = deep[0]
 
 
 @pytest.mark.parametrize("content", [b'{"a": 1}', b'\xef\xbb\xbf{"a": 1}'])
@@ -75,7 +66,7 @@ def test_what_is_no_json_is_an_error_that_names_the_file(tmp_path: Path, content
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.json: no such file"):
         load_json(tmp_path / "x.json")
-    with pytest.raises(UserError, match="cannot read this file"):
+    with pytest.raises(UserError, match="got a folder"):
         load_json(tmp_path)
 
 

@@ -1,16 +1,84 @@
-"""Files that are either the old version or the new one, never half of each."""
+"""Files: only regular ones are read, and written ones are either the old version or the new one, never half of each."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from maskrcnn.errors import UserError
+from maskrcnn.file_kinds import START, kind_of
 
 PARTIAL_SUFFIX = ".partial"
 """A file with this ending is a write that was cut off; anybody may delete it."""
+
+
+def open_regular(path: str | os.PathLike[str], expected: str = "a file") -> BinaryIO:
+    """Open a file to read its bytes; nothing else that may bear a name: a pipe would wait for ever, a device never end.
+
+    Args:
+        path: where the user says it is.
+        expected: what it should be, for the message.
+
+    Raises:
+        UserError: there is none, it is a folder, a pipe, a socket or a device, or it may not be read.
+    """
+    try:
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(mode):
+            return file
+        file.close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file; expected {expected}, check the path") from None
+    except IsADirectoryError:
+        mode = stat.S_IFDIR
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        if _is_special(path):
+            mode = stat.S_IFSOCK
+        else:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"{path}: cannot read this file ({reason}); expected {expected}") from None
+    what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+    raise UserError(f"{path}: expected {expected}, got {what}; give the path of a file")
+
+
+def read_regular(path: str | os.PathLike[str], limit: int, expected: str = "a file") -> bytes:
+    """The bytes of a file. Raises as `open_regular`, and where there are more than `limit`."""
+    with open_regular(path, expected) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise UserError(f"{path}: expected {expected}, of at most {limit} bytes, but the file is larger")
+    return content
+
+
+def unexpected(path: str | os.PathLike[str], start: bytes, expected: str, advice: str) -> UserError:
+    """The error of a file that is something else, as its first bytes tell; `advice` where its kind has none."""
+    kind = kind_of(start)
+    return UserError(f"{path}: expected {expected}, got {kind.what}; {kind.advice or advice}")
+
+
+def first_bytes(path: str | os.PathLike[str], expected: str) -> bytes:
+    """Enough of a file to tell its kind. Raises as `open_regular`."""
+    with open_regular(path, expected) as file:
+        return file.read(START)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe is opened at once, whether or not anybody writes into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+def _is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether it is there and neither a file nor a folder: a socket cannot be opened at all."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]) -> None:

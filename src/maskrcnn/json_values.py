@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import reprlib
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -11,6 +10,11 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from maskrcnn.errors import UserError
+from maskrcnn.file_kinds import JSON, START, kind_of
+from maskrcnn.files import read_regular, unexpected
+
+LARGEST_FILE = 2 * 2**30
+"""Bytes; more than any data set's annotations."""
 
 _LARGEST = 2**63 - 1
 _DIGITS = len(str(_LARGEST))
@@ -23,15 +27,14 @@ def load_json(path: Path) -> Any:
     Raises:
         UserError: the file cannot be read or is not JSON.
     """
+    content = read_regular(path, LARGEST_FILE, "a JSON file")
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot read this file ({error.strerror or error})") from None
+        return json.loads(content.decode("utf-8-sig"))
     except RecursionError:
         raise UserError(f"{path}: expected a file of labels or results, got JSON nested too deeply to be one") from None
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
+        if kind_of(content[:START]) != JSON:
+            raise unexpected(path, content[:START], "JSON text", "check which file was given") from None
         raise UserError(f"{path}: expected JSON text, but {error}; export the file again") from None
 
 
@@ -57,8 +60,3 @@ def id_number(value: Any) -> int | None:
     if value.isascii() and value.isdecimal() and len(value) < _DIGITS and value == str(int(value)):
         return int(value)
     return int.from_bytes(blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).digest())
-
-
-def brief(value: Any) -> str:
-    """A value as Python writes it, cut short: it may be megabytes long, or nested too deeply to print."""
-    return reprlib.repr(value)

@@ -18,8 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "maskrcnn"
 
 LAYERS: list[set[str]] = [
-    {"errors"},
-    {"structures", "devices", "files", "json_values", "process", "pipeline"},
+    {"text"},
+    {"errors", "file_kinds"},
+    {"files", "memory"},
+    {"structures", "devices", "json_values", "process", "pipeline"},
     {"kernels"},
     {"masks"},
     {"ops"},

@@ -24,11 +24,12 @@ from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.file_names import find_image
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
-from maskrcnn.data.report import DataReport, Rule, shortened
+from maskrcnn.data.report import DataReport, Rule
 from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief, id_number, load_json, whole_number
+from maskrcnn.json_values import id_number, load_json, whole_number
 from maskrcnn.structures import Categories, Size
+from maskrcnn.text import brief, one_line
 
 Entry = Mapping[str, Any]
 
@@ -138,7 +139,7 @@ class _CocoReader:
         try:
             return Categories.from_coco({**entry, "id": _id_of(entry)} for entry in entries)
         except UserError as error:
-            raise UserError(f"{self.path}: {shortened(str(error))}") from None
+            raise UserError(f"{self.path}: {one_line(str(error))}") from None
 
     # --- images -------------------------------------------------------------------------------------------------
 
@@ -161,7 +162,7 @@ class _CocoReader:
         if not isinstance(stated_name, str):
             self.report.add(Rule.IMAGE_MALFORMED, f"image {image_id}", brief(entry))
             return None
-        where = f"image {_shown_id(entry, image_id)} ({shortened(stated_name)})"
+        where = f"image {_shown_id(entry, image_id)} ({one_line(stated_name)})"
         if isinstance(entry["id"], str):
             self.report.add(Rule.IMAGE_ID_TEXT, where, str(image_id))
         file_name = self._file_name(stated_name, where)
@@ -284,7 +285,7 @@ def _is_printable(name: Any) -> bool:
 def _shown_id(entry: Entry, number: int) -> str:
     """An id for messages: as the file has it, if it is text."""
     stated = entry.get("id")
-    return shortened(stated) if isinstance(stated, str) else str(number)
+    return one_line(stated) if isinstance(stated, str) else str(number)
 
 
 def _id_of(entry: Any) -> int | None:

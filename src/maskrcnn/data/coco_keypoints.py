@@ -9,10 +9,10 @@ import numpy as np
 
 from maskrcnn.data.coco_masks import LARGEST_COORDINATE, Note
 from maskrcnn.data.report import Rule
-from maskrcnn.json_values import brief
 from maskrcnn.structures import KeypointSchema, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import BoolArray, FloatArray
+from maskrcnn.text import brief
 
 OUTSIDE_PIXELS = 1.0
 """A keypoint less far outside the image is moved to the border without a word."""

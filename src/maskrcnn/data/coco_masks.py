@@ -9,12 +9,12 @@ import numpy as np
 
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief
 from maskrcnn.masks.polygons_coco import coco_polygons
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_coco import rle_from_coco
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
+from maskrcnn.text import brief
 
 Note = Callable[[Rule, str], None]
 """Takes down a fault of the annotation at hand."""

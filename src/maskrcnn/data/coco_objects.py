@@ -8,8 +8,9 @@ from typing import Any
 from maskrcnn.data.coco_masks import Box, Note, mask_box, read_mask
 from maskrcnn.data.report import Rule
 from maskrcnn.data.store import ObjectEntry
-from maskrcnn.json_values import brief, is_number
+from maskrcnn.json_values import is_number
 from maskrcnn.structures import Size
+from maskrcnn.text import brief
 
 DISAGREEMENT_PIXELS = 2.0
 """A stated box may differ from the mask's by this much on each side (rounding, inclusive ends) ..."""

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from maskrcnn.data.geometry import View
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief, is_number, load_json, whole_number
+from maskrcnn.json_values import is_number, load_json, whole_number
+from maskrcnn.text import brief
 
 MAX_PROPOSALS = 2000
 """The best of each image; the paper trains with as many."""

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from maskrcnn.text import one_line
+
 LINES_PER_RULE = 20
 """A fault that occurs a million times is counted a million times but shown this often."""
-
-_LONGEST = 120
-"""Characters of what a data set says, in a message."""
 
 
 class Rule(Enum):
@@ -83,7 +82,7 @@ class DataReport:
         self.counts[rule] += 1
         if self.counts[rule] <= LINES_PER_RULE:
             wrong, done = rule.value
-            found = f" ({shortened(detail)})" if detail else ""
+            found = f" ({one_line(detail)})" if detail else ""
             self.lines.append(f"{self.source}: {where}: {wrong}{found}; {done}")
 
     def summary(self) -> Iterator[str]:
@@ -95,10 +94,3 @@ class DataReport:
         for rule, count in self.counts.most_common():
             wrong, done = rule.value
             yield f"{self.source}: {count} x {wrong}; {done}"
-
-
-def shortened(text: str) -> str:
-    """One line of a few printable characters: what a data set holds may be anything."""
-    line = " ".join(text[: 2 * _LONGEST].split())
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

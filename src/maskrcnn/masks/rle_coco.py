@@ -12,6 +12,7 @@ from maskrcnn.json_values import whole_number
 from maskrcnn.masks.rle_string import counts_from_string, counts_to_string
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import IntArray
+from maskrcnn.text import brief
 
 MAX_PIXELS = 1 << 30
 """Largest frame (height x width): a made-up size must not become an allocation."""
@@ -48,7 +49,7 @@ def rle_from_counts(counts: Any, size: Any) -> RLE:
     lengths = _integers(counts)
     if lengths is None:
         raise UserError(
-            f"mask run lengths: expected a list of whole numbers, got {_brief(counts)}; export the mask again"
+            f"mask run lengths: expected a list of whole numbers, got {brief(counts)}; export the mask again"
         )
     return _checked_rle(lengths, size)
 
@@ -58,7 +59,7 @@ def _checked_rle(lengths: IntArray, size: Any) -> RLE:
     pixels = height * width
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) > pixels:
         raise UserError(
-            f"mask run lengths: expected whole numbers from 0 to {pixels}, got {_brief(lengths.tolist())}; "
+            f"mask run lengths: expected whole numbers from 0 to {pixels}, got {brief(lengths.tolist())}; "
             "export the mask again"
         )
     if lengths.sum() != pixels:
@@ -73,7 +74,7 @@ def _checked_size(size: Any) -> Size:
     sides = [whole_number(side) for side in size] if isinstance(size, list | tuple) else []
     height, width = sides if len(sides) == 2 else (None, None)
     if height is None or width is None or height < 0 or width < 0:
-        raise UserError(f"mask run lengths: expected size [height, width] in whole pixels, got {_brief(size)}")
+        raise UserError(f"mask run lengths: expected size [height, width] in whole pixels, got {brief(size)}")
     if height * width > MAX_PIXELS:
         raise UserError(
             f"mask run lengths: expected a frame of at most {MAX_PIXELS} pixels, got {height} x {width}; "
@@ -95,8 +96,3 @@ def _integers(values: Any) -> IntArray | None:
     with np.errstate(invalid="ignore"):
         whole = array.astype(np.int64)
     return whole if np.array_equal(whole, array) else None
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

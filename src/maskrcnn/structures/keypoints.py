@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from maskrcnn.errors import UserError
+from maskrcnn.text import brief
 
 PIXEL_CENTRE = 0.5
 """COCO's files give the number of the pixel that a keypoint lies in; its centre is half a pixel further."""
@@ -63,9 +63,9 @@ class KeypointSchema:
         """
         names, skeleton = category.get("keypoints") or [], category.get("skeleton") or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"keypoints: expected a list of names, got {reprlib.repr(names)}")
+            raise UserError(f"keypoints: expected a list of names, got {brief(names)}")
         if not isinstance(skeleton, list) or not all(_is_pair(pair) for pair in skeleton):
-            raise UserError(f"skeleton: expected a list of pairs of keypoint numbers, got {reprlib.repr(skeleton)}")
+            raise UserError(f"skeleton: expected a list of pairs of keypoint numbers, got {brief(skeleton)}")
         if not names:
             return None
         return cls(tuple(names), tuple((first - 1, second - 1) for first, second in skeleton))

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import brief
+from maskrcnn.text import brief
 
 Array = npt.NDArray[Any]
 
