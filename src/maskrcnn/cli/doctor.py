@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.process import settings_state
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     _say("maskrcnn", metadata.version("maskrcnn"))
     _say("Python", f"{platform.python_version()} ({sys.executable})")
     _say("system", f"{platform.platform()}, {os.cpu_count()} CPUs")
+    _say("allocator settings", settings_state())
     missing = _report_packages()
     if missing:
         _say("missing", f"{', '.join(missing)}; install with: pip install {' '.join(missing)}")
