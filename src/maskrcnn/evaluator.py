@@ -1,4 +1,4 @@
-"""Run a model over an annotated data set and measure it."""
+"""Run a model over an annotated data set; `evaluation/` measures what it finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings from outside: a YAML file, `--set` assignments, and the JSON inside a checkpoint, all checked alike.
+"""Read settings from outside into the dataclasses of `config/`: YAML files, `--set`, the JSON inside a checkpoint.
 
 A setting is named `section.name`, as in Python. An unknown name is an error that offers the nearest one.
 """
