@@ -122,8 +122,8 @@ class Ours(Engine):
         self._network = prepare_for_training(network).to(self.device).train()  # as the training loop does
         self._optimizer = build_optimizer(self._network, self._config.optimizer)
         set_learning_rate(self._optimizer, LEARNING_RATE)
-        self._generator = torch.Generator(self.device).manual_seed(0)
         size = self.scenario.image_size
+        self._generators = [torch.Generator(self.device).manual_seed(number) for number in range(len(self._images))]
         self._samples = [
             Sample(image.to(self.device), _targets(objects), number, f"image {number}", size)
             for number, (image, objects) in enumerate(zip(self._images, inputs["targets"], strict=True))
@@ -136,7 +136,7 @@ class Ours(Engine):
             run_pass(self._model, self._images, self.scenario.batch_size, self.threshold, self.scenario.detections)
 
     def _train(self) -> dict[str, float]:
-        report = training_step(self._network, self._optimizer, [self._samples], self._config, self._generator)
+        report = training_step(self._network, self._optimizer, [self._samples], self._config, self._generators)
         if report.complaint:
             raise RuntimeError(report.complaint)
         return report.losses

@@ -77,8 +77,8 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
             images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
             proposals = [torch.cat([t.boxes + offset for offset in (-4, 0, 3, 9)]).clamp(0, 64) for t in targets]
             optimizer.zero_grad()
-            generator = torch.Generator().manual_seed(step)
-            losses = model.loss(images, targets, proposals=proposals if given else None, generator=generator)
+            generators = [torch.Generator().manual_seed(step)] * len(images)
+            losses = model.loss(images, targets, proposals=proposals if given else None, generators=generators)
             losses.total().backward()
             optimizer.step()
             values.append(losses.total().item())

@@ -144,7 +144,7 @@ def images(count: int = 2) -> list[Tensor]:
 @pytest.mark.parametrize("masks", [True, False])
 def test_every_parameter_gets_a_gradient(masks: bool) -> None:
     network = model(masks=masks).train()
-    losses = network.loss(images(), [targets(), targets()], generator=torch.Generator().manual_seed(0))
+    losses = network.loss(images(), [targets(), targets()], generators=[torch.Generator().manual_seed(0)] * 2)
     assert ("mask" in losses.items()) == masks and losses.keypoint is not None
     assert 4 < losses.keypoint.item() < 60, "about log(56^2) = 8 and more for random weights"
     losses.total().backward()
@@ -158,7 +158,7 @@ def test_batches_without_keypoints_train_the_rest() -> None:
     network = model().train()
     empty = Targets.empty(SIZE)
     for batch in ([empty, empty], [replace(targets(), keypoints=None), empty]):
-        losses = network.loss(images(), batch, generator=torch.Generator().manual_seed(0))
+        losses = network.loss(images(), batch, generators=[torch.Generator().manual_seed(0)] * 2)
         losses.total().backward()
         assert losses.keypoint is not None and losses.keypoint.item() == 0 and losses.total().isfinite()
 

@@ -38,7 +38,7 @@ def images(count: int = 2) -> list[Tensor]:
 
 
 def loss(model: MaskRCNN, images: list[Tensor], targets: list[Targets], seed: int = 0) -> Losses:
-    return model.loss(images, targets, generator=torch.Generator().manual_seed(seed))
+    return model.loss(images, targets, generators=[torch.Generator().manual_seed(seed)] * len(images))
 
 
 def test_total_is_the_sum_of_the_parts() -> None:

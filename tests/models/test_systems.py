@@ -93,7 +93,7 @@ def test_every_system_learns_with_all_its_parameters(name: str) -> None:
         [torch.rand(3, *SIZE)] * 2,
         [targets()] * 2,
         proposals=given(model, 2),
-        generator=torch.Generator().manual_seed(0),
+        generators=[torch.Generator().manual_seed(0)] * 2,
     )
     parts: set[str] = set()
     if model.rpn is not None:
@@ -128,7 +128,7 @@ def test_every_system_bears_an_image_without_anything(name: str) -> None:
     model = build(name)
     nothing = None if model.rpn is not None else [torch.zeros(0, 4)]
     losses = model.loss(
-        [torch.rand(3, *SIZE)], [Targets.empty(SIZE)], proposals=nothing, generator=torch.Generator().manual_seed(0)
+        [torch.rand(3, *SIZE)], [Targets.empty(SIZE)], proposals=nothing, generators=[torch.Generator().manual_seed(0)]
     )
     losses.total().backward()
     assert losses.total().isfinite()
@@ -159,7 +159,7 @@ def test_stage_5_of_c4_runs_once_for_all_branches(monkeypatch: pytest.MonkeyPatc
     truth = [replace(targets(), keypoints=points)] * 2
     results = []
     for way in ("once", "each"):
-        losses = model.loss(images, truth, generator=torch.Generator().manual_seed(0))
+        losses = model.loss(images, truth, generators=[torch.Generator().manual_seed(0)] * 2)
         losses.total().backward()
         results.append((losses.items(), {name: p.grad for name, p in model.named_parameters()}))
         model.zero_grad()

@@ -156,7 +156,7 @@ def test_losses_and_every_gradient(name: str, precision: torch.dtype, monkeypatc
     # The same proposals: rounding may decide which of two near equals survives NMS.
     proposals = [Proposals(boxes, boxes.new_zeros(len(boxes))) for boxes in outputs["rpn"][0]]
     monkeypatch.setattr(ours.rpn, "select", lambda *arguments: proposals)
-    losses = ours.loss(pixels, list(our_targets), generator=torch.Generator().manual_seed(0))
+    losses = ours.loss(pixels, list(our_targets), generators=[torch.Generator().manual_seed(0)] * 2)
     losses.total().backward()
     names = {
         "objectness": "loss_objectness",

@@ -35,7 +35,7 @@ class StandIn(nn.Module):
         targets: Sequence[Targets],
         *,
         proposals: Sequence[Tensor] | None = None,
-        generator: torch.Generator | None = None,
+        generators: Sequence[torch.Generator] | None = None,
     ) -> Losses:
         pixels = torch.stack([image.flatten() for image in images]).to(self.layer.weight) / 255
         parts = (self.norm(self.layer(pixels)) ** 2).mean(dim=0)

@@ -19,7 +19,8 @@ Samples = list[Sample]
 
 def step(model: nn.Module, batches: Sequence[Samples], config: Config | None = None) -> StepReport:
     optimizer = SGD([{"params": list(model.parameters())}], lr=0.1, momentum=0.0)
-    return training_step(model, optimizer, batches, config or Config(), torch.Generator())
+    generators = [torch.Generator() for batch in batches for _ in batch]
+    return training_step(model, optimizer, batches, config or Config(), generators)
 
 
 def gradients(model: nn.Module) -> list[Tensor]:

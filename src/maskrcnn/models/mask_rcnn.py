@@ -91,7 +91,7 @@ class MaskRCNN(nn.Module):
         targets: Sequence[Targets],
         *,
         proposals: Sequence[Tensor] | None = None,
-        generator: torch.Generator | None = None,
+        generators: Sequence[torch.Generator] | None = None,
     ) -> Losses:
         """The losses of a batch; images, targets and proposals are in the `input` frame already.
 
@@ -99,9 +99,11 @@ class MaskRCNN(nn.Module):
             images: (3, h, w) each.
             targets: one per image; none, or none in any image, is normal.
             proposals: boxes (P, 4) of each image, for a model without RPN.
-            generator: the source of randomness for sampling anchors and RoIs.
+            generators: one per image, which its anchors and RoIs are drawn with, so that no image's draw depends on
+                another's; None: torch's global one.
         """
         self._check_proposals(proposals, len(images))
+        draws: Sequence[torch.Generator | None] = [None] * len(images) if generators is None else generators
         batch = self.preprocess.batch(images)
         targets = [target.to(batch.pixels.device) for target in targets]
         features: Sequence[Tensor] = self.backbone(batch.pixels)
@@ -111,13 +113,13 @@ class MaskRCNN(nn.Module):
             regions = _as_proposals(proposals, batch)
         else:
             rpn_output: RPNOutput = self.rpn(features, batch.pixels.shape[-2:])
-            objectness, rpn_box = self.rpn.loss(rpn_output, targets, generator)
+            objectness, rpn_box = self.rpn.loss(rpn_output, targets, draws)
             losses = replace(losses, objectness=objectness, rpn_box=rpn_box)
             regions = [p.present() for p in self.rpn.select(rpn_output, batch, self.rpn.train_limits)]
         if self.box_head is None:
             return losses
 
-        rois = self.roi_sampler(regions, targets, generator)
+        rois = self.roi_sampler(regions, targets, draws)
         class_logits, deltas, shared = self._box_outputs(self.box_head, features, rois)
         classification, box = self.box_head.loss(class_logits, deltas, rois)
         losses = replace(losses, classification=classification, box=box)

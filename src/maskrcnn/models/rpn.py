@@ -161,12 +161,15 @@ class RPN(nn.Module):
         return proposals if is_asynchronous(boxes) else [p.present() for p in proposals]
 
     def loss(
-        self, output: RPNOutput, targets: Sequence[Targets], generator: torch.Generator | None
+        self, output: RPNOutput, targets: Sequence[Targets], generators: Sequence[torch.Generator | None]
     ) -> tuple[Tensor, Tensor]:
-        """Objectness and box loss over the sampled anchors, both divided by one number (Faster R-CNN, eq. 1)."""
+        """Objectness and box loss over the sampled anchors, both divided by one number (Faster R-CNN, eq. 1).
+
+        Each image's anchors are drawn with its own generator.
+        """
         anchors = torch.cat(output.anchors)
         positives, negatives, true_deltas = [], [], []
-        for target in targets:
+        for target, generator in zip(targets, generators, strict=True):
             matches = match(
                 anchors,
                 target,

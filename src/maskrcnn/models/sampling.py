@@ -78,12 +78,15 @@ class RoISampler(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, proposals: Sequence[Proposals], targets: Sequence[Targets], generator: torch.Generator | None
+        self,
+        proposals: Sequence[Proposals],
+        targets: Sequence[Targets],
+        generators: Sequence[torch.Generator | None],
     ) -> list[SampledRoIs]:
-        """Sample each image's proposals, its ground-truth boxes appended."""
+        """Sample each image's proposals, its ground-truth boxes appended, with its own generator."""
         return [
             self._sample_one(torch.cat([p.boxes, t.boxes]), t, generator)
-            for p, t in zip(proposals, targets, strict=True)
+            for p, t, generator in zip(proposals, targets, generators, strict=True)
         ]
 
     def _sample_one(self, boxes: Tensor, targets: Targets, generator: torch.Generator | None) -> SampledRoIs:

@@ -1,9 +1,9 @@
 """The training loop.
 
-Everything random is a function of (seed, step): the batches, how each image is changed, and which anchors and
-RoIs are drawn. So a run that was cut off at any moment goes on from its last state with the same numbers, and
-on the CPU ends in the same bits (with the same number of threads and the same torch; another number of threads
-adds up in another order).
+Everything random is a function of (seed, step, position of the image in the step): the batches, how each image is
+changed, and which anchors and RoIs are drawn. So a run that was cut off at any moment resumes from its last state with
+the same numbers, and on the CPU ends in the same bits (with the same number of threads and the same torch; another
+number of threads adds up in another order).
 
 See `folder.py` for what lies where in the output directory.
 """
@@ -35,7 +35,7 @@ from maskrcnn.training.optimizer import build_optimizer, full_learning_rate, set
 from maskrcnn.training.progress import Screen, TrainingLog
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.schedule import learning_rate_factor
-from maskrcnn.training.seeds import step_generator
+from maskrcnn.training.seeds import image_generator, seed_globally
 from maskrcnn.training.state import TrainingState, save_state
 from maskrcnn.training.step import StepReport, training_step
 from maskrcnn.training.validation import validate
@@ -141,8 +141,10 @@ def _fresh_state(
 def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config) -> StepReport:
     """One step: learning rate, gradients, new weights, new average."""
     set_learning_rate(state.optimizer, _learning_rate(config, state.step))
-    generator = step_generator(config.train.seed, state.step, state.device)
-    report = training_step(state.model, state.optimizer, batches, config, generator)
+    seed_globally(config.train.seed, state.step)
+    positions = range(sum(map(len, batches)))
+    generators = [image_generator(config.train.seed, state.step, position, state.device) for position in positions]
+    report = training_step(state.model, state.optimizer, batches, config, generators)
     if report.complaint:
         state.skipped_in_row += 1
     else:

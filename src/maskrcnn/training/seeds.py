@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, step): a resumed run draws what the unbroken one would have."""
+"""Random numbers as a function of (seed, step, position): a resumed run draws what the unbroken one would have."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import hashlib
 import torch
 
 
-def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """The generator for step `step`; the global one is seeded too, for parts that draw from it (dropout)."""
-    number = step_seed(seed, step)
-    torch.manual_seed(number)
-    return torch.Generator(device).manual_seed(number)
+def image_generator(seed: int, step: int, position: int, device: torch.device) -> torch.Generator:
+    """What the loss draws with for one image: neither its neighbours in the batch nor the number of ranks change it.
+
+    Args:
+        seed: of the run.
+        step: 0 is the first.
+        position: of the image among all images of the step, over all its passes and ranks.
+        device: where the numbers are drawn.
+    """
+    return torch.Generator(device).manual_seed(hashed_seed(seed, step, position))
 
 
-def step_seed(seed: int, step: int) -> int:
+def seed_globally(seed: int, step: int) -> None:
+    """Seed torch's global generators for a step, for parts that draw from them (dropout)."""
+    torch.manual_seed(hashed_seed(seed, step))
+
+
+def hashed_seed(*numbers: int) -> int:
     """A 63-bit number; a hash, since neighbouring seeds must not give overlapping sequences."""
-    digest = hashlib.sha256(f"{seed}/{step}".encode()).digest()
+    digest = hashlib.sha256("/".join(map(str, numbers)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

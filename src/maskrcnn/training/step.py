@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ def training_step(
     optimizer: Optimizer,
     batches: Sequence[Sequence[Sample]],
     config: Config,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> StepReport:
     """Accumulate the gradients of `batches`, clip them, and step, unless something is not finite.
 
@@ -45,16 +46,20 @@ def training_step(
     (for losses that are means over images).
 
     Args:
-        model: has `loss(images, targets, proposals=..., generator=...)`; in train mode.
+        model: has `loss(images, targets, proposals=..., generators=...)`; in train mode.
         optimizer: over its parameters, with the learning rate already set.
         batches: the passes of this step.
         config: for autocast and clipping.
-        generator: where the model draws its samples from.
+        generators: one per image of the step, in order, which the model draws its samples with.
     """
     statistics = _batch_statistics(model)
     optimizer.zero_grad()
     num_images = sum(len(batch) for batch in batches)
-    parts = [_backward(model, batch, config, generator, weight=len(batch) / num_images) for batch in batches]
+    rest = iter(generators)
+    parts = [
+        _backward(model, batch, config, list(islice(rest, len(batch))), weight=len(batch) / num_images)
+        for batch in batches
+    ]
     norm = nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm or math.inf)
     names, values, norm_value = list(parts[0]), *_to_host(parts, norm)
     complaint = _complaint(names, values, norm_value, batches)
@@ -67,14 +72,18 @@ def training_step(
 
 
 def _backward(
-    model: MaskRCNN, batch: Sequence[Sample], config: Config, generator: torch.Generator, weight: float
+    model: MaskRCNN,
+    batch: Sequence[Sample],
+    config: Config,
+    generators: Sequence[torch.Generator],
+    weight: float,
 ) -> dict[str, Tensor]:
     """Add the gradients of `weight` times the loss of one batch; return the weighted parts."""
     device = next(model.parameters()).device
     images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
     proposals = [sample.proposals for sample in batch if sample.proposals is not None] or None
     with torch.autocast(device.type, torch.bfloat16, enabled=config.train.amp):
-        losses = model.loss(images, targets, proposals=proposals, generator=generator)
+        losses = model.loss(images, targets, proposals=proposals, generators=generators)
         total = losses.total() * weight
     total.backward()
     parts = {name: value.detach() * weight for name, value in losses.items().items()}
