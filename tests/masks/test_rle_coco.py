@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import UserError
+from maskrcnn.masks import rle_coco
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.masks.rle_coco import MAX_PIXELS, rle_from_coco, rle_from_counts, rle_to_coco
 from maskrcnn.structures import RLE
@@ -89,3 +90,21 @@ def test_malformed_coco_forms_are_user_errors(segmentation: dict[str, Any]) -> N
 def test_the_largest_frame() -> None:
     largest = RLE((MAX_PIXELS, 1), np.array([MAX_PIXELS]))
     assert rle_from_coco(rle_to_coco(largest)).counts.tolist() == [MAX_PIXELS]
+
+
+@pytest.mark.parametrize("counts", [[0] * 1000 + [80], "0" * 10_000])
+def test_more_runs_than_pixels_are_refused_before_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, counts: list[int] | str
+) -> None:
+    def read(_: object) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr(rle_coco, "counts_from_string", read)
+    monkeypatch.setattr(rle_coco, "_integers", read)
+    with pytest.raises(UserError, match="expected at most 162 for 8 x 10 pixels, got 1"):
+        rle_from_coco({"size": [8, 10], "counts": counts})
+
+
+def test_empty_runs_between_the_pixels_are_understood() -> None:
+    rle = rle_from_coco({"size": [2, 2], "counts": [0, 1, 0, 1, 0, 1, 0, 1, 0]})
+    assert rle.counts.sum() == 4 and rle.counts[1::2].sum() == 4

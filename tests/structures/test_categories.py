@@ -46,6 +46,21 @@ def test_mistakes_in_keypoints_name_the_class() -> None:
         Categories.from_coco([{**PERSON, "keypoints": ["a", "a"]}])
 
 
+def test_many_classes_cost_as_little_as_each() -> None:
+    """Looked at once each: were every name compared with every other, this would not end."""
+    number = 200_000
+    categories = Categories(tuple(range(number)), tuple(map(str, range(number))))
+    assert sum(categories.label_of(i) for i in categories.ids) == number * (number - 1) // 2
+    schema = KeypointSchema(tuple(f"{side}_{i}" for i in range(number // 2) for side in ("left", "right")))
+    assert schema.mirrored[:4] == (1, 0, 3, 2)
+
+
+def test_repeated_names_are_listed_in_bounded_length() -> None:
+    with pytest.raises(UserError) as error:
+        Categories(tuple(range(40_000)), tuple(map(str, range(20_000))) * 2)
+    assert len(str(error.value)) < 200
+
+
 def test_labels_of_ids() -> None:
     categories = Categories((2, 7), ("car", "person"))
     assert categories.label_of(7) == 1

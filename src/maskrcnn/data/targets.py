@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -90,9 +91,16 @@ def draw_mask(mask: Polygons | RLE, view: View) -> DrawnMask:
         window = _intersection(rle_window(mask), view.window)
         crop = crop_rle(mask, window)
         return _trimmed(*(view.bitmap(crop, window) if crop.size else (crop, window)))
-    seen = Polygons(tuple(view.points(ring) for ring in mask.rings))
+    seen = Polygons(_seen_rings(mask.rings, view))
     window = polygon_window(seen, view.output_size)
     return _trimmed(rasterize_polygons(seen, window, view.output_size), window)
+
+
+def _seen_rings(rings: Sequence[FloatArray], view: View) -> tuple[FloatArray, ...]:
+    """Rings as seen through a view: all points at once, since an object may have very many rings."""
+    points = view.points(np.concatenate(rings))
+    ends = np.cumsum([len(ring) for ring in rings]).tolist()
+    return tuple(points[start:end] for start, end in pairwise([0, *ends]))
 
 
 def _packed(masks: Sequence[DrawnMask | None], frame: Size) -> MaskCrops | None:

@@ -1,9 +1,6 @@
 """Polygons: which pixels COCO says a ring covers, and the rings around a bitmap.
 
-COCO's rule: the ring is moved to a grid five times as fine, where its edges become chains of grid points. Where a
-chain passes the middle of a pixel column (from fine x = 5 x + 2 to 5 x + 3), the mask changes between outside and
-inside, from the first pixel whose centre is not above the crossing downwards. Only these crossings are computed, so a
-ring costs its crossings inside the window, however large its coordinates are.
+COCO's rule, and how it is followed without drawing an edge, stands in `polygon_crossings.py`.
 """
 
 from __future__ import annotations
@@ -14,17 +11,11 @@ from math import ceil, floor
 
 import numpy as np
 
-from maskrcnn.errors import UserError
+from maskrcnn.masks.polygon_crossings import FINE, fine_points, runs_of_rings
 from maskrcnn.masks.rle import Window
 from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
-from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray, IntArray
-
-_FINE = 5
-"""Fine grid points per pixel and axis."""
-
-_FINE_LIMIT = 2**31 - 1
-"""Coordinates are cut here: COCO's own reader uses 32-bit numbers."""
+from maskrcnn.structures.masks import ByteArray, FloatArray, IntArray
 
 
 def rasterize_reference(polygons: Polygons, window: Window, size: Size) -> ByteArray:
@@ -32,12 +23,12 @@ def rasterize_reference(polygons: Polygons, window: Window, size: Size) -> ByteA
     height, width = size
     frame = np.zeros(size, np.uint8)
     for ring in polygons.rings:
-        chain = _chain(_fine_ring(ring))
+        chain = _chain(fine_points(ring))
         inside = np.zeros((height + 1, width), np.uint8)
         for (u, v), (next_u, next_v) in pairwise(chain):
-            x, remainder = divmod(min(u, next_u) - 2, _FINE)
+            x, remainder = divmod(min(u, next_u) - 2, FINE)
             if u != next_u and remainder == 0 and 0 <= x < width:
-                y = min(max((min(v, next_v) + 2) // _FINE, 0), height)
+                y = min(max((min(v, next_v) + 2) // FINE, 0), height)
                 inside[y:, x] ^= 1
         frame |= inside[:height]
     x1, y1, x2, y2 = window
@@ -63,83 +54,12 @@ def _chain(fine: IntArray) -> list[tuple[int, int]]:
 
 
 def rasterize_crossings(polygons: Polygons, window: Window, size: Size) -> ByteArray:
-    """The same from the crossings alone, all edges at once, inside the window only."""
+    """The same from the crossings alone, inside the window only."""
     x1, y1, x2, y2 = window
-    pixels = np.zeros((x2 - x1, y2 - y1), np.uint8)
-    for ring in polygons.rings:
-        x, y = _crossings(_fine_ring(ring), x1, x2)
-        # A column is crossed an even number of times, so changes below its last pixel cancel at the next column's top.
-        changes = np.sort((x - x1) * (y2 - y1) + np.clip(y - y1, 0, y2 - y1))
-        counts: IntArray = np.diff(np.concatenate([[0], changes, [pixels.size]]))
-        pixels |= np.repeat((np.arange(len(counts)) % 2).astype(np.uint8), counts).reshape(pixels.shape)
-    return pixels.T
-
-
-def _fine_ring(ring: FloatArray) -> IntArray:
-    """(n, 2) a ring's points on the fine grid, rounded as COCO does (a half upwards, negative numbers towards zero)."""
-    if not np.isfinite(ring).all():
-        raise UserError("polygon: expected finite coordinates, got nan or infinity; remove it or draw it again")
-    return np.clip(np.trunc(_FINE * ring + 0.5), -_FINE_LIMIT, _FINE_LIMIT).astype(np.int64)
-
-
-def _crossings(fine: IntArray, x1: int, x2: int) -> tuple[IntArray, IntArray]:
-    """Pixel column x and first row y of every crossing in the columns from x1 up to x2; y may lie outside the frame."""
-    edges = np.concatenate([fine, np.roll(fine, -1, axis=0)], axis=1)  # (n, 4) xs, ys, xe, ye
-    sides = np.abs(edges[:, 2:] - edges[:, :2])
-    along_x = sides[:, 0] >= sides[:, 1]
-    flat_x, flat_v = _crossings_along_x(edges[along_x], x1, x2)
-    steep_x, steep_v = _crossings_along_y(edges[~along_x], x1, x2)
-    return np.concatenate([flat_x, steep_x]), (np.concatenate([flat_v, steep_v]) + 2) // _FINE
-
-
-def _crossings_along_x(edges: IntArray, x1: int, x2: int) -> tuple[IntArray, IntArray]:
-    """Column and fine v of the crossings of edges with a grid point per step of x.
-
-    v is the upper of the two grid points, at 5 x + 2 and 5 x + 3.
-    """
-    edges = _ascending(edges, axis=0)
-    edge, x = _crossed_columns(edges[:, 0], edges[:, 2], x1, x2)
-    xs, ys, xe, ye = edges[edge].T
-    slope = (ye - ys) / (xe - xs)
-    step = _FINE * x + 2 - xs
-    left, right = ys + slope * step + 0.5, ys + slope * (step + 1) + 0.5
-    return x, np.trunc(np.minimum(left, right)).astype(np.int64)
-
-
-def _crossings_along_y(edges: IntArray, x1: int, x2: int) -> tuple[IntArray, IntArray]:
-    """Column and fine v of the crossings of edges with a grid point per step of y.
-
-    v is the last grid point before the edge passes from 5 x + 2 to 5 x + 3 or back.
-    """
-    edges = _ascending(edges, axis=1)
-    edge, x = _crossed_columns(edges[:, 0::2].min(axis=1), edges[:, 0::2].max(axis=1), x1, x2)
-    xs, ys, xe, ye = edges[edge].T
-    slope = (xe - xs) / (ye - ys)
-    rightwards = slope > 0
-
-    def has_passed(step: FloatArray) -> BoolArray:
-        passed: BoolArray = (np.trunc(xs + slope * step + 0.5) >= _FINE * x + 3) == rightwards
-        return passed
-
-    step = np.ceil((_FINE * x + 2.5 - xs) / slope)
-    # The division rounds otherwise than the rule's product does: the first step beyond may be one off either way.
-    step = np.where(has_passed(step - 1), step - 1, np.where(has_passed(step), step, step + 1))
-    return x, ys + step.astype(np.int64) - 1
-
-
-def _ascending(edges: IntArray, axis: int) -> IntArray:
-    """Edges turned so that they run forwards along an axis: both directions must give the same grid points."""
-    backwards = edges[:, axis] > edges[:, axis + 2]
-    return np.where(backwards[:, None], edges[:, [2, 3, 0, 1]], edges)
-
-
-def _crossed_columns(low: IntArray, high: IntArray, x1: int, x2: int) -> tuple[IntArray, IntArray]:
-    """Every pair (edge, pixel column x in x1..x2 - 1) for which the edge's fine x range holds 5 x + 2 and 5 x + 3."""
-    first = np.maximum(-((2 - low) // _FINE), x1)
-    last = np.minimum((high - 3) // _FINE, x2 - 1)
-    counts = np.maximum(last - first + 1, 0)
-    edge = np.repeat(np.arange(len(counts)), counts)
-    return edge, (first - np.cumsum(counts) + counts)[edge] + np.arange(len(edge))
+    changes = runs_of_rings(polygons.rings, window)
+    counts: IntArray = np.diff(np.concatenate([[0], changes, [(x2 - x1) * (y2 - y1)]]))
+    values = (np.arange(len(counts)) % 2).astype(np.uint8)
+    return np.repeat(values, counts).reshape(x2 - x1, y2 - y1).T
 
 
 RASTERIZE: dict[str, Callable[[Polygons, Window, Size], ByteArray]] = {
@@ -167,7 +87,7 @@ def polygon_window(polygons: Polygons, size: Size) -> Window:
     rings = [ring for ring in polygons.rings if len(ring)]
     if not rings:
         return 0, 0, 0, 0
-    corners = np.concatenate([_fine_ring(ring) for ring in rings]) / _FINE
+    corners = fine_points(np.concatenate(rings)) / FINE
     (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     height, width = size
     x1, y1 = max(floor(left), 0), max(floor(top), 0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
-from maskrcnn.masks.rle_string import counts_from_string, counts_to_string
+from maskrcnn.masks.rle_string import MAX_GROUPS, counts_from_string, counts_to_string
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import IntArray
 from maskrcnn.text import brief
@@ -30,9 +30,10 @@ def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
             f"mask run lengths: expected the keys size and counts, got no {' and no '.join(sorted(missing))}"
         )
     counts, size = segmentation["counts"], segmentation["size"]
-    if isinstance(counts, bytes):
-        counts = counts.decode("latin-1")
-    return _checked_rle(counts_from_string(counts), size) if isinstance(counts, str) else rle_from_counts(counts, size)
+    if not isinstance(counts, str | bytes):
+        return rle_from_counts(counts, size)
+    _require_bearable(len(counts) // MAX_GROUPS, size)
+    return _checked_rle(counts_from_string(counts.decode("latin-1") if isinstance(counts, bytes) else counts), size)
 
 
 def rle_to_coco(rle: RLE) -> dict[str, Any]:
@@ -46,6 +47,8 @@ def rle_from_counts(counts: Any, size: Any) -> RLE:
     Raises:
         UserError: the counts are not whole numbers from 0 up that sum to height x width.
     """
+    if isinstance(counts, list | tuple):
+        _require_bearable(len(counts), size)
     lengths = _integers(counts)
     if lengths is None:
         raise UserError(
@@ -59,7 +62,7 @@ def _checked_rle(lengths: IntArray, size: Any) -> RLE:
     pixels = height * width
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) > pixels:
         raise UserError(
-            f"mask run lengths: expected whole numbers from 0 to {pixels}, got {brief(lengths.tolist())}; "
+            f"mask run lengths: expected whole numbers from 0 to {pixels}, got {brief(lengths[:20].tolist())}; "
             "export the mask again"
         )
     if lengths.sum() != pixels:
@@ -68,6 +71,17 @@ def _checked_rle(lengths: IntArray, size: Any) -> RLE:
             f"got {int(lengths.sum())}; correct the size or export the mask again"
         )
     return RLE((height, width), lengths)
+
+
+def _require_bearable(num_runs: int, size: Any) -> None:
+    """Refuse, before they are looked at, more runs than pixels can have: one for each, and empty ones between."""
+    height, width = _checked_size(size)
+    most = 2 * (height * width + 1)
+    if num_runs > most:
+        raise UserError(
+            f"mask run lengths: expected at most {most} for {height} x {width} pixels, got {num_runs} or more; "
+            "export the mask again"
+        )
 
 
 def _checked_size(size: Any) -> Size:

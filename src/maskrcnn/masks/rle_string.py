@@ -17,7 +17,7 @@ from maskrcnn.structures.masks import IntArray
 _ALPHABET = bytes(range(ord("0"), ord("o") + 1))
 """64 characters, in the order of the groups they stand for."""
 
-_MAX_GROUPS = 7
+MAX_GROUPS = 7
 """Characters per count: 5 bits each, and 35 bits hold any difference of two counts of the largest frame."""
 
 
@@ -63,7 +63,7 @@ def _string_values(text: str) -> Iterator[int]:
         place += 1
         if group & 32:
             continue
-        if place > _MAX_GROUPS:
+        if place > MAX_GROUPS:
             raise _bad_number(place)
         yield value - (1 << (5 * place)) if group & 16 else value
         value, place = 0, 0
@@ -80,7 +80,7 @@ def counts_from_string_downwards(text: str) -> IntArray:
     longer = np.flatnonzero(groups[last - 1] >= 32)  # at 0 this looks at the very last group, which ends a number
     place = last[longer]
     num_groups = 1
-    while len(longer) and num_groups < _MAX_GROUPS:
+    while len(longer) and num_groups < MAX_GROUPS:
         num_groups, place = num_groups + 1, place - 1
         values[longer] = 32 * values[longer] + (groups[place] & 31)
         follows = groups[place - 1] >= 32
@@ -115,7 +115,7 @@ def _bad_character(character: str) -> UserError:
 
 def _bad_number(num_groups: int) -> UserError:
     return UserError(
-        f"mask run lengths: expected numbers of at most {_MAX_GROUPS} characters, got one of {num_groups}; "
+        f"mask run lengths: expected numbers of at most {MAX_GROUPS} characters, got one of {num_groups}; "
         "export the mask again"
     )
 

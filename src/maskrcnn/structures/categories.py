@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from maskrcnn.errors import UserError
-from maskrcnn.structures.keypoints import KeypointSchema
+from maskrcnn.structures.keypoints import KeypointSchema, repeated
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class Categories:
         if len(self.schemas) not in (0, len(self.ids)):
             raise UserError(f"categories: {len(self.ids)} ids but keypoints of {len(self.schemas)}; give one per id")
         for kind, values in (("id", self.ids), ("name", self.names)):
-            duplicates = sorted({str(v) for v in values if values.count(v) > 1})
-            if duplicates:
+            if duplicates := repeated(values):
                 raise UserError(f"categories: {kind} {', '.join(duplicates)} appears twice; each must be unique")
 
     def __len__(self) -> int:
@@ -57,10 +57,11 @@ class Categories:
 
     def label_of(self, category_id: int) -> int:
         """The label 0..K-1 of a data-set id; `KeyError` when the id is unknown."""
-        try:
-            return self.ids.index(category_id)
-        except ValueError:
-            raise KeyError(category_id) from None
+        return self._labels[category_id]
+
+    @cached_property
+    def _labels(self) -> dict[int, int]:
+        return {category_id: label for label, category_id in enumerate(self.ids)}
 
     @classmethod
     def from_coco(cls, entries: Iterable[Mapping[str, Any]]) -> Categories:

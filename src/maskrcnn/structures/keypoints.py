@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,8 +34,7 @@ class KeypointSchema:
     skeleton: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
-        if duplicates:
+        if duplicates := repeated(self.names):
             raise UserError(f"keypoints: name {', '.join(duplicates)} appears twice; each must be unique")
         for pair in self.skeleton:
             if not all(0 <= end < len(self.names) for end in pair):
@@ -49,10 +49,9 @@ class KeypointSchema:
     def mirrored(self) -> tuple[int, ...]:
         """For each keypoint, the one that stands in its place in a mirror: left and right change, others stay."""
         opposite = [_SIDE.sub(_opposite, name) for name in self.names]
-        return tuple(
-            self.names.index(other) if other in self.names and opposite[self.names.index(other)] == name else i
-            for i, (name, other) in enumerate(zip(self.names, opposite, strict=True))
-        )
+        numbers = {name: i for i, name in enumerate(self.names)}
+        partners = [numbers.get(other, i) for i, other in enumerate(opposite)]
+        return tuple(j if opposite[j] == self.names[i] else i for i, j in enumerate(partners))
 
     @classmethod
     def from_coco(cls, category: Mapping[str, Any]) -> KeypointSchema | None:
@@ -74,6 +73,11 @@ class KeypointSchema:
         """What COCO's `categories` say of it; `from_coco` reads it back."""
         skeleton = [[first + 1, second + 1] for first, second in self.skeleton]
         return {"keypoints": list(self.names), "skeleton": skeleton}
+
+
+def repeated(values: Iterable[object]) -> list[str]:
+    """The values that occur more than once, as text, sorted; the first ten."""
+    return sorted(str(value) for value, times in Counter(values).items() if times > 1)[:10]
 
 
 def _opposite(side: re.Match[str]) -> str:
