@@ -34,17 +34,18 @@ def measure(config: Config, num_batches: int) -> tuple[float, float]:
     """Medians in milliseconds: reading, resizing and varying a batch on one core; a training step on all cores."""
     config = replace(config, data=replace(config.data, num_workers=0))
     data = TrainingData.open(config, print)
-    batches, read = data.steps(config, start=0), []
+    step_by_step, read = data.steps(config, start=0), []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    reading = [milliseconds(lambda: read.append(next(batches))) for _ in range(num_batches)]
+    reading = [milliseconds(lambda: read.append(next(step_by_step))) for _ in range(num_batches)]
     torch.set_num_threads(threads)
 
     model = prepare_for_training(build_model(config, len(data.categories), data.categories.num_keypoints)).train()
     optimizer = build_optimizer(model, config.optimizer)
     set_learning_rate(optimizer, 1e-6)
-    generator = torch.Generator().manual_seed(0)
-    steps = [milliseconds(partial(training_step, model, optimizer, batch, config, generator)) for batch in read]
+    generators = [torch.Generator().manual_seed(number) for number in range(config.train.batch_size)]
+    step = partial(training_step, model, optimizer, config=config, generators=generators * config.train.accumulate)
+    steps = [milliseconds(partial(step, batches=batches)) for batches in read]
     return statistics.median(reading), statistics.median(steps)
 
 

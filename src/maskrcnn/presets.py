@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from maskrcnn.config import (
     AnchorConfig,
-    AugmentConfig,
+    Augmentation,
     BackboneConfig,
     BoxHeadConfig,
     Config,
@@ -61,7 +61,7 @@ def keypoints() -> Config:
     return replace(
         base,
         data=DataConfig(train_annotations="person_keypoints_train.json", val_annotations="person_keypoints_val.json"),
-        augment=AugmentConfig(min_sizes=_SCALES),
+        augment=Augmentation(min_sizes=_SCALES),
         mask_head=MaskHeadConfig(enabled=False),
         keypoint_head=KeypointHeadConfig(enabled=True),
         schedule=replace(base.schedule, steps=90_000, milestones=(2 / 3, 8 / 9)),
@@ -110,7 +110,7 @@ def detectron2() -> Config:
         roi=RoIConfig(sampling_ratio=0, level_lift=0.0),
         box_head=BoxHeadConfig(smooth_l1_beta=0.0),
         mask_head=MaskHeadConfig(target_binary=True),
-        augment=AugmentConfig(min_sizes=_SCALES),
+        augment=Augmentation(min_sizes=_SCALES),
         schedule=ScheduleConfig(steps=90_000),
         train=TrainConfig(batch_size=2, accumulate=8),
     )
@@ -151,7 +151,7 @@ def nuclei() -> Config:
         rpn=replace(base.rpn, pre_nms_top_k_test=2000, post_nms_top_k_test=2000, nms_threshold=0.75),
         box_head=replace(base.box_head, nms_threshold=0.3, max_detections=500),
         mask_head=replace(base.mask_head, max_overlap=0.3),
-        augment=AugmentConfig(
+        augment=Augmentation(
             crop_size=256,
             scale_range=(0.5, 1.2),
             vertical_flip=0.5,
@@ -178,7 +178,7 @@ def facades() -> Config:
         input=InputConfig(min_size=384, max_size=768),
         anchors=AnchorConfig(sizes=((16,), (32,), (64,), (128,), (256,))),
         box_head=replace(base.box_head, max_detections=200),
-        augment=AugmentConfig(scale_range=(0.7, 1.2), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05),
+        augment=Augmentation(scale_range=(0.7, 1.2), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05),
         schedule=replace(base.schedule, steps=2400),
         train=replace(base.train, evaluate_every=1200),
         evaluation=EvaluationConfig(max_detections=200),
@@ -197,7 +197,7 @@ def tiny() -> Config:
         roi=RoIConfig(samples_per_image=64),
         box_head=replace(base.box_head, fc_channels=128),
         mask_head=MaskHeadConfig(channels=32),
-        augment=AugmentConfig(horizontal_flip=0.0),
+        augment=Augmentation(horizontal_flip=0.0),
         optimizer=replace(base.optimizer, lr=1e-3, weight_decay=0.0),
         schedule=ScheduleConfig(steps=200, name="cosine", warmup_steps=10),
         train=TrainConfig(batch_size=4, log_every=10, checkpoint_every=50),

@@ -17,9 +17,9 @@ from maskrcnn.acceleration.training import (
     prepare_for_training,
 )
 from maskrcnn.build import build_model, build_trunk
+from maskrcnn.config import Augmentation
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.dataset import CocoDataset
-from maskrcnn.data.transforms import Augmentation
 from maskrcnn.kernels.winograd import TILES
 from maskrcnn.models import fpn
 from maskrcnn.models.fpn import FPN, add_upsampled
@@ -66,7 +66,7 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     fast = prepare_for_training(copy.deepcopy(usual))
     assert sum(isinstance(m, TrainableConv2d) for m in fast.modules()) > 10
     data = read_coco(EXAMPLES / "instances_train.json", EXAMPLES / "images")
-    dataset = CocoDataset(data, Augmentation(min_sizes=(128,), crop_size=64))
+    dataset = CocoDataset(data, Augmentation(min_sizes=(128,), crop_size=64, horizontal_flip=0.0), config.input)
     batches = [[dataset[i], dataset[i + 1]] for i in (0, 2)]
 
     def losses(model: MaskRCNN) -> list[float]:

@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "maskrcnn"
 LAYERS: list[set[str]] = [
     {"text"},
     {"errors", "file_kinds"},
+    {"config"},
     {"files", "memory"},
     {"structures", "devices", "json_values", "process", "pipeline"},
     {"kernels"},
@@ -28,7 +29,6 @@ LAYERS: list[set[str]] = [
     {"viz"},
     {"models", "data", "evaluation"},
     {"acceleration"},
-    {"config"},
     {"settings"},
     {"presets", "build"},
     {"weights"},
@@ -110,6 +110,14 @@ def test_settings_are_plain_data() -> None:
     modules = {module for file in files for module in imported_modules(ast.parse(file.read_text()))}
     ours = {module.split(".")[1] for module in modules if module.startswith("maskrcnn.")}
     assert ours == {"config", "errors"}
+
+
+def test_the_rooms_below_the_settings_take_plain_values(file: Path) -> None:
+    """They can be used and tested without a `Config`. The one exception: augmentation is described by its settings."""
+    if part_of(file) in ("config", "__init__", "__main__") or rank(part_of(file)) >= rank("settings"):
+        return
+    modules = {module for module in imported_modules(ast.parse(file.read_text())) if module.startswith("maskrcnn.conf")}
+    assert modules <= ({"maskrcnn.config.augmentation"} if part_of(file) == "data" else set())
 
 
 def test_the_scan_sees_imports_inside_functions() -> None:

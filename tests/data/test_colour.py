@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from maskrcnn.config import Augmentation
 from maskrcnn.data.colour import ColourChange, change_colours, draw_colour_change
 
 IMAGE = np.random.default_rng(0).integers(60, 190, (16, 16, 3), dtype=np.uint8)
@@ -68,7 +69,10 @@ def test_other_strides_and_read_only_input() -> None:
 
 def test_drawn_changes_stay_in_range_and_fill_it() -> None:
     generator = np.random.default_rng(0)
-    drawn = [draw_colour_change(generator, brightness=0.3, contrast=0.2, saturation=0.0, hue=0.05) for _ in range(400)]
+    drawn = [
+        draw_colour_change(Augmentation(brightness=0.3, contrast=0.2, saturation=0.0, hue=0.05), generator)
+        for _ in range(400)
+    ]
     for name, low, high in (("brightness", 0.7, 1.3), ("contrast", 0.8, 1.2), ("hue", -0.05, 0.05)):
         values = np.array([getattr(change, name) for change in drawn])
         assert low <= values.min() < low + 0.05 * (high - low) and high - 0.05 * (high - low) < values.max() <= high
@@ -76,7 +80,7 @@ def test_drawn_changes_stay_in_range_and_fill_it() -> None:
 
 
 def test_strength_zero_changes_nothing() -> None:
-    assert draw_colour_change(np.random.default_rng(0)) == ColourChange()
+    assert draw_colour_change(Augmentation(), np.random.default_rng(0)) == ColourChange()
 
 
 def test_the_negative_is_what_is_missing_to_white() -> None:
@@ -97,7 +101,7 @@ def test_the_negative_of_clipped_values_is_clipped_once() -> None:
 
 def test_grey_and_negative_come_as_often_as_asked_and_apart_from_each_other() -> None:
     generator = np.random.default_rng(0)
-    drawn = [draw_colour_change(generator, saturation=0.3, grey=0.25, negative=0.5) for _ in range(2000)]
+    drawn = [draw_colour_change(Augmentation(saturation=0.3, grey=0.25, negative=0.5), generator) for _ in range(2000)]
     pairs = Counter((change.saturation == 0.0, change.negative) for change in drawn)
     for (is_grey, _), count in pairs.items():
         assert count / 2000 == pytest.approx((0.25 if is_grey else 0.75) * 0.5, abs=0.04)
@@ -106,15 +110,28 @@ def test_grey_and_negative_come_as_often_as_asked_and_apart_from_each_other() ->
 
 def test_probabilities_of_zero_and_one() -> None:
     for seed in range(20):
-        always = draw_colour_change(np.random.default_rng(seed), saturation=0.3, grey=1.0, negative=1.0)
+        always = draw_colour_change(Augmentation(saturation=0.3, grey=1.0, negative=1.0), np.random.default_rng(seed))
         assert (always.saturation, always.negative) == (0.0, True)
-        never = draw_colour_change(np.random.default_rng(seed), saturation=0.3)
+        never = draw_colour_change(Augmentation(saturation=0.3), np.random.default_rng(seed))
         assert never.saturation != 0.0 and not never.negative
 
 
 def test_what_else_is_drawn_does_not_depend_on_grey_and_negative() -> None:
     one, other = (
-        draw_colour_change(np.random.default_rng(3), brightness=0.3, hue=0.1, grey=share, negative=share)
+        draw_colour_change(Augmentation(brightness=0.3, hue=0.1, grey=share, negative=share), np.random.default_rng(3))
         for share in (0.0, 1.0)
     )
     assert (one.brightness, one.hue) == (other.brightness, other.hue)
+
+
+@pytest.mark.parametrize(
+    ("strength", "changed"),
+    [
+        *((name, name) for name in ("brightness", "contrast", "saturation", "hue", "negative")),
+        ("grey", "saturation"),
+    ],
+)
+def test_every_strength_reaches_its_colour_change(strength: str, changed: str) -> None:
+    change = draw_colour_change(Augmentation(**{strength: 1.0}), np.random.default_rng(0))
+    unchanged = ColourChange()
+    assert {name for name, value in vars(change).items() if value != getattr(unchanged, name)} == {changed}

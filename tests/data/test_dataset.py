@@ -8,16 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
+from maskrcnn.config import Augmentation, InputConfig
 from maskrcnn.data.dataset import CocoDataset
-from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 
-PLAIN = Augmentation(min_sizes=(10,), max_size=12)
+PLAIN = Augmentation(horizontal_flip=0.0)
+SIZES = InputConfig(min_size=10, max_size=12)
 
 
 @pytest.fixture
 def dataset(make_coco, read, square: dict[str, Any]) -> CocoDataset:
-    return CocoDataset(read(make_coco([square], num_images=2)), PLAIN)
+    return CocoDataset(read(make_coco([square], num_images=2)), PLAIN, SIZES)
 
 
 def test_sample_without_changes(dataset: CocoDataset, tmp_path: Path) -> None:
@@ -33,9 +34,9 @@ def test_sample_without_changes(dataset: CocoDataset, tmp_path: Path) -> None:
 
 def test_image_and_targets_have_one_frame(make_coco, read, square: dict[str, Any]) -> None:
     augmentation = Augmentation(
-        min_sizes=(16, 24), max_size=99, scale_range=(0.5, 2.0), crop_size=15, horizontal_flip=0.5, quarter_turns=True
+        min_sizes=(16, 24), scale_range=(0.5, 2.0), crop_size=15, horizontal_flip=0.5, quarter_turns=True
     )
-    dataset = CocoDataset(read(make_coco([square])), augmentation)
+    dataset = CocoDataset(read(make_coco([square])), augmentation, InputConfig(min_size=10, max_size=99))
     sizes = set()
     for seed in range(30):
         sample = dataset.sample(0, np.random.default_rng(seed))
@@ -52,9 +53,9 @@ def test_a_bright_object_stays_under_its_mask(make_coco, read, square: dict[str,
     picture[3:8, 2:6] = 200
     Image.fromarray(picture).save(tmp_path / "1.png")
     augmentation = Augmentation(
-        min_sizes=(40,), max_size=99, horizontal_flip=0.5, vertical_flip=0.5, quarter_turns=True, brightness=0.2
+        min_sizes=(40,), horizontal_flip=0.5, vertical_flip=0.5, quarter_turns=True, brightness=0.2
     )
-    dataset = CocoDataset(read(content), augmentation)
+    dataset = CocoDataset(read(content), augmentation, InputConfig(min_size=10, max_size=99))
     for seed in range(12):
         sample = dataset.sample(0, np.random.default_rng(seed))
         assert sample.targets.masks is not None
@@ -63,14 +64,14 @@ def test_a_bright_object_stays_under_its_mask(make_coco, read, square: dict[str,
 
 
 def test_colours_change_and_the_background_is_not_touched_by_geometry(make_coco, read) -> None:
-    dataset = CocoDataset(read(make_coco([])), Augmentation(min_sizes=(10,), max_size=12, brightness=0.5))
+    dataset = CocoDataset(read(make_coco([])), Augmentation(brightness=0.5), SIZES)
     first, second = (dataset.sample(0, np.random.default_rng(seed)).image for seed in (0, 1))
     assert first.shape == second.shape and not torch.equal(first, second)
 
 
 def test_only_the_generator_decides(make_coco, read, square: dict[str, Any]) -> None:
     changes = {"brightness": 0.3, "hue": 0.1, "quarter_turns": True, "scale_range": (0.5, 1.5), "crop_size": 8}
-    dataset = CocoDataset(read(make_coco([square])), Augmentation(min_sizes=(12,), **changes))
+    dataset = CocoDataset(read(make_coco([square])), Augmentation(**changes), SIZES)
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002
     first = dataset.sample(0, np.random.default_rng(3))
@@ -88,7 +89,7 @@ def test_pixels_turned_by_exif_keep_their_labels(make_coco, read, square: dict[s
     exif = Image.Exif()
     exif[0x0112] = 6
     stored.save(tmp_path / "1.png", exif=exif)
-    sample = CocoDataset(read(content), PLAIN)[0]
+    sample = CocoDataset(read(content), PLAIN, SIZES)[0]
     np.testing.assert_array_equal(sample.image.permute(1, 2, 0), np.array(stored))
     assert sample.targets.boxes.tolist() == [[2, 3, 6, 8]]
 
@@ -104,7 +105,7 @@ def test_unreadable_and_mismatching_files_are_named(dataset: CocoDataset, tmp_pa
 
 def test_limit_of_pixels(make_coco, read) -> None:
     with pytest.raises(UserError, match="limit of 119"):
-        CocoDataset(read(make_coco([])), PLAIN, max_pixels=119)[0]
+        CocoDataset(read(make_coco([])), PLAIN, SIZES, max_pixels=119)[0]
 
 
 def test_keypoints_move_with_the_image(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
@@ -114,10 +115,8 @@ def test_keypoints_move_with_the_image(make_coco, read, square: dict[str, Any], 
     picture = np.zeros((12, 10, 3), np.uint8)
     picture[4, 3], picture[6, 5] = 100, 200
     Image.fromarray(picture).save(tmp_path / "1.png")
-    augmentation = Augmentation(
-        min_sizes=(10, 30), max_size=99, horizontal_flip=0.5, vertical_flip=0.5, quarter_turns=True
-    )
-    dataset = CocoDataset(read(content), augmentation)
+    augmentation = Augmentation(min_sizes=(10, 30), horizontal_flip=0.5, vertical_flip=0.5, quarter_turns=True)
+    dataset = CocoDataset(read(content), augmentation, InputConfig(min_size=10, max_size=99))
     swapped = 0
     for seed in range(16):
         sample = dataset.sample(0, np.random.default_rng(seed))

@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
+from maskrcnn.config import Augmentation, InputConfig
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.data.images import read_header, read_image
-from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 
 MAX_PIXELS = 4_000_000
@@ -90,7 +90,9 @@ def check_annotation_file(path: Path) -> str:
         return "refused"
     for line in (*data.report.lines, *data.report.summary()):
         assert line.startswith(str(path)) and line.isprintable()
-    check_samples(CocoDataset(data, Augmentation(min_sizes=(32,), max_size=64), MAX_PIXELS))
+    check_samples(
+        CocoDataset(data, Augmentation(horizontal_flip=0.0), InputConfig(min_size=32, max_size=64), MAX_PIXELS)
+    )
     return "repaired" if data.report.lines else "clean"
 
 

@@ -14,21 +14,20 @@ import pytest
 import torch
 from PIL import Image
 
+from maskrcnn.config import Augmentation, InputConfig
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches, _set_up_worker
-from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 
-CHANGES = Augmentation(
-    min_sizes=(10, 14), max_size=30, crop_size=9, horizontal_flip=0.5, quarter_turns=True, brightness=0.3, hue=0.1
-)
+SIZES = InputConfig(min_size=10, max_size=30)
+CHANGES = Augmentation(min_sizes=(10, 14), crop_size=9, quarter_turns=True, brightness=0.3, hue=0.1)
 
 
 @pytest.fixture
 def dataset(make_coco, read, square: dict[str, Any]) -> CocoDataset:
     """Seven images with a square each."""
     annotations = [square | {"id": number, "image_id": number} for number in range(1, 8)]
-    return CocoDataset(read(make_coco(annotations, num_images=7)), CHANGES)
+    return CocoDataset(read(make_coco(annotations, num_images=7)), CHANGES, SIZES)
 
 
 def contents(batches: list[list[Sample]]) -> list[Any]:
@@ -85,7 +84,7 @@ def test_seeds_and_epochs_differ(dataset: CocoDataset) -> None:
 
 
 def test_an_image_repeated_in_a_batch_is_changed_anew(make_coco, read) -> None:
-    dataset = CocoDataset(read(make_coco([])), Augmentation(min_sizes=(10,), brightness=0.5))
+    dataset = CocoDataset(read(make_coco([])), Augmentation(brightness=0.5), SIZES)
     batch = next(iter(TrainBatches(dataset, 3, seed=0)))
     assert len({str(sample.image.tolist()) for sample in batch}) == 3
 
@@ -133,7 +132,7 @@ def test_like_shapes_share_batches(make_coco, read, tmp_path: Path) -> None:
         if number % 2:
             image |= {"width": 12, "height": 10}
             Image.fromarray(np.zeros((10, 12, 3), np.uint8)).save(tmp_path / image["file_name"])
-    dataset = CocoDataset(read(content), Augmentation(min_sizes=(10,)))
+    dataset = CocoDataset(read(content), Augmentation(), SIZES)
     for batch in take(TrainBatches(dataset, 2, seed=0), 8):
         assert batch[0].image.shape == batch[1].image.shape
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from maskrcnn.data.colour import ColourChange
+from maskrcnn.config import Augmentation, InputConfig
 from maskrcnn.data.geometry import View
-from maskrcnn.data.transforms import Augmentation, draw_crop, draw_size, draw_view
+from maskrcnn.data.transforms import draw_crop, draw_size, draw_view
 
 NO_BOXES = np.zeros((0, 4))
+PLAIN = Augmentation(horizontal_flip=0.0)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -18,40 +19,46 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def test_defaults_only_resize() -> None:
-    assert draw_view((480, 640), NO_BOXES, Augmentation(), rng()) == View((0, 0, 640, 480), (800, 1066))
+    assert draw_view((480, 640), NO_BOXES, PLAIN, InputConfig(), rng()) == View((0, 0, 640, 480), (800, 1066))
 
 
 def test_long_side_is_limited() -> None:
-    assert draw_size((100, 400), Augmentation(min_sizes=(200,), max_size=400), rng()) == (100, 400)
+    assert draw_size((100, 400), PLAIN, InputConfig(min_size=200, max_size=400), rng()) == (100, 400)
 
 
 def test_sides_are_cut_off_or_rounded() -> None:
     """The long side would have 25.6 pixels."""
-    for round_to_nearest, width in ((False, 25), (True, 26)):
-        augmentation = Augmentation(min_sizes=(10,), round_to_nearest=round_to_nearest)
-        assert draw_size((50, 128), augmentation, rng()) == (10, width)
+    assert draw_size((50, 128), PLAIN, InputConfig(min_size=10, rounding="down"), rng()) == (10, 25)
+    assert draw_size((50, 128), PLAIN, InputConfig(min_size=10, rounding="nearest"), rng()) == (10, 26)
+
+
+def test_images_need_not_shrink() -> None:
+    assert draw_size((50, 80), PLAIN, InputConfig(min_size=10, shrink=False), rng()) == (50, 80)
 
 
 def test_min_size_is_one_of_those_given() -> None:
-    augmentation = Augmentation(min_sizes=(10, 20, 30), max_size=100)
-    drawn = Counter(draw_size((50, 60), augmentation, rng(seed)) for seed in range(300))
+    augmentation, sizes = Augmentation(min_sizes=(10, 20, 30)), InputConfig(min_size=15, max_size=100)
+    drawn = Counter(draw_size((50, 60), augmentation, sizes, rng(seed)) for seed in range(300))
     assert set(drawn) == {(10, 12), (20, 24), (30, 36)} and min(drawn.values()) > 60
 
 
 def test_scale_range() -> None:
-    augmentation = Augmentation(min_sizes=(100,), max_size=1000, scale_range=(0.5, 2.0))
-    heights = [draw_size((50, 50), augmentation, rng(seed))[0] for seed in range(200)]
+    augmentation, sizes = Augmentation(scale_range=(0.5, 2.0)), InputConfig(min_size=100, max_size=1000)
+    heights = [draw_size((50, 50), augmentation, sizes, rng(seed))[0] for seed in range(200)]
     assert 50 <= min(heights) < 60 and 190 < max(heights) <= 200
 
 
 def test_scale_respects_the_long_side_but_not_of_crops() -> None:
-    options = {"min_sizes": (100,), "max_size": 120, "scale_range": (2.0, 2.0)}
-    assert draw_size((100, 100), Augmentation(**options), rng()) == (120, 120)
-    assert draw_size((100, 100), Augmentation(**options, crop_size=64), rng()) == (200, 200)
+    sizes, doubled = InputConfig(min_size=100, max_size=120), Augmentation(scale_range=(2.0, 2.0))
+    assert draw_size((100, 100), doubled, sizes, rng()) == (120, 120)
+    assert draw_size((100, 100), replace(doubled, crop_size=64), sizes, rng()) == (200, 200)
 
 
 def test_tiny_scales_leave_a_pixel() -> None:
-    assert draw_size((3, 3), Augmentation(min_sizes=(3,), max_size=10, scale_range=(0.1, 0.1)), rng()) == (1, 1)
+    assert draw_size((3, 3), Augmentation(scale_range=(0.1, 0.1)), InputConfig(min_size=3, max_size=10), rng()) == (
+        1,
+        1,
+    )
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -96,10 +103,12 @@ def test_crop_of_the_smallest_image(seed: int) -> None:
 
 
 def test_every_turn_and_flip_is_drawn() -> None:
-    augmentation = Augmentation(min_sizes=(4,), quarter_turns=True, horizontal_flip=0.5, vertical_flip=0.5)
+    augmentation = Augmentation(quarter_turns=True, horizontal_flip=0.5, vertical_flip=0.5)
     drawn = Counter(
         (view.transposed, view.flipped_x, view.flipped_y)
-        for view in (draw_view((4, 4), NO_BOXES, augmentation, rng(seed)) for seed in range(400))
+        for view in (
+            draw_view((4, 4), NO_BOXES, augmentation, InputConfig(min_size=4), rng(seed)) for seed in range(400)
+        )
     )
     assert len(drawn) == 8 and min(drawn.values()) > 25
 
@@ -108,29 +117,12 @@ def test_every_turn_and_flip_is_drawn() -> None:
 def test_flips_have_their_own_probability(horizontal: float, vertical: float) -> None:
     augmentation = Augmentation(horizontal_flip=horizontal, vertical_flip=vertical)
     for seed in range(10):
-        view = draw_view((4, 4), NO_BOXES, augmentation, rng(seed))
+        view = draw_view((4, 4), NO_BOXES, augmentation, InputConfig(min_size=4), rng(seed))
         assert (view.flipped_x, view.flipped_y) == (bool(horizontal), bool(vertical))
 
 
 def test_same_generator_same_view() -> None:
     augmentation = Augmentation(crop_size=64, scale_range=(0.5, 2.0), quarter_turns=True, horizontal_flip=0.5)
     boxes = np.array([[5.0, 5.0, 50.0, 60.0]])
-    views = [draw_view((300, 200), boxes, augmentation, rng(seed)) for seed in (1, 1, 2)]
+    views = [draw_view((300, 200), boxes, augmentation, InputConfig(min_size=4), rng(seed)) for seed in (1, 1, 2)]
     assert views[0] == views[1] != views[2]
-
-
-@pytest.mark.parametrize(
-    ("strength", "changed"),
-    [
-        *((name, name) for name in ("brightness", "contrast", "saturation", "hue", "negative")),
-        ("grey", "saturation"),
-    ],
-)
-def test_every_strength_reaches_its_colour_change(strength: str, changed: str) -> None:
-    change = replace(Augmentation(), **{strength: 1.0}).draw_colours(rng())
-    unchanged = ColourChange()
-    assert {name for name, value in vars(change).items() if value != getattr(unchanged, name)} == {changed}
-
-
-def test_no_strength_no_colour_change() -> None:
-    assert Augmentation().draw_colours(rng()) == ColourChange()

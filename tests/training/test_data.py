@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskrcnn.config import AugmentConfig, Config, DataConfig, InputConfig, KeypointHeadConfig
+from maskrcnn.config import Augmentation, Config, DataConfig, KeypointHeadConfig
 from maskrcnn.data.dataset import Sample
 from maskrcnn.errors import UserError
-from maskrcnn.training.data import DataPaths, TrainingData, augmentation
+from maskrcnn.training.data import DataPaths, TrainingData
 
 
 def ignore(line: str) -> None:
@@ -123,20 +123,19 @@ def test_paths_are_relative_to_the_root_unless_absolute() -> None:
     assert paths == DataPaths(Path("/data/instances_train.json"), Path("/data/../v.json"), Path("/elsewhere"))
 
 
-def test_every_augmentation_setting_arrives() -> None:
-    config = Config(input=InputConfig(min_size=400, max_size=700, shrink=False, antialias=False, rounding="nearest"))
-    assert augmentation(config).min_sizes == (400,)
-    assert (augmentation(config).max_size, augmentation(config).shrink) == (700, False)
-    assert (augmentation(config).antialias, augmentation(config).round_to_nearest) == (False, True)
-    changes = AugmentConfig(min_sizes=(320, 480), crop_size=64, vertical_flip=0.25, quarter_turns=True, hue=0.1)
-    got = augmentation(replace(config, augment=changes))
-    assert all(getattr(got, name) == value for name, value in vars(changes).items())
+def test_samples_follow_the_settings(config: Config) -> None:
+    """Short sides come from `augment`, or else from `input`, as the other sizes do."""
+    for sides, side in (((), 64), ((32,), 32)):
+        changed = replace(config, augment=replace(config.augment, min_sizes=sides))
+        dataset = TrainingData.open(changed, ignore).dataset
+        assert dataset[0].image.shape == (3, side, side)
+        assert (dataset.augmentation, dataset.sizes) == (changed.augment, changed.input)
 
 
 def test_sizes_to_train_at_that_leave_out_the_one_to_predict_at_are_said(config: Config) -> None:
     for sides, is_said in (((), False), ((32, config.input.min_size), False), ((32, 48), True)):
         lines: list[str] = []
-        TrainingData.open(replace(config, augment=AugmentConfig(min_sizes=sides)), lines.append)
+        TrainingData.open(replace(config, augment=Augmentation(min_sizes=sides)), lines.append)
         assert (
             any("augment.min_sizes: training images get short sides of (32, 48)" in line for line in lines) == is_said
         )

@@ -7,7 +7,8 @@ A run is one `Config`. Sections sit one level deep, so that a setting is named t
 (`--set rpn.nms_threshold=0.6`). Values are checked when a section is made.
 """
 
-from maskrcnn.config.data import AugmentConfig, DataConfig
+from maskrcnn.config.augmentation import Augmentation
+from maskrcnn.config.data import DataConfig
 from maskrcnn.config.model import (
     AnchorConfig,
     BackboneConfig,
@@ -26,7 +27,7 @@ from maskrcnn.config.training import OptimizerConfig, ScheduleConfig, TrainConfi
 
 __all__ = [
     "AnchorConfig",
-    "AugmentConfig",
+    "Augmentation",
     "BackboneConfig",
     "BoxHeadConfig",
     "Config",

@@ -1,10 +1,8 @@
-"""The data: where it lies, and how training images are varied."""
+"""The data: where it lies, and how it is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from maskrcnn.config.checks import require, require_fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,34 +22,3 @@ class DataConfig:
     num_workers: int = 2
     max_pixels: int = 200_000_000
     """Images that claim more are refused before they are decoded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Random changes of the training images; each draws from the sample's own generator."""
-
-    min_sizes: tuple[int, ...] = ()
-    """Short sides to choose from at random; empty: `input.min_size`."""
-    scale_range: tuple[float, float] = (1.0, 1.0)
-    """Extra random factor on the size (large-scale jitter: 0.1 to 2.0)."""
-    crop_size: int = 0
-    """Cut a square of this many input pixels at a random place; 0: none."""
-    horizontal_flip: float = 0.5
-    vertical_flip: float = 0.0
-    quarter_turns: bool = False
-    """Turn by 0, 90, 180 or 270 degrees."""
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    grey: float = 0.0
-    """Probability of an image without colours."""
-    negative: float = 0.0
-    """Probability of dark for bright, as between fluorescent and stained cells."""
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, float):
-                require_fraction(f"augment.{name}", value)
-        low, high = self.scale_range
-        require(0 < low <= high, "augment.scale_range", "(low, high) with 0 < low <= high", self.scale_range)

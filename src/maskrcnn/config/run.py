@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.config.checks import require
-from maskrcnn.config.data import AugmentConfig, DataConfig
+from maskrcnn.config.data import DataConfig
 from maskrcnn.config.model import (
     AnchorConfig,
     BackboneConfig,
@@ -42,7 +43,7 @@ class Config:
     mask_head: MaskHeadConfig = field(default_factory=MaskHeadConfig)
     keypoint_head: KeypointHeadConfig = field(default_factory=KeypointHeadConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.structures.masks import ByteArray, FloatArray
 
 
@@ -21,27 +22,18 @@ class ColourChange:
     negative: bool = False
 
 
-def draw_colour_change(
-    generator: np.random.Generator,
-    *,
-    brightness: float = 0.0,
-    contrast: float = 0.0,
-    saturation: float = 0.0,
-    hue: float = 0.0,
-    grey: float = 0.0,
-    negative: float = 0.0,
-) -> ColourChange:
+def draw_colour_change(augmentation: Augmentation, generator: np.random.Generator) -> ColourChange:
     """Draw factors evenly from 1 - s to 1 + s for a strength s, the hue shift from -hue to hue.
 
     With the probabilities `grey` and `negative`, the image becomes grey and its own negative.
     """
     draws = generator.uniform(-1.0, 1.0, size=4)
-    becomes_grey, becomes_negative = generator.random(2) < (grey, negative)
+    becomes_grey, becomes_negative = generator.random(2) < (augmentation.grey, augmentation.negative)
     return ColourChange(
-        brightness=1.0 + brightness * float(draws[0]),
-        contrast=1.0 + contrast * float(draws[1]),
-        saturation=0.0 if becomes_grey else 1.0 + saturation * float(draws[2]),
-        hue=hue * float(draws[3]),
+        brightness=1.0 + augmentation.brightness * float(draws[0]),
+        contrast=1.0 + augmentation.contrast * float(draws[1]),
+        saturation=0.0 if becomes_grey else 1.0 + augmentation.saturation * float(draws[2]),
+        hue=augmentation.hue * float(draws[3]),
         negative=bool(becomes_negative),
     )
 

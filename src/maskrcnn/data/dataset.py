@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.colour import change_colours
+from maskrcnn.data.colour import change_colours, draw_colour_change
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
 from maskrcnn.data.proposals import ProposalStore
 from maskrcnn.data.targets import draw_targets
-from maskrcnn.data.transforms import Augmentation, draw_view
+from maskrcnn.data.transforms import Sizes, draw_view
 from maskrcnn.structures import Categories, Size, Targets
 from maskrcnn.structures.masks import ByteArray
 
@@ -45,7 +46,8 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
 
     Args:
         data: what `read_coco` returns.
-        augmentation: how `sample` resizes and varies images.
+        augmentation: how `sample` varies images.
+        sizes: how large it makes them.
         max_pixels: images that claim more are refused.
         proposals: of the same images, for a model without RPN.
     """
@@ -53,14 +55,16 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
     def __init__(
         self,
         data: LabelledImages,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation,
+        sizes: Sizes,
         max_pixels: int = MAX_PIXELS,
         proposals: ProposalStore | None = None,
     ) -> None:
         self.folder = data.folder
         self.categories: Categories = data.categories
         self.labels = data.labels
-        self.augmentation = augmentation or Augmentation()
+        self.augmentation = augmentation
+        self.sizes = sizes
         self.max_pixels = max_pixels
         self.proposals = proposals
 
@@ -81,10 +85,10 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         size = labels.size(index)
         numbers = labels.objects(index)
         boxes = labels.boxes[numbers.start : numbers.stop][~labels.ignore[numbers.start : numbers.stop]]
-        view = draw_view(size, boxes.numpy(), augmentation, generator)
-        pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), augmentation.antialias)
+        view = draw_view(size, boxes.numpy(), augmentation, self.sizes, generator)
+        pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), self.sizes.antialias)
         return Sample(
-            image=_to_tensor(change_colours(pixels, augmentation.draw_colours(generator))),
+            image=_to_tensor(change_colours(pixels, draw_colour_change(augmentation, generator))),
             targets=draw_targets(labels, index, view, self.categories.keypoints),
             image_id=int(labels.image_ids[index]),
             file_name=labels.file_name(index),

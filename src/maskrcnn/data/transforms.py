@@ -1,12 +1,12 @@
-"""Random changes of training images: one drawn view for the geometry, one drawn change for the colours."""
+"""The drawn view of a training image: its size, a crop, turns and flips (the colours: `colour.py`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from maskrcnn.data.colour import ColourChange, draw_colour_change
+from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.data.geometry import View
 from maskrcnn.ops.resize import resized_size
 from maskrcnn.structures import Size
@@ -16,70 +16,34 @@ OBJECT_CROP_PROBABILITY = 0.75
 """How often a random crop is placed so that it contains the centre of an object (of an image that has any)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """How training images are resized and varied; the defaults only resize.
+class Sizes(Protocol):
+    """How large images are made; the settings of `input` are such a thing."""
 
-    Attributes:
-        min_sizes: short sides to choose from at random, each with equal probability.
-        max_size: limit of the long side; crops are exempt, since their size is bounded anyway.
-        shrink: False: never make an image smaller to reach the short side.
-        antialias: filter when shrinking.
-        round_to_nearest: how a resized side becomes a whole number; False: fractions are cut off.
-        scale_range: extra random factor on the size, drawn evenly.
-        crop_size: side in output pixels of a square cut out at random; 0: none. A side of the image that is
-            shorter stays whole.
-        horizontal_flip: probability.
-        vertical_flip: probability.
-        quarter_turns: turn by 0, 90, 180 or 270 degrees, with equal probability.
-        brightness: strength s; the factor is drawn from 1 - s to 1 + s.
-        contrast: as brightness.
-        saturation: as brightness.
-        hue: the largest shift, in turns of the colour circle.
-        grey: probability of an image without colours.
-        negative: probability of dark for bright, as between fluorescent and stained cells.
-    """
-
-    min_sizes: tuple[int, ...] = (800,)
-    max_size: int = 1333
-    shrink: bool = True
-    antialias: bool = True
-    round_to_nearest: bool = False
-    scale_range: tuple[float, float] = (1.0, 1.0)
-    crop_size: int = 0
-    horizontal_flip: float = 0.0
-    vertical_flip: float = 0.0
-    quarter_turns: bool = False
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    grey: float = 0.0
-    negative: float = 0.0
-
-    def draw_colours(self, generator: np.random.Generator) -> ColourChange:
-        """Draw how the colours change."""
-        return draw_colour_change(
-            generator,
-            brightness=self.brightness,
-            contrast=self.contrast,
-            saturation=self.saturation,
-            hue=self.hue,
-            grey=self.grey,
-            negative=self.negative,
-        )
+    @property
+    def min_size(self) -> int: ...
+    @property
+    def max_size(self) -> int: ...
+    @property
+    def shrink(self) -> bool: ...
+    @property
+    def antialias(self) -> bool: ...
+    @property
+    def rounding(self) -> str: ...
 
 
-def draw_view(size: Size, boxes: FloatArray, augmentation: Augmentation, generator: np.random.Generator) -> View:
+def draw_view(
+    size: Size, boxes: FloatArray, augmentation: Augmentation, sizes: Sizes, generator: np.random.Generator
+) -> View:
     """Draw what is seen of an image: its size, then a crop, then turns and flips.
 
     Args:
         size: (height, width) of the original image.
         boxes: (G, 4) objects in it, which crops prefer to contain.
         augmentation: what may be drawn.
+        sizes: how large an image becomes.
         generator: the only source of randomness.
     """
-    new_size = draw_size(size, augmentation, generator)
+    new_size = draw_size(size, augmentation, sizes, generator)
     view = View.whole(size, new_size)
     if augmentation.crop_size:
         view = draw_crop(size, new_size, boxes, augmentation.crop_size, generator)
@@ -89,15 +53,13 @@ def draw_view(size: Size, boxes: FloatArray, augmentation: Augmentation, generat
     return view.flip(bool(horizontal), bool(vertical))
 
 
-def draw_size(size: Size, augmentation: Augmentation, generator: np.random.Generator) -> Size:
+def draw_size(size: Size, augmentation: Augmentation, sizes: Sizes, generator: np.random.Generator) -> Size:
     """Draw the (height, width) the whole image would get."""
-    min_size = int(generator.choice(augmentation.min_sizes))
-    height, width = resized_size(
-        size, min_size, augmentation.max_size, augmentation.shrink, augmentation.round_to_nearest
-    )
+    min_size = int(generator.choice(augmentation.min_sizes or (sizes.min_size,)))
+    height, width = resized_size(size, min_size, sizes.max_size, sizes.shrink, sizes.rounding == "nearest")
     factor = float(generator.uniform(*augmentation.scale_range))
     if not augmentation.crop_size:
-        factor = min(factor, augmentation.max_size / max(height, width))
+        factor = min(factor, sizes.max_size / max(height, width))
     return max(1, int(height * factor)), max(1, int(width * factor))
 
 

@@ -15,7 +15,6 @@ from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.data.report import Rule
-from maskrcnn.data.transforms import Augmentation
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
 
@@ -86,7 +85,7 @@ class TrainingData:
         if not config.box_head.enabled:
             labelled = without_classes(labelled)
         proposals = _proposals(labelled, paths, has_val) if not config.rpn.enabled else None
-        dataset = CocoDataset(labelled, augmentation(config), config.data.max_pixels, proposals)
+        dataset = CocoDataset(labelled, config.augment, config.input, config.data.max_pixels, proposals)
         return cls(dataset, paths, has_val)
 
     @property
@@ -138,13 +137,6 @@ def _proposals(labelled: LabelledImages, paths: DataPaths, has_val: bool) -> Pro
     assert paths.train_proposals is not None
     labels = labelled.labels
     return read_proposals(paths.train_proposals, labels.file_names, labels.image_ids.tolist())
-
-
-def augmentation(config: Config) -> Augmentation:
-    """How the settings want training images changed."""
-    changes = vars(config.augment) | {"min_sizes": config.augment.min_sizes or (config.input.min_size,)}
-    sizes = {name: getattr(config.input, name) for name in ("max_size", "shrink", "antialias")}
-    return Augmentation(**sizes, round_to_nearest=config.input.rounding == "nearest", **changes)
 
 
 def _require_objects(labelled: LabelledImages, path: Path) -> None:
