@@ -77,7 +77,7 @@ def test_config_of_detectron2(run: Run, shared: Path, tmp_path: Path) -> None:
         (("ours.safetensors", "--source", "detectron2"), "expected weights of detectron2"),
         (("ours.safetensors", "--source", "keras"), "invalid choice: 'keras'"),
         (("ours.safetensors", "--categories", "absent.json"), "absent.json: no such"),
-        (("ours.safetensors", "--detectron2-config", "absent.yaml"), "absent.yaml: expected detectron2's config.yaml"),
+        (("ours.safetensors", "--detectron2-config", "absent.yaml"), "no such file; expected detectron2's config.yaml"),
         (("ours.safetensors", "--set", "backbone.name=resnet50"), "model with other settings"),
         (("ours.safetensors", "--set", "backbone.nam=resnet50"), "did you mean backbone.name?"),
     ],

@@ -16,7 +16,7 @@ from maskrcnn.config import Config
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Categories, ImageBatch, MaskCrops, Proposals, Targets
 from maskrcnn.weights.foreign import Knowledge, import_foreign
-from maskrcnn.weights.foreign.detectron2_config import flatten
+from maskrcnn.weights.foreign.detectron2_yaml import flatten
 
 CASES = (
     "d2_fpn_r50",

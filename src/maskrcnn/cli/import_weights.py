@@ -77,7 +77,7 @@ def _parser() -> CommandParser:
 def _knowledge(values: Namespace) -> Knowledge:
     from maskrcnn.weights.foreign import Knowledge
     from maskrcnn.weights.foreign.classes import read_categories
-    from maskrcnn.weights.foreign.detectron2_config import read_detectron2_config
+    from maskrcnn.weights.foreign.detectron2_yaml import read_detectron2_config
 
     return Knowledge(
         library=values.source,

@@ -16,7 +16,7 @@ from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
 from maskrcnn.weights.foreign import Imported, Knowledge, import_foreign, import_tensors
-from maskrcnn.weights.foreign.detectron2_config import flatten
+from maskrcnn.weights.foreign.detectron2_yaml import flatten
 from parity.golden import knowledge
 from weights.foreign import synthetic
 
@@ -119,8 +119,10 @@ def test_settings_that_a_detectron2_config_tells(shared: Path) -> None:
     assert (
         torch.equal(styled.state_dict[stem], told.state_dict[stem]) and styled.config.backbone == told.config.backbone
     )
-    other = flatten(meta(folder)["config"]) | {"MODEL.ROI_BOX_HEAD.POOLER_TYPE": "ROIPool"}
-    with pytest.raises(UserError, match="POOLER_TYPE is 'ROIPool'; this package can only do 'ROIAlignV2'"):
+    other = flatten(meta(folder)["config"]) | {
+        f"MODEL.ROI_{head}_HEAD.POOLER_TYPE": "ROIAlignRotated" for head in ("BOX", "MASK")
+    }
+    with pytest.raises(UserError, match="is 'ROIAlignRotated'; this package can only do 'ROIAlignV2', 'ROIAlign'"):
         import_foreign(folder / "model_final.pkl", Knowledge(settings=other))
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from maskrcnn.config import Config
 from maskrcnn.presets import preset
-from maskrcnn.weights.foreign.detectron2_config import pixel_style, with_settings
+from maskrcnn.weights.foreign.detectron2_config import not_said, of_backbone, pixel_style, with_settings
 from maskrcnn.weights.foreign.files import ForeignFile
-from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, whole_model
+from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, first_few, whole_model
 from maskrcnn.weights.foreign.layout import Layout
 from maskrcnn.weights.foreign.pixels import STYLES, likely_style
 
@@ -23,13 +23,20 @@ def from_detectron2(tensors: Mapping[str, Tensor], file: ForeignFile, knowledge:
     style = likely_style(config, file.tensors, file.author) if knowledge.style == "auto" else knowledge.style
     settings = knowledge.settings or {}
     pixels = pixel_style(settings, STYLES[style])
-    config = with_settings(pixels.apply(config), settings)
-    assumed = knowledge.style == "auto" and not settings
-    remarks = [f"assumed the style {style}, as in detectron2's own models of this kind: {pixels}"] if assumed else []
+    config = with_settings(pixels.apply(config), of_backbone(settings) if layout.is_backbone else settings)
+    remarks = _remarks(config, knowledge, f"{style}, as in detectron2's own models of this kind: {pixels}")
     tensors = pixels.to_rgb(tensors)
     if layout.is_backbone:
         return backbone_alone(config, tensors, remarks)
     return whole_model(config, knowledge.categories_of(layout), tensors, remarks)
+
+
+def _remarks(config: Config, knowledge: Knowledge, style: str) -> list[str]:
+    """What had to be assumed."""
+    if knowledge.settings is None:
+        return [f"assumed the style {style}"] if knowledge.style == "auto" else []
+    missing = first_few("not in config.yaml", not_said(config, knowledge.settings))
+    return [f"{missing}; taken to be as in detectron2's own models of this kind"] if missing else []
 
 
 def _as_published(layout: Layout) -> Config:
