@@ -20,14 +20,14 @@ from maskrcnn.cli.main import main
 DATA = Path(__file__).parents[1] / "examples" / "nuclei_mini"
 IMAGE = DATA / "images" / "fluorescence_275.png"
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "coco_mini"
-ONE_LEVEL = ("anchors.sizes=[[8,16,32]]", "backbone.name=resnet50", "backbone.stem_channels=8")
+ONE_LEVEL = ("anchors.sizes=[[8,16,32]]", "backbone.name=resnet50", "resnet.stem_channels=8")
 NO_MASKS = ("mask_head.enabled=false",)
 SYSTEMS: dict[str, Sequence[str]] = {
     "mask r-cnn": (),
     "mask r-cnn on a resnext": (
         "backbone.name=resnext50_4x32d",
-        "backbone.stem_channels=8",
-        "backbone.stride_in_1x1=true",
+        "resnet.stem_channels=8",
+        "resnet.stride_in_1x1=true",
     ),
     "torchvision's second": (
         "rpn.num_convs=2",
@@ -42,14 +42,14 @@ SYSTEMS: dict[str, Sequence[str]] = {
     "c4": ("backbone.features=c4", *ONE_LEVEL, "box_head.num_fcs=0", "mask_head.num_convs=0"),
     "c4, stride 1": (
         "backbone.features=c4",
-        "backbone.stage5_stride=1",
+        "resnet.stage5_stride=1",
         *ONE_LEVEL,
         "box_head.num_fcs=0",
         "mask_head.pooled_size=7",
         "mask_head.num_convs=0",
     ),
     "c5": ("backbone.features=c5", *ONE_LEVEL),
-    "dilated c5": ("backbone.features=c5", "backbone.stage5_stride=1", "backbone.stage5_dilation=2", *ONE_LEVEL),
+    "dilated c5": ("backbone.features=c5", "resnet.stage5_stride=1", "resnet.stage5_dilation=2", *ONE_LEVEL),
     "fast r-cnn": ("rpn.enabled=false", *NO_MASKS),
     "r-cnn": (
         "rpn.enabled=false",
@@ -64,7 +64,7 @@ KEYPOINT_SYSTEMS: dict[str, Sequence[str]] = {
     "keypoint r-cnn": NO_MASKS,
     "box, mask and keypoints": ("mask_head.enabled=true",),
     "keypoints, c4": (
-        *("mask_head.enabled=true", "backbone.features=c4", "backbone.name=resnet50", "backbone.stem_channels=8"),
+        *("mask_head.enabled=true", "backbone.features=c4", "backbone.name=resnet50", "resnet.stem_channels=8"),
         *("anchors.sizes=[[16,32,64,128]]", "box_head.num_fcs=0", "box_head.pooled_size=14", "mask_head.num_convs=0"),
     ),
 }

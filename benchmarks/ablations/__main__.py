@@ -71,7 +71,7 @@ def base_config(options: argparse.Namespace) -> Config:
     """What all variants share: the data, and the budget."""
     config = changed(
         maskrcnn.preset(options.preset),
-        backbone={"stem_channels": options.width},
+        resnet={"stem_channels": options.width},
         mask_head={"fc_channels": 256},
         schedule={"steps": options.steps, "warmup_steps": min(100, options.steps // 5)},
         train={"evaluate_every": 0, "checkpoint_every": max(options.steps // 4, 1)},
@@ -102,12 +102,13 @@ def _introduction(base: Config) -> str:
         len(json.loads(Path(file).read_text(encoding="utf-8"))["images"])
         for file in (base.data.train_annotations, base.data.val_annotations)
     )
-    backbone, name = base.backbone, Path(base.data.root).name
+    name = Path(base.data.root).name
     return (
         "# Ablations\n\n"
-        f"Here: {backbone.name} with {backbone.stem_channels} stem channels from random weights, {base.schedule.steps} "
-        f"steps of {base.train.batch_size} images, {train} images of `{name}` to learn from, {val} to measure with; "
-        f"maskrcnn {maskrcnn.__version__}, torch {torch.__version__}. All variants have the same budget, and runs of "
+        f"Here: {base.backbone.name} with {base.resnet.stem_channels} stem channels from random weights, "
+        f"{base.schedule.steps} steps of {base.train.batch_size} images, "
+        f"{train} images of `{name}` to learn from, {val} to measure with; maskrcnn {maskrcnn.__version__}, "
+        f"torch {torch.__version__}. All variants have the same budget, and runs of "
         "one seed see the same images in the same order. Figures are in percent, mean ± standard deviation over the "
         "seeds.\n\n"
         "The paper: pre-trained networks, 160,000 steps of 16 images of COCO, minival; AP / AP50 / AP75.\n"

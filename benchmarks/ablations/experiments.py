@@ -61,7 +61,8 @@ def fpn(config: Config) -> Config:
 def c4(config: Config) -> Config:
     """One map at stride 16; stage 5 with stride 1 is the head, and masks have 14 x 14 pixels (figure 4, left)."""
     return changed(
-        _one_level(config, features="c4", stage5_stride=1),
+        _one_level(config, "c4"),
+        resnet={"stage5_stride": 1},
         box_head={"num_fcs": 0, "pooled_size": 7},
         mask_head={"num_convs": 0, "pooled_size": 7},
         roi={"samples_per_image": 64},
@@ -70,15 +71,15 @@ def c4(config: Config) -> Config:
 
 def c5(config: Config) -> Config:
     """One map at stride 32, with the pyramid's heads: what is rounded to cells moves by up to 16 pixels."""
-    return _one_level(config, features="c5")
+    return _one_level(config, "c5")
 
 
-def _one_level(config: Config, **backbone: object) -> Config:
+def _one_level(config: Config, features: str) -> Config:
     """All anchors and all candidates on one map."""
     rpn, levels = config.rpn, len(config.anchors.sizes)
     return changed(
         config,
-        backbone=backbone,
+        backbone={"features": features},
         anchors={"sizes": (tuple(size for level in config.anchors.sizes for size in level),)},
         rpn={
             "pre_nms_top_k_train": rpn.pre_nms_top_k_train * levels,

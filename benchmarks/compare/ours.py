@@ -68,7 +68,7 @@ class Ours(Engine):
         """The weights of torchvision's model as a model of ours."""
         imported = import_foreign(Path(source))
         config = imported.config
-        config = replace(config, backbone=replace(config.backbone, norm_eps=1e-5))  # 0 is for published weights alone
+        config = replace(config, resnet=replace(config.resnet, norm_eps=1e-5))  # 0 is for published weights alone
         config = _planned(config, Scenario.from_json(scenario))
         save_weights(Path(path), imported.state_dict, config, imported.categories, {})
 

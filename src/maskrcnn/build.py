@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.anchors import Anchors
+from maskrcnn.models.backbones.backbone import Backbone, StagedBackbone
 from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
 from maskrcnn.models.backbones.single import ImageItself, LastMap, SingleLevel
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
@@ -26,6 +29,7 @@ from maskrcnn.models.sampling import RoISampler
 from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, roi_align
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
+from maskrcnn.settings import differing_settings, setting
 
 _POOLED_LEVELS = 4
 """The heads read P2..P5; P6 is for the RPN alone."""
@@ -119,41 +123,94 @@ def build_preprocess(config: Config) -> Preprocess:
 
 
 def build_trunk(config: Config) -> Trunk:
-    """ResNet or ResNeXt, and which of its maps the heads read (section 3, "Network Architecture")."""
-    resnet, features = build_resnet(config), config.backbone.features
+    """The backbone, and which of its maps the heads read (section 3, "Network Architecture")."""
+    backbone, features = build_backbone(config), config.backbone.features
     if features == "fpn":
-        fpn = FPN(resnet, config.fpn.channels, config.fpn.norm)
+        fpn = FPN(backbone, config.fpn.channels, config.fpn.norm)
         return Trunk(fpn, fpn.strides[:_POOLED_LEVELS], None, fpn.channels)
-    channels = resnet.channels[-1]
+    channels, strides = backbone.channels[-1], backbone.strides
     if features == "image":
-        return Trunk(ImageItself(), ImageItself.strides, LastMap(resnet), channels, roi_shrink=resnet.strides[-1])
+        pixels = ImageItself(config.input.channels)
+        return Trunk(pixels, pixels.strides, LastMap(backbone), channels, roi_shrink=strides[-1])
     if features == "c4":
-        shrink = resnet.strides[-1] // resnet.strides[-2]
-        stage5 = resnet.detach_stage5()
-        return Trunk(SingleLevel(resnet), resnet.strides[-1:], stage5, channels, roi_shrink=shrink)
-    return Trunk(SingleLevel(resnet), resnet.strides[-1:], None, channels)
+        stage5 = _staged(backbone, "backbone.features", features).detach_last_stage()
+        return Trunk(SingleLevel(backbone), strides[-2:-1], stage5, channels, roi_shrink=strides[-1] // strides[-2])
+    return Trunk(SingleLevel(backbone), strides[-1:], None, channels)
+
+
+@dataclass(frozen=True)
+class BackboneFamily:
+    """Backbones that one function builds.
+
+    Attributes:
+        build: a new one, with random weights.
+        settings: what it reads besides the name and `input.channels`: settings and whole sections.
+    """
+
+    build: Callable[[Config], Backbone]
+    settings: tuple[str, ...] = ()
+
+
+def build_backbone(config: Config) -> Backbone:
+    """The bottom-up network of the family that `backbone.name` belongs to.
+
+    Raises:
+        UserError: no such name, or a setting that this backbone does not have.
+    """
+    name = config.backbone.name
+    family = next((family for pattern, family in BACKBONES.items() if fnmatchcase(name, pattern)), None)
+    if family is None:
+        raise UserError(f"backbone.name: expected one of {', '.join(BACKBONES)} (* is any text); got {name!r}")
+    _require_own_settings(config, family)
+    backbone = family.build(config)
+    if config.backbone.frozen_stages:
+        _staged(backbone, "backbone.frozen_stages", config.backbone.frozen_stages).freeze(config.backbone.frozen_stages)
+    return backbone
+
+
+def _require_own_settings(config: Config, family: BackboneFamily) -> None:
+    """Settings of other families must be as if nobody had touched them."""
+    others = {name for other in BACKBONES.values() for name in other.settings} - set(family.settings)
+    for name in differing_settings(config, Config()):
+        if name in others or name.partition(".")[0] in others:
+            raise UserError(
+                f"{name}: expected its default, {setting(Config(), name)}, since the backbone {config.backbone.name} "
+                f"has no such setting; got {setting(config, name)}"
+            )
+
+
+def _staged(backbone: Backbone, name: str, value: object) -> StagedBackbone:
+    if not isinstance(backbone, StagedBackbone):
+        raise UserError(f"{name}: expected its default, since this backbone has no separate stages; got {value!r}")
+    return backbone
 
 
 def build_resnet(config: Config) -> ResNet:
-    """The bottom-up network."""
-    settings = config.backbone
-    layout = resnet_layout(settings.name)
+    """A ResNet or ResNeXt."""
+    settings = config.resnet
+    layout = resnet_layout(config.backbone.name)
     if layout is None:
         raise UserError(
             f"backbone.name: expected one of {', '.join(RESNETS)}, or a ResNeXt such as resnext101_32x8d; "
-            f"got {settings.name!r}"
+            f"got {config.backbone.name!r}"
         )
     return ResNet(
         layout,
-        norm=settings.norm,
+        in_channels=config.input.channels,
+        norm=config.backbone.norm,
         norm_eps=settings.norm_eps,
         stem_channels=settings.stem_channels,
         stage_channels=settings.stage_channels or None,
         stride_in_1x1=settings.stride_in_1x1,
         stage5_stride=settings.stage5_stride,
         stage5_dilation=settings.stage5_dilation,
-        frozen_stages=settings.frozen_stages,
     )
+
+
+BACKBONES: dict[str, BackboneFamily] = {
+    "resne[tx]*": BackboneFamily(build_resnet, settings=("backbone.norm", "resnet")),
+}
+"""By names as in a shell: `*` is any text."""
 
 
 def build_rpn(config: Config, backbone: FPN | SingleLevel | ImageItself) -> RPN:

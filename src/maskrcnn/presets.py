@@ -18,6 +18,7 @@ from maskrcnn.config import (
     KeypointHeadConfig,
     MaskHeadConfig,
     OptimizerConfig,
+    ResNetConfig,
     RoIConfig,
     RPNConfig,
     ScheduleConfig,
@@ -43,7 +44,8 @@ def c4() -> Config:
     base = paper()
     return replace(
         base,
-        backbone=replace(base.backbone, features="c4", stage5_stride=1),
+        backbone=replace(base.backbone, features="c4"),
+        resnet=ResNetConfig(stage5_stride=1),
         anchors=AnchorConfig(sizes=((32, 64, 128, 256, 512),)),
         rpn=replace(base.rpn, pre_nms_top_k_train=12_000, pre_nms_top_k_test=6000, post_nms_top_k_test=300),
         roi=replace(base.roi, samples_per_image=64),
@@ -104,7 +106,8 @@ def detectron2() -> Config:
     """
     return Config(
         input=InputConfig(rounding="nearest", mean=_MSRA_MEAN, std=(1 / 255, 1 / 255, 1 / 255)),
-        backbone=BackboneConfig(stride_in_1x1=True, frozen_stages=2),
+        backbone=BackboneConfig(frozen_stages=2),
+        resnet=ResNetConfig(stride_in_1x1=True),
         anchors=AnchorConfig(order="size"),
         rpn=RPNConfig(min_size=0.0, post_nms_top_k_train=1000, smooth_l1_beta=0.0, divide_by="samples_per_image"),
         roi=RoIConfig(sampling_ratio=0, level_lift=0.0),
@@ -126,7 +129,8 @@ _MSRA_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 def small() -> Config:
     """For training from random weights on a desktop computer: narrow, batch norm, AdamW, cosine schedule."""
     return Config(
-        backbone=BackboneConfig(name="resnet18", norm="bn", stem_channels=40),
+        backbone=BackboneConfig(name="resnet18", norm="bn"),
+        resnet=ResNetConfig(stem_channels=40),
         fpn=FPNConfig(channels=64),
         rpn=RPNConfig(pre_nms_top_k_train=1000, post_nms_top_k_train=500, smooth_l1_beta=0.0),
         roi=RoIConfig(samples_per_image=128),
@@ -191,7 +195,7 @@ def tiny() -> Config:
     return replace(
         base,
         input=InputConfig(min_size=256, max_size=512),
-        backbone=replace(base.backbone, stem_channels=16),
+        resnet=ResNetConfig(stem_channels=16),
         fpn=FPNConfig(channels=32),
         rpn=replace(base.rpn, pre_nms_top_k_train=500, post_nms_top_k_train=200, post_nms_top_k_test=200),
         roi=RoIConfig(samples_per_image=64),

@@ -83,6 +83,12 @@ def differing_settings(a: Config, b: Config) -> list[str]:
     ]
 
 
+def setting(config: Config, name: str) -> Any:
+    """The value of a setting by its full name, such as "rpn.nms_threshold"."""
+    section, _, field = name.partition(".")
+    return getattr(getattr(config, section), field)
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
     """`["rpn.nms_threshold=0.6"]` as `{"rpn": {"nms_threshold": 0.6}}`; values are read as YAML."""
     values: dict[str, dict[str, Any]] = {}

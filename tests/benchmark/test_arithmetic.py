@@ -52,7 +52,7 @@ def test_counts_grow_in_proportion() -> None:
 
 def test_stage_5_behind_roi_align_is_a_stage_of_its_own() -> None:
     base = preset("c4")
-    small = replace(base, backbone=replace(base.backbone, stem_channels=16))
+    small = replace(base, resnet=replace(base.resnet, stem_channels=16))
     boxes = count_arithmetic(small, COCO, Workload(((1, 3, 64, 64),), 10, 0))
     masks = count_arithmetic(small, COCO, Workload(((1, 3, 64, 64),), 10, 10))
     assert set(boxes) == {"backbone", "RPN head", "shared RoI layers", "box head"}

@@ -61,7 +61,11 @@ def test_every_stage_in_order(tiny: Model, images: list[Tensor]) -> None:
 )
 def test_other_models_have_other_stages(name: str, stages: set[str], images: list[Tensor]) -> None:
     config = preset(name)
-    model = make_model(replace(config, backbone=replace(config.backbone, name="resnet18", stem_channels=16)))
+    model = make_model(
+        replace(
+            config, backbone=replace(config.backbone, name="resnet18"), resnet=replace(config.resnet, stem_channels=16)
+        )
+    )
     names = {stage.name for stage in measure.measure(model, images[:1], runs=1).stages}
     assert stages <= names and (name != "c4" or "FPN" not in names)
 

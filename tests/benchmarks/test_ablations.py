@@ -33,7 +33,7 @@ def test_variants_differ_in_what_is_asked_and_in_nothing_of_the_budget(ablation:
         assert [getattr(config, section) for section in BUDGET] == [getattr(base, section) for section in BUDGET]
         build_model(config, 3)
     sections = {
-        "2a": {"backbone", "anchors", "rpn", "roi", "box_head", "mask_head"},
+        "2a": {"backbone", "resnet", "anchors", "rpn", "roi", "box_head", "mask_head"},
         "2b": {"mask_head"},
         "class-agnostic": {"mask_head"},
         "2c": {"roi"},

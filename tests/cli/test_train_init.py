@@ -64,7 +64,7 @@ def test_weights_for_the_architecture_are_downloaded_unasked(
     torch.save(synthetic.torchvision_detector(slots=91), tmp_path / "theirs.pth")
     (tmp_path / "own.yaml").write_text("input: {mean: [0.5, 0.5, 0.5]}\nbackbone: {norm: frozen_bn}\n")
     options = ("train", "--data", dataset, "--preset", "tiny", "--config", tmp_path / "own.yaml", *SHORT)
-    narrow = [f"{name}=8" for name in ("backbone.stem_channels", "fpn.channels", "mask_head.channels")]
+    narrow = [f"{name}=8" for name in ("resnet.stem_channels", "fpn.channels", "mask_head.channels")]
     narrow += ["box_head.fc_channels=16"]
     with running() as server:
         server.behave = lambda handler: handler.send((tmp_path / "theirs.pth").read_bytes())
@@ -78,7 +78,7 @@ def test_weights_for_the_architecture_are_downloaded_unasked(
         assert server.ranges == [""]
     assert "weights from torchvision/resnet18; made anew: box_head.class_logits, box_head.deltas, mask" in out + err
     saved = read_checkpoint(tmp_path / "run" / "last.safetensors").config
-    assert saved.input.mean == (0.485, 0.456, 0.406) and saved.backbone.norm_eps == 0 and saved.rpn.min_size == 1e-3
+    assert saved.input.mean == (0.485, 0.456, 0.406) and saved.resnet.norm_eps == 0 and saved.rpn.min_size == 1e-3
 
 
 def test_published_weights_that_cannot_be_had(

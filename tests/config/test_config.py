@@ -89,7 +89,7 @@ def test_settings_that_are_checked_together_can_change_together() -> None:
         ("input.shrink=1", "input.shrink: expected true or false, got 1"),
         ("optimizer.name=sdg", "optimizer.name: expected one of sgd, adamw, got 'sdg'"),
         ("fpn.norm=none", "fpn.norm .*null.*expected one of frozen_bn.*got 'none'"),
-        ("input.mean=[1, 2]", "input.mean: expected 3 values, got 2"),
+        ("input.mean=[1, 2]", "input.mean: expected 3 number.s., one for each of input.channels"),
         ("input.mean=0.5", "input.mean: expected a list"),
         ("anchors.sizes=[8, 16]", "anchors.sizes: expected a list"),
         ("nms_threshold=0.6", "expected section.name=value"),

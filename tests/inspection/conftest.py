@@ -19,7 +19,8 @@ from maskrcnn.structures.masks import ByteArray
 MakeModel = Callable[..., Model]
 
 ONE_LEVEL = {
-    "backbone": {"features": "c4", "name": "resnet50", "stem_channels": 8},
+    "backbone": {"features": "c4", "name": "resnet50"},
+    "resnet": {"stem_channels": 8},
     "anchors": {"sizes": ((16.0, 32.0, 64.0),)},
     "box_head": {"pooled_size": 14, "num_fcs": 0},
     "mask_head": {"num_convs": 0},

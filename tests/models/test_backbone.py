@@ -68,7 +68,9 @@ def test_where_a_bottleneck_strides(stride_in_1x1: bool) -> None:
 
 
 def test_frozen_stages_do_not_move() -> None:
-    network = ResNet(RESNETS["resnet18"], norm="bn", stem_channels=8, frozen_stages=2).train()
+    network = ResNet(RESNETS["resnet18"], norm="bn", stem_channels=8)
+    network.freeze(2)
+    network.train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network(torch.rand(2, 3, 64, 64))[-1].sum().backward()
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}

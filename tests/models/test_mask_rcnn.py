@@ -78,7 +78,7 @@ def test_images_without_objects_are_normal(kinds: str) -> None:
 
 
 def test_loss_is_the_same_in_train_and_eval_mode_without_batch_statistics() -> None:
-    model = tiny_model(backbone=BackboneConfig(name="resnet18", norm="gn", stem_channels=16))
+    model = tiny_model(backbone=BackboneConfig(name="resnet18", norm="gn"))
     batch = images(), [some_targets(), some_targets()]
     train = loss(model.train(), *batch).items()
     evaluation = loss(model.eval(), *batch).items()

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 
 from maskrcnn.build import build_preprocess
 from maskrcnn.config import Config, InputConfig
+from maskrcnn.errors import UserError
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.structures import Detections
 
@@ -47,3 +49,22 @@ def test_boxes_go_back_to_the_original_frame() -> None:
     )
     (restored,) = preprocess.to_original([found], batch)
     assert restored.boxes.tolist() == [[5, 10, 50, 40]] and restored.image_size == (40, 50)
+
+
+def test_any_number_of_channels() -> None:
+    preprocess = make(min_size=32, max_size=64, channels=4, mean=(0.0, 0.25, 0.5, 0.75), std=(1.0, 1.0, 0.5, 0.25))
+    batch = preprocess.prepare([torch.ones(4, 32, 32)])
+    assert batch.pixels.shape == (1, 4, 32, 32) and batch.pixels[0, :, 0, 0].tolist() == [1, 0.75, 1, 1]
+    for channels in (1, 3, 5):  # one channel would otherwise be taken for each of the four
+        with pytest.raises(UserError, match=rf"image: expected 4 channel\(s\) \(input.channels\), got {channels}"):
+            preprocess.batch([torch.rand(channels, 32, 32)])
+
+
+def test_a_padded_size_from_outside() -> None:
+    preprocess = make(min_size=32, max_size=64)
+    images = [torch.rand(3, 40, 33), torch.rand(3, 20, 50)]
+    usual, wide = preprocess.batch(images), preprocess.batch(images, padded=(64, 96))
+    assert wide.pixels.shape == (2, 3, 64, 96) and wide.sizes == usual.sizes
+    assert torch.equal(wide.pixels[..., :64], usual.pixels) and not wide.pixels[..., 64:].any()
+    with pytest.raises(ValueError, match="padded: expected at least"):
+        preprocess.batch(images, padded=(39, 64))

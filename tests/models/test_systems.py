@@ -29,10 +29,11 @@ def config(**sections: dict[str, object]) -> Config:
     return replace(base, **{name: replace(getattr(base, name), **values) for name, values in sections.items()})
 
 
-def one_level(features: str, **backbone: object) -> Config:
+def one_level(features: str, *, norm: str = "bn", **resnet: object) -> Config:
     """A model without pyramid."""
     return config(
-        backbone={"features": features, "name": "resnet50", "stem_channels": 8, **backbone},
+        backbone={"features": features, "name": "resnet50", "norm": norm},
+        resnet={"stem_channels": 8, **resnet},
         anchors={"sizes": ONE_LEVEL},
         box_head={"pooled_size": 14 if features == "c4" else 7, "num_fcs": 0 if features == "c4" else 2},
         mask_head={"num_convs": 0 if features == "c4" else 1},
@@ -50,7 +51,7 @@ SYSTEMS: dict[str, Config] = {
     "fast r-cnn": config(rpn={"enabled": False}, mask_head={"enabled": False}),
     "mask branch without rpn": config(rpn={"enabled": False}),
     "r-cnn": config(
-        backbone={"features": "image", "stem_channels": 16},
+        backbone={"features": "image"},
         rpn={"enabled": False},
         box_head={"pooled_size": 64, "num_fcs": 0},
         mask_head={"enabled": False},

@@ -157,7 +157,7 @@ def _torchvision_limits(config: Config, values: dict[str, Any]) -> Config:
     return replace(
         config,
         input=replace(config.input, min_size=values["min_size"], max_size=values["max_size"]),
-        backbone=replace(config.backbone, norm_eps=values["frozen_bn_eps"]),
+        resnet=replace(config.resnet, norm_eps=values["frozen_bn_eps"]),
         rpn=replace(
             config.rpn,
             pre_nms_top_k_train=values["rpn_pre_nms_top_n_train"],

@@ -56,7 +56,8 @@ def pair(name: str) -> tuple[nn.Module, MaskRCNN]:
         config,
         input=replace(config.input, **SIZES),
         # An eps of 0 and frozen norms belong to the published weights alone.
-        backbone=replace(config.backbone, norm_eps=1e-5, norm="bn", frozen_stages=0),
+        backbone=replace(config.backbone, norm="bn", frozen_stages=0),
+        resnet=replace(config.resnet, norm_eps=1e-5),
         rpn=replace(
             config.rpn,
             pre_nms_top_k_test=200,

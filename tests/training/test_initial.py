@@ -109,7 +109,7 @@ def test_keypoints_of_another_body_are_made_anew() -> None:
 
 
 def test_another_backbone_is_an_error() -> None:
-    for other in (BackboneConfig(name="resnet34", norm="bn", stem_channels=16), replace(TINY.backbone, norm="gn")):
+    for other in (BackboneConfig(name="resnet34", norm="bn"), replace(TINY.backbone, norm="gn")):
         config = replace(TINY, backbone=other)
         with pytest.raises(UserError, match=r"these weights are of another backbone than resnet.*--init none"):
             start_from(model(config), initial(), config, CATS)

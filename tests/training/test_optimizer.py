@@ -51,7 +51,7 @@ def test_every_trained_parameter_of_the_model_is_in_exactly_one_group(norm: str)
 
 
 def test_frozen_stages_of_the_model_do_not_train() -> None:
-    config = replace(preset("tiny"), backbone=BackboneConfig(name="resnet18", stem_channels=16, frozen_stages=5))
+    config = replace(preset("tiny"), backbone=BackboneConfig(name="resnet18", frozen_stages=5))
     names = decays(build_model(config, 2))
     assert names and not any("bottom_up" in name for name in names)
 

@@ -36,7 +36,7 @@ def changed(name: str, **sections: dict[str, object]) -> Config:
         (changed("paper", backbone={"name": "resnext101_32x8d"}), "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"),
         (changed("c4", backbone={"name": "resnet101"}), "detectron2/mask_rcnn_R_101_C4_3x"),
         (
-            changed("c4", backbone={"features": "c5", "stage5_stride": 1, "stage5_dilation": 2}),
+            changed("c4", backbone={"features": "c5"}, resnet={"stage5_stride": 1, "stage5_dilation": 2}),
             "detectron2/mask_rcnn_R_50_DC5_3x",
         ),
         (changed("c4", backbone={"features": "c5"}), "detectron2/R-50"),
@@ -48,7 +48,8 @@ def changed(name: str, **sections: dict[str, object]) -> Config:
         (changed("torchvision", backbone={"name": "resnet101"}), "detectron2/mask_rcnn_R_101_FPN_3x"),
         (changed("paper", backbone={"name": "resnet152"}), "torchvision/resnet152"),
         (preset("small"), None),
-        (changed("paper", backbone={"stem_channels": 32}), None),
+        (changed("paper", resnet={"stem_channels": 32}), None),
+        (changed("paper", input={"channels": 1, "mean": (0.5,), "std": (0.5,)}), None),
     ],
 )
 def test_the_best_for_an_architecture(config: Config, best: str | None) -> None:

@@ -11,6 +11,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.optimizer import build_optimizer
 from maskrcnn.training.state import TrainingState, read_newest_state, restore, save_state, saved_states
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
 DATA = {"images": 4}
 
@@ -115,6 +116,17 @@ def test_nothing_readable_is_an_error_and_nothing_at_all_is_none(tmp_path: Path)
         path.write_bytes(b"")
     with pytest.raises(UserError, match="none of the 2 saved states"):
         read_newest_state(tmp_path, lambda line: None)
+
+
+def test_a_state_of_an_older_format_says_who_wrote_it(tmp_path: Path) -> None:
+    _, newest = save_at(tmp_path, 5, 6)
+    tensors, header = read_tensors(newest)
+    write_tensors(newest, tensors, header | {"training_state": 1, "package": "0.0.9"})
+    expected = (
+        r"step-00000006.*of format \d+, got 1 written by maskrcnn 0\.0\.9; go on with that version, or train into"
+    )
+    with pytest.raises(UserError, match=expected):
+        read_newest_state(tmp_path, pytest.fail)
 
 
 def test_a_cut_off_write_is_cleared_away_and_ignored(tmp_path: Path) -> None:

@@ -76,6 +76,12 @@ def test_a_newer_format_asks_for_an_update(path: Path) -> None:
         load_model(path)
 
 
+def test_an_older_format_says_who_wrote_it(path: Path) -> None:
+    rewrite(path, format=1, package="0.0.9")
+    with pytest.raises(UserError, match=r"format 1 by maskrcnn 0\.0\.9.*reads format \d+; use maskrcnn 0\.0\.9, or"):
+        load_model(path)
+
+
 def test_a_training_state_is_not_a_model(path: Path) -> None:
     rewrite(path, format=None)
     with pytest.raises(UserError, match=r"model\.safetensors: not a model file"):

@@ -20,7 +20,7 @@ from maskrcnn.acceleration.training import is_plain_convolution, is_plain_linear
 from maskrcnn.kernels.convolution import ConvolutionOptions, can_fuse, computes_in, convolve, sorted_for
 from maskrcnn.kernels.linear import linear
 from maskrcnn.kernels.winograd import WinogradWeight, convolve_winograd, transformed, transforming_once
-from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.models.backbones.resnet import ResidualBlock
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.rpn import RPNHead, outputs_of_cells
@@ -171,7 +171,7 @@ class FusedBlock(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """As `Block.forward`; where x is its own shortcut, the result may overwrite it."""
+        """As `ResidualBlock.forward`; where x is its own shortcut, the result may overwrite it."""
         y: Tensor = self.last(self.residual(x), self.shortcut(x))
         return y
 
@@ -209,7 +209,7 @@ def fuse_convolutions(model: Model) -> Model:
                 setattr(module, name, _fused(child, relu=False))
     for module in list(model.modules()):
         for name, child in module.named_children():
-            if isinstance(child, Block) and isinstance(child.residual[-1], FusedConv2d):
+            if isinstance(child, ResidualBlock) and isinstance(child.residual[-1], FusedConv2d):
                 setattr(module, name, _fuse_shortcut(child))
             elif type(child) is FPN:
                 setattr(module, name, FusedFPN(child))
@@ -278,7 +278,7 @@ def _side_by_side(*layers: nn.Conv2d) -> nn.Conv2d:
     return joined
 
 
-def _fuse_shortcut(block: Block) -> FusedBlock:
+def _fuse_shortcut(block: ResidualBlock) -> FusedBlock:
     *first, last = block.residual
     assert isinstance(last, FusedConv2d)
     last.relu = True

@@ -19,6 +19,7 @@ from maskrcnn.config.model import (
     KeypointHeadConfig,
     MaskHeadConfig,
     Norm,
+    ResNetConfig,
     RoIConfig,
     RPNConfig,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Norm",
     "OptimizerConfig",
     "RPNConfig",
+    "ResNetConfig",
     "RoIConfig",
     "ScheduleConfig",
     "TrainConfig",

@@ -13,7 +13,7 @@ Features = Literal["fpn", "c4", "c5", "image"]
 
 @dataclass(frozen=True, kw_only=True)
 class InputConfig:
-    """How an image becomes the network's input; `mean` and `std` apply to RGB in [0, 1]."""
+    """How an image becomes the network's input; `mean` and `std` apply to its channels, RGB as a rule, in [0, 1]."""
 
     min_size: int = 800
     """Resize so that the short side has this many pixels ..."""
@@ -23,8 +23,11 @@ class InputConfig:
     """False: never make an image smaller to reach `min_size` (only `max_size` may)."""
     antialias: bool = True
     """Filter when shrinking, as good resizers do; torchvision's detectors do not."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    channels: int = 3
+    """Of an image; files are read as RGB, other numbers are for arrays and tensors."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """One number per channel, as for `std`."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
     size_divisor: int = 32
     """Batches are padded to a multiple of this, the coarsest stride."""
     rounding: Literal["down", "nearest"] = "down"
@@ -37,45 +40,64 @@ class InputConfig:
             f"1 to max_size ({self.max_size})",
             self.min_size,
         )
-        require(all(s > 0 for s in self.std), "input.std", "three numbers above 0", self.std)
+        require_positive("input.channels", self.channels)
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            expected = f"{self.channels} number(s), one for each of input.channels"
+            require(len(values) == self.channels, f"input.{name}", expected, values)
+        require(all(s > 0 for s in self.std), "input.std", "numbers above 0", self.std)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
-    """The bottom-up network (ResNet, He et al. 2016; ResNeXt, Xie et al. 2017)."""
+    """The bottom-up network, whichever it is; what belongs to one family alone has a section of its own."""
 
     name: str = "resnet50"
     """resnet18, 34, 50, 101, 152, or resnext50_32x4d and the like: depth, groups, channels per group."""
     features: Features = "fpn"
     """What the heads read (section 3, "Network Architecture"): the pyramid P2..P5; C4, with stage 5 as the heads' first
     layers; C5; or the image itself, with the whole network behind RoIAlign (R-CNN)."""
-    stage5_stride: Literal[1, 2] = 2
-    """1 with C4: the paper's head, on 7 x 7 RoI features; 1 with C5: stays at stride 16."""
-    stage5_dilation: int = 1
-    """Of its 3x3 convolutions; 2 with C5 at stride 1 is the dilated C5 ("DC5")."""
     norm: Norm = "frozen_bn"
-    norm_eps: float = 1e-5
-    """Of frozen batch norm; torchvision's first COCO weights were published with 0."""
-    stem_channels: int = 64
-    """Width of the first convolution."""
-    stage_channels: int = 0
-    """Width of stage 2; stages 3, 4, 5 have 2, 4, 8 times as many (all times 4 after a bottleneck). 0: as the stem."""
-    stride_in_1x1: bool = False
-    """Where a bottleneck strides: in its first 1x1 (MSRA's weights) or in its 3x3 (torchvision's)."""
+    """To be left as it is for a backbone that has norms of its own."""
     frozen_stages: int = 0
     """How many stages keep their weights while training: 1 = the stem, 2 = stage 2 too, ... 5 = all."""
 
     def __post_init__(self) -> None:
         require(0 <= self.frozen_stages <= 5, "backbone.frozen_stages", "0 to 5", self.frozen_stages)
         require(
+            self.features != "c4" or self.frozen_stages < 5,
+            "backbone.frozen_stages",
+            "0 to 4 where backbone.features is c4, whose stage 5 is part of the heads",
+            self.frozen_stages,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNetConfig:
+    """ResNet (He et al. 2016) and ResNeXt (Xie et al. 2017)."""
+
+    stem_channels: int = 64
+    """Width of the first convolution."""
+    stage_channels: int = 0
+    """Width of stage 2; stages 3, 4, 5 have 2, 4, 8 times as many (all times 4 after a bottleneck). 0: as the stem."""
+    stride_in_1x1: bool = False
+    """Where a bottleneck strides: in its first 1x1 (MSRA's weights) or in its 3x3 (torchvision's)."""
+    stage5_stride: Literal[1, 2] = 2
+    """1 with C4: the paper's head, on 7 x 7 RoI features; 1 with C5: stays at stride 16."""
+    stage5_dilation: int = 1
+    """Of its 3x3 convolutions; 2 with C5 at stride 1 is the dilated C5 ("DC5")."""
+    norm_eps: float = 1e-5
+    """Of frozen batch norm; torchvision's first COCO weights were published with 0."""
+
+    def __post_init__(self) -> None:
+        require(
             self.stem_channels > 0 and self.stem_channels % 8 == 0,
-            "backbone.stem_channels",
+            "resnet.stem_channels",
             "a positive multiple of 8",
             self.stem_channels,
         )
-        require_positive("backbone.stage5_dilation", self.stage5_dilation)
-        require(self.stage_channels >= 0, "backbone.stage_channels", "0 or more", self.stage_channels)
-        require(self.norm_eps >= 0, "backbone.norm_eps", "0 or more", self.norm_eps)
+        require_positive("resnet.stage5_dilation", self.stage5_dilation)
+        require(self.stage_channels >= 0, "resnet.stage_channels", "0 or more", self.stage_channels)
+        require(self.norm_eps >= 0, "resnet.norm_eps", "0 or more", self.norm_eps)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from maskrcnn.config.model import (
     InputConfig,
     KeypointHeadConfig,
     MaskHeadConfig,
+    ResNetConfig,
     RoIConfig,
     RPNConfig,
 )
@@ -35,6 +36,7 @@ class Config:
 
     input: InputConfig = field(default_factory=InputConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    resnet: ResNetConfig = field(default_factory=ResNetConfig)
     fpn: FPNConfig = field(default_factory=FPNConfig)
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     rpn: RPNConfig = field(default_factory=RPNConfig)

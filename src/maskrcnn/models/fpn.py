@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn.models.backbones.resnet import ResNet
+from maskrcnn.errors import UserError
+from maskrcnn.models.backbones.backbone import Backbone
 from maskrcnn.models.norm import conv_norm
 
 
@@ -32,10 +35,18 @@ class FPN(nn.Module):
         bottom_up: the network that gives C2..C5.
         channels: width of every level.
         norm: a name from `models.norm.NORMS`, or None.
+
+    Raises:
+        UserError: maps that are not each half the size of the one before.
     """
 
-    def __init__(self, bottom_up: ResNet, channels: int = 256, norm: str | None = None) -> None:
+    def __init__(self, bottom_up: Backbone, channels: int = 256, norm: str | None = None) -> None:
         super().__init__()
+        if any(coarse != 2 * fine for fine, coarse in pairwise(bottom_up.strides)):
+            raise UserError(
+                "backbone.features: a pyramid (fpn) needs a backbone whose strides double from map to map, got strides "
+                f"{bottom_up.strides}"
+            )
         self.bottom_up = bottom_up
         self.channels = channels
         self.strides = (*bottom_up.strides, 2 * bottom_up.strides[-1])
@@ -46,7 +57,7 @@ class FPN(nn.Module):
                 nn.init.kaiming_uniform_(layer.weight, a=1)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """P2..P6 of (N, 3, H, W): five (N, channels, h, w) maps at strides 4, 8, 16, 32, 64."""
+        """P2..P6 of (N, C, H, W): five (N, channels, h, w) maps at strides 4, 8, 16, 32, 64."""
         maps = list(self.bottom_up(pixels))  # each is let go as soon as it is used: the fine ones are large
         top_down: Tensor = self.lateral[-1](maps.pop())
         pyramid: list[Tensor] = [self.output[-1](top_down)]

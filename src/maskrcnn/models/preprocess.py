@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.errors import UserError
 from maskrcnn.ops.resize import resized_size
 from maskrcnn.structures import Detections, ImageBatch, Size
 from maskrcnn.structures.images import padded_size
@@ -22,8 +23,8 @@ class Preprocess(nn.Module):
         max_size: cap of the long side.
         shrink: whether an image may be made smaller to reach `min_size`.
         antialias: filter when shrinking.
-        mean: of RGB in [0, 1].
-        std: of RGB in [0, 1].
+        mean: of each channel in [0, 1].
+        std: the same.
         size_divisor: padded sides are multiples of this.
         round_to_nearest: how a resized side becomes a whole number; False: fractions are cut off.
     """
@@ -51,11 +52,11 @@ class Preprocess(nn.Module):
         self.size_divisor = size_divisor
         self.round_to_nearest = round_to_nearest
         # On the CPU, also in a model built without memory (device "meta"): no file brings them.
-        self.register_buffer("mean", torch.tensor(mean, device="cpu").view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, device="cpu").view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean, device="cpu").view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, device="cpu").view(-1, 1, 1), persistent=False)
 
     def input_size(self, image: Tensor) -> Size:
-        """(height, width) in the `input` frame of a (3, h, w) image in the `original` frame."""
+        """(height, width) in the `input` frame of a (C, h, w) image in the `original` frame."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
         return resized_size(size, self.min_size, self.max_size, self.shrink, self.round_to_nearest)
 
@@ -64,17 +65,31 @@ class Preprocess(nn.Module):
         return padded_size([self.input_size(image)], self.size_divisor)
 
     def resize(self, image: Tensor) -> Tensor:
-        """A (3, h, w) float image in the `original` frame -> the `input` frame."""
+        """A (C, h, w) float image in the `original` frame -> the `input` frame."""
         target = self.input_size(image)
         if target == image.shape[-2:]:
             return image
         resized = F.interpolate(image[None], target, mode="bilinear", align_corners=False, antialias=self.antialias)
         return resized[0]
 
-    def batch(self, images: Sequence[Tensor], originals: Sequence[Tensor] | None = None) -> ImageBatch:
-        """Normalise and pad (3, h, w) images of the `input` frame, with values in [0, 1]."""
+    def batch(
+        self, images: Sequence[Tensor], originals: Sequence[Tensor] | None = None, *, padded: Size | None = None
+    ) -> ImageBatch:
+        """Normalise and pad (C, h, w) images of the `input` frame, with values in [0, 1].
+
+        Args:
+            images: of any sizes.
+            originals: the same in the `original` frame, where they were resized.
+            padded: (height, width) of the batch, where others must have the same (tiles, several ranks); None: that of
+                the largest image, rounded up to multiples of `size_divisor`.
+
+        Raises:
+            UserError: images with another number of channels.
+            ValueError: an image larger than `padded`.
+        """
         sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in originals or images]
-        return ImageBatch.from_images([self._normalise(image) for image in images], sizes, self.size_divisor)
+        normalised = [self._normalise(image) for image in images]
+        return ImageBatch.from_images(normalised, sizes, self.size_divisor, padded=padded)
 
     def prepare(self, images: Sequence[Tensor]) -> ImageBatch:
         """Resize, normalise and pad images of the `original` frame."""
@@ -89,6 +104,8 @@ class Preprocess(nn.Module):
         return [b * b.new_tensor([x, y, x, y]) for b, (x, y) in zip(boxes, scales, strict=True)]
 
     def _normalise(self, image: Tensor) -> Tensor:
+        if len(image) != len(self.mean):
+            raise UserError(f"image: expected {len(self.mean)} channel(s) (input.channels), got {len(image)}")
         return (_to_float(image.to(self.mean.device)) - self.mean).div_(self.std)
 
     @staticmethod

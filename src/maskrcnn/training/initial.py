@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.loading import bundled_models
-from maskrcnn.settings import differing_settings
+from maskrcnn.settings import differing_settings, setting
 from maskrcnn.structures import Categories
 from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.foreign import import_foreign
@@ -24,7 +24,10 @@ _STAGE_5 = (f"{_BOTTOM_UP}.stages.3", "roi_layers")
 """The same layers, before the heads or (C4) as the heads' first."""
 _COUNTER = ".num_batches_tracked"
 
-BOUND = ("input.mean", "input.std", "backbone.stride_in_1x1", "backbone.norm_eps", "anchors.order")
+BOUND = (
+    *("input.channels", "input.mean", "input.std"),
+    *("resnet.stride_in_1x1", "resnet.norm_eps", "anchors.order"),
+)
 """Settings that shape no weight and without which the weights do not mean the same."""
 
 
@@ -39,14 +42,11 @@ class Initial:
 
     def bind(self, config: Config) -> Config:
         """`config` with the settings that the weights were made for."""
+        given, resnet = self.config.input, self.config.resnet
         return replace(
             config,
-            input=replace(config.input, mean=self.config.input.mean, std=self.config.input.std),
-            backbone=replace(
-                config.backbone,
-                stride_in_1x1=self.config.backbone.stride_in_1x1,
-                norm_eps=self.config.backbone.norm_eps,
-            ),
+            input=replace(config.input, channels=given.channels, mean=given.mean, std=given.std),
+            resnet=replace(config.resnet, stride_in_1x1=resnet.stride_in_1x1, norm_eps=resnet.norm_eps),
             anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
         )
 
@@ -109,15 +109,10 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
 def _require_same_use(initial: Initial, config: Config) -> None:
     different = [name for name in differing_settings(config, initial.bind(config)) if name in BOUND]
     if different:
-        needs = " and ".join(f"{name}={_setting(initial.config, name)}" for name in different)
+        needs = " and ".join(f"{name}={setting(initial.config, name)}" for name in different)
         raise UserError(
             f"{initial.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
         )
-
-
-def _setting(config: Config, name: str) -> object:
-    section, _, field = name.partition(".")
-    return getattr(getattr(config, section), field)
 
 
 def _with_stage_5_in_place(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:

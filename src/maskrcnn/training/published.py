@@ -9,6 +9,8 @@ from maskrcnn.weights.hub import PUBLISHED, is_downloaded
 
 _STEM = 64
 """Width of every published network's first convolution."""
+_CHANNELS = 3
+"""All of them see RGB."""
 
 _DETECTRON2 = {"resnet50": "R_50", "resnet101": "R_101", "resnext101_32x8d": "X_101_32x8d"}
 
@@ -19,8 +21,10 @@ def published_starts(config: Config) -> tuple[str, ...]:
     Those of the same backbone trained on COCO, with the most of the wanted branches and the longest schedule; then the
     backbone alone, trained on ImageNet. Those of the library that cuts out RoI features in the same way go first.
     """
-    backbone = config.backbone
-    if backbone.stem_channels != _STEM or backbone.stage_channels not in (0, _STEM) or backbone.features == "image":
+    backbone, resnet = config.backbone, config.resnet
+    if resnet.stem_channels != _STEM or resnet.stage_channels not in (0, _STEM):
+        return ()
+    if config.input.channels != _CHANNELS or backbone.features == "image":
         return ()
     whole = [name for system in _systems(config) for name in _models(config, system)]
     alone = [f"detectron2/{_DETECTRON2.get(backbone.name, '').replace('_', '-')}", f"torchvision/{backbone.name}"]
@@ -58,7 +62,7 @@ def _systems(config: Config) -> list[str]:
 def _models(config: Config, system: str) -> list[str]:
     """Names that a model of this architecture may have; not all of them exist."""
     backbone = config.backbone
-    dilated = "DC5" if backbone.stage5_dilation == 2 else ""
+    dilated = "DC5" if config.resnet.stage5_dilation == 2 else ""
     features = {"fpn": "FPN", "c4": "C4", "c5": dilated}[backbone.features]
     theirs = f"detectron2/{system}_rcnn_{_DETECTRON2.get(backbone.name, '')}_{features}"
     ours = f"torchvision/{system}rcnn_{backbone.name}_{backbone.features}"

@@ -27,7 +27,8 @@ from maskrcnn.training.optimizer import Optimizer
 from maskrcnn.weights.checkpoint import load_weights
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
-FORMAT = 1
+FORMAT = 2
+"""As of model files: goes up when another version of the package could not read the file any more."""
 KEEP = 2
 """The newest, and the one before in case the disk damages the newest."""
 
@@ -113,17 +114,19 @@ def read_newest_state(folder: Path, say: Callable[[str], None]) -> SavedState | 
     """The newest state in `folder` that can be read; `say` gets a line for each one that cannot.
 
     Raises:
-        UserError: there are states, but none is readable: starting anew must be the user's decision.
+        UserError: there are states, but none is readable, or the newest that is was written in another format: starting
+            anew must be the user's decision.
     """
     remove_partial_files(folder)
     paths = saved_states(folder)
     for path in paths:
         try:
             tensors, header = read_tensors(path)
-            _check_format(path, header)
-            return SavedState(path, tensors, header)
         except UserError as error:
             say(f"{error}; trying the state before")
+        else:
+            _check_format(path, header)
+            return SavedState(path, tensors, header)
     if paths:
         raise UserError(f"{folder}: none of the {len(paths)} saved states is readable; train into a new directory")
     return None
@@ -148,7 +151,7 @@ def _check_format(path: Path, header: Mapping[str, Any]) -> None:
     if header.get("training_state") != FORMAT:
         raise UserError(
             f"{path}: expected a training state of format {FORMAT}, got {header.get('training_state')!r} "
-            f"from maskrcnn {header.get('package')}"
+            f"written by maskrcnn {header.get('package')}; go on with that version, or train into a new directory"
         )
 
 

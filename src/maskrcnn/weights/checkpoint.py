@@ -22,8 +22,10 @@ from maskrcnn.settings import config_from_dict, config_to_dict
 from maskrcnn.structures import Categories
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
-FORMAT = 1
-"""Goes up when an older package could not read the file any more."""
+FORMAT = 2
+"""Goes up when another version of the package could not read the file any more.
+
+2: settings of ResNets in a section of their own, number of input channels."""
 
 
 class Checkpoint(NamedTuple):
@@ -168,11 +170,13 @@ def _halve(tensor: Tensor) -> Tensor:
 
 
 def _check_format(path: Path, header: Mapping[str, Any]) -> None:
-    if header.get("format") == FORMAT:
+    written = header.get("format")
+    if written == FORMAT:
         return
-    if isinstance(header.get("format"), int) and header["format"] > FORMAT:
+    if isinstance(written, int):
+        package = header.get("package")
         raise UserError(
-            f"{path}: written in format {header['format']} by maskrcnn {header.get('package')}, "
-            f"this version reads format {FORMAT}; update maskrcnn"
+            f"{path}: written in format {written} by maskrcnn {package}, this version reads format {FORMAT}; "
+            + ("update maskrcnn" if written > FORMAT else f"use maskrcnn {package}, or train or import the model anew")
         )
-    raise UserError(f"{path}: not a model file of maskrcnn (format: {header.get('format')!r}, expected {FORMAT})")
+    raise UserError(f"{path}: not a model file of maskrcnn (format: {written!r}, expected {FORMAT})")

@@ -75,11 +75,11 @@ def test_settings_that_the_weights_show(shared: Path) -> None:
     agnostic = golden(shared, "d2_class_agnostic").config
     assert agnostic.box_head.class_agnostic and agnostic.mask_head.class_agnostic
     dilated = golden(shared, "d2_dc5_r50").config
-    assert (dilated.backbone.stage5_stride, dilated.backbone.stage5_dilation) == (1, 2)
+    assert (dilated.resnet.stage5_stride, dilated.resnet.stage5_dilation) == (1, 2)
     assert dilated.anchors.sizes == ((32, 64, 128, 256, 512),) == golden(shared, "d2_c4_r50").config.anchors.sizes
     v2 = golden(shared, "tv_maskrcnn_fpn_v2").config
     assert (v2.backbone.norm, v2.fpn.norm, v2.box_head.norm, v2.mask_head.norm) == ("bn", "bn", "bn", "bn")
-    assert (v2.backbone.stem_channels, v2.backbone.stage_channels) == (8, 4)
+    assert (v2.resnet.stem_channels, v2.resnet.stage_channels) == (8, 4)
     keypoints = golden(shared, "d2_keypoint_fpn_r50")
     assert keypoints.categories.names == ("person",) and keypoints.categories.num_keypoints == 17
     assert keypoints.config.keypoint_head.shift == 0.0 == v2.keypoint_head.shift
@@ -107,7 +107,7 @@ def test_limits_of_detectron2s_own_models(
 def test_settings_that_a_detectron2_config_tells(shared: Path) -> None:
     folder = shared / "golden" / "d2_fpn_r50_torchstyle"
     told, assumed = golden(shared, folder.name), import_foreign(folder / "model_final.pkl")
-    assert not told.config.backbone.stride_in_1x1 and assumed.config.backbone.stride_in_1x1
+    assert not told.config.resnet.stride_in_1x1 and assumed.config.resnet.stride_in_1x1
     assert (
         told.config.input.mean == pytest.approx((0.485, 0.456, 0.406))
         and told.config.box_head.max_detections == (meta(folder)["config"]["TEST"]["DETECTIONS_PER_IMAGE"])
@@ -145,7 +145,7 @@ def test_background_moves_from_first_to_last() -> None:
 def test_slots_that_coco_does_not_use_are_dropped() -> None:
     state = synthetic.torchvision_detector(slots=91)
     imported = import_tensors(state)
-    assert imported.config.backbone.norm_eps == 0 and "norm_eps is 0" in imported.remarks[1]
+    assert imported.config.resnet.norm_eps == 0 and "norm_eps is 0" in imported.remarks[1]
     categories = imported.categories
     assert len(categories) == 80 and categories.ids[11] == 13 and categories.names[11] == "stop sign"
     rows = state["roi_heads.box_predictor.cls_score.bias"]
@@ -167,7 +167,7 @@ def test_all_slots_are_kept_where_the_categories_say_so() -> None:
 def test_categories_without_names_are_numbered() -> None:
     imported = import_tensors(synthetic.torchvision_detector(slots=4))
     assert imported.categories == Categories((1, 2, 3), ("class_1", "class_2", "class_3"))
-    assert imported.config.backbone.name == "resnet18" and imported.config.backbone.norm_eps == 1e-5
+    assert imported.config.backbone.name == "resnet18" and imported.config.resnet.norm_eps == 1e-5
 
 
 LOGITS, DELTAS = "roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred"
@@ -295,13 +295,13 @@ def test_imagenet_backbones_of_detectron2(tmp_path: Path) -> None:
     content = {"model": arrays, "__author__": "torchvision", "matching_heuristics": True}
     converted = import_foreign(write_pickle(tmp_path / "torchvision-R-50.pkl", content))
     assert all(torch.equal(converted.state_dict[n], t) for n, t in plain.items())
-    assert not converted.config.backbone.stride_in_1x1 and converted.config.input.std == pytest.approx(
+    assert not converted.config.resnet.stride_in_1x1 and converted.config.input.std == pytest.approx(
         (0.229, 0.224, 0.225)
     )
 
     content["__author__"] = "MSRA"
     msra = import_foreign(write_pickle(tmp_path / "R-50.pkl", content))
-    assert msra.config.backbone.stride_in_1x1 and torch.equal(msra.state_dict[stem], plain[stem].flip(1))
+    assert msra.config.resnet.stride_in_1x1 and torch.equal(msra.state_dict[stem], plain[stem].flip(1))
 
     unused = {"conv1_b": np.zeros(8), "fc1000_w": np.zeros((2, 2)), "fc1000_b": np.zeros(2)}
     arrays = {name: tensor.numpy() for name, tensor in to_caffe2(state, statistics=True).items()}

@@ -57,11 +57,11 @@ def test_each_setting_in_our_terms(tmp_path: Path) -> None:
     assert config.anchors.sizes == ((16,), (32,), (64,), (128,), (256,)) and config.anchors.ratios == (0.25, 1)
     assert (config.rpn.nms_threshold, config.rpn.post_nms_top_k_test) == (0.6, 500)
     assert (config.box_head.score_threshold, config.box_head.max_detections) == (0.3, 7)
-    assert not config.roi.aligned and config.backbone.stage5_stride == 2
+    assert not config.roi.aligned and config.resnet.stage5_stride == 2
     assert config.rpn.pre_nms_top_k_test == BASE.rpn.pre_nms_top_k_test  # not in the file, which is said
     assert "MODEL.RPN.PRE_NMS_TOPK_TEST" in not_said(BASE, values) and "INPUT.FORMAT" not in not_said(BASE, values)
     dilated = with_settings(BASE, {"MODEL.RESNETS.RES5_DILATION": 2})
-    assert (dilated.backbone.stage5_stride, dilated.backbone.stage5_dilation) == (1, 2)
+    assert (dilated.resnet.stage5_stride, dilated.resnet.stage5_dilation) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def with_(config: Config, **changes: dict[str, Any]) -> Config:
 RPN_ALONE = with_(BASE, box_head={"enabled": False}, mask_head={"enabled": False})
 PUBLISHED: dict[str, tuple[theirs.Settings, Config]] = {
     "mask_rcnn_R_50_FPN_3x": (theirs.FPN, BASE),
-    "mask_rcnn_R_50_C4_3x": (theirs.C4, with_(preset("c4"), backbone={"stage5_stride": 2})),
+    "mask_rcnn_R_50_C4_3x": (theirs.C4, with_(preset("c4"), resnet={"stage5_stride": 2})),
     "mask_rcnn_R_50_DC5_3x": (theirs.DC5, with_(BASE, backbone={"features": "c5"}, anchors=vars(preset("c4").anchors))),
     "mask_rcnn_X_101_32x8d_FPN_3x": (theirs.X101, with_(BASE, backbone={"name": "resnext101_32x8d"})),
     "mask_rcnn_R_50_FPN_3x_gn": (

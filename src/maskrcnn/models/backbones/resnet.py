@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import gcd
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.errors import UserError
+from maskrcnn.models.backbones.backbone import StagedBackbone
 from maskrcnn.models.norm import conv_norm
 
 
@@ -52,7 +54,7 @@ def resnet_layout(name: str) -> ResNetLayout | None:
     return replace(RESNETS[f"resnet{parts[1]}"], groups=int(parts[2]), group_width=int(parts[3]))
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """y = relu(F(x) + x); the shortcut is projected where the shape changes (ResNet, eq. 2)."""
 
     def __init__(self, residual: nn.Sequential, shortcut: nn.Module) -> None:
@@ -132,7 +134,7 @@ def _stage(
             residual = _basic(convs, in_channels, out_channels, stride)
         same_shape = in_channels == out_channels and stride == 1
         shortcut = nn.Identity() if same_shape else convs.make(in_channels, out_channels, 1, stride)
-        stage.append(Block(residual, shortcut))
+        stage.append(ResidualBlock(residual, shortcut))
         in_channels = out_channels
     return stage
 
@@ -142,18 +144,19 @@ def _group_width(layout: ResNetLayout, first_width: int) -> int:
     width, rest = divmod(layout.group_width * first_width, 64)
     if rest:
         raise UserError(
-            f"backbone.stem_channels (or stage_channels, where set): expected a multiple of "
+            f"resnet.stem_channels (or stage_channels, where set): expected a multiple of "
             f"{64 // gcd(64, layout.group_width)}, so that a group of the 3x3 convolutions has whole channels; "
             f"got {first_width}"
         )
     return width
 
 
-class ResNet(nn.Module):
+class ResNet(StagedBackbone):
     """The bottom-up network.
 
     Args:
         layout: one of `RESNETS`, or from `resnet_layout`.
+        in_channels: of the pixels.
         norm: a name from `models.norm.NORMS`.
         norm_eps: of frozen batch norm.
         stem_channels: channels after the first convolution, 64 in the papers.
@@ -161,7 +164,6 @@ class ResNet(nn.Module):
         stride_in_1x1: where bottlenecks stride.
         stage5_stride: 1 keeps the resolution of C4.
         stage5_dilation: of its 3x3 convolutions.
-        frozen_stages: this many of (stem, stage 2, ..., stage 5) keep their weights and statistics in training.
 
     Raises:
         UserError: a width that a ResNeXt's groups cannot have.
@@ -171,6 +173,7 @@ class ResNet(nn.Module):
         self,
         layout: ResNetLayout,
         *,
+        in_channels: int = 3,
         norm: str = "frozen_bn",
         norm_eps: float = 1e-5,
         stem_channels: int = 64,
@@ -178,45 +181,18 @@ class ResNet(nn.Module):
         stride_in_1x1: bool = False,
         stage5_stride: int = 2,
         stage5_dilation: int = 1,
-        frozen_stages: int = 0,
     ) -> None:
-        super().__init__()
         convs = Convolutions(norm, norm_eps, stride_in_1x1=stride_in_1x1)
-        self.stem = nn.Sequential(
-            *convs.make(3, stem_channels, 7, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1)
+        stem = nn.Sequential(
+            *convs.make(in_channels, stem_channels, 7, stride=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2, padding=1),
         )
         first_width = stage_channels or stem_channels
-        self.channels: tuple[int, ...] = tuple(first_width * (4 if layout.bottleneck else 1) * 2**i for i in range(4))
-        self.strides: tuple[int, ...] = (4, 8, 16, 16 * stage5_stride)
-        self.stages = nn.ModuleList()
-        in_channels = stem_channels
-        for i, out_channels in enumerate(self.channels):
+        channels = [first_width * (4 if layout.bottleneck else 1) * 2**i for i in range(4)]
+        stages = []
+        for i, (stage_in, stage_out) in enumerate(pairwise([stem_channels, *channels])):
             own = replace(convs, stride=(1, 2, 2, stage5_stride)[i], dilation=(1, 1, 1, stage5_dilation)[i])
             width = _group_width(layout, first_width) * layout.groups * 2**i
-            self.stages.append(_stage(layout, own, in_channels, width, out_channels, layout.blocks[i]))
-            in_channels = out_channels
-        self.frozen = [self.stem, *self.stages][:frozen_stages]
-        for part in self.frozen:
-            part.requires_grad_(False)
-
-    def detach_stage5(self) -> nn.Module:
-        """Take the last stage out, so that C4 is the end and stage 5 can follow RoIAlign (figure 4, left)."""
-        stage5 = self.stages.pop(-1)
-        self.channels, self.strides = self.channels[:-1], self.strides[:-1]
-        return stage5
-
-    def train(self, mode: bool = True) -> ResNet:
-        """Frozen stages stay in eval mode, so that their batch statistics do not move either."""
-        super().train(mode)
-        for part in self.frozen:
-            part.eval()
-        return self
-
-    def forward(self, pixels: Tensor) -> list[Tensor]:
-        """C2..C5 of (N, 3, H, W): maps at strides 4, 8, 16, and 32 (or 16)."""
-        x = self.stem(pixels)
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        return features
+            stages.append(_stage(layout, own, stage_in, width, stage_out, layout.blocks[i]))
+        super().__init__(stem, stages, channels, (4, 8, 16, 16 * stage5_stride))

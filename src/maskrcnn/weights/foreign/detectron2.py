@@ -50,7 +50,7 @@ def _as_published(layout: Layout) -> Config:
     if backbone.features == "c4":
         box_head, mask_head = replace(box_head, pooled_size=14), replace(mask_head, pooled_size=14)
     if backbone.features == "c5":
-        backbone = replace(backbone, stage5_stride=1, stage5_dilation=2)
+        config = replace(config, resnet=replace(config.resnet, stage5_stride=1, stage5_dilation=2))
     if config.keypoint_head.enabled:
         rpn, box_head = replace(rpn, post_nms_top_k_train=1500), replace(box_head, smooth_l1_beta=0.5)
-    return replace(config, input=image, backbone=backbone, rpn=rpn, box_head=box_head, mask_head=mask_head)
+    return replace(config, input=image, rpn=rpn, box_head=box_head, mask_head=mask_head)

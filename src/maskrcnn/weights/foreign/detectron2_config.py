@@ -146,7 +146,7 @@ def _of_network(config: Config, values: Mapping[str, Any]) -> dict[str, Any]:
     ours: dict[str, Any] = {}
     name = "MODEL.RESNETS.RES5_DILATION"
     if (dilation := values.get(name)) is not None:
-        ours["backbone.stage5_stride"] = _choice(name, dilation, {1: 2, 2: 1})
+        ours["resnet.stage5_stride"] = _choice(name, dilation, {1: 2, 2: 1})
     if (norm := values.get("MODEL.RESNETS.NORM")) is not None:
         ours["backbone.norm"] = _choice("MODEL.RESNETS.NORM", norm, _NORMS)
     for part, section in (("FPN", "fpn"), ("ROI_BOX_HEAD", "box_head"), ("ROI_MASK_HEAD", "mask_head")):

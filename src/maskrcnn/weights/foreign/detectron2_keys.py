@@ -33,7 +33,7 @@ OURS = {
     "MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO": "roi.sampling_ratio",
     "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": "mask_head.pooled_size",
     "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION": "keypoint_head.pooled_size",
-    "MODEL.RESNETS.RES5_DILATION": "backbone.stage5_dilation",
+    "MODEL.RESNETS.RES5_DILATION": "resnet.stage5_dilation",
     "MODEL.BACKBONE.FREEZE_AT": "backbone.frozen_stages",
     "TEST.DETECTIONS_PER_IMAGE": "box_head.max_detections",
 }

@@ -17,11 +17,14 @@ from maskrcnn.config import (
     KeypointHeadConfig,
     MaskHeadConfig,
     Norm,
+    ResNetConfig,
     RPNConfig,
 )
 from maskrcnn.errors import UserError
 from maskrcnn.models.backbones.resnet import RESNETS
 from maskrcnn.weights.foreign.names import BACKBONE
+
+_FIRST_BLOCK = f"{BACKBONE}.stages.0.0.residual"
 
 
 class Layout:
@@ -97,10 +100,12 @@ class Layout:
     def config(self, base: Config) -> Config:
         """`base` with the settings that the weights show; those of the heads stay where there are none."""
         if self.is_backbone:
-            return replace(base, backbone=replace(self._backbone(base.backbone), features=base.backbone.features))
+            backbone = replace(self._backbone(base.backbone), features=base.backbone.features)
+            return replace(base, backbone=backbone, resnet=self._resnet(base.resnet))
         return replace(
             base,
             backbone=self._backbone(base.backbone),
+            resnet=self._resnet(base.resnet),
             fpn=self._fpn(base.fpn),
             anchors=self._anchors(base.anchors),
             rpn=self._rpn(base.rpn),
@@ -110,20 +115,27 @@ class Layout:
         )
 
     def _backbone(self, base: BackboneConfig) -> BackboneConfig:
-        stem_channels, first_block = self.size(f"{BACKBONE}.stem.0", 0), f"{BACKBONE}.stages.0.0.residual"
-        bottleneck = self.has(f"{first_block}.6")
-        stage_channels = self.size(f"{first_block}.6", 0) // 4 if bottleneck else self.size(f"{first_block}.3", 0)
         return replace(
             base,
-            name=self._network(bottleneck, stage_channels),
+            name=self._network(),
             features="fpn" if self.has("backbone.lateral") else "c4" if self.has("roi_layers") else "c5",
             norm=self.norm(f"{BACKBONE}.stem.1"),
-            stem_channels=stem_channels,
-            stage_channels=0 if stage_channels == stem_channels else stage_channels,
         )
 
-    def _network(self, bottleneck: bool, stage_channels: int) -> str:
+    def _resnet(self, base: ResNetConfig) -> ResNetConfig:
+        stem, stage = self.size(f"{BACKBONE}.stem.0", 0), self._stage_channels()
+        return replace(base, stem_channels=stem, stage_channels=0 if stage == stem else stage)
+
+    def _is_bottleneck(self) -> bool:
+        return self.has(f"{_FIRST_BLOCK}.6")
+
+    def _stage_channels(self) -> int:
+        """The width of stage 2."""
+        return self.size(f"{_FIRST_BLOCK}.6", 0) // 4 if self._is_bottleneck() else self.size(f"{_FIRST_BLOCK}.3", 0)
+
+    def _network(self) -> str:
         """The name in the form of `resnet50` or `resnext101_32x8d`."""
+        bottleneck = self._is_bottleneck()
         stages = [f"{BACKBONE}.stages.{i}" for i in self.children(f"{BACKBONE}.stages")]
         blocks = tuple(len(self.children(stage)) for stage in (*stages, *(["roi_layers"] * self.has("roi_layers"))))
         name = next((n for n, r in RESNETS.items() if (r.blocks, r.bottleneck) == (blocks, bottleneck)), None)
@@ -131,9 +143,9 @@ class Layout:
             raise UserError(f"has {blocks} blocks in the stages of its backbone; expected one of {', '.join(RESNETS)}")
         if not bottleneck:
             return name
-        layer = f"{BACKBONE}.stages.0.0.residual.3"
+        layer = f"{_FIRST_BLOCK}.3"
         width, per_group = self.size(layer, 0), self.size(layer, 1)
-        group_width = per_group * RESNETS[name].group_width // stage_channels  # of a network of the usual width
+        group_width = per_group * RESNETS[name].group_width // self._stage_channels()  # of a network of the usual width
         if (width // per_group, group_width) == (1, RESNETS[name].group_width):
             return name
         return f"{name.replace('resnet', 'resnext')}_{width // per_group}x{group_width}d"

@@ -48,7 +48,7 @@ class PixelStyle:
         return replace(
             config,
             input=replace(config.input, mean=self._in_rgb(self.mean), std=self._in_rgb(self.std)),
-            backbone=replace(config.backbone, stride_in_1x1=self.stride_in_1x1),
+            resnet=replace(config.resnet, stride_in_1x1=self.stride_in_1x1),
         )
 
     def to_rgb(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -28,8 +28,8 @@ def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imp
         config = replace(config, keypoint_head=replace(config.keypoint_head, shift=PIXEL_CENTRE))
     remarks = []
     if config.backbone.norm == "frozen_bn" and _may_be_published(layout):
-        config = replace(config, backbone=replace(config.backbone, norm_eps=0.0))
-        remarks.append("assumed the weights published with torchvision, for which backbone.norm_eps is 0")
+        config = replace(config, resnet=replace(config.resnet, norm_eps=0.0))
+        remarks.append("assumed the weights published with torchvision, for which resnet.norm_eps is 0")
     categories = knowledge.categories_of(layout)
     return whole_model(config, categories, background_last(tensors, len(categories)), remarks)
 
