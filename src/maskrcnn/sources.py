@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from maskrcnn.data.images import read_image, to_rgb
+from maskrcnn.data.images import read_image
+from maskrcnn.data.pixels import rgb_pixels
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
 
@@ -61,7 +62,7 @@ def source_pixels(source: Source) -> ByteArray:
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, Image.Image):
-        return np.array(to_rgb(source))
+        return rgb_pixels(source)
     if isinstance(source, str | os.PathLike):
         return read_image(source)
     raise UserError(

@@ -96,7 +96,7 @@ def test_pixels_turned_by_exif_keep_their_labels(make_coco, read, square: dict[s
 
 def test_unreadable_and_mismatching_files_are_named(dataset: CocoDataset, tmp_path: Path) -> None:
     (tmp_path / "1.png").unlink()
-    with pytest.raises(UserError, match=r"1\.png: no such image file"):
+    with pytest.raises(UserError, match=r"1\.png: no such file"):
         dataset[0]
     Image.new("RGB", (30, 30)).save(tmp_path / "2.png")
     with pytest.raises(UserError, match=r"2\.png: the picture is 30 x 30 but its labels are for 10 x 12"):

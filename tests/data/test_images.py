@@ -284,18 +284,38 @@ def test_empty_file(path: Path) -> None:
 
 
 def test_missing_file(path: Path) -> None:
-    with pytest.raises(UserError, match=r"picture\.dat: no such image file"):
+    with pytest.raises(UserError, match=r"picture\.dat: no such file"):
         read_image(path)
 
 
 def test_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="expected an image file, got a folder"):
+    with pytest.raises(UserError, match="expected an image, got a folder"):
         read_image(tmp_path)
 
 
 def test_pipe_does_not_hang(path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(UserError, match="a device or a pipe"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\0\x20ftypisom\0\0\2\0isom", "got a video .MP4 or MOV.; save its frames as pictures first"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "got a HEIC picture; save it as PNG"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0", "got an AVIF picture; save it as PNG"),
+        (b"<!DOCTYPE html><html>", "got an HTML page; download it again"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "got a Git LFS pointer; get the file itself with: git lfs pull",
+        ),
+        (b"RIFF\0\0\0\0AVI LIST", "got a video .AVI.; save its frames"),
+    ],
+)
+def test_what_is_something_else_is_named(path: Path, content: bytes, message: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"expected a JPEG, PNG, WebP, TIFF or BMP image, {message}"):
         read_image(path)
 
 

@@ -13,21 +13,18 @@ Whatever a file holds becomes (H, W, 3) uint8 RGB by these rules:
   their width and height fit the stored pixels alone: then the stored pixels are used (`read_labelled_image`).
 
 Pillow decodes. Its classes are called directly and not through `Image.open`, so that no other format can be reached
-and no global limit of Pillow's needs to change; the size is checked before anything is decoded.
+and no global limit of Pillow's needs to change; size, memory and scans are checked before anything is decoded.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
@@ -36,14 +33,17 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from maskrcnn.data.decoding_cost import require_bearable
+from maskrcnn.data.pixels import rgb_pixels
+from maskrcnn.data.tiff import silence_libtiff, unread_kind
 from maskrcnn.errors import UserError
+from maskrcnn.file_kinds import START
+from maskrcnn.files import open_regular, unexpected
 from maskrcnn.structures import Size
 from maskrcnn.structures.masks import ByteArray
 
 MAX_PIXELS = 200_000_000
 """Images that claim more are refused before they are decoded."""
-
-STRETCH_PERCENTILES = (0.1, 99.9)
 
 SIGNATURES: dict[bytes, type[ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
@@ -100,9 +100,10 @@ def read_image(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ByteArray:
         (H, W, 3) uint8 RGB, contiguous.
 
     Raises:
-        UserError: no such file, not an image of the formats read, above `max_pixels`, broken or cut short.
+        UserError: no such file, not an image of the formats read, above `max_pixels`, more than the free memory
+            holds while it is decoded, a JPEG of too many scans, broken or cut short.
     """
-    with _opened(path, max_pixels) as image:
+    with _opened(path, max_pixels, decode=True) as image:
         return _decoded(image, upright=True)
 
 
@@ -112,12 +113,12 @@ def read_labelled_image(path: ImagePath, label_size: Size, max_pixels: int = MAX
     Raises:
         UserError: as `read_image`, or the picture has neither way this size.
     """
-    with _opened(path, max_pixels) as image:
+    with _opened(path, max_pixels, decode=True) as image:
         header = _header(image)
         if label_size not in (header.size, header.raw_size):
             (height, width), (label_height, label_width) = header.size, label_size
             raise UserError(
-                f"{path}: the picture is {width} x {height} but its labels are for {label_width} x {label_height}; "
+                f"the picture is {width} x {height} but its labels are for {label_width} x {label_height}; "
                 "correct width and height in the annotations, or the picture"
             )
         return _decoded(image, upright=not header.is_labelled_raw(label_size))
@@ -135,50 +136,69 @@ def image_size(path: ImagePath, max_pixels: int = MAX_PIXELS) -> Size:
 
 
 @contextmanager
-def _opened(path: ImagePath, max_pixels: int) -> Iterator[ImageFile]:
+def _opened(path: ImagePath, max_pixels: int, *, decode: bool = False) -> Iterator[ImageFile]:
     """The image behind its header, of bearable size; what goes wrong inside the block names the file."""
-    try:
-        _require_regular_file(path)
-        with open(path, "rb") as stream, warnings.catch_warnings():
-            # Pillow warns of oddities (a strange EXIF block) that do not change the pixels.
-            warnings.simplefilter("ignore")
-            image = _format_of(path, stream)(stream)
-            _require_bearable_size(path, image, max_pixels)
+    with open_regular(path, "an image") as stream, warnings.catch_warnings():
+        # Pillow warns of oddities (a strange EXIF block) that do not change the pixels.
+        warnings.simplefilter("ignore")
+        image_class = _format_of(path, stream)
+        try:
+            if image_class is WebPImageFile:  # opening one makes room for its pixels
+                _require_bearable_size(_webp_size(stream), max_pixels)
+            image = image_class(stream)
+            _require_bearable_size(image.size, max_pixels)
+            if decode:
+                require_bearable(image, stream)
             yield image
-    except UserError:
-        raise
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: no such image file; check the path") from None
-    except PermissionError:
-        raise UserError(f"{path}: not allowed to read this image file; check its permissions") from None
-    except Exception as error:
-        # Pillow's decoders answer broken bytes with almost any type: OSError, SyntaxError, struct.error, ...
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: broken or incomplete image file ({reason}); replace it") from error
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        except MemoryError:
+            raise UserError(f"{path}: not enough memory to decode this image; cut it into tiles") from None
+        except Exception as error:
+            # Pillow's decoders answer broken bytes with almost any type: OSError, SyntaxError, struct.error, ...
+            raise _unreadable(path, image_class, stream, error) from error
 
 
-def _require_regular_file(path: ImagePath) -> None:
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
-        what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
-        raise UserError(f"{path}: expected an image file, got {what}; give the path of an image")
+def _unreadable(path: ImagePath, image_class: type[ImageFile], stream: BinaryIO, error: Exception) -> UserError:
+    if isinstance(error, Image.DecompressionBombError):
+        return UserError(f"{path}: more pixels than Pillow decodes in this format ({error}); save it as PNG")
+    if image_class is TiffImageFile and isinstance(error, SyntaxError) and (kind := unread_kind(stream)):
+        return UserError(f"{path}: a TIFF of {kind}, which Pillow does not read ({error}); save it as 8 or 16 bits")
+    reason = str(error) or type(error).__name__
+    return UserError(f"{path}: broken or incomplete image file ({reason}); replace it")
 
 
 def _format_of(path: ImagePath, stream: BinaryIO) -> type[ImageFile]:
-    start = stream.read(12)
+    start = stream.read(START)
     stream.seek(0)
     for signature, image_class in SIGNATURES.items():
-        if start.startswith(signature) and (signature != b"RIFF" or start[8:] == b"WEBP"):
+        if start.startswith(signature) and (signature != b"RIFF" or start[8:12] == b"WEBP"):
+            if image_class is TiffImageFile:
+                silence_libtiff()
             return image_class
-    what = "an empty file" if not start else f"a file that starts with {start[:8]!r}"
-    raise UserError(f"{path}: expected a JPEG, PNG, WebP, TIFF or BMP image, got {what}; convert or remove it")
+    raise unexpected(path, start, "a JPEG, PNG, WebP, TIFF or BMP image", "convert or remove it")
 
 
-def _require_bearable_size(path: ImagePath, image: ImageFile, max_pixels: int) -> None:
-    width, height = image.size
+def _webp_size(stream: BinaryIO) -> tuple[int, int]:
+    """(width, height) that a WebP file claims, in whichever of the three forms; 0 where it is in none."""
+    start = stream.read(30)
+    stream.seek(0)
+    match start[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(start[24:27], "little"), 1 + int.from_bytes(start[27:30], "little")
+        case b"VP8L":
+            bits = int.from_bytes(start[21:25], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case b"VP8 ":
+            return int.from_bytes(start[26:28], "little") & 0x3FFF, int.from_bytes(start[28:30], "little") & 0x3FFF
+    return 0, 0
+
+
+def _require_bearable_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
     if width * height > max_pixels:
         raise UserError(
-            f"{path}: the image claims {width} x {height} pixels, more than the limit of {max_pixels}; "
+            f"the image claims {width} x {height} pixels, more than the limit of {max_pixels}; "
             "raise data.max_pixels if that is really its size"
         )
 
@@ -206,30 +226,6 @@ def _decoded(image: ImageFile, *, upright: bool) -> ByteArray:
     """(H, W, 3) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
     orientation = _orientation(image)
     image.load()
-    rgb = to_rgb(image)
-    if orientation != 1 and upright != isinstance(image, TiffImageFile):
-        rgb = rgb.transpose(_UPRIGHT[orientation if upright else _INVERSE.get(orientation, orientation)])
-    return np.array(rgb, dtype=np.uint8)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """A Pillow image of any mode as RGB, by the rules at the top of this file; its orientation is left alone."""
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_stretched(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _stretched(values: npt.NDArray[np.generic]) -> ByteArray:
-    """(H, W) numbers of any kind -> uint8, by the stretch rule; what is not finite becomes black."""
-    numbers = values.astype(np.float32)
-    finite = np.isfinite(numbers)
-    if not finite.any():
-        return np.zeros(numbers.shape, np.uint8)
-    low, high = np.percentile(numbers[finite], STRETCH_PERCENTILES)
-    if low == high:
-        return np.zeros(numbers.shape, np.uint8)
-    scaled = (np.where(finite, numbers, low) - low) * (255.0 / (high - low))
-    return np.asarray(np.rint(np.clip(scaled, 0, 255)), dtype=np.uint8)
+    if orientation == 1 or upright == isinstance(image, TiffImageFile):
+        return rgb_pixels(image)
+    return rgb_pixels(image, _UPRIGHT[orientation if upright else _INVERSE.get(orientation, orientation)])

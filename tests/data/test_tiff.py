@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from maskrcnn.data.images import read_image
+from maskrcnn.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (np.zeros((4, 5)), "1 x 64-bit floating-point numbers"),
+        (np.zeros((4, 5, 3), np.float32), "3 x 32-bit floating-point numbers"),
+    ],
+)
+def test_a_tiff_that_pillow_does_not_read_is_not_called_broken(
+    tmp_path: Path, values: npt.NDArray[np.generic], what: str
+) -> None:
+    path = tmp_path / "x.tif"
+    assert cv2.imwrite(str(path), values)
+    with pytest.raises(UserError, match=rf"x\.tif: a TIFF of {what} per pixel, which Pillow does not read.*save it as"):
+        read_image(path)
+
+
+def test_libtiff_writes_nothing_past_the_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(stream, "TIFF", compression="tiff_lzw")
+    content = bytearray(stream.getvalue())
+    content[200:260] = bytes(byte ^ 0x5A for byte in content[200:260])
+    (tmp_path / "x.tif").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.tif: broken or incomplete"):
+        read_image(tmp_path / "x.tif")
+    assert capfd.readouterr() == ("", "")
