@@ -25,7 +25,7 @@ from benchmarks.compare.weights import spread
 from torch import Tensor, nn
 
 from maskrcnn.acceleration.folding import fold_batch_norms
-from maskrcnn.acceleration.prediction import compute_in, fuse_convolutions
+from maskrcnn.acceleration.prediction import cast_weights, fuse
 from maskrcnn.build import build_model
 from maskrcnn.devices import resolve_precision
 from maskrcnn.presets import preset
@@ -59,7 +59,7 @@ def build() -> ConvolutionPart:
 
 
 def ours(part: ConvolutionPart, precision: torch.dtype) -> Run:
-    fused = compute_in(precision, fuse_convolutions(copy.deepcopy(part)))
+    fused = cast_weights(fuse(copy.deepcopy(part)), precision)
     lower = precision != torch.float32
 
     def run(pixels: Tensor) -> list[np.ndarray[Any, Any]]:

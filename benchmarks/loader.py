@@ -15,7 +15,7 @@ from functools import partial
 import torch
 
 import maskrcnn
-from maskrcnn.acceleration.training import prepare_for_training
+from maskrcnn.acceleration import for_training
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.process import begin_with_settings
@@ -40,7 +40,7 @@ def measure(config: Config, num_batches: int) -> tuple[float, float]:
     reading = [milliseconds(lambda: read.append(next(step_by_step))) for _ in range(num_batches)]
     torch.set_num_threads(threads)
 
-    model = prepare_for_training(build_model(config, len(data.categories), data.categories.num_keypoints)).train()
+    model = for_training(build_model(config, len(data.categories), data.categories.num_keypoints)).train()
     optimizer = build_optimizer(model, config.optimizer)
     set_learning_rate(optimizer, 1e-6)
     generators = [torch.Generator().manual_seed(number) for number in range(config.train.batch_size)]

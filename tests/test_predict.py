@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import maskrcnn
-from maskrcnn.acceleration.prediction import prepare_for_prediction
+from maskrcnn.acceleration import for_prediction
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.loading import load
@@ -42,7 +42,7 @@ def model() -> Model:
     with torch.no_grad():  # scores on both sides of the usual threshold, 0.05
         network.box_head.class_logits.weight.mul_(10)
         network.box_head.class_logits.bias[-1] = 2.0
-    return Model(network, CATEGORIES, config)
+    return Model(network, CATEGORIES, config, accelerate=False)
 
 
 @pytest.fixture
@@ -320,7 +320,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Pa
 
 
 def test_load_by_name_and_by_path(bundled: Path, model: Model, pixels: np.ndarray) -> None:
-    ready = prepare_for_prediction(deepcopy(model.network))  # as `load` does
+    ready = for_prediction(deepcopy(model.network))  # as `load` does
     expected = Model(ready, CATEGORIES, model.config).predict(pixels, 0.1)
     for name in ("cells", bundled / "cells.safetensors", str(bundled / "cells.safetensors")):
         loaded = load(name, device="cpu")

@@ -15,7 +15,7 @@ from benchmarks.compare.scenarios import Scenario
 from benchmarks.compare.weights import spread
 
 import maskrcnn
-from maskrcnn.acceleration.training import prepare_for_training
+from maskrcnn.acceleration import for_training
 from maskrcnn.benchmark.arithmetic import count_arithmetic
 from maskrcnn.benchmark.machine import describe_machine, matrix_peak
 from maskrcnn.benchmark.measure import crowded_threshold, observe, run_pass, staged_pass, synthetic_images
@@ -119,7 +119,7 @@ class Ours(Engine):
             self._model = maskrcnn.load(weights, str(self.device))
             return
         network, self._config, _, _ = load_model(Path(weights))
-        self._network = prepare_for_training(network).to(self.device).train()  # as the training loop does
+        self._network = for_training(network).to(self.device).train()  # as the training loop does
         self._optimizer = build_optimizer(self._network, self._config.optimizer)
         set_learning_rate(self._optimizer, LEARNING_RATE)
         size = self.scenario.image_size

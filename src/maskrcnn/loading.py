@@ -5,8 +5,7 @@ from __future__ import annotations
 from os import PathLike, fspath
 from pathlib import Path
 
-from maskrcnn.acceleration.cuda_graphs import replay_dense_parts
-from maskrcnn.acceleration.prediction import compute_in, prepare_for_prediction
+from maskrcnn.acceleration import for_prediction
 from maskrcnn.devices import resolve_device, resolve_precision
 from maskrcnn.errors import UserError
 from maskrcnn.model import Model
@@ -17,7 +16,9 @@ from maskrcnn.weights.hub import is_published, load_published
 _BUNDLED = Path(__file__).parent / "weights" / "bundled"
 
 
-def load(name_or_path: str | PathLike[str], device: str = "auto", precision: str = "float32") -> Model:
+def load(
+    name_or_path: str | PathLike[str], device: str = "auto", precision: str = "float32", *, accelerate: bool = True
+) -> Model:
     """A model, ready to predict.
 
     Args:
@@ -26,6 +27,8 @@ def load(name_or_path: str | PathLike[str], device: str = "auto", precision: str
         device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: "float32"; "bfloat16" for GPUs and for CPUs with AMX, where it takes a third to six tenths of the
             time, or "float16" for GPUs: their results differ a little.
+        accelerate: False: the network as it was trained, slower and with the same results, whose loss can be computed
+            and which can be saved and trained further.
 
     Raises:
         UserError: no such model, device or precision, a damaged file, or no network.
@@ -34,13 +37,9 @@ def load(name_or_path: str | PathLike[str], device: str = "auto", precision: str
     name = fspath(name_or_path)
     read = load_published(name) if is_published(name) else load_model(_find_model(name))
     network, config, categories, summary = read
-    network = prepare_for_prediction(network)
-    if target.type == "cpu":
-        network = compute_in(dtype, network)
-    model = Model(network, categories, config, target, summary, name, dtype)
-    if target.type == "cuda":
-        replay_dense_parts(model.network)
-    return model
+    if accelerate:
+        for_prediction(network, target, dtype)
+    return Model(network, categories, config, target, summary, name, dtype, accelerate=accelerate)
 
 
 def bundled_models() -> dict[str, Path]:

@@ -8,12 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from itertools import islice, repeat
 from typing import Any, overload
 
 import torch
 from torch import Tensor
 
+from maskrcnn.acceleration import for_prediction, prepared_for
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.masks.overlap import uncovered
@@ -29,13 +31,15 @@ class Model:
     """A trained network and its classes, ready for images.
 
     Args:
-        network: the weights; moved to `device` and put into eval mode.
+        network: the weights. It stays as it is, and can be trained further: a copy of it is made ready for prediction,
+            unless it is that already (`acceleration.for_prediction`).
         categories: its classes.
         config: its settings.
         device: as `torch.device` names it.
         summary: what its training had to say.
         name: for people; the backbone's if empty.
         precision: what convolutions and matrix products compute in.
+        accelerate: False: predict with `network` itself, moved to `device` and put into eval mode.
     """
 
     def __init__(
@@ -47,8 +51,13 @@ class Model:
         summary: dict[str, Any] | None = None,
         name: str = "",
         precision: torch.dtype = torch.float32,
+        *,
+        accelerate: bool = True,
     ) -> None:
         self.device = torch.device(device)
+        if accelerate:
+            own = network if prepared_for(network) == "prediction" else deepcopy(network)
+            network = for_prediction(own, self.device, precision)
         self.network = network.to(self.device).eval()
         self.categories = categories
         self.config = config

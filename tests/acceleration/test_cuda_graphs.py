@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from maskrcnn.acceleration import cuda_graphs
+from maskrcnn.acceleration import cuda_graphs, for_prediction
 from maskrcnn.acceleration.cuda_graphs import MAX_SIZES, Inputs, Replay, Replayed, can_replay, replay_dense_parts
-from maskrcnn.acceleration.prediction import prepare_for_prediction
 from maskrcnn.build import build_model
 from maskrcnn.presets import tiny
 
@@ -116,7 +115,7 @@ def test_nothing_is_replayed_where_it_would_not_be_the_same() -> None:
 
 def test_a_prepared_model_on_the_cpu_goes_on_as_before() -> None:
     torch.manual_seed(0)
-    model = prepare_for_prediction(build_model(tiny(), 2))
+    model = for_prediction(build_model(tiny(), 2))
     image = torch.rand(3, 96, 128)
     (expected,) = model.predict([image], score_threshold=0.0)
     replay_dense_parts(model)
@@ -130,7 +129,7 @@ def test_a_prepared_model_on_the_cpu_goes_on_as_before() -> None:
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_graphs_on_a_gpu_find_the_same(precision: torch.dtype) -> None:
     torch.manual_seed(0)
-    model = prepare_for_prediction(build_model(tiny(), 2)).cuda()
+    model = for_prediction(build_model(tiny(), 2)).cuda()
     images = [torch.rand(3, 96, 128, device="cuda") for _ in range(4)]
     with torch.autocast("cuda", precision, enabled=precision != torch.float32, cache_enabled=False):
         expected = [model.predict([image], score_threshold=0.0)[0] for image in images]
@@ -145,7 +144,7 @@ def test_graphs_on_a_gpu_find_the_same(precision: torch.dtype) -> None:
 @needs_gpu
 def test_the_host_waits_once_for_a_batch_on_a_gpu(recwarn: pytest.WarningsRecorder) -> None:
     torch.manual_seed(0)
-    model = prepare_for_prediction(build_model(tiny(), 2)).cuda()
+    model = for_prediction(build_model(tiny(), 2)).cuda()
     assert model.rpn is not None and model.box_head is not None
     batch = model.preprocess.prepare([torch.rand(3, 96, 128, device="cuda") for _ in range(2)])
 

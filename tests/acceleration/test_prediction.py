@@ -10,21 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskrcnn.acceleration import choice, prediction
+from maskrcnn.acceleration import choice, layers, prediction
 from maskrcnn.acceleration.folding import fold_batch_norms
-from maskrcnn.acceleration.prediction import FusedBlock, FusedConv2d, FusedLinear, compute_in, fuse_convolutions
-from maskrcnn.build import build_model, build_trunk
+from maskrcnn.acceleration.layers import FusedBlock, FusedConv2d, FusedLinear
+from maskrcnn.acceleration.prediction import cast_weights, fuse
+from maskrcnn.build import build_model
 from maskrcnn.kernels.convolution import computes_in, sorted_for
-from maskrcnn.kernels.winograd import TILES, transforming_once
+from maskrcnn.kernels.winograd import ROUGH_TILES, TILES, transforming_once
 from maskrcnn.models.backbones.resnet import Block
 from maskrcnn.models.box_head import BoxTrunk
-from maskrcnn.models.fpn import FPN
 from maskrcnn.models.rpn import RPNHead
 from maskrcnn.presets import PRESETS, tiny
 
 
 def test_relu_and_shortcut_move_into_the_convolutions() -> None:
-    model = fuse_convolutions(fold_batch_norms(build_model(tiny(), 2).eval()))
+    model = fuse(fold_batch_norms(build_model(tiny(), 2).eval()))
     assert {type(m) for m in model.modules()}.isdisjoint({nn.Conv2d, Block})
     assert not any(isinstance(m, nn.ReLU) for m in model.backbone.modules())
     blocks = [m for m in model.modules() if isinstance(m, FusedBlock)]
@@ -36,7 +36,8 @@ def test_relu_and_shortcut_move_into_the_convolutions() -> None:
 def test_a_fused_model_finds_the_same(
     monkeypatch: pytest.MonkeyPatch, transformed_for: list[int], norm: str, backbone: str
 ) -> None:
-    monkeypatch.setattr(choice, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # a small model goes Winograd's way as well
+    widths = dict.fromkeys((*TILES, *ROUGH_TILES), 16)
+    monkeypatch.setattr(choice, "MIN_CHANNELS", widths)  # a small model goes Winograd's way as well
     monkeypatch.setattr(choice, "MIN_TILES", 0)
     monkeypatch.setattr(choice, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)
@@ -50,7 +51,7 @@ def test_a_fused_model_finds_the_same(
     model = build_model(config, 2).eval()
     image = torch.rand(3, 96, 128)
     (before,) = model.predict([image])
-    fused = fuse_convolutions(fold_batch_norms(model))
+    fused = fuse(fold_batch_norms(model))
     (after,) = fused.predict([image])
     assert transformed_for
     torch.testing.assert_close(after.boxes, before.boxes, atol=0.01, rtol=0)
@@ -70,14 +71,14 @@ def test_a_lower_precision_finds_nearly_the_same(norm: str, dtype: torch.dtype) 
         backbone=replace(base.backbone, name="resnet50", norm=norm),
         box_head=replace(base.box_head, score_threshold=0.0, max_detections=5),
     )
-    model = fuse_convolutions(fold_batch_norms(build_model(config, 2).eval()))
+    model = fuse(fold_batch_norms(build_model(config, 2).eval()))
     image = torch.rand(3, 96, 128)
     pixels = torch.rand(1, 3, 96, 128).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         exact = model.backbone(pixels)
         with torch.autocast("cpu", dtype):
             usual = model.backbone(pixels)
-            compute_in(dtype, model)
+            cast_weights(model, dtype)
             actual = model.backbone(pixels)
             (found,) = model.predict([image])
     layers = [m for m in model.modules() if isinstance(m, FusedConv2d | FusedLinear | nn.ConvTranspose2d)]
@@ -90,7 +91,7 @@ def test_a_lower_precision_finds_nearly_the_same(norm: str, dtype: torch.dtype) 
 
 def test_without_a_lower_precision_the_weights_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "computes_in", lambda dtype: False)
-    layer = compute_in(torch.bfloat16, nn.Sequential(FusedConv2d(nn.Conv2d(3, 4, 1), relu=False)))[0]
+    layer = cast_weights(nn.Sequential(FusedConv2d(nn.Conv2d(3, 4, 1), relu=False)), torch.bfloat16)[0]
     assert layer.weight.dtype == torch.float32
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.rand(1, 3, 5, 5)).dtype == torch.bfloat16
@@ -102,7 +103,7 @@ def test_every_preset_can_be_fused(preset: str) -> None:
     with torch.device("meta"):
         config = PRESETS[preset]()
         model = build_model(config, 3, 5 if config.keypoint_head.enabled else None)
-        fuse_convolutions(fold_batch_norms(model.eval()))
+        fuse(fold_batch_norms(model.eval()))
     assert not any(type(m) is nn.Conv2d for m in model.modules())
 
 
@@ -125,9 +126,9 @@ def test_rounded_weights_are_sorted_for_the_second_input_of_a_size(monkeypatch: 
         sizes.append(tuple(size[2:]))
         return sorted_for(size, *arguments)
 
-    monkeypatch.setattr(prediction, "sorted_for", counted)
+    monkeypatch.setattr(layers, "sorted_for", counted)
     torch.manual_seed(0)
-    layer = compute_in(torch.bfloat16, nn.Sequential(FusedConv2d(nn.Conv2d(32, 64, 3, padding=1), relu=True)))[0]
+    layer = cast_weights(nn.Sequential(FusedConv2d(nn.Conv2d(32, 64, 3, padding=1), relu=True)), torch.bfloat16)[0]
     inputs = {side: torch.randn(1, 32, side, side) for side in (9, 20)}
 
     def check(side: int, layer: nn.Module) -> None:
@@ -151,7 +152,7 @@ def test_rounded_weights_are_sorted_for_the_second_input_of_a_size(monkeypatch: 
 def test_rounded_weights_may_be_made_in_inference_mode() -> None:
     """Their changes are not counted."""
     with torch.inference_mode():
-        layer = compute_in(torch.bfloat16, nn.Sequential(FusedConv2d(nn.Conv2d(3, 4, 1), relu=False)))[0]
+        layer = cast_weights(nn.Sequential(FusedConv2d(nn.Conv2d(3, 4, 1), relu=False)), torch.bfloat16)[0]
         x = torch.rand(1, 3, 5, 5).bfloat16()
         with torch.autocast("cpu", torch.bfloat16):
             first, *others = (layer(x) for _ in range(3))
@@ -167,7 +168,7 @@ def test_the_first_linear_layer_reads_features_as_they_lie_in_memory(memory_form
     x = torch.rand(5, 8, 7, 7).to(memory_format=memory_format)
     with torch.no_grad():
         expected = trunk(x)
-        fused = fuse_convolutions(nn.Sequential(trunk))
+        fused = fuse(nn.Sequential(trunk))
         torch.testing.assert_close(fused(x), expected)
     assert sum(isinstance(m, FusedLinear) and m.relu for m in fused.modules()) == 2
 
@@ -176,7 +177,7 @@ def test_other_paddings_stay() -> None:
     layers = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.ReLU())
     x = torch.randn(1, 1, 6, 6)
     before = layers(x)
-    assert torch.equal(fuse_convolutions(layers)(x), before)
+    assert torch.equal(fuse(layers)(x), before)
 
 
 @pytest.mark.parametrize("num_convs", [1, 2])
@@ -192,7 +193,7 @@ def test_the_rpn_outputs_join_the_convolution_before_them(
     levels = [torch.rand(2, 96, side, side + 1), torch.rand(2, 96, side, side)]
     with torch.no_grad():
         expected = head(levels)
-        (fused,) = fuse_convolutions(nn.Sequential(head))
+        (fused,) = fuse(nn.Sequential(head))
         actual = fused(levels)
     assert transformed_for == ([6] * num_convs if side == 72 else [])
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
@@ -203,14 +204,14 @@ def test_an_rpn_head_of_its_outputs_alone_finds_the_same() -> None:
     head, levels = RPNHead(8, 3, num_convs=0), [torch.rand(1, 8, 4, 5)]
     with torch.no_grad():
         expected = head(levels)
-        torch.testing.assert_close(fuse_convolutions(nn.Sequential(head))[0](levels), expected)
+        torch.testing.assert_close(fuse(nn.Sequential(head))[0](levels), expected)
 
 
 def test_weights_of_wide_convolutions_lie_channels_last_where_they_were() -> None:
     conv = nn.Conv2d(64, 96, 3, padding=1)
     before, address = conv.weight.detach().clone(), conv.weight.data_ptr()
     for _ in range(2):  # the second time, nothing is left to do
-        (fused,) = fuse_convolutions(nn.Sequential(conv))
+        (fused,) = fuse(nn.Sequential(conv))
         assert torch.equal(fused.weight, before) and fused.weight.data_ptr() == address
         assert fused.weight.is_contiguous(memory_format=torch.channels_last)
 
@@ -227,25 +228,3 @@ def test_weights_are_transformed_for_one_use_or_once_for_many(transformed_for: l
             for _ in range(2):
                 torch.testing.assert_close(conv(x), expected, atol=1e-4, rtol=0)
         assert transformed_for == [4, 4, 4]
-
-
-@pytest.mark.parametrize("norm", [None, "gn"])
-def test_the_finest_level_takes_the_memory_of_the_map_it_is_made_from(
-    monkeypatch: pytest.MonkeyPatch, norm: str | None
-) -> None:
-    monkeypatch.setattr(choice, "MIN_CHANNELS", dict.fromkeys(TILES, 16))
-    monkeypatch.setattr(choice, "MIN_TILES", 0)
-    monkeypatch.setattr(choice, "MIN_PRODUCTS", 0)
-    torch.manual_seed(0)
-    bottom_up = build_trunk(tiny()).backbone.bottom_up
-    fpn = FPN(bottom_up, channels=bottom_up.channels[0], norm=norm).eval()
-    pixels = torch.rand(1, 3, 128, 160).to(memory_format=torch.channels_last)
-    maps: list[torch.Tensor] = []
-    with torch.no_grad():
-        expected = fpn(pixels)
-        fused = fuse_convolutions(nn.Sequential(fold_batch_norms(fpn)))[0]
-        bottom_up.register_forward_hook(lambda module, inputs, outputs: maps.extend(outputs))
-        actual = fused(pixels)
-    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
-    shared = [level.data_ptr() == made_from.data_ptr() for level, made_from in zip(actual, maps, strict=False)]
-    assert shared == [norm is None, False, False, False]

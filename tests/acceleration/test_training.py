@@ -8,21 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn.acceleration import choice, training
+from maskrcnn.acceleration import choice
 from maskrcnn.acceleration.training import (
     LaterFlatten,
-    TrainableConv2d,
-    TrainableFPN,
-    TrainableLinear,
-    prepare_for_training,
+    OneDNNLinear,
+    WinogradConv2d,
+    speed_up_training,
 )
-from maskrcnn.build import build_model, build_trunk
+from maskrcnn.build import build_model
 from maskrcnn.config import Augmentation
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.kernels.winograd import TILES
-from maskrcnn.models import fpn
-from maskrcnn.models.fpn import FPN, add_upsampled
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.presets import tiny
 
@@ -36,8 +33,8 @@ def test_parameters_keep_their_names_and_values() -> None:
     before = model.state_dict()
     x = torch.randn(3, 256, 2, 2)
     expected = model(x)
-    prepare_for_training(model)
-    assert [type(layer) for layer in model] == [TrainableConv2d, nn.Conv2d, LaterFlatten, TrainableLinear]
+    speed_up_training(model)
+    assert [type(layer) for layer in model] == [WinogradConv2d, nn.Conv2d, LaterFlatten, OneDNNLinear]
     torch.testing.assert_close(model(x), expected)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
@@ -63,8 +60,8 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
         mask_head=replace(config.mask_head, enabled=given),
     )
     usual = build_model(config, 1).train()
-    fast = prepare_for_training(copy.deepcopy(usual))
-    assert sum(isinstance(m, TrainableConv2d) for m in fast.modules()) > 10
+    fast = speed_up_training(copy.deepcopy(usual))
+    assert sum(isinstance(m, WinogradConv2d) for m in fast.modules()) > 10
     data = read_coco(EXAMPLES / "instances_train.json", EXAMPLES / "images")
     dataset = CocoDataset(data, Augmentation(min_sizes=(128,), crop_size=64, horizontal_flip=0.0), config.input)
     batches = [[dataset[i], dataset[i + 1]] for i in (0, 2)]
@@ -85,32 +82,3 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
         return values
 
     assert losses(fast) == pytest.approx(losses(usual), rel=1e-3)
-
-
-@pytest.mark.parametrize(("norm", "made_again"), [(None, 1), ("bn", 0)])
-def test_the_finest_top_down_map_is_made_again_for_the_gradient(
-    norm: str | None, made_again: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not with a batch norm, whose running statistics would count it twice. Other levels are needed by the next."""
-    torch.manual_seed(0)
-    sums = 0
-
-    def counted(x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-        nonlocal sums
-        sums += 1
-        return add_upsampled(x, coarse)
-
-    monkeypatch.setattr(training, "add_upsampled", counted)
-    monkeypatch.setattr(fpn, "add_upsampled", counted)
-    usual = FPN(build_trunk(tiny()).backbone.bottom_up, channels=16, norm=norm).train()
-    (fast,) = prepare_for_training(nn.Sequential(copy.deepcopy(usual)))
-    assert isinstance(fast, TrainableFPN)
-    pixels = torch.rand(2, 3, 64, 96)
-    gradients = []
-    for pyramid in (usual, fast):
-        sums = 0
-        sum(level.square().sum() for level in pyramid(pixels)).backward()
-        gradients.append({name: parameter.grad for name, parameter in pyramid.named_parameters()})
-    assert sums == 3 + made_again
-    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-4)
-    torch.testing.assert_close(dict(fast.named_buffers()), dict(usual.named_buffers()))

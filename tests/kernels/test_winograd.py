@@ -6,9 +6,17 @@ import torch.nn.functional as F
 
 from maskrcnn.kernels import winograd
 from maskrcnn.kernels.convolution import ConvolutionOptions, convolve_reference
-from maskrcnn.kernels.winograd import TILES, WinogradWeight, convolve_winograd, matrices, tile_side, transformed
+from maskrcnn.kernels.winograd import (
+    ROUGH_TILES,
+    TILES,
+    WinogradWeight,
+    convolve_winograd,
+    matrices,
+    tile_side,
+    transformed,
+)
 
-EVERY_TILE = pytest.mark.parametrize("tile", TILES)
+EVERY_TILE = pytest.mark.parametrize("tile", sorted({*TILES, *ROUGH_TILES}))
 ROUNDING = {4: 1e-5, 5: 1e-5, 6: 1e-5, 7: 4e-5}
 """Bounds of the error's norm, as a share of the result's."""
 
@@ -40,9 +48,9 @@ def test_the_matrices_of_lavin_and_gray() -> None:
 
 
 def test_which_tile() -> None:
-    """The largest on large maps, the one with smaller weights on others, the least beyond the edge on RoI features.
+    """The largest on large maps, the one with smaller weights on others, the least beyond the edge on many small ones.
 
-    Tiles of 7 are for the features of masks and keypoints alone, and only if they are many.
+    Tiles of 7 are taken where they are allowed, and only if there are many.
     """
     for expected, *shape in (
         (6, 1, 200, 304),
@@ -51,11 +59,11 @@ def test_which_tile() -> None:
         (4, 1, 4, 99),
         (6, 100, 12, 12),
         (4, 100, 7, 7),
-        (7, 100, 14, 14),
-        (5, 12, 14, 14),
+        (5, 100, 14, 14),
     ):
         n, height, width = shape
         assert tile_side(torch.Size((n, 256, height, width))) == expected
+    assert [tile_side(torch.Size((n, 256, 14, 14)), ROUGH_TILES) for n in (12, 100)] == [5, 7]
 
 
 def test_weights_for_a_single_block_stay_as_they_are() -> None:

@@ -5,7 +5,7 @@ import torch
 
 from maskrcnn.errors import UserError
 from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
-from maskrcnn.models.fpn import FPN, add_upsampled
+from maskrcnn.models.fpn import FPN
 from maskrcnn.models.norm import NORMS, FrozenBatchNorm2d
 
 PARAMETERS = {  # the published networks without their last layer (1000-way, with bias)
@@ -45,18 +45,6 @@ def test_a_resnext_too_narrow_for_its_groups_is_one_clear_line() -> None:
     assert ResNet(resnet_layout("resnext50_32x4d"), stem_channels=16).stages[0][0].residual[3].groups == 32
     with pytest.raises(UserError, match=r"stem_channels.*expected a multiple of 16, .*; got 8$"):
         ResNet(resnet_layout("resnext50_32x4d"), stem_channels=8)
-
-
-@pytest.mark.parametrize("size", [(8, 12), (7, 11), (8, 11)])
-@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
-def test_the_pyramid_adds_every_coarse_cell_to_four_fine_ones(
-    size: tuple[int, int], memory_format: torch.memory_format
-) -> None:
-    torch.manual_seed(0)
-    fine, coarse = torch.randn(2, 3, *size).to(memory_format=memory_format), torch.randn(2, 3, 4, 6)
-    expected = fine + torch.nn.functional.interpolate(coarse, size=size, mode="nearest")
-    actual = add_upsampled(fine, coarse)
-    assert torch.equal(actual, expected) and actual.is_contiguous(memory_format=memory_format)
 
 
 @pytest.mark.parametrize("stride_in_1x1", [True, False])

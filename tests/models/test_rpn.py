@@ -26,7 +26,7 @@ def output_of(rpn: RPN, fill: float = -10.0) -> RPNOutput:
     features = [torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 4, 4)]
     anchors = rpn.anchors(features, (32, 32))
     logits = [torch.full((1, len(a)), fill) for a in anchors]
-    return RPNOutput(logits, [torch.zeros(1, len(a), 4) for a in anchors], anchors, [])
+    return RPNOutput(logits, [torch.zeros(1, len(a), 4) for a in anchors], anchors)
 
 
 def test_head_output_lines_up_with_the_anchors() -> None:

@@ -13,22 +13,21 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from maskrcnn.acceleration.prediction import prepare_for_prediction
+from maskrcnn.acceleration import for_prediction
 from maskrcnn.build import build_model, build_model_without_memory
-from maskrcnn.models import box_head, chunks, pooling, rpn
+from maskrcnn.models import box_head, pooling, rpn
 from maskrcnn.models.box_head import _candidates
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.ops.fixed_sizes import fixed_sizes
 from maskrcnn.presets import tiny
 from maskrcnn.structures import Proposals
 
-MODULES = (box_head, chunks, rpn)
-
 
 @pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_on_a_gpu() -> Iterator[None]:
     """Fixed sizes on the CPU, too."""
-    for module in MODULES:
-        monkeypatch.setattr(module, "is_asynchronous", lambda x: True)
+    with fixed_sizes():
+        yield
 
 
 def small_model(**box_head: Any) -> MaskRCNN:
@@ -69,7 +68,7 @@ def test_proposals_that_are_none_are_never_detected_nor_trained_on() -> None:
     (proposals,) = model.rpn.select(model.rpn(features, batch.pixels.shape[-2:]), batch, model.rpn.test_limits)
     there = proposals.objectness_logits > float("-inf")
     assert len(proposals) == 50 and 0 < there.sum() < 50 and not proposals.boxes[~there].any()
-    assert len(proposals.present()) == there.sum()
+    assert len(proposals.without_padding()) == there.sum()
     (detections,) = model.predict([torch.rand(3, 96, 128)])
     assert len(detections) <= 3 * there.sum() and (detections.scores > 0).all()
 
@@ -125,7 +124,7 @@ def kernels_that_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("prepared", [False, True])
 def test_nothing_is_waited_for_between_the_pixels_and_the_number_of_detections(prepared: bool) -> None:
     model = build_model_without_memory(tiny(), 3).eval()
-    model = (prepare_for_prediction(model) if prepared else model).to("meta")
+    model = (for_prediction(model, "meta") if prepared else model).to("meta")
     assert model.rpn is not None and model.box_head is not None
 
     def detect() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from maskrcnn.kernels.convolution import is_plain_float
-from maskrcnn.kernels.winograd import num_tiles, tile_side
+from maskrcnn.kernels.winograd import TILES, num_tiles, tile_side
 
 MIN_CHANNELS = {4: 96, 5: 96, 6: 64, 7: 96}
 """It was measured to win with so many channels, by the side of a tile; with fewer, the transforms cost more than they
@@ -17,11 +19,11 @@ MIN_PRODUCTS = 2_800_000
 at."""
 
 
-def suits_winograd(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether Winograd's way computes this convolution of (N, C, H, W), and faster than the usual one."""
+def suits_winograd(conv: nn.Conv2d, x: Tensor, allowed: Sequence[int] = TILES) -> bool:
+    """Whether Winograd's way, with the tiles allowed, computes this convolution of (N, C, H, W) faster than usual."""
     if not is_wide_3x3(conv) or not is_plain_float(x):
         return False
-    tile = tile_side(x.shape)
+    tile = tile_side(x.shape, allowed)
     tiles = num_tiles(x.shape, tile)
     enough = tiles >= MIN_TILES and tiles * conv.in_channels * conv.out_channels >= MIN_PRODUCTS
     return enough and _narrow_side(conv) >= MIN_CHANNELS[tile]

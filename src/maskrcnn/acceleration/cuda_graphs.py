@@ -104,7 +104,7 @@ def record_cuda_graph(compute: Replay, inputs: Inputs) -> Replay:
 def replay_dense_parts(network: MaskRCNN) -> None:
     """Let the backbone and the RPN's head of a network for prediction be replayed; behind them, sizes vary."""
     for part in (network.backbone, network.rpn and network.rpn.head):
-        if part is not None:
+        if part is not None and "forward" not in vars(part):
             part.forward = Replayed(part, record_cuda_graph)
 
 

@@ -1,34 +1,32 @@
-"""A model made ready for training on the CPU: layers whose gradients take fewer multiplications or faster ones.
+"""A network made ready for training on the CPU: modules whose gradients take fewer multiplications, time or memory.
 
-The counterpart of `acceleration.prediction`; here, parameters keep their names and values.
+The counterpart of `acceleration.prediction`; here, parameters keep their names and values, and everything can be
+undone.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 
 from maskrcnn.acceleration.choice import is_wide_3x3, suits_winograd
-from maskrcnn.acceleration.training_rpn import TrainableRPNHead
-from maskrcnn.kernels.convolution import is_plain_float
+from maskrcnn.acceleration.fpn import RecomputingFPN
+from maskrcnn.acceleration.mask_head import FastMaskHead
+from maskrcnn.acceleration.replacing import as_a, is_plain_convolution, is_plain_linear
+from maskrcnn.acceleration.rpn import FastRPN
 from maskrcnn.kernels.linear import linear_with_gradients
 from maskrcnn.kernels.winograd_gradients import convolve_winograd_with_gradients
-from maskrcnn.models.fpn import FPN, add_upsampled
-from maskrcnn.models.rpn import RPNHead
+from maskrcnn.models.fpn import FPN
+from maskrcnn.models.mask_head import FCNMaskHead
+from maskrcnn.models.rpn import RPN
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class TrainableConv2d(nn.Conv2d):
-    """Winograd's way where it is faster; holds the very parameters of the convolution that it replaces."""
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        nn.Module.__init__(self)
-        vars(self).update(vars(conv))
+class WinogradConv2d(nn.Conv2d):
+    """A convolution, and its gradients, by Winograd's way where that is faster."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, K, H, W)."""
@@ -37,12 +35,8 @@ class TrainableConv2d(nn.Conv2d):
         return super().forward(x)
 
 
-class TrainableLinear(nn.Linear):
-    """All three products by oneDNN; holds the very parameters of the layer that it replaces."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        nn.Module.__init__(self)
-        vars(self).update(vars(layer))
+class OneDNNLinear(nn.Linear):
+    """A linear layer with all three of its products by oneDNN."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C), or (N, C', H, W) of C values each, to (N, K)."""
@@ -50,74 +44,54 @@ class TrainableLinear(nn.Linear):
 
 
 class LaterFlatten(nn.Flatten):
-    """Leaves flattening to the `TrainableLinear` that follows, whose gradient can be put back in its own memory."""
+    """Leaves flattening to the `OneDNNLinear` that follows, whose gradient can be put back in its own memory."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Nothing yet."""
         return x
 
 
-class TrainableFPN(FPN):
-    """A pyramid that makes its finest top-down map again for the gradient, instead of keeping it.
+FASTER: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: WinogradConv2d,
+    nn.Linear: OneDNNLinear,
+    nn.Flatten: LaterFlatten,
+    FPN: RecomputingFPN,
+    RPN: FastRPN,
+    FCNMaskHead: FastMaskHead,
+}
+"""What replaces what; a faster module has no state that the textbook's does not have."""
 
-    One of the largest tensors of a training step, for a 1x1 convolution and a sum.
-    """
-
-    def __init__(self, fpn: FPN) -> None:
-        nn.Module.__init__(self)
-        vars(self).update(vars(fpn))
-
-    def level(self, lateral: nn.Module, output: nn.Module, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """As `FPN.level`."""
-        is_finest, is_plain = lateral is self.lateral[0], len(list(lateral.children())) == 1
-        if not (is_finest and is_plain and is_plain_float(fine)):
-            return super().level(lateral, output, fine, coarse)
-        top_down = add_upsampled(lateral(fine), coarse)
-        address, shape = top_down.data_ptr(), top_down.shape
-
-        def keep(saved: Tensor) -> Tensor | None:
-            """All that the output's convolution saves, but its input."""
-            return None if saved.data_ptr() == address and saved.shape == shape else saved
-
-        def kept_or_again(saved: Tensor | None) -> Tensor:
-            with torch.no_grad():
-                return add_upsampled(lateral(fine), coarse) if saved is None else saved
-
-        with saved_tensors_hooks(keep, kept_or_again):
-            return top_down, output(top_down)
+TEXTBOOK = {faster: plain for plain, faster in FASTER.items()}
 
 
-def is_plain_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether it is torch's own convolution or a `TrainableConv2d`, padded with a number of zeros."""
-    return (
-        type(layer) in (nn.Conv2d, TrainableConv2d)
-        and layer.padding_mode == "zeros"
-        and not isinstance(layer.padding, str)
-    )
-
-
-def is_plain_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether it is torch's own linear layer or a `TrainableLinear`."""
-    return type(layer) in (nn.Linear, TrainableLinear)
-
-
-def prepare_for_training(model: Model) -> Model:
-    """Replace linear layers, wide 3x3 convolutions, the pyramid and the RPN's head in place.
-
-    Names and values of the parameters stay.
-    """
+def speed_up_training(model: Model) -> Model:
+    """Replace what is faster another way, in place; names and values of the parameters stay."""
+    flattened_later = {
+        layer
+        for module in model.modules()
+        if isinstance(module, nn.Sequential)
+        for layer, following in pairwise(module)
+        if type(layer) is nn.Flatten and is_plain_linear(following)
+    }
     for module in list(model.modules()):
-        if isinstance(module, nn.Sequential):
-            for number, (layer, following) in enumerate(pairwise(list(module))):
-                if type(layer) is nn.Flatten and is_plain_linear(following):
-                    module[number] = LaterFlatten()
         for name, child in module.named_children():
-            if type(child) is FPN:
-                setattr(module, name, TrainableFPN(child))
-            elif type(child) is RPNHead and len(child.convs) == 1:
-                setattr(module, name, TrainableRPNHead(child))
-            elif is_plain_convolution(child) and is_wide_3x3(child):
-                setattr(module, name, TrainableConv2d(child))
-            elif is_plain_linear(child):
-                setattr(module, name, TrainableLinear(child))
+            if child in flattened_later or _is_faster_otherwise(child):
+                setattr(module, name, as_a(FASTER[type(child)], child))
+    return model
+
+
+def _is_faster_otherwise(module: nn.Module) -> bool:
+    if is_plain_convolution(module):
+        return is_wide_3x3(module)
+    if type(module) is RPN:
+        return len(module.head.convs) == 1
+    return type(module) in (nn.Linear, FPN, FCNMaskHead)
+
+
+def undo_speed_up(model: Model) -> Model:
+    """The textbook's modules again, in place."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) in TEXTBOOK:
+                setattr(module, name, as_a(TEXTBOOK[type(child)], child))
     return model

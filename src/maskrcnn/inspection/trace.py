@@ -101,8 +101,8 @@ def trace_image(model: Model, source: Source, number: int = 1, score_threshold: 
     features: Sequence[Tensor] = network.backbone(batch.pixels)
     output: RPNOutput = rpn(features, batch.pixels.shape[-2:])
     limits = replace(rpn.test_limits, post_nms_top_k=NUM_CANDIDATES)
-    candidates = _without_nms(rpn).select(output, batch, limits)[0].present()
-    proposals = rpn.select(output, batch, rpn.test_limits)[0].present()
+    candidates = _without_nms(rpn).select(output, batch, limits)[0].without_padding()
+    proposals = rpn.select(output, batch, rpn.test_limits)[0].without_padding()
     region, levels_read = None, None
     if network.box_head is not None:
         scored = _score(network, network.box_head, features, proposals, batch, prediction)

@@ -70,7 +70,7 @@ class _WithGradients(torch.autograd.Function):
         for_x, for_weight, for_bias = ctx.needs_input_grad
         weight_gradient = linear_fused(gradient.t(), rows.t(), None, relu=False) if for_weight else None
         del rows
-        ctx.maybe_clear_saved_tensors()  # RoI features are large, and so is their gradient
+        ctx.maybe_clear_saved_tensors()  # the input may be large, and so is its gradient
         x_gradient = _unflatten(linear_fused(gradient, weight.t(), None, relu=False), ctx.shape) if for_x else None
         return x_gradient, weight_gradient, gradient.sum(dim=0) if for_bias else None
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from maskrcnn.kernels.weighted_sums import WeightedSums
 
 BLOCK_TILES = 108
-"""At most so many at a time, the nine tiles of twelve RoIs of 14 x 14: weights are read once for all of them."""
+"""At most so many at a time, those of twelve maps of 3 x 3 tiles: weights are read once for all of them."""
 PLANS = 32
 """How many plans of each kind are kept, about 0.2 MB each."""
 
@@ -32,7 +32,7 @@ def tile_grid(height: int, width: int, tile: int) -> tuple[int, int]:
 
 
 def blocks(n: int, rows: int, columns: int) -> Iterator[Block]:
-    """At most `BLOCK_TILES` tiles each: part of an image, or, where images are small (RoI features), several."""
+    """At most `BLOCK_TILES` tiles each: part of an image, or, where images are small, several."""
     images_at_once = max(1, BLOCK_TILES // (rows * columns))
     rows_at_once, columns_at_once = _block_shape(rows, columns)
     for image in range(0, n, images_at_once):

@@ -15,7 +15,7 @@ sum is 2e-7.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -38,14 +38,13 @@ from maskrcnn.kernels.tiles import (
 )
 from maskrcnn.kernels.weighted_sums import WeightedSums
 
-TILES = (4, 5, 6, 7)
-"""Results per side of a tile that there are points for."""
-MASK_FEATURES = (14, 14)
-"""The map of mask and keypoint branches, for which alone there are tiles of 7: they fit exactly, but their rounding
-error is four times as large, and on other maps boxes and scores may depend."""
+TILES = (4, 5, 6)
+"""Results per side of a tile, for results that more digits depend on."""
+ROUGH_TILES = (5, 7)
+"""The same where an error four times as large does no harm: those of 7 fit maps of 14 x 14 exactly."""
 LEAST_TILES = 64
 """A block of packed weights has at least so many, if need be of zeros (`_can_pack`)."""
-WEIGHT_TILES = 100
+TRANSFORM_TILES = 100
 """Transforming the weights takes about as long as so many tiles."""
 
 _POINTS = {
@@ -85,14 +84,12 @@ def weight_matrix(tile: int) -> Tensor:
     return torch.kron(g, g)
 
 
-def tile_side(shape: torch.Size, largest: int = TILES[-1]) -> int:
-    """Which of `TILES`, up to the largest allowed, suits maps (N, C, H, W).
+def tile_side(shape: torch.Size, tiles: Sequence[int] = TILES) -> int:
+    """Which of the tiles suits maps (N, C, H, W) best.
 
     Large ones save multiplications; small ones waste fewer beyond the edge, and their transformed weights are smaller.
     """
-    tiles = (5, 7) if shape[2:] == MASK_FEATURES else (4, 5, 6)
-    allowed = [tile for tile in tiles if tile <= largest]
-    return min(allowed, key=lambda tile: (num_tiles(shape, tile) + WEIGHT_TILES) * (tile + 2) ** 2)
+    return min(tiles, key=lambda tile: (num_tiles(shape, tile) + TRANSFORM_TILES) * (tile + 2) ** 2)
 
 
 def num_tiles(shape: torch.Size, tile: int) -> int:
@@ -210,12 +207,12 @@ def _pack(values: Tensor) -> Tensor:
 _transform: ContextVar[Callable[[Tensor, int, bool], WinogradWeight]] = ContextVar("_transform")
 
 
-def transformed(weight: Tensor, shape: torch.Size, largest: int = TILES[-1]) -> WinogradWeight:
-    """Weights (K, C, 3, 3) for inputs of this shape (N, C, H, W), and tiles up to the largest allowed.
+def transformed(weight: Tensor, shape: torch.Size, tiles: Sequence[int] = TILES) -> WinogradWeight:
+    """Weights (K, C, 3, 3) for inputs of this shape (N, C, H, W), and the one of the tiles that suits them.
 
     For a single block, putting them into oneDNN's order would take longer than its products save.
     """
-    tile = tile_side(shape, largest)
+    tile = tile_side(shape, tiles)
     return _transform.get(WinogradWeight.transform)(weight, tile, num_tiles(shape, tile) > BLOCK_TILES)
 
 
@@ -249,7 +246,7 @@ def convolve_winograd(
         bias: (K,), or None.
         relu: whether a ReLU follows.
         then: weight (L, K) and bias (L,) of a 1x1 convolution that follows; what it reads never lies in memory in full.
-        memory: a tensor of x's type that nobody needs any more; a result of its shape takes its place.
+        memory: a tensor of x's type that may be overwritten; a result of its shape takes its place.
 
     Returns:
         (N, K, H, W), or (N, L, H, W), in channels-last memory.

@@ -28,8 +28,6 @@ from maskrcnn.kernels.winograd import (
     weight_matrix,
 )
 
-LARGEST_TILE = 6
-"""With 7 a training step takes as long, and 30 MiB more."""
 BLOCKS_AT_ONCE = 2
 """Blocks that are transformed before their products are added to the gradient of the weights, in one go."""
 
@@ -56,7 +54,7 @@ class _WithGradients(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return convolve_winograd(x, transformed(weight, x.shape, LARGEST_TILE), bias)
+        return convolve_winograd(x, transformed(weight, x.shape), bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -76,13 +74,13 @@ class _WithGradients(torch.autograd.Function):
 def input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
     """(N, C, H, W) from (N, K, H, W) and the weights (K, C, 3, 3)."""
     turned = weight.flip(2, 3).transpose(0, 1)
-    return convolve_winograd(gradient, transformed(turned, gradient.shape, LARGEST_TILE), None)
+    return convolve_winograd(gradient, transformed(turned, gradient.shape), None)
 
 
 def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     """(K, C, 3, 3) from (N, C, H, W) and (N, K, H, W); sums in a fixed order, whichever thread does what."""
     n, in_channels, height, width = x.shape
-    tile, out_channels = tile_side(x.shape, LARGEST_TILE), gradient.shape[1]
+    tile, out_channels = tile_side(x.shape), gradient.shape[1]
     elements = (tile + 2) ** 2
     pixels, gradients = (values.permute(0, 2, 3, 1).contiguous() for values in (x, gradient))
     products = x.new_zeros(elements, out_channels, in_channels)

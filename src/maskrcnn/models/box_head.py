@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
-from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes, is_larger_than
+from maskrcnn.ops.fixed_sizes import has_fixed_sizes
 from maskrcnn.ops.losses import classification_loss, smooth_l1
 from maskrcnn.ops.nms import ABSENT, nms_padded
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
@@ -28,8 +28,7 @@ BOX_WEIGHTS: BoxWeights = (10.0, 10.0, 5.0, 5.0)
 class BoxTrunk(nn.Sequential):
     """The shared layers before the two outputs: optional 3x3 convolutions, then fully connected ones with ReLU.
 
-    Without fully connected layers, the mean over the RoI is what the outputs see (ResNet's own end). `fc_input` is the
-    number of channels and the side of what comes out of the convolutions.
+    Without fully connected layers, the mean over the RoI is what the outputs see (ResNet's own end).
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class BoxTrunk(nn.Sequential):
             layers += [nn.Linear(features, fc_channels), nn.ReLU(inplace=True)]
             features = fc_channels
         super().__init__(*layers)
-        self.fc_input = (channels, pooled_size)
+        self.pooled_size = pooled_size
         self.out_features = features
 
 
@@ -105,7 +104,7 @@ class BoxHead(nn.Module):
     def forward(self, roi_features: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (R, K + 1) and deltas (R, K or 1, 4) of RoI features (R, C, S, S)."""
         x = self.trunk(roi_features)
-        return self.class_logits(x), self.deltas(x).view(len(x), self.num_box_classes, 4)
+        return self.class_logits(x), self.deltas(x).view(x.shape[0], self.num_box_classes, 4)
 
     def loss(self, class_logits: Tensor, deltas: Tensor, sampled: Sequence[SampledRoIs]) -> tuple[Tensor, Tensor]:
         """L_cls over all RoIs; L_box over the positives, also divided by the number of all (Fast R-CNN, eq. 1)."""
@@ -118,7 +117,7 @@ class BoxHead(nn.Module):
         )
         column = labels[positive] if self.num_box_classes > 1 else torch.zeros_like(positive)
         difference = deltas[positive, column].float() - truth
-        box = smooth_l1(difference, self.smooth_l1_beta) / max(len(labels), 1)
+        box = smooth_l1(difference, self.smooth_l1_beta) / max(labels.shape[0], 1)
         return classification_loss(class_logits.float(), labels), box
 
     @torch.no_grad()
@@ -135,7 +134,7 @@ class BoxHead(nn.Module):
         """The detections of each image in the `input` frame, best first, still without masks; None: own limits."""
         threshold = self.score_threshold if score_threshold is None else score_threshold
         limit = self.max_detections if max_detections is None else max_detections
-        counts = [len(p) for p in proposals]
+        counts = [p.boxes.shape[0] for p in proposals]
         class_probs = F.softmax(class_logits.float(), dim=1)[:, :-1]
         chosen = [
             self._select_one(p, d, proposal, size, threshold, limit)
@@ -171,7 +170,7 @@ def _candidates(class_probs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     Where their number would have to be waited for, as many are returned as there can be, those that are not above it
     with label `ABSENT`: a row adds up to 1, so that only so many of its numbers can exceed the threshold.
     """
-    if not is_asynchronous(class_probs):
+    if not has_fixed_sizes(class_probs):
         row, label = (class_probs > threshold).nonzero(as_tuple=True)
         return row, label
     num_rows, num_classes = class_probs.shape

@@ -12,22 +12,6 @@ from maskrcnn.models.backbones.backbone import Backbone
 from maskrcnn.models.norm import conv_norm
 
 
-def add_upsampled(x: Tensor, coarse: Tensor) -> Tensor:
-    """Add the nearest-neighbour upsampling of `coarse` (FPN figure 3).
-
-    Args:
-        x: (N, C, h, w); without gradients, the result may take its memory.
-        coarse: (N, C, h', w'); without gradients and if sides are just twice as long, its upsampling never lies in
-            memory.
-    """
-    if x.requires_grad or x.shape[-2:] != (2 * coarse.shape[-2], 2 * coarse.shape[-1]):
-        # In training as well: the gradient of the broadcast sum below takes 30 times as long.
-        return x + F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
-    pairs = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (N, C, h', 2, w', 2)
-    pairs.add_(coarse[:, :, :, None, :, None])
-    return x
-
-
 class FPN(nn.Module):
     """Top-down pathway with lateral connections (FPN figure 3): P2..P5, and P6 for large anchors.
 
@@ -62,12 +46,8 @@ class FPN(nn.Module):
         top_down: Tensor = self.lateral[-1](maps.pop())
         pyramid: list[Tensor] = [self.output[-1](top_down)]
         for lateral, output in zip(reversed(self.lateral[:-1]), reversed(self.output[:-1]), strict=True):
-            top_down, level = self.level(lateral, output, maps.pop(), top_down)
-            pyramid.insert(0, level)
+            fine = lateral(maps.pop())
+            top_down = fine + F.interpolate(top_down, size=fine.shape[-2:], mode="nearest")
+            pyramid.insert(0, output(top_down))
         # P6 is P5 at every second cell (FPN section 4.1, footnote 1); only the RPN uses it.
         return [*pyramid, F.max_pool2d(pyramid[-1], kernel_size=1, stride=2)]
-
-    def level(self, lateral: nn.Module, output: nn.Module, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """The top-down map at the stride of `fine`, from the one above it, and the pyramid's level."""
-        top_down = add_upsampled(lateral(fine), coarse)
-        return top_down, output(top_down)

@@ -18,7 +18,6 @@ from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
 from maskrcnn.ops.losses import mask_competition_loss, mask_loss
 from maskrcnn.ops.mask_crops import crop_masks
-from maskrcnn.ops.mask_logits import mask_logits
 from maskrcnn.structures import Targets
 
 
@@ -62,7 +61,7 @@ class MaskHead(nn.Module, ABC):
         Only the mask of one class is ever used: the true one in training, the one the box branch chose in prediction.
         """
         logits = self.all_logits(roi_features)
-        own = logits[torch.arange(len(labels), device=labels.device), self.mask_index(labels)]
+        own = logits[torch.arange(labels.shape[0], device=labels.device), self.mask_index(labels)]
         if not self.competing:
             return own
         # log(p / (1 - p)) of the softmax, so that a sigmoid gives p here as well.
@@ -150,15 +149,6 @@ class FCNMaskHead(MaskHead):
         """(R, M, m, m) logits of every mask."""
         logits: Tensor = self.mask_logits(F.relu(self.upsample(self.convs(roi_features)), inplace=True))
         return logits
-
-    def forward(self, roi_features: Tensor, labels: Tensor) -> Tensor:
-        """As `MaskHead.forward`; where classes do not compete, the last 1x1 computes the one mask alone, not all M."""
-        if self.competing:
-            return super().forward(roi_features, labels)
-        channel = self.mask_index(labels)
-        assert self.mask_logits.bias is not None
-        own = self.mask_logits.weight[channel, :, 0, 0], self.mask_logits.bias[channel]
-        return mask_logits(self.convs(roi_features), self.upsample, *own)
 
 
 class MLPMaskHead(MaskHead):

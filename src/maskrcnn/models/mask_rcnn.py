@@ -10,21 +10,24 @@ RPN alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from maskrcnn.errors import UserError
 from maskrcnn.models.box_head import BoxHead
-from maskrcnn.models.chunks import each, pieces_of
+from maskrcnn.models.chunks import Chunk, chunks_of
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.models.sampling import RoISampler, SampledRoIs, rows_of
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class MaskRCNN(nn.Module):
             rpn_output: RPNOutput = self.rpn(features, batch.pixels.shape[-2:])
             objectness, rpn_box = self.rpn.loss(rpn_output, targets, draws)
             losses = replace(losses, objectness=objectness, rpn_box=rpn_box)
-            regions = [p.present() for p in self.rpn.select(rpn_output, batch, self.rpn.train_limits)]
+            regions = [p.without_padding() for p in self.rpn.select(rpn_output, batch, self.rpn.train_limits)]
         if self.box_head is None:
             return losses
 
@@ -161,7 +164,7 @@ class MaskRCNN(nn.Module):
         else:
             regions = self.rpn.select(self.rpn(features, batch.pixels.shape[-2:]), batch, self.rpn.test_limits)
         if self.box_head is None:
-            found = [p.present().as_detections(size) for p, size in zip(regions, batch.sizes, strict=True)]
+            found = [p.without_padding().as_detections(size) for p, size in zip(regions, batch.sizes, strict=True)]
             found = [d[d.scores > (score_threshold or 0.0)][:max_detections] for d in found]
             return self.preprocess.to_original(found, batch)
 
@@ -229,27 +232,42 @@ class MaskRCNN(nn.Module):
         self, head: BoxHead, features: Sequence[Tensor], regions: Sequence[Proposals]
     ) -> tuple[Tensor, Tensor]:
         """Class logits and deltas of all proposals, image after image."""
-        pieces = pieces_of(features, [proposals.boxes for proposals in regions], head.pooler.options.output_size)
-        outputs = each(pieces, lambda piece: head(self._roi_features(head, piece.features, piece.boxes)))
+        boxes = [proposals.boxes for proposals in regions]
+        outputs = self._in_chunks(head, features, boxes, lambda roi_features, _: head(roi_features))
         class_logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
         return class_logits, deltas
 
     def _masks(self, head: MaskHead, features: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
         """Mask probabilities (D, m, m) of each image's detections, boxes in the `input` frame."""
-        pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
-        labels = torch.cat([found.labels for found in detections])
-        logits = each(pieces, lambda p: head(self._roi_features(head, p.features, p.boxes), labels[p.rows]))
-        return list(torch.cat(logits).float().sigmoid().split([len(found) for found in detections]))
+        boxes, labels = [found.boxes for found in detections], torch.cat([found.labels for found in detections])
+        logits = self._in_chunks(
+            head, features, boxes, lambda roi_features, chunk: head(roi_features, labels[chunk.rows])
+        )
+        return list(torch.cat(logits).float().sigmoid().split([own.shape[0] for own in boxes]))
 
     def _keypoints(
         self, head: KeypointHead, features: Sequence[Tensor], detections: Sequence[Detections]
     ) -> list[Tensor]:
         """Keypoints (D, P, 3) of each image's detections, boxes and points in the `input` frame."""
-        pieces = pieces_of(features, [found.boxes for found in detections], head.pooler.options.output_size)
-        keypoints = each(
-            pieces, lambda p: head.decode(head(self._roi_features(head, p.features, p.boxes)), torch.cat(list(p.boxes)))
+        boxes = [found.boxes for found in detections]
+        keypoints = self._in_chunks(
+            head,
+            features,
+            boxes,
+            lambda roi_features, chunk: head.decode(head(roi_features), torch.cat(list(chunk.boxes))),
         )
-        return list(torch.cat(keypoints).split([len(found) for found in detections]))
+        return list(torch.cat(keypoints).split([own.shape[0] for own in boxes]))
+
+    def _in_chunks(
+        self,
+        head: BoxHead | MaskHead | KeypointHead,
+        features: Sequence[Tensor],
+        boxes: Sequence[Tensor],
+        work: Callable[[Tensor, Chunk], Result],
+    ) -> list[Result]:
+        """What a head's `work` makes of the RoI features of all boxes, a bounded number of boxes at a time."""
+        chunks = chunks_of(features, boxes, head.pooler.options.output_size)
+        return [work(self._roi_features(head, chunk.features, chunk.boxes), chunk) for chunk in chunks]
 
 
 def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from maskrcnn.models.anchors import Anchors
 from maskrcnn.models.matching import match, sample
-from maskrcnn.ops.asynchronous import is_asynchronous
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes, is_larger_than
+from maskrcnn.ops.fixed_sizes import has_fixed_sizes
 from maskrcnn.ops.losses import objectness_loss, smooth_l1
 from maskrcnn.ops.nms import ABSENT, nms_padded
 from maskrcnn.structures import ImageBatch, Proposals, Size, Targets
@@ -41,20 +41,8 @@ class RPNHead(nn.Module):
             for conv in self.convs:
                 x = F.relu(conv(x), inplace=True)
             logits.append(self.objectness(x).permute(0, 2, 3, 1).flatten(1))
-            deltas.append(self.deltas(x).permute(0, 2, 3, 1).reshape(len(x), -1, 4))
+            deltas.append(self.deltas(x).permute(0, 2, 3, 1).reshape(x.shape[0], -1, 4))
         return logits, deltas
-
-    def at(self, output: RPNOutput, images: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (S,) and deltas (S, 4) of some anchors (S,) of some images (S,), for a loss: gradients flow."""
-        logits, deltas = torch.cat(output.objectness_logits, dim=1), torch.cat(output.deltas, dim=1)
-        return logits[images, anchors], deltas[images, anchors]
-
-
-def outputs_of_cells(cells: Sequence[Tensor], num_anchors: int) -> tuple[list[Tensor], list[Tensor]]:
-    """What `RPNHead.forward` returns, from A logits and then 4A deltas (N, h, w, 5A) of every cell, level by level."""
-    logits = [level[..., :num_anchors].flatten(1) for level in cells]
-    deltas = [level[..., num_anchors:].reshape(len(level), -1, 4) for level in cells]
-    return logits, deltas
 
 
 @dataclass(frozen=True)
@@ -69,15 +57,26 @@ class ProposalLimits:
 
 @dataclass(frozen=True)
 class RPNOutput:
-    """Raw outputs and their anchors, level by level: logits (N, B_l), deltas (N, B_l, 4), anchors (B_l, 4).
-
-    And the features (N, C, h, w) that they were made from.
-    """
+    """Raw outputs and their anchors, level by level: logits (N, B_l), deltas (N, B_l, 4), anchors (B_l, 4)."""
 
     objectness_logits: list[Tensor]
     deltas: list[Tensor]
     anchors: list[Tensor]
-    features: Sequence[Tensor]
+
+
+@dataclass(frozen=True)
+class DrawnAnchors:
+    """S anchors of all images that a loss is computed on; the first `len(deltas)` are positive, the rest negative.
+
+    Attributes:
+        images: (S,) int64, the image of each.
+        indices: (S,) int64, which of the image's B anchors it is.
+        deltas: (number of positives, 4) from each positive to its object.
+    """
+
+    images: Tensor
+    indices: Tensor
+    deltas: Tensor
 
 
 class RPN(nn.Module):
@@ -137,7 +136,7 @@ class RPN(nn.Module):
     def forward(self, features: Sequence[Tensor], image_size: Size) -> RPNOutput:
         """Objectness and deltas of every anchor; `image_size` is the padded (height, width) of the batch."""
         logits, deltas = self.head(features)
-        return RPNOutput(logits, deltas, self.anchors(features, image_size), features)
+        return RPNOutput(logits, deltas, self.anchors(features, image_size))
 
     @torch.no_grad()
     def select(self, output: RPNOutput, batch: ImageBatch, limits: ProposalLimits) -> list[Proposals]:
@@ -158,7 +157,7 @@ class RPN(nn.Module):
         boxes = boxes.gather(1, kept[..., None].expand(-1, -1, 4)).masked_fill(absent[..., None], 0)
         logits = logits.gather(1, kept).masked_fill(absent, -math.inf)
         proposals = [Proposals(*image) for image in zip(boxes, logits, strict=True)]
-        return proposals if is_asynchronous(boxes) else [p.present() for p in proposals]
+        return proposals if has_fixed_sizes(boxes) else [p.without_padding() for p in proposals]
 
     def loss(
         self, output: RPNOutput, targets: Sequence[Targets], generators: Sequence[torch.Generator | None]
@@ -167,8 +166,17 @@ class RPN(nn.Module):
 
         Each image's anchors are drawn with its own generator.
         """
+        drawn = self.draw(output, targets, generators)
+        logits, deltas = torch.cat(output.objectness_logits, dim=1), torch.cat(output.deltas, dim=1)
+        own = drawn.images, drawn.indices
+        return self.loss_of(drawn, logits[own], deltas[own], len(targets))
+
+    def draw(
+        self, output: RPNOutput, targets: Sequence[Targets], generators: Sequence[torch.Generator | None]
+    ) -> DrawnAnchors:
+        """The anchors of each image that the loss is computed on (Faster R-CNN section 3.1.3)."""
         anchors = torch.cat(output.anchors)
-        positives, negatives, true_deltas = [], [], []
+        positives, negatives, deltas = [], [], []
         for target, generator in zip(targets, generators, strict=True):
             matches = match(
                 anchors,
@@ -181,13 +189,16 @@ class RPN(nn.Module):
             positive, negative = sample(matches.kinds, self.samples_per_image, self.positive_fraction, generator)
             positives.append(positive)
             negatives.append(negative)
-            true_deltas.append(encode_boxes(target.boxes[matches.indices[positive]], anchors[positive]))
+            deltas.append(encode_boxes(target.boxes[matches.indices[positive]], anchors[positive]))
         images = [torch.full_like(own, i) for group in (positives, negatives) for i, own in enumerate(group)]
-        logits, deltas = self.head.at(output, torch.cat(images), torch.cat(positives + negatives))
-        num_positives = sum(map(len, positives))
-        is_object = torch.arange(len(logits), device=logits.device) < num_positives
-        differences = deltas[:num_positives] - torch.cat(true_deltas)
-        divisor = len(logits) if self.divide_by_sampled else self.samples_per_image * len(targets)
+        return DrawnAnchors(torch.cat(images), torch.cat(positives + negatives), torch.cat(deltas))
+
+    def loss_of(self, drawn: DrawnAnchors, logits: Tensor, deltas: Tensor, num_images: int) -> tuple[Tensor, Tensor]:
+        """`loss` from the logits (S,) and deltas (S, 4) of the drawn anchors."""
+        num_drawn, num_positives = logits.shape[0], drawn.deltas.shape[0]
+        is_object = torch.arange(num_drawn, device=logits.device) < num_positives
+        differences = deltas[:num_positives] - drawn.deltas
+        divisor = num_drawn if self.divide_by_sampled else self.samples_per_image * num_images
         objectness = objectness_loss(logits.float(), is_object) / max(divisor, 1)
         box = smooth_l1(differences.float(), self.smooth_l1_beta) / max(divisor, 1)
         return objectness, box
@@ -195,6 +206,6 @@ class RPN(nn.Module):
 
 def _best_of_level(logits: Tensor, deltas: Tensor, anchors: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     """The best boxes (N, k, 4) and their logits (N, k) of logits (N, B), deltas (N, B, 4) and anchors (B, 4)."""
-    best, index = logits.float().topk(min(top_k, len(anchors)))
+    best, index = logits.float().topk(min(top_k, anchors.shape[0]))
     chosen = deltas.gather(1, index[..., None].expand(-1, -1, 4)).float()
     return decode_boxes(chosen, anchors[index]), best

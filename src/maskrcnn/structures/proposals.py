@@ -28,7 +28,7 @@ class Proposals:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def present(self) -> Proposals:
+    def without_padding(self) -> Proposals:
         """Those that there are."""
         there = self.objectness_logits > -math.inf
         return Proposals(self.boxes[there], self.objectness_logits[there])

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from maskrcnn.acceleration.training import prepare_for_training
+from maskrcnn.acceleration import for_training
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
@@ -132,7 +132,7 @@ def _fresh_state(
     if init is not None:
         initial = read_initial(init) if isinstance(init, str) else init
         screen.say(start_from(model, initial, config, categories))
-    model = prepare_for_training(model).to(device).train()
+    model = for_training(model).to(device).train()
     optimizer = build_optimizer(model, config.optimizer)
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
     return TrainingState(model, optimizer, ema)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.acceleration.prediction import prepare_for_prediction
 from maskrcnn.config import Config
 from maskrcnn.evaluator import evaluate
 from maskrcnn.model import Model
@@ -25,7 +23,7 @@ def validate(
     *,
     report: bool,
 ) -> tuple[dict[str, Any], float]:
-    """Measure `network` on the val split; what is measured is a copy made ready for prediction.
+    """Measure `network` on the val split; what predicts is a copy made ready for it (`Model`).
 
     Args:
         network: what to measure.
@@ -40,7 +38,7 @@ def validate(
         else of boxes, as far as model and data have them, and 0 where there is nothing to compute it from.
     """
     device = next(network.parameters()).device
-    model = Model(prepare_for_prediction(deepcopy(network)), data.categories, config, device)
+    model = Model(network, data.categories, config, device)
     metrics = evaluate(
         model,
         data.paths.val,

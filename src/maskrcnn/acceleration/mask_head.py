@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from maskrcnn.kernels.convolution import can_fuse, is_plain_float
 from maskrcnn.kernels.linear import linear
 from maskrcnn.kernels.threads import side_by_side
+from maskrcnn.models.mask_head import FCNMaskHead
 
 REGIONS_AT_ONCE = 4
 """Regions whose gradients are computed together."""
@@ -95,3 +96,16 @@ def mask_logits(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: T
     fast = is_plain_float(x) or can_fuse(x, upsample.weight)
     way = mask_logits_by_region if fast else mask_logits_reference
     return way(x, upsample, weight, bias)
+
+
+class FastMaskHead(FCNMaskHead):
+    """`FCNMaskHead` whose last 1x1 convolution computes the one mask that is wanted, where classes do not compete."""
+
+    def forward(self, roi_features: Tensor, labels: Tensor) -> Tensor:
+        """As `MaskHead.forward`."""
+        if self.competing:
+            return super().forward(roi_features, labels)
+        channel = self.mask_index(labels)
+        assert self.mask_logits.bias is not None
+        own = self.mask_logits.weight[channel, :, 0, 0], self.mask_logits.bias[channel]
+        return mask_logits(self.convs(roi_features), self.upsample, *own)

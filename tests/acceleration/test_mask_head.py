@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn.ops.mask_logits import (
+from maskrcnn.acceleration.mask_head import (
     MASK_LOGITS,
     REGIONS_AT_ONCE,
     MaskLogits,
