@@ -69,7 +69,8 @@ class Oracle(nn.Module):
 
 
 def model_of(network: Oracle, categories: Categories = CELL, **evaluation: int) -> Model:
-    return Model(network, categories, Config(evaluation=EvaluationConfig(**evaluation)))  # type: ignore[arg-type]
+    config = Config(evaluation=EvaluationConfig(**evaluation))
+    return Model(network, categories, config, accelerate=False)  # type: ignore[arg-type]
 
 
 def annotation(image_id: int, box: Box) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def test_images_of_one_size_share_a_pass_and_unlike_ones_are_not_padded(
 def test_objects_under_better_ones_are_dropped_where_the_settings_say_so(model: Model, pixels: np.ndarray) -> None:
     everything = model.predict(pixels, 0.1)
     config = replace(model.config, mask_head=replace(model.config.mask_head, max_overlap=0.3))
-    found = Model(model.network, CATEGORIES, config).predict(pixels, 0.1)
+    found = Model(model.network, CATEGORIES, config, accelerate=False).predict(pixels, 0.1)
     expected = uncovered(everything.crops(), everything.labels, 0.3)
     assert 0 < len(found) < len(everything)
     assert torch.equal(found.boxes, everything.boxes[expected])
