@@ -17,7 +17,7 @@ from maskrcnn.acceleration.prediction import cast_weights, fuse
 from maskrcnn.build import build_model
 from maskrcnn.kernels.convolution import computes_in, sorted_for
 from maskrcnn.kernels.winograd import ROUGH_TILES, TILES, transforming_once
-from maskrcnn.models.backbones.resnet import Block
+from maskrcnn.models.backbones.resnet import ResidualBlock
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.rpn import RPNHead
 from maskrcnn.presets import PRESETS, tiny
@@ -25,7 +25,7 @@ from maskrcnn.presets import PRESETS, tiny
 
 def test_relu_and_shortcut_move_into_the_convolutions() -> None:
     model = fuse(fold_batch_norms(build_model(tiny(), 2).eval()))
-    assert {type(m) for m in model.modules()}.isdisjoint({nn.Conv2d, Block})
+    assert {type(m) for m in model.modules()}.isdisjoint({nn.Conv2d, ResidualBlock})
     assert not any(isinstance(m, nn.ReLU) for m in model.backbone.modules())
     blocks = [m for m in model.modules() if isinstance(m, FusedBlock)]
     assert len(blocks) == 8 and all(block.last.relu for block in blocks)  # ResNet-18

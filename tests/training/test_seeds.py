@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskrcnn.acceleration.training import prepare_for_training
+from maskrcnn.acceleration import for_training
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.models import rpn, sampling
@@ -72,7 +72,7 @@ def network() -> MaskRCNN:
         rpn=replace(config.rpn, samples_per_image=20, pre_nms_top_k_train=100),
         roi=replace(config.roi, samples_per_image=12),
     )
-    return prepare_for_training(build_model(config, 2)).train()
+    return for_training(build_model(config, 2)).train()
 
 
 def draws_of(model: MaskRCNN, passes: Sequence[Sequence[int]], drawn: list[Tensor]) -> dict[int, list[list[int]]]:
