@@ -46,6 +46,19 @@ def test_categories_and_settings(run: Run, detector: Path, tmp_path: Path) -> No
     assert saved.categories.names == ("cat", "dog", "owl") and saved.config.input.min_size == 400
 
 
+def test_an_average_beside_the_weights(run: Run, detector: Path, tmp_path: Path) -> None:
+    state = torch.load(detector)
+    average = {f"module.{name}": tensor + 1 for name, tensor in state.items()}
+    torch.save({"model": state, "model_ema": {"n_averaged": torch.tensor(9), **average}, "epoch": 3}, detector)
+    output = tmp_path / "ours.safetensors"
+    code, out, err = run("import-weights", detector, output)
+    assert code == 0 and "took the weights under model; their average lies beside them: --key model_ema" in out, err
+    plain = read_checkpoint(output).weights["rpn.head.objectness.bias"]
+    code, out, _ = run("import-weights", detector, output, "--key", "model_ema")
+    assert code == 0 and "an average over training steps" in out
+    assert torch.equal(read_checkpoint(output).weights["rpn.head.objectness.bias"], plain + 1)
+
+
 def test_a_backbone_alone_starts_trainings_but_does_not_predict(run: Run, tmp_path: Path) -> None:
     torch.save(synthetic.torchvision_resnet((2, 2, 2, 2), bottleneck=False), tmp_path / "resnet18.pth")
     output = tmp_path / "backbone.safetensors"
@@ -90,4 +103,4 @@ def test_mistakes(run: Run, detector: Path, tmp_path: Path, arguments: tuple[str
 
 def test_what_is_no_weight_file(run: Run, tmp_path: Path) -> None:
     code, _, err = run("import-weights", tmp_path / "absent.pth", tmp_path / "ours.safetensors")
-    assert code == 2 and "there is none" in err
+    assert code == 2 and "no such file; expected a .pth" in err

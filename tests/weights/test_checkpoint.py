@@ -135,3 +135,25 @@ def test_loading_brings_no_compiler_along() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.tensor(float("nan")), "NaN or infinite"),
+        (torch.tensor(1), "of type int64"),
+        (torch.tensor(1j), "complex64"),
+    ],
+)
+def test_weights_that_are_no_finite_numbers(path: Path, value: torch.Tensor, message: str) -> None:
+    tensors, header = read_tensors(path)
+    name = "rpn.head.objectness.bias"
+    write_tensors(path, {**tensors, name: value.expand(tensors[name].shape)}, header)
+    with pytest.raises(UserError, match=rf"model\.safetensors: {name} .*{message}"):
+        load_model(path)
+
+
+def test_the_state_of_a_training_is_no_model(path: Path) -> None:
+    rewrite(path, format=None, training_state=2)
+    with pytest.raises(UserError, match=r"expected a model, got the state of a training.*best\.safetensors"):
+        load_model(path)

@@ -69,6 +69,12 @@ def _parser() -> CommandParser:
         help="how a detectron2 model without config.yaml takes its images (default: as the published ones of its kind)",
     )
     parser.add_argument(
+        "--key",
+        default="",
+        metavar="NAME",
+        help="where in the file the weights lie, such as model_ema (default: the usual places, plain weights first)",
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
     )
     return parser
@@ -83,6 +89,7 @@ def _knowledge(values: Namespace) -> Knowledge:
         library=values.source,
         categories=read_categories(Path(values.categories)) if values.categories else None,
         style=values.style,
+        key=values.key,
         settings=read_detectron2_config(Path(values.detectron2_config)) if values.detectron2_config else None,
     )
 

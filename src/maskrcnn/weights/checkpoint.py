@@ -20,6 +20,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import config_from_dict, config_to_dict
 from maskrcnn.structures import Categories
+from maskrcnn.weights.finite import require_finite
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
 FORMAT = 2
@@ -127,6 +128,7 @@ def read_checkpoint(path: Path) -> SavedWeights:
     """
     weights, header = read_tensors(path)
     _check_format(path, header)
+    require_finite(weights, str(path))
     try:
         config = config_from_dict(header["config"])
         categories = Categories.from_coco(header["categories"])
@@ -173,6 +175,11 @@ def _check_format(path: Path, header: Mapping[str, Any]) -> None:
     written = header.get("format")
     if written == FORMAT:
         return
+    if "training_state" in header:
+        raise UserError(
+            f"{path}: expected a model, got the state of a training, with which only train --resume goes on; its "
+            "models (best.safetensors, last.safetensors) lie in the run's folder"
+        )
     if isinstance(written, int):
         package = header.get("package")
         raise UserError(

@@ -195,6 +195,32 @@ def test_what_does_not_fit_is_listed(change: dict[str, Tensor | None], message: 
     assert "recognised a detector of torchvision" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.full((4, 16), float("nan")), "holds 64 of 64 numbers that are NaN or infinite"),
+        (torch.zeros(4, 16, dtype=torch.complex64), "is of type complex64"),
+        (torch.zeros(4, 16, dtype=torch.int8), "is of type int8"),
+    ],
+)
+def test_weights_that_are_no_finite_numbers(value: Tensor, message: str) -> None:
+    state = synthetic.torchvision_detector(slots=4) | {f"{LOGITS}.weight": value}
+    with pytest.raises(UserError, match=rf"{LOGITS}\.weight {message}"):
+        import_tensors(state)
+
+
+def test_a_name_for_the_background() -> None:
+    """Five names for four classes, as other tools count."""
+    state, names = synthetic.torchvision_detector(slots=4), ("a", "b", "c")
+    for given, hint in (
+        (("__background__", *names), "leave out '__background__'"),
+        ((*names, "d"), "leave out the name that means the background"),
+    ):
+        categories = Categories(tuple(range(1, 5)), given)
+        with pytest.raises(UserError, match=f"4 categories, and outputs for 3 classes besides the background; {hint}"):
+            import_tensors(state, Knowledge(categories=categories))
+
+
 def test_what_nobody_knows() -> None:
     with pytest.raises(UserError, match=r"only 0 of 2 names are known; one that is not: a\.weight"):
         import_tensors({"a.weight": torch.zeros(1), "b": torch.zeros(1)})

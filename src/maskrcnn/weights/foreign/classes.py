@@ -90,6 +90,23 @@ def read_categories(path: Path) -> Categories:
     raise UserError(f'{path}: expected a list of names, ["cat", "dog"], or of COCO\'s {{"id": 1, "name": "cat"}}')
 
 
+def require_number(categories: Categories, num_classes: int) -> None:
+    """See that weights with outputs for so many classes can have these categories.
+
+    Raises:
+        UserError: there are more or fewer; saying so where one of them is the background.
+    """
+    if len(categories) == num_classes or (len(categories), num_classes) == (len(COCO), COCO_SLOTS):
+        return
+    hint = ""
+    if len(categories) == num_classes + 1:
+        background = next((name for name in categories.names if "background" in name.lower()), None)
+        hint = f"; leave out {background!r}" if background else "; leave out the name that means the background"
+    raise UserError(
+        f"there are {len(categories)} categories, and outputs for {num_classes} classes besides the background{hint}"
+    )
+
+
 def background_last(tensors: Mapping[str, Tensor], num_classes: int) -> dict[str, Tensor]:
     """The outputs of torchvision in our order: background goes to the end of the class logits and has no box, no mask.
 
@@ -98,8 +115,6 @@ def background_last(tensors: Mapping[str, Tensor], num_classes: int) -> dict[str
         num_classes: K of the result; if it is COCO's 80 where there are 90 slots, only the used slots are kept.
     """
     slots = len(tensors["box_head.class_logits.weight"]) - 1
-    if num_classes != slots and (num_classes, slots) != (len(COCO), COCO_SLOTS):
-        raise UserError(f"there are {num_classes} categories, and outputs for {slots} classes besides the background")
     used = slots == COCO_SLOTS and num_classes == len(COCO)
     kept = COCO.ids if used else range(1, slots + 1)
     changed = dict(tensors)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
+from maskrcnn.weights.finite import require_finite
 from maskrcnn.weights.foreign.detectron2 import from_detectron2
 from maskrcnn.weights.foreign.files import ForeignFile, read_foreign
 from maskrcnn.weights.foreign.imported import NOTHING_KNOWN, Imported, Knowledge, first_few
@@ -25,7 +26,7 @@ def import_foreign(path: Path, knowledge: Knowledge = NOTHING_KNOWN) -> Imported
         UserError: the file cannot be read, is of an unknown kind, or lacks, exceeds or contradicts what a model of its
             kind consists of; naming `path`.
     """
-    file = read_foreign(path)
+    file = read_foreign(path, knowledge.key)
     try:
         return _convert(file, knowledge)
     except UserError as error:
@@ -39,6 +40,7 @@ def import_tensors(tensors: Mapping[str, Tensor], knowledge: Knowledge = NOTHING
 
 def _convert(file: ForeignFile, knowledge: Knowledge) -> Imported:
     source = recognise(file.tensors, knowledge.library)
+    require_finite({n: t for n, t in file.tensors.items() if source.our_name(n) is not None}, _name(source))
     renamed = rename(file.tensors, source)
     if unknown := first_few("unexpected", renamed.unknown):
         raise UserError(f"{_name(source)}, but with weights for which there are no layers in this package; {unknown}")
@@ -49,7 +51,7 @@ def _convert(file: ForeignFile, knowledge: Knowledge) -> Imported:
             imported = from_detectron2(renamed.tensors, file, knowledge)
     except UserError as error:
         raise UserError(f"{_name(source)}, but {error}") from None
-    return replace(imported, remarks=(f"{_name(source)}: {_parts(imported.config)}", *imported.remarks))
+    return replace(imported, remarks=(f"{_name(source)}: {_parts(imported.config)}", *file.remarks, *imported.remarks))
 
 
 def _name(source: Source) -> str:

@@ -13,7 +13,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
-from maskrcnn.weights.foreign.classes import choose_categories
+from maskrcnn.weights.foreign.classes import choose_categories, require_number
 from maskrcnn.weights.foreign.layout import Layout
 from maskrcnn.weights.foreign.names import BACKBONE
 
@@ -27,16 +27,23 @@ class Knowledge:
         categories: the classes in the order of the outputs; None: COCO's where their number fits, else numbered.
         style: one of `pixels.STYLES`, or "auto" for that of detectron2's published models of the same kind.
         settings: detectron2's own, flat ("MODEL.RPN.NMS_THRESH"); they go before `style`.
+        key: under which of the file's keys the weights lie; empty: where they usually lie.
     """
 
     library: str = "auto"
     categories: Categories | None = None
     style: str = "auto"
     settings: Mapping[str, Any] | None = None
+    key: str = ""
 
     def categories_of(self, layout: Layout) -> Categories:
-        """The given categories, or those that the numbers of outputs suggest; an RPN alone knows one, the object."""
+        """The given categories, or those that the numbers of outputs suggest; an RPN alone knows one, the object.
+
+        Raises:
+            UserError: as many were given as the weights cannot have.
+        """
         if self.categories is not None:
+            require_number(self.categories, layout.num_classes)
             return self.categories
         if not layout.has("box_head"):
             return Categories((1,), ("object",))

@@ -47,7 +47,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
     except _RefusedError as refusal:
         raise UserError(
             f"{path}: refused, nothing of it was executed: this pickle asks for {refusal}; expected NumPy arrays, "
-            "numbers, text and dictionaries alone"
+            "numbers, text and dictionaries alone; PyTorch's weights are saved by torch.save(model.state_dict(), FILE)"
         ) from None
     except OSError as error:
         raise UserError(f"{path}: expected a readable file, but the system says: {error.strerror or error}") from None
