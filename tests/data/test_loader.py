@@ -70,6 +70,14 @@ def test_no_more_workers_than_cpus(dataset: CocoDataset, monkeypatch: pytest.Mon
         assert contents(take(TrainBatches(dataset, 2, seed=3, num_workers=64), 2)) == expected
 
 
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_share_the_batches_of_one_process(dataset: CocoDataset, world: int) -> None:
+    """In the same order, each image changed in the same way, over the end of an epoch too."""
+    expected = contents(take(TrainBatches(dataset, 2 * world, seed=3), 4))
+    ranks = [contents(take(TrainBatches(dataset, 2, seed=3, rank=rank, world=world), 4)) for rank in range(world)]
+    assert [[sample for part in parts for sample in part] for parts in zip(*ranks, strict=True)] == expected
+
+
 @pytest.mark.parametrize("start", [1, 3, 4, 7])
 def test_starting_later_is_the_same_sequence(dataset: CocoDataset, start: int) -> None:
     whole = contents(take(TrainBatches(dataset, 2, seed=3), 10))

@@ -43,16 +43,19 @@ class DrawnSample:
 class TrainBatches:
     """Batches `start`, `start + 1`, ... of an endless sequence; iterating again begins at `start` again.
 
-    Batch number k is a function of (seed, k): the same for any number of workers, and wherever one starts. An image
-    that cannot be read is replaced by the next one that can, and named in the log, once.
+    Batch number k is a function of (seed, k): the same for any number of workers, and wherever one starts. Of several
+    ranks each gets its slice of the batch that one process with the images of all would get, changed in the same way.
+    An image that cannot be read is replaced by the next one that can, and named in the log, once.
 
     Args:
         dataset: where the samples come from; not empty.
-        batch_size: samples per batch.
+        batch_size: samples per batch and rank.
         seed: of the shuffles and of every sample's changes, 0 or more.
         num_workers: processes that read ahead, at most one for each CPU; 0: read when asked for.
         start: number of the first batch.
         balanced: draw rare kinds of images (`LabelStore.groups`) more often, see `balanced_repeats`.
+        rank: of this process, 0 to `world` - 1.
+        world: how many processes share each batch.
 
     Raises:
         UserError: while iterating, when `MAX_ATTEMPTS` images in a row, or all, cannot be read.
@@ -67,11 +70,14 @@ class TrainBatches:
         start: int = 0,
         *,
         balanced: bool = False,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         labels = dataset.labels
         heights, widths = labels.image_sizes.numpy().T
         repeats = balanced_repeats(labels.groups.numpy()) if balanced else None
-        self.plan = BatchPlan(heights > widths, batch_size, seed, repeats)
+        self.plan = BatchPlan(heights > widths, batch_size * world, seed, repeats)
+        self._slots = range(rank * batch_size, (rank + 1) * batch_size)
         self._dataset = dataset
         self._seed = seed
         self._num_workers = num_workers
@@ -93,7 +99,7 @@ class TrainBatches:
     def _draws(self) -> Iterator[list[Draw]]:
         for number in itertools.count(self._start):
             indices = self.plan.batch(number)
-            yield [Draw(index, (self._seed, number, slot)) for slot, index in enumerate(indices)]
+            yield [Draw(indices[slot], (self._seed, number, slot)) for slot in self._slots]
 
     def _checked(self, drawn: DrawnSample) -> Sample:
         if drawn.sample is None:

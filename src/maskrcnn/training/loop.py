@@ -82,6 +82,7 @@ def train(
         UserError: what a user can mend: data, settings, the output directory, a loss that stays non-finite.
         SystemExit: after SIGINT or SIGTERM, with code 128 + the signal's number, when the state is saved.
     """
+    _require_one_process()
     folder, screen = RunFolder(Path(output)), Screen()
     with _deterministic(config.train.deterministic), Interruption() as interruption:
         data = TrainingData.open(config, screen.say)
@@ -95,6 +96,15 @@ def train(
             metrics = _run(state, config, data, folder, screen, interruption)
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
+
+
+def _require_one_process() -> None:
+    """Under a launcher of several ranks each would train by itself, all in the same folder."""
+    if (world := os.environ.get("WORLD_SIZE", "")) not in ("", "1"):
+        raise UserError(
+            f"expected one process, got WORLD_SIZE={world} in the environment (from torchrun?): "
+            "training runs in one process for now; start it without torchrun"
+        )
 
 
 def _run(
