@@ -23,8 +23,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
@@ -124,6 +126,27 @@ def read_labelled_image(path: ImagePath, label_size: Size, max_pixels: int = MAX
         return _decoded(image, upright=not header.is_labelled_raw(label_size))
 
 
+def read_values(path: ImagePath, max_pixels: int = MAX_PIXELS) -> npt.NDArray[Any]:
+    """The numbers of an image file as it holds them, for masks: palette indices, 8, 16 or 32 bits, colours.
+
+    Returns:
+        (H, W) or (H, W, C) of whatever type the file has.
+
+    Raises:
+        UserError: as `read_image`.
+    """
+    with _opened(path, max_pixels, decode=True) as image:
+        image.load()
+        return np.asarray(image)
+
+
+def read_values_of(stream: BinaryIO, where: str, max_pixels: int = MAX_PIXELS) -> npt.NDArray[Any]:
+    """The same of a picture in memory; `where` names it in messages."""
+    with _decoding(where, stream, max_pixels, decode=True) as image:
+        image.load()
+        return np.asarray(image)
+
+
 def read_header(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Size and orientation, without decoding; raises `UserError` as `read_image` does."""
     with _opened(path, max_pixels) as image:
@@ -138,7 +161,14 @@ def image_size(path: ImagePath, max_pixels: int = MAX_PIXELS) -> Size:
 @contextmanager
 def _opened(path: ImagePath, max_pixels: int, *, decode: bool = False) -> Iterator[ImageFile]:
     """The image behind its header, of bearable size; what goes wrong inside the block names the file."""
-    with open_regular(path, "an image") as stream, warnings.catch_warnings():
+    with open_regular(path, "an image") as stream, _decoding(path, stream, max_pixels, decode=decode) as image:
+        yield image
+
+
+@contextmanager
+def _decoding(path: ImagePath, stream: BinaryIO, max_pixels: int, *, decode: bool) -> Iterator[ImageFile]:
+    """The same of an open stream; `path` is its name in messages."""
+    with warnings.catch_warnings():
         # Pillow warns of oddities (a strange EXIF block) that do not change the pixels.
         warnings.simplefilter("ignore")
         image_class = _format_of(path, stream)

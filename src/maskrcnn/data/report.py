@@ -56,6 +56,19 @@ class Rule(Enum):
     KEYPOINT_VISIBILITY = "visibility of a keypoint is not 0, 1 or 2", "keypoint read as not labelled"
     KEYPOINT_OUTSIDE = "keypoint outside the image", "keypoint read as not labelled"
 
+    LABEL_FILE_BROKEN = "label file cannot be read", "left out"
+    LABEL_FILE_OTHER = "file holds no labels of this form", "left out"
+    CLASS_NAME = "no printable class name", "shape dropped"
+    SHAPE_MALFORMED = "shape is malformed", "shape dropped"
+    SHAPE_UNKNOWN = "kind of shape is not known", "shape dropped"
+    SHAPE_WITHOUT_AREA = "shape has no area", "shape dropped"
+    SHAPE_OUTSIDE = "shape lies outside the image", "shape dropped"
+    COORDINATES_OUTSIDE = "coordinates outside the image", "cut at the border"
+    MASK_FILE = "mask file cannot be used", "mask dropped"
+    BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
+    SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"
+    PICTURE_EMBEDDED = "picture is in the label file alone", "image dropped; save it beside the labels"
+
 
 @dataclass
 class DataReport:

@@ -1,0 +1,95 @@
+"""Label formats: a folder or file of any known form becomes COCO content in memory, for the one reader of it.
+
+One file for each form, with `recognise(listing)` and `read(listing)`; `FORMATS` is the complete table. What is wrong
+with a single file or shape is reported, never an error; what the content then holds is checked by `data/coco.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from maskrcnn.data.formats import (
+    coco,
+    cvat,
+    label_images,
+    label_studio,
+    labelme,
+    object_masks,
+    via,
+    voc,
+    yolo,
+)
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.listing import Listing
+from maskrcnn.errors import UserError
+
+
+@dataclass(frozen=True)
+class Format:
+    """A form of labels.
+
+    Attributes:
+        looked_for: what it is known by, for messages.
+        recognise: whether a folder or file holds this form, from its names and first files.
+        read: all of it as COCO content.
+    """
+
+    looked_for: str
+    recognise: Callable[[Listing], bool]
+    read: Callable[[Listing], LabelContent]
+
+
+def _of(module: ModuleType) -> Format:
+    return Format(module.LOOKED_FOR, module.recognise, module.read)
+
+
+FORMATS: dict[str, Format] = {
+    "coco": _of(coco),
+    "labelme": _of(labelme),
+    "yolo": _of(yolo),
+    "label-images": _of(label_images),
+    "object-masks": _of(object_masks),
+    "voc": _of(voc),
+    "cvat": _of(cvat),
+    "label-studio": _of(label_studio),
+    "via": _of(via),
+}
+"""Every form, by the name that commands take."""
+
+
+def recognise(path: Path) -> str:
+    """The name of the form that a folder or file holds.
+
+    Raises:
+        UserError: none is found, or several; the message says what was looked for.
+    """
+    return _recognise(Listing(path))
+
+
+def read_labels(path: Path, form: str | None = None) -> LabelContent:
+    """The labels of a folder or file; of the form named, or of the one that is recognised.
+
+    Raises:
+        UserError: there is no such form, or none or several are found.
+    """
+    listing = Listing(path)
+    name = form or _recognise(listing)
+    if name not in FORMATS:
+        raise UserError(f"{name}: expected a form of labels, one of {', '.join(FORMATS)}")
+    return FORMATS[name].read(listing)
+
+
+def _recognise(listing: Listing) -> str:
+    found = [name for name, form in FORMATS.items() if form.recognise(listing)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(
+            f"{listing.path}: expected labels of one form, found several: {', '.join(found)}; give the label file "
+            "itself, or a folder with one of them"
+        )
+    looked_for = "; ".join(form.looked_for for form in FORMATS.values())
+    raise UserError(f"{listing.path}: expected labels in a known form, found none; looked for {looked_for}")

@@ -1,0 +1,108 @@
+"""Masks that come as pictures: from files and from base64 text to run lengths, exactly."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrcnn.data.images import MAX_PIXELS, read_values_of
+from maskrcnn.errors import UserError
+from maskrcnn.masks.polygons import polygon_to_rle
+from maskrcnn.masks.rle import counts_between, decode_rle, encode_rle
+from maskrcnn.masks.rle_crops import encode_rle_crop
+from maskrcnn.structures import RLE, Polygons, Size
+from maskrcnn.structures.masks import BoolArray, IntArray
+
+MAX_BASE64 = 64 * 2**20
+"""Characters of one mask in a label file."""
+
+Values = npt.NDArray[Any]
+
+
+def labelled_regions(values: Values) -> Iterator[tuple[int, RLE]]:
+    """Every value but 0 of an (H, W) label image with the run lengths of its pixels, in ascending order.
+
+    A value is one object, however many parts it has: neighbours touch, so parts tell nothing.
+    """
+    flat = values.T.reshape(-1)
+    positions = np.flatnonzero(flat)
+    found = flat[positions]
+    order = np.argsort(found, kind="stable")
+    positions, found = positions[order], found[order]
+    numbers, starts = np.unique(found, return_index=True)
+    size = (int(values.shape[0]), int(values.shape[1]))
+    for number, start, end in zip(numbers.tolist(), starts, [*starts[1:], len(found)], strict=False):
+        yield int(number), rle_of_positions(positions[start:end], size)
+
+
+def rle_of_positions(positions: IntArray, size: Size) -> RLE:
+    """Run lengths of the pixels at these ascending positions x * H + y."""
+    gaps = np.flatnonzero(np.diff(positions) != 1)
+    starts, ends = positions[np.concatenate([[0], gaps + 1])], positions[np.concatenate([gaps, [-1]])] + 1
+    return RLE(size, counts_between(np.stack([starts, ends], axis=1).reshape(-1), size[0] * size[1]))
+
+
+def colours_as_numbers(values: Values) -> IntArray:
+    """(H, W) numbers that tell pixels apart: values and indices as they are, colours as R 256^2 + G 256 + B.
+
+    Where alpha is zero the number is 0, whatever the colour below.
+    """
+    if values.ndim == 2:
+        return values.astype(np.int64)
+    if values.shape[2] == 2:  # grey and alpha
+        return np.where(values[..., 1] > 0, values[..., 0], 0).astype(np.int64)
+    red, green, blue = (values[..., channel].astype(np.int64) for channel in range(3))
+    number = (red << 16) + (green << 8) + blue
+    return np.where(values[..., 3] > 0, number, 0) if values.shape[2] == 4 else number
+
+
+def foreground(values: Values) -> BoolArray:
+    """Which pixels of a mask picture belong to the object: those that are not zero; with alpha, not transparent."""
+    return np.asarray(colours_as_numbers(values) != 0)
+
+
+def decode_base64(text: Any, expected: str) -> bytes:
+    """The bytes behind base64 text of bearable length.
+
+    Raises:
+        UserError: not text, too long, or no base64.
+    """
+    if not isinstance(text, str) or len(text) > MAX_BASE64:
+        raise UserError(f"expected {expected} as base64 text of at most {MAX_BASE64} characters")
+    try:
+        return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text)
+    except (binascii.Error, ValueError):
+        raise UserError(f"expected {expected} as base64 text, got something else") from None
+
+
+def decode_picture(content: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Values:
+    """The values of a picture inside a label file. Raises `UserError` as `read_values` does."""
+    return read_values_of(BytesIO(content), where, max_pixels)
+
+
+def rle_at(bitmap: BoolArray, x: int, y: int, size: Size) -> RLE | None:
+    """A bitmap whose corner lies at (x, y) of a frame of `size`, cut at its borders; None when nothing is left."""
+    height, width = bitmap.shape
+    x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + width, size[1]), min(y + height, size[0])
+    if x1 >= x2 or y1 >= y2:
+        return None
+    crop = bitmap[y1 - y : y2 - y, x1 - x : x2 - x]
+    return encode_rle_crop(crop.astype(np.uint8), (x1, y1, x2, y2), size)
+
+
+def union(masks: Sequence[RLE], rings: Sequence[Sequence[float]], size: Size) -> RLE:
+    """Run lengths and polygons of one object, united."""
+    outlines = tuple(np.array(ring, dtype=np.float64).reshape(-1, 2) for ring in rings)
+    drawn = [*masks, *([polygon_to_rle(Polygons(outlines), size)] if outlines else [])]
+    if len(drawn) == 1:
+        return drawn[0]
+    frame = decode_rle(drawn[0])
+    for mask in drawn[1:]:
+        frame = frame | decode_rle(mask)
+    return encode_rle(frame)

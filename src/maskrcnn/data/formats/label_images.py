@@ -1,0 +1,112 @@
+"""Label images: one picture for each image in which a value is an object and 0 is background; one class.
+
+As Cellpose and StarDist write them (8, 16 or 32 bits; PNG or TIFF). Values need not follow one another, and one value
+may have several parts. Either `images/` and `masks/` (or `labels/`) hold files of the same names, or a mask lies beside
+its image as `X_masks.png`, `X_cp_masks.png`, `X_mask.png`, `X_labels.png`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from maskrcnn.data.formats.bitmaps import Values, labelled_regions
+from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.listing import Listing, split_of
+from maskrcnn.data.images import read_values
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+
+LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
+
+CLASS = "object"
+
+_FOLDERS = ("masks", "labels", "mask", "label")
+_ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
+_NOT_MASKS = re.compile(r"(_cp_outlines|_outlines|_flows|_cp_output|_prob)$")
+
+
+def recognise(listing: Listing) -> bool:
+    return listing.chosen is None and next(_pairs(listing), None) is not None
+
+
+def read(listing: Listing) -> LabelContent:
+    builder = ContentBuilder(listing.path, listing.root, [CLASS])
+    masks = dict(_pairs(listing))
+    used = set(masks.values())
+    for picture in listing.pictures():
+        if picture in used or _is_mask_name(picture):
+            continue
+        mask = masks.get(picture)
+        image = builder.add_image(picture, listing.size(picture), split_of(picture))
+        if mask is not None:
+            _read_mask(listing, mask, image, builder)
+        else:
+            builder.fault(Rule.MASK_FILE, picture, "there is none")
+    return builder.content()
+
+
+def _pairs(listing: Listing) -> Iterator[tuple[str, str]]:
+    """(image, mask) by their names."""
+    for name in listing.pictures():
+        stem = name.rpartition(".")[0]
+        if _NOT_MASKS.search(stem):
+            continue
+        picture = _image_beside(listing, stem) or _image_in_images(listing, stem)
+        if picture is not None and picture != name:
+            yield picture, name
+
+
+def _image_beside(listing: Listing, stem: str) -> str | None:
+    plain = _ENDING.sub("", stem)
+    return listing.picture_of_stem(plain) if plain != stem else None
+
+
+def _image_in_images(listing: Listing, stem: str) -> str | None:
+    """`a/masks/b` -> `a/images/b`, for the last folder of such a name; the mask's ending may be there or not."""
+    parts = stem.split("/")
+    for place in reversed(range(len(parts) - 1)):
+        if parts[place] in _FOLDERS:
+            for last in (parts[-1], _ENDING.sub("", parts[-1])):
+                for folder in ("images", "image", "img"):
+                    moved = "/".join([*parts[:place], folder, *parts[place + 1 : -1], last])
+                    if (picture := listing.picture_of_stem(moved)) is not None:
+                        return picture
+    return None
+
+
+def _is_mask_name(name: str) -> bool:
+    stem = name.rpartition(".")[0]
+    return bool(_ENDING.search(stem) or _NOT_MASKS.search(stem)) or any(
+        part in _FOLDERS for part in name.split("/")[:-1]
+    )
+
+
+def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
+    try:
+        values = as_labels(read_values(listing.root / name), name)
+    except UserError as error:
+        builder.failure(Rule.MASK_FILE, name, error)
+        return
+    for value, rle in labelled_regions(values):
+        builder.add_rle(image, CLASS, rle, f"{name}: value {value}")
+
+
+def as_labels(values: Values, where: str) -> Values:
+    """(H, W) whole numbers.
+
+    Raises:
+        UserError: the picture has colours (JPEG, or a mask of another form), or its numbers are not whole.
+    """
+    if values.ndim == 3 and values.shape[2] >= 3 and (values[..., :1] == values[..., :3]).all():
+        values = values[..., 0]  # grey, saved as colours
+    if values.ndim != 2:
+        raise UserError(f"{where}: expected a label image, one number for a pixel, got colours; export 16-bit labels")
+    if values.dtype.kind == "f":
+        whole = values.astype(np.int64)
+        if not (np.isfinite(values).all() and (whole == values).all()):
+            raise UserError(f"{where}: expected a label image of whole numbers, got others; export 16-bit labels")
+        return whole
+    return values

@@ -1,0 +1,203 @@
+"""Label Studio's JSON: a list of tasks with polygons, boxes, ellipses and brush strokes.
+
+https://labelstud.io/guide/export. Coordinates are percent of the original picture. A brush is a stream of bits of its
+own kind, decoded here to the pixel; its exports to COCO lose holes. Of several annotators' labels the newest are taken,
+unless cancelled. A rectangle is a box, unless it is turned.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from maskrcnn.data.formats.bitmaps import rle_at
+from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.listing import Listing, folder_of, split_of
+from maskrcnn.data.formats.shapes import Flat, ellipse, entries, mapping, numbers, points_of, rectangle, scaled, turned
+from maskrcnn.data.images import MAX_PIXELS
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.json_values import whole_number
+from maskrcnn.structures import RLE, Size
+from maskrcnn.structures.masks import ByteArray
+from maskrcnn.text import brief
+
+LOOKED_FOR = "Label Studio's JSON (a list of tasks with annotations)"
+
+_UPLOAD = re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]*$)")
+"""What Label Studio puts before the name of an uploaded file."""
+
+_WITHOUT_AREA = ("keypoint", "vector", "timeserieslabels")
+
+
+def recognise(listing: Listing) -> bool:
+    return any(_is_tasks(listing.peek(name)) for name in listing.labels(".json")[:5])
+
+
+def read(listing: Listing) -> LabelContent:
+    builder = ContentBuilder(listing.path, listing.root)
+    for name in listing.labels(".json"):
+        try:
+            content = listing.json(name)
+        except UserError as error:
+            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            continue
+        if not _is_tasks(content):
+            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            continue
+        for number, task in enumerate(entries(content)):
+            _read_task(listing, name, task, f"{name}: task {brief(task.get('id', number))}", builder)
+    return builder.content()
+
+
+def _is_tasks(content: Any) -> bool:
+    tasks = entries(content)
+    return bool(tasks) and all(isinstance(task.get("data"), dict) and "annotations" in task for task in tasks[:10])
+
+
+def _read_task(listing: Listing, name: str, task: Json, where: str, builder: ContentBuilder) -> None:
+    results = _results(task, where, builder)
+    size = next((size for result in results if (size := _original_size(result)) is not None), None)
+    picture = _picture(listing, task, folder_of(name))
+    image = builder.add_image(picture, size or listing.size(picture), split_of(picture))
+    for result in results:
+        _add(result, f"{where}: {brief(result.get('id'))}", image, builder)
+
+
+def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json]:
+    """What the newest annotator said."""
+    done = [entry for entry in entries(task.get("annotations")) if entry.get("was_cancelled") is not True]
+    if len(done) > 1:
+        builder.fault(Rule.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
+    newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default={})
+    return entries(newest.get("result"))
+
+
+def _picture(listing: Listing, task: Json, beside: str) -> str:
+    """The image: under the name it had when it was uploaded, or under the one that the task gives it."""
+    data = mapping(task.get("data"))
+    stated = [task.get("file_upload"), data.get("image"), *data.values()]
+    names = [_plain(value) for value in stated if isinstance(value, str) and value]
+    spelt = [name for plain in names for name in (plain, _UPLOAD.sub("", plain))]
+    found = [listing.picture(name, beside) for name in spelt]
+    return next((name for name in found if listing.has(name)), found[0] if found else "")
+
+
+def _plain(stated: str) -> str:
+    """A name from a URL or a local path: what follows `?d=`, without the server."""
+    return re.sub(r"^\w+://[^/]*/", "", re.sub(r"^.*\?d=", "", stated))
+
+
+def _original_size(result: Json) -> Size | None:
+    height, width = whole_number(result.get("original_height")), whole_number(result.get("original_width"))
+    if height and width and height > 0 and width > 0 and height * width <= MAX_PIXELS:
+        return height, width
+    return None
+
+
+def _add(result: Json, where: str, image: int, builder: ContentBuilder) -> None:
+    """One region; results that label the whole picture, or relate two regions, are none."""
+    kind, value, size = result.get("type"), mapping(result.get("value")), _original_size(result)
+    if not isinstance(kind, str) or kind in ("choices", "textarea", "relation", "rating", "labels", "taxonomy"):
+        return
+    labels = value.get(kind)
+    label = labels[0] if isinstance(labels, list) and labels else None
+    if kind.startswith(_WITHOUT_AREA):
+        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, kind)
+    elif not kind.startswith(("polygon", "rectangle", "ellipse", "brush")):
+        builder.fault(Rule.SHAPE_UNKNOWN, where, kind)
+    elif size is None:
+        builder.fault(Rule.SHAPE_MALFORMED, where, "original_width and original_height")
+    elif kind.startswith("brush"):
+        _add_brush(value, label, size, where, image, builder)
+    elif (outline := _outline(kind, value, size)) is None:
+        builder.fault(Rule.SHAPE_MALFORMED, where, brief(value))
+    elif kind.startswith("rectangle") and not value.get("rotation"):
+        builder.add_box(image, label, [*outline[:2], *outline[4:6]], where)
+    else:
+        builder.add_polygons(image, label, [outline], where)
+
+
+def _outline(kind: str, value: Json, size: Size) -> Flat | None:
+    """In pixels; a turn is about the rectangle's first corner or the ellipse's centre, in pixels too."""
+    across, down = size[1] / 100, size[0] / 100
+    if kind.startswith("polygon"):
+        points = points_of(value.get("points"))
+        return scaled(points, across, down) if points is not None else None
+    is_ellipse = kind.startswith("ellipse")
+    names = ("x", "y", "radiusX", "radiusY") if is_ellipse else ("x", "y", "width", "height")
+    values, angles = numbers([value.get(name) for name in names]), numbers([value.get("rotation") or 0])
+    if values is None or angles is None:
+        return None
+    (x, y, a, b), angle = scaled(values, across, down), math.radians(angles[0])
+    return ellipse(x, y, a, b, angle) if is_ellipse else turned(rectangle(x, y, x + a, y + b), x, y, angle)
+
+
+# --- brush ------------------------------------------------------------------------------------------------------
+
+
+def _add_brush(value: Json, label: Any, size: Size, where: str, image: int, builder: ContentBuilder) -> None:
+    try:
+        mask = brush_rle(value.get("rle"), size)
+    except UserError as error:
+        builder.failure(Rule.SHAPE_MALFORMED, where, error)
+        return
+    if mask is None:
+        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, "empty brush")
+    else:
+        builder.add_rle(image, label, mask, where)
+
+
+def brush_rle(stream: Any, size: Size) -> RLE | None:
+    """The mask of a brush: where the last of its four channels, the opacity, is not zero; None where it is empty."""
+    pixels = decode_brush(stream, 4 * size[0] * size[1])
+    opacity = pixels.reshape(*size, 4)[..., 3] > 0
+    return rle_at(opacity, 0, 0, size) if opacity.any() else None
+
+
+def decode_brush(stream: Any, expected: int) -> ByteArray:
+    """Label Studio's run lengths: a stream of bits.
+
+    32 bits: how many values; 5 bits: bits of a value, less one; four times 4 bits: lengths of counts, less one. Then
+    records: is it a run, which of the four lengths has its count, the count less one, and one value or as many.
+
+    Raises:
+        UserError: not a list of bytes, or it does not hold `expected` values of at most 8 bits.
+    """
+    if not isinstance(stream, list) or not all(isinstance(b, int) and 0 <= b < 256 for b in stream):
+        raise UserError("expected a brush as a list of bytes, got something else; export the labels again")
+    bits = _Bits(np.unpackbits(np.array(stream, dtype=np.uint8)))
+    count, width = bits.number(32), bits.number(5) + 1
+    lengths = [bits.number(4) + 1 for _ in range(4)]
+    if count != expected or width > 8:
+        raise UserError(f"expected a brush of {expected} values of 8 bits, got {count} of {width}; check the size")
+    values, done = np.zeros(count, np.uint8), 0
+    while done < count:
+        is_run = bits.number(1)
+        end = min(done + bits.number(lengths[bits.number(2)]) + 1, count)
+        values[done:end] = bits.number(width) if is_run else bits.numbers(end - done, width)
+        done = end
+    return values
+
+
+class _Bits:
+    """Numbers from a stream of bits, highest bit first."""
+
+    def __init__(self, bits: ByteArray) -> None:
+        self.bits, self.place = bits, 0
+
+    def number(self, width: int) -> int:
+        return int("".join(map(str, self._next(width).tolist())), 2)
+
+    def numbers(self, count: int, width: int) -> ByteArray:
+        powers = 1 << np.arange(width - 1, -1, -1)
+        return np.asarray(self._next(count * width).reshape(count, width) @ powers, dtype=np.uint8)
+
+    def _next(self, count: int) -> ByteArray:
+        if self.place + count > len(self.bits):
+            raise UserError("expected a brush, got one that is cut off; export the labels again")
+        self.place += count
+        return self.bits[self.place - count : self.place]

@@ -1,0 +1,158 @@
+"""The files of a data folder: listed once, looked for by ending or by the names that label files state."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from maskrcnn.data.file_names import find_image, is_safe_name
+from maskrcnn.data.images import read_header
+from maskrcnn.errors import UserError
+from maskrcnn.json_values import load_json
+from maskrcnn.structures import Size
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+
+MAX_FILES = 2_000_000
+"""More are not listed; the largest public data sets have fewer in one folder."""
+
+
+class Listing:
+    """A data folder, or one label file and the folder it lies in.
+
+    Attributes:
+        path: what the user named.
+        root: the folder; names are relative to it, with forward slashes.
+        names: all regular files below it, sorted, hidden ones left out.
+        chosen: the one label file, where the user named a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; check the path")
+        self.path = path
+        self.root = path if path.is_dir() else path.parent
+        self.chosen = None if path.is_dir() else path.name
+        self.names = sorted(_walk(self.root))
+        self._parsed: tuple[str, Any] = ("", None)
+
+    def labels(self, *endings: str) -> list[str]:
+        """The files with one of these endings; only the chosen one where the user named a file."""
+        names = self.names if self.chosen is None else [self.chosen]
+        return [name for name in names if name.lower().endswith(endings)]
+
+    def pictures(self, under: str = "") -> list[str]:
+        """The image files, by their endings, in a folder and below."""
+        start = f"{under}/" if under else ""
+        return [name for name in self.names if name.startswith(start) and name.lower().endswith(PICTURES)]
+
+    def has(self, name: str) -> bool:
+        return name in self._known
+
+    def json(self, name: str) -> Any:
+        """The content of a JSON file; the last one is remembered, since recognising a form and reading it both ask."""
+        if self._parsed[0] != name:
+            self._parsed = (name, load_json(self.root / name))
+        return self._parsed[1]
+
+    def peek(self, name: str) -> Any:
+        """The same to recognise a form by: None where the file is broken."""
+        try:
+            return self.json(name)
+        except UserError:
+            return None
+
+    def picture(self, stated: str, beside: str = "") -> str:
+        """The image file that a label file in the folder `beside` means; the stated name where there is none.
+
+        Looked for beside the label file, in `images` there, at the top, in `images` there, and last as the only file of
+        that name.
+        """
+        for base in dict.fromkeys((beside, _joined(beside, "images"), "", "images")):
+            name = find_image(self.root / base, stated)
+            if name is not None and self.has(inside := _joined(base, name)):
+                return inside
+        same = self._by_file_name.get(_last_part(stated), [])
+        return same[0] if len(same) == 1 else _joined(beside, stated)
+
+    def picture_of_stem(self, stem: str) -> str | None:
+        """The image file `stem` with any of the usual endings, in small or capital letters."""
+        return self._by_stem.get(stem)
+
+    def size(self, name: str) -> Size | None:
+        """(height, width) from an image file's header; None where there is no readable one."""
+        if not self.has(name):
+            return None
+        try:
+            return read_header(self.root / name).size
+        except UserError:
+            return None
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
+    def _by_file_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.pictures():
+            found.setdefault(_last_part(name), []).append(name)
+        return found
+
+    @cached_property
+    def _by_stem(self) -> dict[str, str]:
+        return {name.rpartition(".")[0]: name for name in reversed(self.pictures())}
+
+
+def folder_of(name: str) -> str:
+    """The folder of a name; empty for the top."""
+    return name.rpartition("/")[0]
+
+
+def stem_of(name: str) -> str:
+    """The last part of a name without its ending."""
+    return PurePosixPath(name).stem
+
+
+def split_of(name: str) -> str:
+    """The split that a folder on the way to a file is named after: train, val or test; empty without one."""
+    for part in reversed(name.split("/")[:-1]):
+        for split, spellings in _SPLITS.items():
+            if part.lower() in spellings:
+                return split
+    return ""
+
+
+_SPLITS = {
+    "train": ("train", "training", "train2017", "train2014"),
+    "val": ("val", "valid", "validation", "val2017", "val2014"),
+    "test": ("test", "testing", "test2017"),
+}
+
+
+def _walk(root: Path) -> Iterator[str]:
+    count = 0
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
+        for file in files:
+            name = (Path(folder) / file).relative_to(root).as_posix()
+            if file.startswith(".") or not is_safe_name(name):
+                continue
+            count += 1
+            if count > MAX_FILES:
+                raise UserError(
+                    f"{root}: expected a data folder, found more than {MAX_FILES} files; name a folder below"
+                )
+            yield name
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"[/\\]", name)[-1]

@@ -1,0 +1,64 @@
+"""One mask file for each object, as in the Data Science Bowl of 2018: `ID/images/ID.png` and `ID/masks/*.png`.
+
+Whatever is not zero belongs to the object. The class is the folder's name below `masks` where there is one
+(`masks/cat/3.png`), else "object".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from maskrcnn.data.formats.bitmaps import foreground
+from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.listing import Listing, split_of, stem_of
+from maskrcnn.data.images import read_values
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.masks.rle import encode_rle
+
+LOOKED_FOR = "one mask for each object (ID/images/, ID/masks/)"
+
+
+def recognise(listing: Listing) -> bool:
+    return listing.chosen is None and next(_samples(listing), None) is not None
+
+
+def read(listing: Listing) -> LabelContent:
+    builder = ContentBuilder(listing.path, listing.root)
+    for picture, masks in _samples(listing):
+        image = builder.add_image(picture, listing.size(picture), split_of(picture))
+        for mask in masks:
+            _read_mask(listing, mask, image, builder)
+    return builder.content()
+
+
+def _samples(listing: Listing) -> Iterator[tuple[str, list[str]]]:
+    """Images that are alone in their folder `images`, with the files of the folder `masks` beside it."""
+    alone: dict[str, list[str]] = {}
+    masks: dict[str, list[str]] = {}
+    for name in listing.pictures():
+        folder, slash, rest = f"/{name}".rpartition("/images/")
+        if slash and "/" not in rest:
+            alone.setdefault(folder, []).append(name)
+        before, slash, _ = f"/{name}".partition("/masks/")
+        if slash:
+            masks.setdefault(before, []).append(name)
+    for folder, pictures in sorted(alone.items()):
+        stems = {stem_of(mask) for mask in masks.get(folder, [])}
+        if folder and len(pictures) == 1 and stems and stem_of(pictures[0]) not in stems:
+            yield pictures[0], masks[folder]
+
+
+def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
+    try:
+        bitmap = foreground(read_values(listing.root / name))
+    except UserError as error:
+        builder.failure(Rule.MASK_FILE, name, error)
+        return
+    if not bitmap.any():
+        builder.fault(Rule.MASK_FILE, name, "it is empty")
+        return
+    between = f"/{name}".partition("/masks/")[2].rpartition("/")[0]
+    builder.add_rle(image, between or "object", encode_rle(bitmap.astype(np.uint8)), name)

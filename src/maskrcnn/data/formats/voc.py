@@ -1,0 +1,206 @@
+"""Pascal VOC: `SegmentationObject/X.png` numbers the objects, `SegmentationClass/X.png` their classes.
+
+http://host.robots.ox.ac.uk/pascal/VOC/. Palette pictures hold the numbers as indices; some exporters write the colours
+of the palette instead, with their names in `labelmap.txt`. 255 is border, neither object nor background; it is left out
+of the masks. Images without such pictures have the boxes of `Annotations/X.xml`, where `difficult` ones are ignored.
+`ImageSets/*/{train,val,test}.txt` are the splits.
+"""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers, labelled_regions
+from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.listing import Listing, folder_of, stem_of
+from maskrcnn.data.formats.xml import number_of, read_xml, text_of
+from maskrcnn.data.images import read_values
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.files import read_regular
+from maskrcnn.structures import RLE
+from maskrcnn.structures.masks import IntArray
+
+LOOKED_FOR = "Pascal VOC (SegmentationObject/, Annotations/*.xml)"
+
+# fmt: off
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)
+# fmt: on
+
+BORDER = 255
+
+MAX_LIST = 64 * 2**20
+
+
+def recognise(listing: Listing) -> bool:
+    if listing.chosen is None and any("SegmentationObject/" in name for name in listing.names):
+        return True
+    return any(_is_annotation(listing, name) for name in listing.labels(".xml")[:3])
+
+
+def read(listing: Listing) -> LabelContent:
+    names = _Names(listing)
+    builder = ContentBuilder(listing.path, listing.root, names.of_file)
+    splits = _splits(listing)
+    objects = {stem_of(name): name for name in listing.labels(".png") if "SegmentationObject/" in name}
+    annotations = {stem_of(name): name for name in listing.labels(".xml")}
+    for stem in sorted({*objects, *annotations}):
+        picture = _picture(listing, stem, objects.get(stem) or annotations[stem])
+        image = builder.add_image(picture, listing.size(picture), splits.get(stem, ""))
+        if stem in objects:
+            _read_masks(listing, objects[stem], names, image, builder)
+        else:
+            _read_boxes(listing, annotations[stem], image, builder)
+    return builder.content()
+
+
+class _Names:
+    """What a class number, or the colour in its place, is called."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.of_colour = _label_map(listing)
+        file = next((name for name in listing.names if stem_of(name) == "class_names"), None)
+        self.of_file = _lines(listing, file)[1:] if file else list(self.of_colour.values())
+        self.of_index = self.of_file or CLASSES
+
+    def name(self, number: int, coloured: bool) -> str | None:
+        if coloured and number in self.of_colour:
+            return self.of_colour[number]
+        index = _index_of(number) if coloured else number
+        return self.of_index[index - 1] if 0 < index <= len(self.of_index) else None
+
+
+def _label_map(listing: Listing) -> dict[int, str]:
+    """`labelmap.txt`: `name:r,g,b:parts:actions`; black is background."""
+    file = next((name for name in listing.names if stem_of(name) == "labelmap"), None)
+    found = {}
+    for line in _lines(listing, file) if file else []:
+        name, _, rest = line.partition(":")
+        colour = rest.partition(":")[0].split(",")
+        if not line.startswith("#") and len(colour) == 3 and all(part.strip().isdecimal() for part in colour):
+            red, green, blue = (min(int(part[:9]), 255) for part in colour)
+            found[(red << 16) + (green << 8) + blue] = name
+    return {number: name for number, name in found.items() if number and name.isprintable() and name.strip()}
+
+
+def palette() -> IntArray:
+    """(256,) VOC's colours as R 256^2 + G 256 + B: three bits of an index are a bit each of red, green and blue."""
+    index = np.arange(256)
+    colours = np.zeros((3, 256), np.int64)
+    for bit in range(8):
+        for channel in range(3):
+            colours[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
+    red, green, blue = colours
+    return np.asarray((red << 16) + (green << 8) + blue)
+
+
+_BORDERS = (BORDER, int(palette()[BORDER]))
+"""As an index and as a colour."""
+
+
+def _index_of(colour: int) -> int:
+    """The index of a colour of the palette; 0 for any other."""
+    places = np.flatnonzero(palette() == colour)
+    return int(places[0]) if len(places) else 0
+
+
+def _lines(listing: Listing, name: str) -> list[str]:
+    text = read_regular(listing.root / name, MAX_LIST, "a text file").decode("utf-8", "replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _splits(listing: Listing) -> dict[str, str]:
+    """The split of each image; a list of the folder Segmentation goes before others."""
+    found: dict[str, str] = {}
+    lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in ("train", "val", "test")]
+    for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
+        for line in _lines(listing, name):
+            found.setdefault(line.split()[0], stem_of(name))
+    return found
+
+
+def _picture(listing: Listing, stem: str, beside: str) -> str:
+    above = folder_of(folder_of(beside))
+    for folder in ("JPEGImages", "images", "Images", ""):
+        name = "/".join(part for part in (above, folder, stem) if part)
+        if (picture := listing.picture_of_stem(name)) is not None and picture != beside:
+            return picture
+    return listing.picture(f"{stem}.jpg", above)
+
+
+def _read_masks(listing: Listing, name: str, names: _Names, image: int, builder: ContentBuilder) -> None:
+    try:
+        objects = read_values(listing.root / name)
+        classes = read_values(listing.root / name.replace("SegmentationObject/", "SegmentationClass/"))
+    except UserError as error:
+        builder.failure(Rule.MASK_FILE, name, error)
+        return
+    if objects.shape[:2] != classes.shape[:2]:
+        builder.fault(Rule.MASK_FILE, name, "SegmentationClass has another size")
+        return
+    flat = colours_as_numbers(classes).T.reshape(-1)
+    for number, rle in labelled_regions(_without_border(objects)):
+        where, label = f"{name}: object {number}", _class_of(rle, flat)
+        class_name = names.name(label, classes.ndim == 3)
+        if class_name is not None:
+            builder.add_rle(image, class_name, rle, where)
+        else:
+            builder.fault(Rule.UNKNOWN_CATEGORY, where, f"class {label}")
+
+
+def _without_border(objects: Values) -> IntArray:
+    """Numbers of objects, with 0 where the border is."""
+    values = colours_as_numbers(objects)
+    return np.where(values == _BORDERS[objects.ndim == 3], 0, values)
+
+
+def _class_of(rle: RLE, classes: IntArray) -> int:
+    """The class of most of an object's pixels, border and background aside; 0 where there is no other."""
+    ends = np.cumsum(rle.counts)
+    runs = [classes[start:end] for start, end in zip(ends[::2].tolist(), ends[1::2].tolist(), strict=False)]
+    found, counts = np.unique(np.concatenate(runs), return_counts=True)
+    counts[np.isin(found, (0, *_BORDERS))] = 0
+    return int(found[counts.argmax()]) if counts.any() else 0
+
+
+# --- Annotations/*.xml ------------------------------------------------------------------------------------------
+
+
+def _is_annotation(listing: Listing, name: str) -> bool:
+    try:
+        root = read_xml(listing.root / name)
+    except UserError:
+        return False
+    return root.tag == "annotation" and root.find("object/bndbox") is not None
+
+
+def _read_boxes(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
+    try:
+        root = read_xml(listing.root / name)
+    except UserError as error:
+        builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+        return
+    if root.tag != "annotation":
+        builder.fault(Rule.LABEL_FILE_OTHER, name)
+        return
+    for number, item in enumerate(root.iter("object")):
+        where = f"{name}: object {number}"
+        box = _box(item)
+        if box is None:
+            builder.fault(Rule.SHAPE_MALFORMED, where, "bndbox")
+        else:
+            builder.add_box(image, text_of(item, "name"), box, where, crowd=text_of(item, "difficult") == "1")
+
+
+def _box(item: Element) -> list[float] | None:
+    """x1, y1, x2, y2: VOC counts pixels from 1 and names the last one."""
+    values = [number_of(text_of(item, f"bndbox/{name}")) for name in ("xmin", "ymin", "xmax", "ymax")]
+    if any(value is None for value in values):
+        return None
+    x1, y1, x2, y2 = (value for value in values if value is not None)
+    return [x1 - 1, y1 - 1, x2, y2]

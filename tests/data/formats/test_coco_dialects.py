@@ -1,0 +1,112 @@
+"""COCO's JSON as exporters write it. COCO Annotator had no sample to be had: its form is that of its source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.data.formats.scenes import coco, write
+
+from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.report import Rule
+
+ReadForm = Callable[[Path, str], LabelContent]
+
+
+@pytest.fixture
+def read_changed(tmp_path: Path) -> Callable[..., LabelContent]:
+    """The scene with changes to its annotations and categories."""
+
+    def read(annotation: dict[str, Any] | None = None, **lists: Any) -> LabelContent:
+        coco(tmp_path)
+        content = json.loads((tmp_path / "result.json").read_text())
+        content["annotations"] = [{**entry, **(annotation or {})} for entry in content["annotations"]]
+        write(tmp_path / "result.json", {**content, **lists})
+        return read_labels(tmp_path)
+
+    return read
+
+
+def test_samples_of_roboflow(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """Objects counted in the files; boxes alone are ignored regions."""
+    folder = shared / "data/formats/roboflow_coco"
+    first = read_form(folder / "coco_dataset/coco_roboflow", "coco")
+    second = read_form(folder / "roboflow_dataset/coco", "coco")
+    assert first.splits == second.splits == ["train", "val"]
+    assert [image["file_name"] for image in second.coco["images"]] == [
+        "train/train_001.jpg",
+        "train/train_002.jpg",
+        "val/val_001.jpg",
+    ]
+    assert (found(first).ignored, sum(found(first).objects.values())) == (1, 2)
+    assert (found(second).ignored, found(second).objects) == (4, {})
+
+
+def test_a_real_sample_of_lvis(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """977 objects, counted in the file; area of all by pycocotools from its polygons."""
+    content = read_form(shared / "data/formats/lvis", "coco")
+    result = found(content)
+    assert (sum(result.objects.values()), result.ignored, result.area) == (977, 0, 4937393)
+    assert content.coco["images"][0]["neg_category_ids"] == [284, 53, 754, 299, 654, 541, 566]
+    assert content.coco["categories"][0]["frequency"] == "r"
+
+
+def test_lvis_names_its_images_by_address(read_changed: Any) -> None:
+    image = {"id": 5, "height": 24, "width": 31, "coco_url": "http://images.cocodataset.org/val2017/a.png"}
+    assert read_changed(images=[image]).coco["images"][0]["file_name"] == "images/a.png"
+
+
+def test_roboflows_first_category_is_left_out(read_changed: Any) -> None:
+    names = [("animals", "none"), ("cat", "animals"), ("dog", "animals")]
+    categories = [{"id": 8 + k, "name": name, "supercategory": above} for k, (name, above) in enumerate(names)]
+    assert [entry["name"] for entry in read_changed(categories=categories).coco["categories"]] == ["cat", "dog"]
+
+
+def test_classes_without_objects_are_kept(read_changed: Any) -> None:
+    categories = [{"id": k, "name": name} for k, name in ((9, "cat"), (10, "dog"), (11, "cow"))]
+    assert [entry["name"] for entry in read_changed(categories=categories).coco["categories"]] == ["cat", "dog", "cow"]
+
+
+def test_bitmaps_that_are_all_crowds_are_objects(read_changed: Any) -> None:
+    """CVAT marks every bitmap so; where only some are, they are crowds."""
+    counts = {"size": [24, 31], "counts": [75, 5, 24 * 31 - 80]}
+    content = read_changed({"segmentation": counts, "iscrowd": 1})
+    assert [entry["iscrowd"] for entry in content.coco["annotations"]] == [0, 0]
+    coco_file = [
+        {"id": k, "image_id": 5, "category_id": 9, "segmentation": counts, "iscrowd": k, "bbox": [3, 3, 1, 5]}
+        for k in (0, 1)
+    ]
+    content = read_changed(annotations=coco_file)
+    assert [entry["iscrowd"] for entry in content.coco["annotations"]] == [0, 1]
+
+
+def test_coco_annotator_marks_what_is_deleted_and_what_is_a_box(read_changed: Any) -> None:
+    assert read_changed({"deleted": True}).coco["annotations"] == []
+    boxes = read_changed({"isbbox": True}).coco["annotations"]
+    assert len(boxes) == 2 and not any("segmentation" in entry for entry in boxes)
+
+
+def test_keypoints_and_further_fields_are_kept(read_changed: Any) -> None:
+    points = {"keypoints": [2, 3, 2], "num_keypoints": 1}
+    schema = {"id": 9, "name": "cat", "keypoints": ["nose"], "skeleton": []}
+    content = read_changed(points, categories=[schema, {"id": 10, "name": "dog"}])
+    assert content.coco["annotations"][0]["keypoints"] == [2, 3, 2]
+    assert content.coco["categories"][0]["keypoints"] == ["nose"]
+
+
+def test_annotations_of_unknown_images_and_classes_are_reported(read_changed: Any) -> None:
+    assert read_changed({"image_id": 77}).report.counts == {Rule.UNKNOWN_IMAGE: 2}
+    assert read_changed({"category_id": 77}).report.counts == {Rule.UNKNOWN_CATEGORY: 2}
+
+
+def test_ids_are_numbered_anew_over_several_files(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        coco(tmp_path)
+        (tmp_path / "result.json").rename(tmp_path / f"instances_{split}.json")
+    content = read_labels(tmp_path)
+    assert [image["id"] for image in content.coco["images"]] == [1, 2] and content.splits == ["train", "val"]
+    assert [entry["id"] for entry in content.coco["annotations"]] == [1, 2, 3, 4]

@@ -1,0 +1,96 @@
+"""The same scene in every form gives the same objects, and what a form is comes out in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.data.formats.scenes import AREAS, ONE_CLASS, SCENES, coco, labelme, masks, picture, write
+
+from maskrcnn.data.formats import FORMATS, read_labels, recognise
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.errors import UserError
+from maskrcnn.structures.masks import ByteArray
+
+Bitmaps = Callable[[LabelContent], list[tuple[str, ByteArray]]]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_same_scene_in_every_form_is_the_same_objects(tmp_path: Path, scene: str, bitmaps: Bitmaps) -> None:
+    form, make = SCENES[scene]
+    make(tmp_path / "data")
+    assert recognise(tmp_path / "data") == form
+    content = read_labels(tmp_path / "data")
+    assert content.report.counts.total() == 0, content.report.lines
+    (image,) = content.coco["images"]
+    assert (content.folder / image["file_name"]).is_file() and image.get("height", 24) == 24
+    objects = bitmaps(content)
+    assert [int(mask.sum()) for _, mask in objects] == list(AREAS.values())
+    for (name, mask), (expected_name, expected) in zip(objects, masks().items(), strict=True):
+        assert np.array_equal(mask, expected)
+        assert name == ("object" if scene in ONE_CLASS else expected_name)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_same_folder_gives_the_same_content_each_time(tmp_path: Path, scene: str) -> None:
+    SCENES[scene][1](tmp_path)
+    first, second = (read_labels(tmp_path) for _ in range(2))
+    assert json.dumps(first.coco) == json.dumps(second.coco)
+
+
+def test_every_form_has_a_scene() -> None:
+    assert {form for form, _ in SCENES.values()} == set(FORMATS)
+
+
+def test_no_form_is_one_line_that_says_what_was_looked_for(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    with pytest.raises(UserError) as caught:
+        recognise(tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path) in message and len(message.splitlines()) == 1
+    assert all(form.looked_for in message for form in FORMATS.values())
+
+
+def test_several_forms_are_one_line_that_names_them(tmp_path: Path) -> None:
+    coco(tmp_path)
+    labelme(tmp_path)
+    with pytest.raises(UserError, match=r"found several: coco, labelme"):
+        recognise(tmp_path)
+    assert len(read_labels(tmp_path, "labelme").coco["annotations"]) == 2, "named, it is read"
+    assert recognise(tmp_path / "result.json") == "coco", "a file is one form"
+
+
+def test_an_unknown_form_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="one of coco, labelme, yolo"):
+        read_labels(tmp_path, "labelmee")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        recognise(tmp_path / "nowhere")
+
+
+def test_splits_are_kept_apart(tmp_path: Path) -> None:
+    """Roboflow's layout: a file of labels in the folder of each split."""
+    for split in ("train", "valid"):
+        coco(tmp_path / split)
+        (tmp_path / split / "result.json").rename(tmp_path / split / "_annotations.coco.json")
+    content = read_labels(tmp_path)
+    assert content.splits == ["train", "val"]
+    val = content.split("val")
+    assert [image["file_name"] for image in val.coco["images"]] == ["valid/images/a.png"]
+    assert [entry["image_id"] for entry in val.coco["annotations"]] == [val.coco["images"][0]["id"]] * 2
+    assert val.coco["categories"] == content.coco["categories"]
+
+
+def test_a_broken_file_among_others_is_reported(tmp_path: Path) -> None:
+    labelme(tmp_path)
+    write(tmp_path / "b.json", '{"shapes": [')
+    write(tmp_path / "c.json", {"something": "else"})
+    content = read_labels(tmp_path)
+    assert len(content.coco["annotations"]) == 2
+    lines = "\n".join(content.report.lines)
+    assert "b.json: label file cannot be read" in lines and "c.json: file holds no labels of this form" in lines

@@ -1,0 +1,152 @@
+"""Label Studio's JSON: percent, brushes to the bit, several annotators, names of uploads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.data.formats.scenes import brush_bytes, picture, write
+
+from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.label_studio import brush_rle, decode_brush
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.masks.rle import decode_rle
+
+ReadForm = Callable[[Path, str], LabelContent]
+BASE = {"id": "r", "original_width": 50, "original_height": 20, "image_rotation": 0}
+
+
+@pytest.fixture
+def read_results(tmp_path: Path) -> Callable[..., LabelContent]:
+    """Regions of one 50 x 20 image."""
+
+    def read(*results: Any, **more: Any) -> LabelContent:
+        picture(tmp_path / "a.png")
+        task = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": list(results)}], **more}
+        write(tmp_path / "export.json", [task])
+        return read_labels(tmp_path)
+
+    return read
+
+
+def test_a_sample_of_a_polygon(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """Area by pycocotools from the percent times the size; the image is known by the name of its upload."""
+    content = read_form(shared / "data/formats/label_studio/polygons.json", "label-studio")
+    assert content.coco["images"][0]["file_name"] == "e97d4735-000000000025.jpg"
+    result = found(content)
+    assert (result.objects, result.ignored, result.area) == ({"Airplane": 1}, 0, 19268)
+
+
+def test_a_sample_of_all_kinds(shared: Path, read_form: ReadForm) -> None:
+    content = read_form(shared / "data/formats/label_studio/coco_export_input.json", "label-studio")
+    box, polygon = content.coco["annotations"]
+    assert np.allclose(box["bbox"], [159.70962, 13.16312, 31.76044, 31.77305], atol=1e-4) and "segmentation" not in box
+    assert len(polygon["segmentation"][0]) == 6 and content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 2}
+
+
+def test_samples_of_turned_boxes_are_polygons(shared: Path, read_form: ReadForm) -> None:
+    content = read_form(shared / "data/formats/label_studio/rotated_boxes.json", "label-studio")
+    stated = json.loads((shared / "data/formats/label_studio/rotated_boxes.json").read_text())
+    results = [result for task in stated for result in task["annotations"][0]["result"]]
+    assert len(content.coco["annotations"]) == len(results) == 25
+    for entry, result in zip(content.coco["annotations"], results, strict=True):
+        value = result["value"]
+        assert ("segmentation" in entry) == (value["rotation"] != 0)
+        if "segmentation" in entry:  # the first corner stays, and so does the area
+            points = np.array(entry["segmentation"][0]).reshape(-1, 2)
+            width, height = result["original_width"] / 100, result["original_height"] / 100
+            assert np.allclose(points[0], [value["x"] * width, value["y"] * height])
+            x, y = points.T
+            area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+            assert np.isclose(area, value["width"] * width * value["height"] * height)
+
+
+def test_of_several_annotators_the_newest_counts(shared: Path, read_form: ReadForm) -> None:
+    content = read_form(shared / "data/formats/label_studio/boxes.json", "label-studio")
+    assert content.report.counts == {Rule.SEVERAL_ANNOTATORS: 1}
+
+
+def test_the_known_answer_of_the_brush(shared: Path) -> None:
+    """From the tests of Label Studio's own converter."""
+    known = json.loads((shared / "data/formats/label_studio/brush_known_answer.json").read_text())
+    assert decode_brush(known["rle"], len(known["array"])).tolist() == known["array"]
+
+
+def test_brushes_to_the_pixel() -> None:
+    rng = np.random.default_rng(0)
+    for height, width in ((1, 1), (7, 5), (24, 31)):
+        mask = rng.random((height, width)) < 0.4
+        mask[0, 0] = True
+        rle = brush_rle(brush_bytes(mask), (height, width))
+        assert rle is not None and np.array_equal(decode_rle(rle), mask)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [None, "text", [], [1, 2], [0, 0, 0, 18, 57, 27, 252], [300], [1.5], [255] * 50, [0] * 50],
+)
+def test_a_broken_brush_is_an_error(stream: Any) -> None:
+    with pytest.raises(UserError, match="expected a brush"):
+        decode_brush(stream, 18)
+
+
+def test_a_brush_that_claims_too_much_allocates_nothing(read_results: Any) -> None:
+    brush = {"type": "brushlabels", "value": {"rle": [255, 255, 255, 255] * 4, "brushlabels": ["a"]}}
+    content = read_results({**BASE, **brush})
+    assert content.report.counts == {Rule.SHAPE_MALFORMED: 1}
+
+
+def test_shapes_are_percent_of_the_original_size(read_results: Any) -> None:
+    box = {"type": "rectanglelabels", "value": {"x": 10, "y": 20, "width": 40, "height": 50, "rectanglelabels": ["a"]}}
+    polygon = {"type": "polygonlabels", "value": {"points": [[10, 20], [50, 20], [50, 70]], "polygonlabels": ["b"]}}
+    around = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 90, "ellipselabels": ["c"]}
+    content = read_results({**BASE, **box}, {**BASE, **polygon}, {**BASE, "type": "ellipselabels", "value": around})
+    first, second, third = content.coco["annotations"]
+    assert first["bbox"] == [5, 4, 20, 10]
+    assert second["segmentation"] == [[5, 4, 25, 4, 25, 14]]
+    assert np.allclose(third["bbox"], [25 - 2, 10 - 10, 4, 20], atol=0.05)  # 20 % of 50 across, turned upright
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "/data/upload/3/0a1b2c3d-a.png",
+        "/data/local-files/?d=home/me/a.png",
+        "http://example.org/x/a.png",
+        "s3://bucket/a.png",
+        "../../../a.png",
+    ],
+)
+def test_the_image_is_found_behind_urls_and_uploads(read_results: Any, image: str) -> None:
+    assert read_results(data={"image": image}).coco["images"][0]["file_name"] == "a.png"
+
+
+@pytest.mark.parametrize(
+    ("result", "rule"),
+    [
+        ({"type": "polygonlabels", "value": {"points": "x", "polygonlabels": ["a"]}}, Rule.SHAPE_MALFORMED),
+        ({"type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]]}}, Rule.CLASS_NAME),
+        ({"type": "rectanglelabels", "value": {"x": 1, "rectanglelabels": ["a"]}}, Rule.SHAPE_MALFORMED),
+        ({"type": "keypointlabels", "value": {"x": 1, "y": 1, "keypointlabels": ["a"]}}, Rule.SHAPE_WITHOUT_AREA),
+        ({"type": "cuboidlabels", "value": {}}, Rule.SHAPE_UNKNOWN),
+        ({"type": "polygonlabels", "original_width": -1, "value": {}}, Rule.SHAPE_MALFORMED),
+    ],
+)
+def test_a_bad_region_is_reported(read_results: Any, result: dict[str, Any], rule: Rule) -> None:
+    content = read_results({**BASE, **result})
+    assert content.report.counts == {rule: 1} and content.coco["annotations"] == []
+
+
+def test_labels_of_the_whole_picture_and_cancelled_ones_are_none(read_results: Any) -> None:
+    choice = {**BASE, "type": "choices", "value": {"choices": ["good"]}}
+    content = read_results(choice)
+    assert content.coco["annotations"] == [] and content.report.counts.total() == 0
+    points = {"points": [[1, 2], [9, 2], [9, 9]], "polygonlabels": ["a"]}
+    polygon = {**BASE, "type": "polygonlabels", "value": points}
+    assert read_results(annotations=[{"result": [polygon], "was_cancelled": True}]).coco["annotations"] == []

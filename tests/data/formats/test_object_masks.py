@@ -1,0 +1,46 @@
+"""One mask for each object. No sample could be had: the files follow the documented layout of BBBC038 (stage 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tests.data.formats.scenes import object_masks, picture, save
+
+from maskrcnn.data.formats import read_labels, recognise
+from maskrcnn.data.report import Rule
+
+
+def test_overlapping_masks_of_every_kind_of_picture(tmp_path: Path, found: Any) -> None:
+    """0/255, 0/1, one bit, grey with alpha, colours with alpha: 4 x 4 pixels each, one above the other."""
+    ones = np.zeros((24, 31), np.uint8)
+    ones[5:9, 5:9] = 1
+    colours = np.zeros((24, 31, 4), np.uint8)
+    colours[5:9, 5:9] = (255, 0, 0, 255)
+    colours[12:16, 12:16] = (255, 255, 255, 0)  # transparent: not the object
+    grey = np.stack([ones * 255, ones * 255], axis=2)
+    picture(tmp_path / "ab1/images/ab1.png")
+    for number, values in enumerate((ones * 255, ones, ones > 0, grey, colours)):
+        save(tmp_path / f"ab1/masks/{number}.png", values)
+    assert recognise(tmp_path) == "object-masks"
+    result = found(read_labels(tmp_path))
+    assert (result.objects, result.ignored, result.area) == ({"object": 5}, 0, 5 * 16)
+
+
+def test_holes_stay_holes(tmp_path: Path, bitmaps: Any) -> None:
+    ring = np.zeros((24, 31), np.uint8)
+    ring[4:14, 4:14] = 255
+    ring[8, 8] = 0
+    picture(tmp_path / "x/images/x.png")
+    save(tmp_path / "x/masks/0.png", ring)
+    ((_, mask),) = bitmaps(read_labels(tmp_path))
+    assert np.array_equal(mask, ring > 0)
+
+
+def test_empty_and_broken_masks_are_reported(tmp_path: Path) -> None:
+    object_masks(tmp_path)
+    save(tmp_path / "x1/masks/cat/1.png", np.zeros((24, 31), np.uint8))
+    (tmp_path / "x1/masks/cat/2.png").write_bytes(b"nothing")
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Rule.MASK_FILE: 2} and len(content.coco["annotations"]) == 2

@@ -1,0 +1,102 @@
+"""Pascal VOC: palette pictures, colours in their place, and boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.data.formats.scenes import masks, picture, save, voc, write
+
+from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.voc import CLASSES, palette
+from maskrcnn.data.report import Rule
+
+
+def test_the_palette_is_vocs() -> None:
+    """Background, aeroplane, bicycle, person and border, as the development kit lists them."""
+    expected = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 255: (224, 224, 192)}
+    for index, (red, green, blue) in expected.items():
+        assert palette()[index] == (red << 16) + (green << 8) + blue
+    assert len(set(palette().tolist())) == 256 and len(CLASSES) == 20
+
+
+def test_real_files(shared: Path, tmp_path: Path, found: Any) -> None:
+    """Pixels of each object and its class, counted by Pillow and NumPy in the pictures of labelme2voc."""
+    folder = tmp_path / "voc"
+    folder.mkdir()
+    for name in ("JPEGImages", "SegmentationClass", "SegmentationObject", "class_names.txt"):
+        (folder / name).symlink_to(shared / "data/formats/voc" / name)
+    for name in ("JPEGImages", "SegmentationClass", "SegmentationObject"):  # folders are not followed
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        for file in (shared / "data/formats/voc" / name).iterdir():
+            (folder / name / file.name).symlink_to(file)
+    result = found(read_labels(folder))
+    assert result.objects == {"bottle": 1, "bus": 2, "car": 1, "chair": 1, "person": 6, "sofa": 1}
+    areas = [15662, 17218, 873, 14690, 11672, 7463, 44403, 991, 14002, 102450, 15781, 7256]
+    assert (result.ignored, result.area) == (0, sum(areas))
+
+
+def test_colours_in_place_of_indices(shared: Path, found: Any) -> None:
+    """Its one object covers all of 20 x 10 pixels in VOC's colour of class 2, the bicycle."""
+    result = found(read_labels(shared / "data/formats/voc/datumaro_voc1"))
+    assert (result.objects, result.ignored, result.area) == ({"bicycle": 1}, 0, 200)
+
+
+def test_names_and_colours_of_a_label_map(tmp_path: Path, bitmaps: Any) -> None:
+    """CVAT's "segmentation mask": any colours, named in a file."""
+    picture(tmp_path / "JPEGImages/a.png")
+    objects, classes = np.zeros((24, 31, 3), np.uint8), np.zeros((24, 31, 3), np.uint8)
+    for k, mask in enumerate(masks().values()):
+        objects[mask], classes[mask] = (128, 10 * k, 0), (9, 9, 100 + k)
+    save(tmp_path / "SegmentationObject/a.png", objects)
+    save(tmp_path / "SegmentationClass/a.png", classes)
+    lines = ["# label:color_rgb:parts:actions", "background:0,0,0::", "cat:9,9,100::", "dog:9,9,101::"]
+    write(tmp_path / "labelmap.txt", "\n".join(lines))
+    assert {(name, int(mask.sum())) for name, mask in bitmaps(read_labels(tmp_path))} == {("cat", 30), ("dog", 80)}
+
+
+def test_the_border_belongs_to_no_object(tmp_path: Path, bitmaps: Any) -> None:
+    voc(tmp_path)
+    assert not any(mask[0].any() for _, mask in bitmaps(read_labels(tmp_path)))
+
+
+def test_splits_are_those_of_the_image_sets(tmp_path: Path) -> None:
+    voc(tmp_path)
+    write(tmp_path / "ImageSets/Main/val.txt", "a 1\n")
+    assert read_labels(tmp_path).splits == ["train"], "the segmentation's lists go before others"
+
+
+BOXES = """<annotation><filename>a.png</filename><size><width>31</width><height>24</height></size>
+<object><name>cat</name><difficult>0</difficult><bndbox><xmin>3</xmin><ymin>4</ymin><xmax>8</xmax><ymax>8</ymax></bndbox>
+</object><object><name>dog</name><difficult>1</difficult><bndbox><xmin>13</xmin><ymin>6</ymin><xmax>22</xmax>
+<ymax>19</ymax></bndbox></object><object><name>cow</name><bndbox><xmin>x</xmin></bndbox></object></annotation>"""
+
+
+def test_boxes_count_pixels_from_one_and_name_the_last(tmp_path: Path) -> None:
+    picture(tmp_path / "JPEGImages/a.png")
+    write(tmp_path / "Annotations/a.xml", BOXES)
+    content = read_labels(tmp_path)
+    assert [(entry["bbox"], entry["iscrowd"]) for entry in content.coco["annotations"]] == [
+        ([2, 3, 6, 5], 0),
+        ([12, 5, 10, 14], 1),
+    ]
+    assert content.report.counts == {Rule.SHAPE_MALFORMED: 1}
+
+
+@pytest.mark.parametrize("size", [(30, 24), (31, 25)])
+def test_pictures_of_unlike_sizes_are_reported(tmp_path: Path, size: tuple[int, int]) -> None:
+    voc(tmp_path)
+    Image.new("L", size).save(tmp_path / "SegmentationClass/a.png")
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Rule.MASK_FILE: 1} and content.coco["annotations"] == []
+
+
+def test_an_object_of_no_known_class_is_reported(tmp_path: Path) -> None:
+    voc(tmp_path)
+    save(tmp_path / "SegmentationClass/a.png", np.full((24, 31), 99, np.uint8))
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Rule.UNKNOWN_CATEGORY: 2}

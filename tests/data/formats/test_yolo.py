@@ -1,0 +1,168 @@
+"""YOLO's label files: the dialects of data.yaml, lines of both kinds, parts and holes by bridges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.data.formats.scenes import picture, write, yolo
+
+from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.yolo import label_file
+from maskrcnn.data.report import Rule
+from maskrcnn.structures.masks import ByteArray
+
+ReadForm = Callable[[Path, str], LabelContent]
+Bitmaps = Callable[[LabelContent], list[tuple[str, ByteArray]]]
+
+
+@pytest.fixture
+def read_lines(tmp_path: Path) -> Callable[..., LabelContent]:
+    """Labels of a 31 x 24 image with three classes."""
+
+    def read(*lines: str) -> LabelContent:
+        yolo(tmp_path)
+        write(tmp_path / "labels/train/a.txt", "\n".join(lines))
+        write(tmp_path / "data.yaml", "train: images/train\nnames: {0: a, 1: b, 2: c}\n")
+        return read_labels(tmp_path)
+
+    return read
+
+
+def test_a_sample_of_polygons(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """Two polygons on 15 x 10 pixels; area by pycocotools from the coordinates times the size."""
+    content = read_form(shared / "data/formats/yolo_seg/yolov8_segmentation", "yolo")
+    result = found(content)
+    assert (result.objects, result.ignored) == ({"label_2": 1, "label_4": 1}, 0)
+    assert content.splits == ["train"] and len(content.coco["categories"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("sample", "images", "objects", "splits"),
+    [
+        ("yolo", 3, 4, ["train", "val"]),  # Roboflow's paths, which lead out of the folder, and `valid` for `val`
+        ("yolov8_detection_with_list_of_names", 1, 2, ["train"]),
+        ("yolov8_detection_with_subset_txt", 1, 2, ["train"]),  # a list file, whose names begin elsewhere
+    ],
+)
+def test_samples_of_boxes(
+    shared: Path, read_form: ReadForm, found: Any, sample: str, images: int, objects: int, splits: list[str]
+) -> None:
+    """Boxes alone are ignored regions for a model with masks."""
+    content = read_form(shared / "data/formats/yolo_seg" / sample, "yolo")
+    result = found(content)
+    assert (len(content.coco["images"]), result.ignored, result.objects, content.splits) == (
+        images,
+        objects,
+        {},
+        splits,
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "path: .\ntrain: images/train\nnames: [cat, dog]",
+        "path: /home/me/data\ntrain: ../images/train\nval: []\nnames: {0: cat, 1: dog}\nnc: 2",
+        "train: [images/train, images/more]\nnames: {1: dog, 0: cat}",
+        "path: ../../../../etc\ntrain: ./images/train/\nnames: [cat, dog]",
+        "train: list.txt\nnames: [cat, dog]",
+        "train: C:\\data\\images\\train\nnames: [cat, dog]",
+    ],
+)
+def test_dialects_of_the_settings(tmp_path: Path, settings: str, bitmaps: Bitmaps) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "data.yaml", settings)
+    write(tmp_path / "list.txt", "/elsewhere/images/train/a.png\n")
+    content = read_labels(tmp_path)
+    assert content.splits == ["train"]
+    assert [name for name, _ in bitmaps(content)] == ["cat", "dog"]
+
+
+def test_without_settings_classes_are_numbers_or_those_of_classes_txt(tmp_path: Path, bitmaps: Bitmaps) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["0", "1"]
+    write(tmp_path / "classes.txt", "cat\ndog\n")
+    assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["cat", "dog"]
+
+
+def test_settings_with_references_are_not_read(tmp_path: Path) -> None:
+    """Nine levels of nine references would be 387,420,489 values."""
+    yolo(tmp_path)
+    levels = "\n".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    write(tmp_path / "data.yaml", f"a: &a [x]\n{levels}\nnames: *i\n")
+    assert {entry["name"] for entry in read_labels(tmp_path, "yolo").coco["categories"]} == {"0", "1"}
+
+
+def test_parts_and_holes_by_bridges(read_lines: Any, bitmaps: Bitmaps) -> None:
+    """Two squares joined by a line there and back enclose no more pixels; a ring within a ring is a hole."""
+
+    def line(label: int, points: list[tuple[int, int]]) -> str:
+        return " ".join([str(label), *(f"{x / 31!r} {y / 24!r}" for x, y in points)])
+
+    parts = [(2, 2), (6, 2), (6, 6), (20, 10), (24, 10), (24, 14), (20, 14), (20, 10), (6, 6), (2, 6)]
+    hole = [(8, 8), (18, 8), (18, 18), (8, 18), (8, 8), (10, 10), (10, 16), (16, 16), (16, 10), (10, 10), (8, 8)]
+    (_, first), (_, second) = bitmaps(read_lines(line(0, parts), line(1, hole)))
+    assert first.sum() == 16 + 16 and first[2:6, 2:6].all() and first[10:14, 20:24].all()
+    assert second.sum() == 100 - 36 and not second[10:16, 10:16].any()
+
+
+def test_a_line_decides_for_itself_whether_it_is_a_box(read_lines: Any) -> None:
+    content = read_lines("0 0.5 0.5 0.2 0.25", "1 0.1 0.1 0.4 0.1 0.4 0.5", "2 0.1 0.1 0.4 0.1 0.4 0.5 17")
+    box, polygon, tracked = content.coco["annotations"]
+    assert "segmentation" not in box and np.allclose(box["bbox"], [0.4 * 31, 0.375 * 24, 0.2 * 31, 0.25 * 24])
+    assert len(polygon["segmentation"][0]) == len(tracked["segmentation"][0]) == 6
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("0 0.1 0.2", Rule.SHAPE_MALFORMED),
+        ("zero 0.1 0.2 0.3 0.4 0.5 0.6", Rule.SHAPE_MALFORMED),
+        ("0 nan 0.2 0.3 0.4 0.5 0.6", Rule.SHAPE_MALFORMED),
+        ("0 1e400 0.2 0.3 0.4 0.5 0.6", Rule.SHAPE_MALFORMED),
+        ("9 0.1 0.2 0.3 0.4 0.5 0.6", Rule.UNKNOWN_CATEGORY),
+        ("-1 0.1 0.2 0.3 0.4 0.5 0.6", Rule.UNKNOWN_CATEGORY),
+        ("0.5 0.1 0.2 0.3 0.4 0.5 0.6", Rule.UNKNOWN_CATEGORY),
+        ("0 0.1 0.2 0.3 0.4 0.5 0.6 0.7", Rule.POLYGON_ODD),
+    ],
+)
+def test_a_bad_line_is_reported_with_its_number(read_lines: Any, line: str, rule: Rule) -> None:
+    content = read_lines("1 0.1 0.1 0.4 0.1 0.4 0.5", line)
+    assert content.report.counts == {rule: 1} and len(content.coco["annotations"]) == 1
+    assert "labels/train/a.txt: line 2: " in content.report.lines[0]
+
+
+def test_coordinates_outside_are_cut_and_the_image_stays(read_lines: Any) -> None:
+    content = read_lines("0 -0.5 0.5 1.5 0.5 1.5 1.0", "0 -0.0001 0.5 1.0001 0.5 1.0 1.0")
+    assert content.report.counts == {Rule.COORDINATES_OUTSIDE: 1}
+    assert content.coco["annotations"][0]["segmentation"] == [[0.0, 12.0, 31.0, 12.0, 31.0, 24.0]]
+
+
+def test_images_without_labels_are_background(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    picture(tmp_path / "images/train/b.png")
+    picture(tmp_path / "images/train/c.png")
+    write(tmp_path / "labels/train/c.txt", "")
+    content = read_labels(tmp_path)
+    assert [image["file_name"][-5:] for image in content.coco["images"]] == ["a.png", "b.png", "c.png"]
+    assert {entry["image_id"] for entry in content.coco["annotations"]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("images/train/a.jpg", "labels/train/a.txt"),
+        ("train/images/a.b.png", "train/labels/a.b.txt"),
+        ("images/x/images/a.png", "images/x/labels/a.txt"),
+        ("a.png", "a.txt"),
+    ],
+)
+def test_the_last_folder_of_images_becomes_labels(image: str, labels: str) -> None:
+    assert label_file(image) == labels
