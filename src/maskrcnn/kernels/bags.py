@@ -31,7 +31,7 @@ class Bags:
     def sums(self, table: Tensor) -> Tensor:
         """(B, C) of a table (T, C)."""
         if self.rows.numel() == 0:
-            return table.new_zeros((len(self.rows), table.shape[1]))
+            return table.new_zeros((self.rows.shape[0], table.shape[1]))
         return F.embedding_bag(self.rows, table, mode="sum", per_sample_weights=self.weights)
 
     def table_gradient(self, gradient: Tensor, num_rows: int) -> Tensor:
@@ -65,10 +65,10 @@ class _WeightedRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, bags: Sequence[Bags], *tables: Tensor) -> Tensor:
-        ctx.bags, ctx.num_rows = bags, [len(table) for table in tables]
+        ctx.bags, ctx.num_rows = bags, [table.shape[0] for table in tables]
         if len(bags) == 1:
             return bags[0].sums(tables[0])
-        whole = tables[0].new_empty((sum(len(own.places) for own in bags), tables[0].shape[1]))
+        whole = tables[0].new_empty((sum(own.places.shape[0] for own in bags), tables[0].shape[1]))
         for own, table in zip(bags, tables, strict=True):
             whole.index_copy_(0, own.places, own.sums(table))
         return whole

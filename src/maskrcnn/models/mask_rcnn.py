@@ -273,4 +273,4 @@ class MaskRCNN(nn.Module):
 def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:
     """Boxes (P, 4) of each image in the `input` frame, without scores."""
     on_device = [b.to(batch.pixels.device, torch.float32).reshape(-1, 4) for b in boxes or []]
-    return [Proposals(b, b.new_zeros(len(b))) for b in on_device]
+    return [Proposals(b, b.new_zeros(b.shape[0])) for b in on_device]

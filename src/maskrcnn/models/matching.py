@@ -49,17 +49,17 @@ def match(
             so that no object goes without (not so if nothing overlaps it at all).
         crowd_overlap: a negative with more than this share of its area in a crowd region is ignored.
     """
-    best_iou = boxes.new_zeros(len(boxes))
-    indices = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
-    is_best = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    chunk = max(1, _IOU_ELEMENTS // max(len(boxes), 1))
+    best_iou = boxes.new_zeros(boxes.shape[0])
+    indices = torch.zeros(boxes.shape[0], dtype=torch.int64, device=boxes.device)
+    is_best = torch.zeros(boxes.shape[0], dtype=torch.bool, device=boxes.device)
+    chunk = max(1, _IOU_ELEMENTS // max(boxes.shape[0], 1))
     for start in range(0, len(targets), chunk):
         iou = box_iou(targets.boxes[start : start + chunk], boxes)  # (chunk, B)
         chunk_best, chunk_indices = iou.max(dim=0)
         better = chunk_best > best_iou
         best_iou = torch.where(better, chunk_best, best_iou)
         indices = torch.where(better, chunk_indices + start, indices)
-        if keep_best and len(boxes):
+        if keep_best and boxes.shape[0]:
             highest = iou.amax(dim=1, keepdim=True)
             is_best |= ((iou == highest) & (highest > 0)).any(dim=0)
     kinds = torch.full_like(indices, IGNORED)
@@ -77,8 +77,8 @@ def sample(
     """Indices of at most `count` boxes: up to `positive_fraction` positives, the rest negatives, at random."""
     positives = (kinds == POSITIVE).nonzero()[:, 0]
     negatives = (kinds == NEGATIVE).nonzero()[:, 0]
-    num_positives = min(len(positives), int(count * positive_fraction))
-    num_negatives = min(len(negatives), count - num_positives)
+    num_positives = min(positives.shape[0], int(count * positive_fraction))
+    num_negatives = min(negatives.shape[0], count - num_positives)
     return (
         _choose(positives, num_positives, generator),
         _choose(negatives, num_negatives, generator),
@@ -87,8 +87,8 @@ def sample(
 
 def _choose(candidates: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """`count` of the candidates, in ascending order: which ones is random, the order of summation is not."""
-    if count == len(candidates):
+    if count == candidates.shape[0]:
         return candidates
     device = candidates.device if generator is None else generator.device
-    chosen = torch.randperm(len(candidates), generator=generator, device=device)[:count]
+    chosen = torch.randperm(candidates.shape[0], generator=generator, device=device)[:count]
     return candidates[chosen.to(candidates.device).sort().values]

@@ -51,7 +51,7 @@ class RoIPooler(nn.Module):
     def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Features (R, C, S, S), channels-last, of the boxes (R_i, 4) of every image, image after image."""
         all_boxes = torch.cat(list(boxes)).float()
-        index = [torch.full((len(b),), i, device=b.device) for i, b in enumerate(boxes)]
+        index = [torch.full((b.shape[0],), i, device=b.device) for i, b in enumerate(boxes)]
         scales = [1 / stride for stride in self.strides]
         levels = self.levels(all_boxes)
         return pool_levels(self.operator, features, all_boxes, torch.cat(index), levels, scales, self.options)

@@ -104,7 +104,7 @@ class Preprocess(nn.Module):
         return [b * b.new_tensor([x, y, x, y]) for b, (x, y) in zip(boxes, scales, strict=True)]
 
     def _normalise(self, image: Tensor) -> Tensor:
-        if len(image) != len(self.mean):
+        if image.shape[0] != self.mean.shape[0]:
             raise UserError(f"image: expected {len(self.mean)} channel(s) (input.channels), got {len(image)}")
         return (_to_float(image.to(self.mean.device)) - self.mean).div_(self.std)
 

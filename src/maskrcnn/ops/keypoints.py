@@ -52,7 +52,7 @@ def keypoint_loss(logits: Tensor, cells: Tensor, valid: Tensor) -> Tensor:
         valid: (R, P), the same.
     """
     chosen = logits.flatten(2)[valid]  # (V, M M)
-    return F.cross_entropy(chosen, cells[valid], reduction="sum") / max(len(chosen), 1)
+    return F.cross_entropy(chosen, cells[valid], reduction="sum") / max(chosen.shape[0], 1)
 
 
 # --- maps -> points ---------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def decode_separable(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     for members, (width, height) in _groups(pixels, logits.shape[1]):
         x_weights = _bicubic_weights(pixels[members, 0], width, logits.shape[-1])
         y_weights = _bicubic_weights(pixels[members, 1], height, logits.shape[-1])
-        for own in torch.arange(logits.shape[1]).split(max(_MAX_PIXELS // (len(members) * width * height), 1)):
+        for own in torch.arange(logits.shape[1]).split(max(_MAX_PIXELS // (members.shape[0] * width * height), 1)):
             rows = members[:, None], own.to(members.device)
             places[rows], peaks[rows] = _highest(logits[rows], x_weights, y_weights)
     last = (pixels - 1).to(places.dtype)  # in a group of unlike sizes, what is beyond is the last pixel again
@@ -115,7 +115,7 @@ def _groups(pixels: Tensor, num_keypoints: int) -> Iterator[tuple[Tensor, tuple[
     Similar: equal when rounded up to a power of two.
     """
     kinds, kind_of_box = pixels.double().log2().ceil().unique(dim=0, return_inverse=True)
-    for kind in range(len(kinds)):
+    for kind in range(kinds.shape[0]):
         members = (kind_of_box == kind).nonzero()[:, 0]
         width, height = pixels[members].amax(dim=0).tolist()
         for part in members.split(max(_MAX_PIXELS // (num_keypoints * width * height), 1)):
@@ -140,7 +140,7 @@ def _bicubic_weights(counts: Tensor, length: int, size: int) -> Tensor:
     tap = torch.arange(-1, 3, device=counts.device)
     weights = _cubic((position - first)[..., None] - tap)  # (n, length, 4)
     cells = (first[..., None] + tap).clamp(0, size - 1).to(torch.int64)  # the map goes on as it ends
-    return weights.new_zeros((len(counts), length, size)).scatter_add_(2, cells, weights)
+    return weights.new_zeros((counts.shape[0], length, size)).scatter_add_(2, cells, weights)
 
 
 def _cubic(distance: Tensor) -> Tensor:

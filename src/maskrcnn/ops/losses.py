@@ -22,7 +22,7 @@ def objectness_loss(logits: Tensor, is_object: Tensor) -> Tensor:
 
 def classification_loss(class_logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy over the sampled RoIs (R, K + 1), background = label K; no RoIs give 0."""
-    return F.cross_entropy(class_logits, labels, reduction="sum") / max(len(labels), 1)
+    return F.cross_entropy(class_logits, labels, reduction="sum") / max(labels.shape[0], 1)
 
 
 def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
@@ -45,6 +45,6 @@ def mask_competition_loss(logits: Tensor, own: Tensor, mask_targets: Tensor) -> 
         mask_targets: (R, m, m) in [0, 1]: the share of a pixel that is object; the rest is background.
     """
     log_probs = logits.log_softmax(dim=1)
-    foreground = log_probs[torch.arange(len(own), device=own.device), own]
+    foreground = log_probs[torch.arange(own.shape[0], device=own.device), own]
     loss = -(mask_targets * foreground + (1 - mask_targets) * log_probs[:, -1]).sum()
     return loss / max(mask_targets.numel(), 1)

@@ -31,7 +31,7 @@ def crop_masks_reference(masks: MaskCrops, boxes: Tensor, indices: Tensor, optio
 
 def crop_masks_separable(masks: MaskCrops, boxes: Tensor, indices: Tensor, options: RoIAlignOptions) -> Tensor:
     """The same as two matrix products per RoI, many RoIs at once."""
-    targets = boxes.new_zeros((len(boxes), options.output_size, options.output_size))
+    targets = boxes.new_zeros((boxes.shape[0], options.output_size, options.output_size))
     height, width = masks.image_size
     windows = _shared_windows(masks.windows[indices], boxes)
     for members, (rows, columns) in _groups(windows):
@@ -63,7 +63,7 @@ def _groups(windows: Tensor) -> Iterator[tuple[Tensor, tuple[int, int]]]:
     occupied = (sides > 0).all(dim=1).nonzero()[:, 0]
     powers = sides[occupied].clamp(min=_SMALL_SIDE).double().log2().ceil()
     kinds, kind_of_roi = powers.unique(dim=0, return_inverse=True)
-    for kind in range(len(kinds)):
+    for kind in range(kinds.shape[0]):
         members = occupied[kind_of_roi == kind]
         columns, rows = sides[members].amax(dim=0).tolist()
         for part in members.split(max(_MAX_PIXELS // (rows * columns), 1)):
@@ -96,7 +96,7 @@ def _axis_weights(extents: Tensor, spans: Tensor, length: int, limit: int, optio
     first, stop = spans[:, :1, None], spans[:, 1:, None]
     # Pixels that hold no mask are dropped: one extra place collects their weights.
     place = torch.where((pixel >= first) & (pixel < stop), pixel - first, length)
-    return extents.new_zeros((len(extents), size, length + 1)).scatter_add_(2, place, weights)[:, :, :length]
+    return extents.new_zeros((extents.shape[0], size, length + 1)).scatter_add_(2, place, weights)[:, :, :length]
 
 
 def _bins(extents: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tensor]:

@@ -39,12 +39,12 @@ def nms_blocks(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, 
     threshold = _largest_float32_up_to(threshold)
     boxes, labels = boxes[order], labels[order]
     kept = order.new_empty(0)
-    for start in range(0, len(order), _BLOCK):
-        block = torch.arange(start, min(start + _BLOCK, len(order)), device=boxes.device)
+    for start in range(0, order.shape[0], _BLOCK):
+        block = torch.arange(start, min(start + _BLOCK, order.shape[0]), device=boxes.device)
         suppressed = _overlapping(boxes, labels, kept, block, threshold).any(dim=0)
         block = block[~suppressed]
         kept = torch.cat([kept, block[_settle(_overlapping(boxes, labels, block, block, threshold))]])
-        if len(kept) >= limit:  # what follows is worse and cannot displace anything
+        if kept.shape[0] >= limit:  # what follows is worse and cannot displace anything
             break
     return order[kept[:limit]]
 
@@ -61,7 +61,7 @@ def _settle(overlapping: Tensor) -> Tensor:
     after about as many rounds as the longest chain of suppressions.
     """
     better = overlapping.triu(diagonal=1).float()
-    kept = better.new_ones(len(better))
+    kept = better.new_ones(better.shape[0])
     while True:
         update = (kept @ better == 0).float()
         if torch.equal(update, kept):
@@ -79,12 +79,12 @@ def nms_padded_reference(
     boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int
 ) -> tuple[Tensor, Tensor]:
     """The definition of `nms_padded`, image by image."""
-    kept = labels.new_zeros((len(boxes), min(limit, boxes.shape[1])))
-    counts = labels.new_zeros(len(boxes))
+    kept = labels.new_zeros((boxes.shape[0], min(limit, boxes.shape[1])))
+    counts = labels.new_zeros(boxes.shape[0])
     for i, label in enumerate(labels):
         present = (label >= 0).nonzero()[:, 0]
         best = present[batched_nms(boxes[i, present], scores[i, present], label[present], threshold, limit)]
-        kept[i, : len(best)], counts[i] = best, len(best)
+        kept[i, : best.shape[0]], counts[i] = best, best.shape[0]
     return kept, counts
 
 
@@ -128,7 +128,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int = NO_LIMIT) 
         threshold: boxes with an IoU above this to a better kept box are dropped.
         limit: stop after this many.
     """
-    return batched_nms(boxes, scores, scores.new_zeros(len(scores), dtype=torch.int64), threshold, limit)
+    return batched_nms(boxes, scores, scores.new_zeros(scores.shape[0], dtype=torch.int64), threshold, limit)
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT) -> Tensor:

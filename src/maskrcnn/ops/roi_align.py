@@ -48,8 +48,8 @@ def roi_align_reference(features: Tensor, boxes: Tensor, image_index: Tensor, op
     """The definition, bin by bin and sample by sample."""
     size = options.output_size
     starts, bins, counts = _bins(boxes, options)
-    output = features.new_zeros((len(boxes), features.shape[1], size, size))
-    for r in range(len(boxes)):
+    output = features.new_zeros((boxes.shape[0], features.shape[1], size, size))
+    for r in range(boxes.shape[0]):
         feature = features[int(image_index[r])]
         count_y, count_x = counts[r].tolist()
         for by in range(size):
@@ -113,21 +113,21 @@ def pool_levels_bags(
             tables.append(features[level].permute(0, 2, 3, 1).reshape(-1, features[level].shape[1]))
             bags.append(Bags(rows, weights, _bins_of(own[members], options.output_size)))
     pooled = _largest(tables, bags) if options.reduce == "max" else weighted_rows(tables, bags)
-    shape = len(boxes), options.output_size, options.output_size, features[0].shape[1]
+    shape = boxes.shape[0], options.output_size, options.output_size, features[0].shape[1]
     return pooled.view(shape).permute(0, 3, 1, 2)
 
 
 def _read_levels(levels: Tensor, num_levels: int) -> list[tuple[int, Tensor]]:
     """The levels that RoIs are read from, one at least, and which RoIs."""
     members = [(level, (levels == level).nonzero()[:, 0]) for level in range(num_levels)]
-    return [(level, own) for level, own in members if len(own)] or members[:1]
+    return [(level, own) for level, own in members if own.shape[0]] or members[:1]
 
 
 def _members(counts: Tensor, options: RoIAlignOptions) -> list[tuple[tuple[int, int], Tensor]]:
     """RoIs with the same number of samples go together: the numbers (y, x), and which RoIs have them."""
-    if options.sampling_ratio > 0 or len(counts) == 0:
+    if options.sampling_ratio > 0 or counts.shape[0] == 0:
         ratio = max(options.sampling_ratio, 1)
-        return [((ratio, ratio), torch.arange(len(counts), device=counts.device))]
+        return [((ratio, ratio), torch.arange(counts.shape[0], device=counts.device))]
     groups, group_of_roi = counts.unique(dim=0, return_inverse=True)
     return [((y, x), (group_of_roi == group).nonzero()[:, 0]) for group, (y, x) in enumerate(groups.tolist())]
 
@@ -147,7 +147,7 @@ class _InPlaces(torch.autograd.Function):
     def forward(ctx: Any, num_pieces: int, *tensors: Tensor) -> Tensor:
         places, pieces = tensors[:num_pieces], tensors[num_pieces:]
         ctx.save_for_backward(*places)
-        whole = pieces[0].new_empty((sum(map(len, pieces)), *pieces[0].shape[1:]))
+        whole = pieces[0].new_empty((sum(piece.shape[0] for piece in pieces), *pieces[0].shape[1:]))
         for place, piece in zip(places, pieces, strict=True):
             whole.index_copy_(0, place, piece)
         return whole
@@ -182,7 +182,7 @@ def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) ->
     fraction = position - low
     cells = torch.stack([low, (low + 1).clamp(max=limit - 1)], dim=-1)
     weights = torch.stack([1 - fraction, fraction], dim=-1) * inside[..., None]
-    shape = (len(start), size, count, 2)
+    shape = (start.shape[0], size, count, 2)
     return cells.to(torch.int64).view(shape), weights.view(shape)
 
 
@@ -197,13 +197,13 @@ def _neighbours(
 
     def every_pair(of_y: Tensor, of_x: Tensor) -> tuple[Tensor, Tensor]:
         """(R, S, 1, samples * 4) and (R, 1, S, samples * 4): long rows, since short ones are slow to combine."""
-        shape = (len(starts), size, *counts, 2, 2)
+        shape = (starts.shape[0], size, *counts, 2, 2)
         along_y = of_y[:, :, :, None, :, None].expand(shape).flatten(2)
         along_x = of_x[:, :, None, :, None, :].expand(shape).flatten(2)
         return along_y[:, :, None], along_x[:, None]
 
     rows, weights = torch.add(*every_pair(y_rows, x_cells)), torch.mul(*every_pair(y_weights, x_weights))
-    shape = (len(starts) * size**2, counts[0] * counts[1] * 4)
+    shape = (starts.shape[0] * size**2, counts[0] * counts[1] * 4)
     return rows.view(shape), weights.view(shape)
 
 
@@ -217,8 +217,8 @@ def _largest(tables: Sequence[Tensor], bins: Sequence[Bags]) -> Tensor:
     largest = []
     for table, own in zip(tables, bins, strict=True):
         rows, weights = own.rows.view(-1, 4), own.weights.view(-1, 4)
-        samples = weighted_rows([table], [Bags(rows, weights, torch.arange(len(rows), device=rows.device))])
-        shape = len(own.rows), own.rows.shape[1] // 4, table.shape[1]
+        samples = weighted_rows([table], [Bags(rows, weights, torch.arange(rows.shape[0], device=rows.device))])
+        shape = own.rows.shape[0], own.rows.shape[1] // 4, table.shape[1]
         largest.append(samples.view(shape).amax(1) if shape[1] else samples.new_zeros((shape[0], shape[2])))
     return in_places([own.places for own in bins], largest)
 

@@ -40,9 +40,9 @@ def roi_pool_bins(boxes: Tensor, options: RoIAlignOptions, height: int, width: i
 def roi_pool_reference(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition, bin by bin."""
     size = options.output_size
-    output = features.new_zeros((len(boxes), features.shape[1], size, size))
+    output = features.new_zeros((boxes.shape[0], features.shape[1], size, size))
     starts, ends = roi_pool_bins(boxes, options, *features.shape[-2:])
-    for r in range(len(boxes)):
+    for r in range(boxes.shape[0]):
         for by in range(size):
             for bx in range(size):
                 rows = slice(int(starts[r, 1, by]), int(ends[r, 1, by]))
@@ -67,7 +67,7 @@ def roi_pool_tables(features: Tensor, boxes: Tensor, image_index: Tensor, option
     sides = torch.stack([edge.expand(-1, size, size).flatten() for edge in (columns, rows)], dim=1)
     occupied = (sides > 0).all(dim=1).nonzero()[:, 0]
     peaks = _peaks(table.detach(), width, first[occupied], sides[occupied])
-    pooled = table.new_zeros((len(first), channels)).index_copy(0, occupied, table.gather(0, peaks))
+    pooled = table.new_zeros((first.shape[0], channels)).index_copy(0, occupied, table.gather(0, peaks))
     return pooled.view(-1, size, size, channels).permute(0, 3, 1, 2)
 
 
@@ -104,9 +104,9 @@ def _peaks(table: Tensor, width: int, first: Tensor, sides: Tensor) -> Tensor:
         first: (B,) the row of each rectangle's first cell.
         sides: (B, 2) its width and height, at least 1.
     """
-    found = first.new_zeros((len(first), table.shape[1]))
+    found = first.new_zeros((first.shape[0], table.shape[1]))
     exponents = torch.frexp(sides.float()).exponent - 1  # floor(log2(side))
-    rows = torch.arange(len(table), device=table.device)[:, None].expand_as(table)
+    rows = torch.arange(table.shape[0], device=table.device)[:, None].expand_as(table)
     taller = _Peaks(table, rows)
     for i in range(_count(exponents[:, 1])):
         taller = taller.doubled(2 ** (i - 1) * width) if i else taller
@@ -123,7 +123,7 @@ def _peaks(table: Tensor, width: int, first: Tensor, sides: Tensor) -> Tensor:
 
 
 def _count(exponents: Tensor) -> int:
-    return int(exponents.amax()) + 1 if len(exponents) else 0
+    return int(exponents.amax()) + 1 if exponents.shape[0] else 0
 
 
 ROI_POOL: dict[str, RoIOperator] = {

@@ -34,7 +34,7 @@ class Detections:
     keypoints: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.scores)
+        return self.scores.shape[0]
 
     def __getitem__(self, index: Tensor | slice) -> Self:
         """The detections picked by a slice, a boolean (D,) tensor or an index tensor."""

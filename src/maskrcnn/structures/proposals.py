@@ -26,7 +26,7 @@ class Proposals:
     objectness_logits: Tensor
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return self.boxes.shape[0]
 
     def without_padding(self) -> Proposals:
         """Those that there are."""
@@ -35,5 +35,5 @@ class Proposals:
 
     def as_detections(self, size: Size) -> Detections:
         """Objects of one class, 0, with their objectness as score, in an image of (height, width) `size`."""
-        labels = torch.zeros(len(self), dtype=torch.int64, device=self.boxes.device)
+        labels = torch.zeros(self.boxes.shape[0], dtype=torch.int64, device=self.boxes.device)
         return Detections(self.boxes, self.objectness_logits.sigmoid(), labels, None, size)
