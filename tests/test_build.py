@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn import build
-from maskrcnn.build import BackboneFamily, build_backbone, build_model, build_trunk
+from maskrcnn.build import BackboneFamily, build_backbone, build_model, build_model_without_memory, build_trunk
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.backbones.backbone import StagedBackbone
@@ -143,3 +143,10 @@ def test_pixels_may_have_any_number_of_channels(features: str) -> None:
 def test_mean_and_spread_have_a_number_for_each_channel(name: str) -> None:
     with pytest.raises(UserError, match=rf"input\.{name}: expected 3 number\(s\), one for each of input.channels"):
         config(input={name: (0.5,)})
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "floor"])
+def test_the_rule_by_which_roi_pool_rounds(rounding: str) -> None:
+    chosen = config(roi={"operator": "pool", "pool_rounding": rounding})
+    head = build_model_without_memory(chosen, 2).box_head
+    assert head is not None and head.pooler.options.rounding == rounding

@@ -69,6 +69,13 @@ def test_one_file_of_labels_is_split(folder: Path) -> None:
         assert {a["image_id"] for a in part["annotations"]} == {image["id"] for image in part["images"]}
 
 
+def test_what_the_worked_examples_print(folder: Path) -> None:
+    """The Python blocks of docs/roi_examples.md, one after the other, print what stands below them."""
+    found = blocks((ROOT / "docs/roi_examples.md").read_text())
+    code = "\n".join(block.code for block in found if block.language == "python")
+    assert run([sys.executable, "-c", code], folder) == "".join(b.code for b in found if b.language == "text")
+
+
 def test_bash_blocks(folder: Path) -> None:
     for block in blocks(README):
         if block.language == "bash" and not block.exempt:
@@ -92,7 +99,9 @@ def test_few_blocks_are_exempt() -> None:
     assert len(found) >= 10 and all("make" in block.code or "import-weights" in block.code for block in exempt)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/conventions.md", "docs/own_data.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/conventions.md", "docs/own_data.md", "docs/importing.md"]
+)
 def test_links_lead_to_files(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", _BLOCK.sub("", path.read_text())):

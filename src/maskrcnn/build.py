@@ -246,7 +246,11 @@ def build_pooler(config: Config, trunk: Trunk, output_size: int) -> RoIPooler:
     """RoIAlign, or what it is compared with, over the maps that the heads read."""
     settings = config.roi
     options = RoIAlignOptions(
-        output_size, sampling_ratio=settings.sampling_ratio, aligned=settings.aligned, reduce=settings.reduce
+        output_size,
+        sampling_ratio=settings.sampling_ratio,
+        aligned=settings.aligned,
+        reduce=settings.reduce,
+        rounding=settings.pool_rounding,
     )
     return RoIPooler(trunk.strides, options, settings.level_lift, _ROI_OPERATORS[settings.operator])
 

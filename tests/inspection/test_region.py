@@ -48,9 +48,23 @@ def test_bins_are_the_cells_that_roi_pool_reads() -> None:
     """Of a map of positions RoIPool gives the last cell of each bin."""
     cut = cut_out(positions(16, 20, 4, 0.5), BOX, 4, RoIAlignOptions(3))
     last = roi_pool(positions(16, 20, 4, 0.5), BOX[None], INDEX, RoIAlignOptions(3, 1 / 4))[0].permute(1, 2, 0)
-    torch.testing.assert_close(cut.bins[..., 2:].float(), last + 2)
-    assert cut.rounded_box.tolist() == [12, 8, 56, 48], "cells 3 to 13 and 2 to 11"
-    assert cut.bins[0, 0].tolist() == [12, 8, 28, 24] and cut.bins[0, 1].tolist() == [24, 8, 44, 24], "they overlap"
+    bins = cut.pooling.bins
+    torch.testing.assert_close(bins[..., 2:].float(), last + 2)
+    assert cut.pooling.box.tolist() == [12, 8, 56, 48], "cells 3 to 13 and 2 to 11"
+    assert bins[0, 0].tolist() == [12, 8, 28, 24] and bins[0, 1].tolist() == [24, 8, 44, 24], "they overlap"
+    floor = cut.poolings["floor"]
+    assert floor.box.tolist() == [12, 8, 48, 40], "9.7 and 8.775 cells, cut off"
+    assert floor.bins[0, 0].tolist() == [12, 8, 24, 16] and floor.bins[2, 2].tolist() == [36, 24, 48, 32], "3 x 2 cells"
+
+
+def test_bins_that_are_not_square() -> None:
+    options = RoIAlignOptions((2, 3), rounding="floor")
+    cut = cut_out(positions(16, 20, 4, 0.5), BOX, 4, options)
+    assert cut.points.shape == (2, 3, 4, 2) and cut.pooling.bins.shape == (2, 3, 4) and cut.aligned.shape == (2, 3)
+    expected = roi_align(positions(16, 20, 4, 0.5), BOX[None], INDEX, RoIAlignOptions((2, 3), 1 / 4))[0]
+    torch.testing.assert_close(cut.points.mean(dim=2).permute(2, 0, 1), expected, atol=1e-3, rtol=0)
+    last = roi_pool(positions(16, 20, 4, 0.5), BOX[None], INDEX, RoIAlignOptions((2, 3), 1 / 4, rounding="floor"))
+    torch.testing.assert_close(cut.pooling.bins[..., 2:].float(), last[0].permute(1, 2, 0) + 2)
 
 
 def test_features_are_the_operators(trace: Trace) -> None:

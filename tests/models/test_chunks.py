@@ -37,5 +37,5 @@ def test_with_fixed_sizes_the_whole_batch_goes_as_it_comes() -> None:
 
 def test_a_box_larger_than_the_limit_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "MAX_BYTES", 1)
-    found = chunks_of(FEATURES, [squares(2, 1), squares()], roi_size=7)
+    found = chunks_of(FEATURES, [squares(2, 1), squares()], roi_size=(7, 7))
     assert [p.rows for p in found] == [slice(0, 1), slice(1, 2), slice(2, 2)]

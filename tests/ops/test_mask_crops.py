@@ -65,8 +65,10 @@ def test_one_sample_between_pixel_centres_is_bilinear(way: str) -> None:
 
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("sampling_ratio", [0, 1, 2, 3])
-@pytest.mark.parametrize("size", [1, 5])
-def test_ways_agree(generator: torch.Generator, size: int, sampling_ratio: int, aligned: bool) -> None:
+@pytest.mark.parametrize("size", [1, 5, (3, 4)])
+def test_ways_agree(
+    generator: torch.Generator, size: int | tuple[int, int], sampling_ratio: int, aligned: bool
+) -> None:
     masks, boxes, indices = random_case(generator)
     options = RoIAlignOptions(size, 1.0, sampling_ratio, aligned)
     expected, *others = (way(masks, boxes.double(), indices, options) for way in CROP_MASKS.values())

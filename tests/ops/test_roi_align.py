@@ -232,14 +232,33 @@ def test_gradient_by_finite_differences(reduce: str) -> None:
     assert torch.autograd.gradcheck(lambda f: roi_align(f, BOXES[:3].double(), index, options), features)
 
 
+@pytest.mark.parametrize("way", ["bags", "triton"])
+def test_bins_that_are_not_square(way: str, device: str) -> None:
+    """Two rows and three columns: values and gradients as the reference's."""
+    torch.manual_seed(0)
+    features = torch.rand(2, 3, 7, 9, dtype=torch.float64)
+    for sampling_ratio in (0, 2):
+        options = RoIAlignOptions((2, 3), 0.5, sampling_ratio)
+        case = options, BOXES.double() * 2, torch.tensor([0, 1, 1, 0, 0, 1]), features
+        results = pooled_and_gradient(way, device, *case)
+        assert results[0].shape == (6, 3, 2, 3)
+        for result, expected in zip(results, pooled_and_gradient("reference", "cpu", *case), strict=True):
+            torch.testing.assert_close(result, expected)
+    x = torch.arange(8.0).expand(8, 8)
+    arguments = x[None, None], torch.tensor([[1.0, 2, 7, 6]]), torch.tensor([0])
+    pooled = ROI_ALIGN[way](*(a.to(device) for a in arguments), RoIAlignOptions((1, 3)))
+    assert pooled.tolist() == [[[[1.5, 3.5, 5.5]]]]  # bins of 2 pixels, their centres at x = 2, 4, 6
+
+
 def test_equal_to_the_golden_values(shared: Path) -> None:
     folder = shared / "golden/ops"
     golden = load_file(folder / "roi_align.safetensors")
     runs = json.loads((folder / "ops.json").read_text())["files"]["roi_align"]["runs"]
-    square = [r for r in runs if r["op"] == "roi_align" and len(set(r["output_size"])) == 1]
-    assert len(square) > 8
-    for run in square:
+    aligned_runs = [r for r in runs if r["op"] == "roi_align"]
+    assert len(aligned_runs) > 8 and any(len(set(run["output_size"])) == 2 for run in aligned_runs)
+    for run in aligned_runs:
         rois = golden[run["rois"]]
-        options = RoIAlignOptions(run["output_size"][0], run["spatial_scale"], run["sampling_ratio"], run["aligned"])
+        size, scale = tuple(run["output_size"]), run["spatial_scale"]
+        options = RoIAlignOptions(size, scale, run["sampling_ratio"], run["aligned"])
         pooled = roi_align(golden["input"], rois[:, 1:], rois[:, 0].long(), options)
         torch.testing.assert_close(pooled, golden[run["key"]], atol=1e-5, rtol=1e-5)

@@ -19,8 +19,8 @@ INDEX = torch.tensor([0, 1, 1])
 @pytest.mark.parametrize("way", [roi_align_reference, roi_align_bags, *ROI_POOL.values(), roi_warp])
 def test_no_boxes(way: Callable[..., Tensor]) -> None:
     features = torch.rand(1, 3, 4, 4, requires_grad=True)
-    pooled = way(features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions(7))
-    assert pooled.shape == (0, 3, 7, 7)
+    pooled = way(features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), RoIAlignOptions((7, 5)))
+    assert pooled.shape == (0, 3, 7, 5)
     (pooled.sum() + features.sum() * 0).backward()
     assert torch.equal(features.grad, torch.zeros_like(features))
 

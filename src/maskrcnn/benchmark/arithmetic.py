@@ -71,6 +71,5 @@ def _compute(network: MaskRCNN, workload: Workload) -> None:
 
 
 def _roi_features(network: MaskRCNN, head: BoxHead | MaskHead | KeypointHead, count: int, channels: int) -> Tensor:
-    side = head.pooler.options.output_size
-    roi_features: Tensor = network.roi_layers(torch.empty(count, channels, side, side))
+    roi_features: Tensor = network.roi_layers(torch.empty(count, channels, *head.pooler.options.bins))
     return roi_features

@@ -22,11 +22,13 @@ def main(arguments: Sequence[str]) -> int:
     if output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output {output}: expected a name ending in .html, got {output.suffix!r}")
     from maskrcnn.inspection import trace_image, write_page
+    from maskrcnn.inspection.step import count
     from maskrcnn.loading import load
 
     trace = trace_image(load(values.model, values.device), image, values.roi, values.score_threshold)
     write_page(output, trace, image.name)
-    print(f"{image}: {len(trace.proposals)} proposals, {len(trace.prediction)} objects; page in {output}")
+    found = f"{count(len(trace.proposals), 'proposal')}, {count(len(trace.prediction), 'object')}"
+    print(f"{image}: {found}; page in {output}")
     return 0
 
 

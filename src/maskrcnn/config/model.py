@@ -181,6 +181,8 @@ class RoIConfig:
     """Anchors and RoIs with more than this share of their area in a crowd region are never negatives."""
     operator: Literal["align", "pool", "warp"] = "align"
     """RoIAlign; RoIPool (Fast R-CNN), which rounds the box; RoIWarp (Dai et al. 2016), which rounds, then samples."""
+    pool_rounding: Literal["nearest", "floor"] = "nearest"
+    """How RoIPool and RoIWarp move a box to whole cells: to the nearest, as published, or by cutting off."""
     reduce: Literal["mean", "max"] = "mean"
     """How RoIAlign and RoIWarp sum up the samples of a bin."""
     sampling_ratio: int = 2

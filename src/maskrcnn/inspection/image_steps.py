@@ -56,8 +56,8 @@ def maps_step(trace: Trace) -> Step:
     num_channels = len(levels[0].features)
     channels = telling_channels(levels[min(1, len(levels) - 1)].features, NUM_CHANNELS)
     shown = (
-        f"Bright cells have large features (the norm over all {num_channels} channels); beside it, "
-        f"the channels {', '.join(map(str, channels))}, which differ most from place to place."
+        f"Bright cells have large features (the norm over {count(num_channels, 'channel')}); beside it, "
+        f"channel {', '.join(map(str, channels))}: where values differ most from place to place."
     )
     if len(levels) > 1:
         text = (
@@ -95,8 +95,8 @@ def anchors_step(trace: Trace) -> Step:
         for level in levels
     ]
     text = (
-        f"The region proposal network asks in every cell about {len(levels[0].anchors)} boxes of fixed size and "
-        "shape, the anchors: is an object about here, of whatever class, and how should the box move to fit it? "
+        f"The region proposal network asks in every cell about {count(len(levels[0].anchors), 'box', 'boxes')} of "
+        "fixed size and shape, the anchors: is an object about here, of whatever class, and how should the box move? "
         "The cells shown lie next to the middle of the region that is followed below. The last row shows the best "
         "answer of every cell, black for probability 0, pale yellow for 1."
     )
@@ -142,17 +142,17 @@ def proposals_step(trace: Trace) -> Step:
     pair = [
         figure(
             drawing(window, [PHOTO, boxes(before[~kept], "box pooled"), boxes(before[kept], "box follow")], "before"),
-            f"<b>Before</b>: the best {len(before)} candidates. NMS drops {int((~kept).sum())} of them "
+            f"<b>Before</b>: the best {count(len(before), 'candidate')}. NMS drops {int((~kept).sum())} of them "
             f"{key('pooled')} and keeps {int(kept.sum())} {key('follow')}.",
         ),
         figure(
             drawing(window, [PHOTO, boxes(after, "box follow")], "after"),
-            f"<b>After</b>: the best {len(after)} proposals. Others have moved up.",
+            f"<b>After</b>: the best {count(len(after), 'proposal')}. Others have moved up.",
         ),
     ]
     text = (
-        f"The {rpn.pre_nms_top_k_test:,} best anchors of each level, moved by their deltas, are the candidates. Many "
-        "mean the same object: non-maximum suppression goes through them from the best to the worst and drops every "
+        f"The best anchors of each level, {rpn.pre_nms_top_k_test:,} at most, moved by their deltas, are the "
+        "candidates. Many mean the same object: non-maximum suppression goes from best to worst and drops every "
         f"box that overlaps a better one of its level with an IoU above {rpn.nms_threshold:g}. At most "
         f"{rpn.post_nms_top_k_test:,} go on as proposals, here {len(trace.proposals):,}."
     )

@@ -18,7 +18,7 @@ from maskrcnn.inspection.image_steps import (
     result_step,
 )
 from maskrcnn.inspection.region_steps import region_steps
-from maskrcnn.inspection.step import Step
+from maskrcnn.inspection.step import Step, count
 from maskrcnn.inspection.style import INSPECTION_STYLE
 from maskrcnn.inspection.svg import define_photo
 from maskrcnn.inspection.trace import Trace
@@ -74,7 +74,7 @@ def all_steps(trace: Trace) -> list[Step]:
 
 
 def _header(trace: Trace, title: str) -> str:
-    classes = len(trace.model.categories)
+    classes = count(len(trace.model.categories), "class", "classes")
     followed = ""
     if trace.region is not None and trace.region.number is not None:
         parts = {"keypoints": trace.region.keypoints, "mask": trace.region.mask_probs}
@@ -82,8 +82,8 @@ def _header(trace: Trace, title: str) -> str:
         followed = f" Object {trace.region.number} is followed from its proposal to its {last}."
     return (
         f"<header><h1>{escape(title)}: through the network</h1>"
-        f'<p class="quiet">What Mask R-CNN ({escape(trace.model.config.backbone.name)}, {classes} '
-        f"class{'es' * (classes != 1)}) makes of this image, step by step, with its real numbers.{followed}"
+        f'<p class="quiet">What Mask R-CNN ({escape(trace.model.config.backbone.name)}, {classes}) makes of '
+        f"this image, step by step, with its real numbers.{followed}"
         "</p></header>"
     )
 

@@ -11,9 +11,24 @@ from torch import Tensor
 from maskrcnn.models.box_head import BOX_WEIGHTS
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
-from maskrcnn.ops.roi_align import RoIAlignOptions, _bins, roi_align
-from maskrcnn.ops.roi_pool import roi_pool, roi_pool_bins, round_boxes
+from maskrcnn.ops.roi_align import RoIAlignOptions, Rounding, _bins, roi_align
+from maskrcnn.ops.roi_pool import Bins, roi_pool, roi_pool_bins, round_boxes
 from maskrcnn.structures import Detections
+
+ROUNDINGS: tuple[Rounding, ...] = ("nearest", "floor")
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """What RoIPool makes of one box by one of its rules, in `input` pixels.
+
+    Attributes:
+        box: (4,) moved to whole cells.
+        bins: (S, S, 4) its bins, whole cells; empty ones lie outside the map.
+    """
+
+    box: Tensor
+    bins: Tensor
 
 
 @dataclass(frozen=True)
@@ -21,22 +36,29 @@ class Cutting:
     """Where two operators take the features of one box from, in `input` pixels.
 
     Attributes:
+        box: (4,) the box.
         stride: pixels per cell.
         points: (S, S, n, 2) x, y of RoIAlign's samples: row of bins, column of bins, sample.
         centre: where in a cell, 0 to 1, its value is taken to lie.
-        rounded_box: (4,) RoIPool's box.
-        bins: (S, S, 4) its bins, whole cells; empty ones lie outside the map.
+        poolings: by RoIPool's rules.
+        rule: the one that the model's settings name.
         aligned: (S, S) the size (L2 norm over the channels) of RoIAlign's features ...
         pooled: (S, S) ... and of RoIPool's.
     """
 
+    box: Tensor
     stride: int
     points: Tensor
     centre: float
-    rounded_box: Tensor
-    bins: Tensor
+    poolings: dict[Rounding, Pooling]
+    rule: Rounding
     aligned: Tensor
     pooled: Tensor
+
+    @property
+    def pooling(self) -> Pooling:
+        """RoIPool by the model's rule."""
+        return self.poolings[self.rule]
 
 
 @dataclass(frozen=True)
@@ -187,29 +209,36 @@ def cut_out(feature: Tensor, box: Tensor, stride: int, options: RoIAlignOptions)
     """How RoIAlign and RoIPool read a box (4,) from a map (1, C, h, w)."""
     scaled = replace(options, spatial_scale=1 / stride)
     index = torch.zeros(1, dtype=torch.int64, device=box.device)
-    starts, ends = roi_pool_bins(box[None], scaled, *feature.shape[-2:])
     aligned, pooled = (
         operator(feature.float(), box[None], index, scaled)[0].norm(dim=0) for operator in (roi_align, roi_pool)
     )
     return Cutting(
+        box,
         stride,
         sample_points(box, stride, options),
         0.5 if options.aligned else 0.0,
-        round_boxes(box[None], 1 / stride)[0] * stride,
-        _rectangles(starts[0], ends[0]) * stride,
+        {rule: _pooling(box, replace(scaled, rounding=rule), feature.shape[-2:]) for rule in ROUNDINGS},
+        options.rounding,
         aligned,
         pooled,
     )
 
 
+def _pooling(box: Tensor, options: RoIAlignOptions, map_size: Sequence[int]) -> Pooling:
+    stride = round(1 / options.spatial_scale)
+    rounded = round_boxes(box[None], options.spatial_scale, options.rounding)[0]
+    columns, rows = roi_pool_bins(box[None], options, *map_size)
+    return Pooling(rounded * stride, _rectangles(columns, rows) * stride)
+
+
 def sample_points(box: Tensor, stride: int, options: RoIAlignOptions) -> Tensor:
     """(S, S, n, 2) x, y of RoIAlign's samples of a box (4,), `input` pixels: row of bins, column of bins, sample."""
-    size, centre = options.output_size, 0.5 if options.aligned else 0.0
+    centre, (rows, columns) = 0.5 if options.aligned else 0.0, options.bins
     starts, sides, counts = _bins(box[None], replace(options, spatial_scale=1 / stride))  # in cells; counts of y, x
     axes = [(starts[0, i] + centre, sides[0, i], int(counts[0, 1 - i])) for i in range(2)]
-    x, y = (stride * _positions(*axis, size) for axis in axes)
+    x, y = (stride * _positions(*axis, size) for axis, size in zip(axes, (columns, rows), strict=True))
     samples = torch.broadcast_tensors(x[None, :, None, :], y[:, None, :, None])
-    return torch.stack(samples, dim=-1).reshape(size, size, -1, 2)
+    return torch.stack(samples, dim=-1).reshape(rows, columns, -1, 2)
 
 
 def _positions(start: Tensor, bin_side: Tensor, count: int, size: int) -> Tensor:
@@ -218,7 +247,7 @@ def _positions(start: Tensor, bin_side: Tensor, count: int, size: int) -> Tensor
     return (start + bin_side * steps).view(size, count)
 
 
-def _rectangles(starts: Tensor, ends: Tensor) -> Tensor:
-    """(S, S, 4) from edges (2, S) along x and y."""
-    x1, y1, x2, y2 = starts[0][None], starts[1][:, None], ends[0][None], ends[1][:, None]
+def _rectangles(columns: Bins, rows: Bins) -> Tensor:
+    """(S, S, 4) the bins of the only box."""
+    x1, y1, x2, y2 = columns.starts, rows.starts[0][:, None], columns.ends, rows.ends[0][:, None]
     return torch.stack(torch.broadcast_tensors(x1, y1, x2, y2), dim=-1)

@@ -58,6 +58,6 @@ def key(style: str) -> str:
     return f'<span class="stroke {style}"></span>'
 
 
-def count(number: int, noun: str) -> str:
-    """`1 object`, `2,000 proposals`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 object`, `2,000 proposals`; `plural` where it is more than an added s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

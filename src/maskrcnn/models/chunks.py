@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,17 +29,18 @@ class Chunk:
     rows: slice
 
 
-def chunks_of(features: Sequence[Tensor], boxes: Sequence[Tensor], roi_size: int) -> list[Chunk]:
+def chunks_of(features: Sequence[Tensor], boxes: Sequence[Tensor], roi_size: int | tuple[int, int]) -> list[Chunk]:
     """All boxes, one after the other: with fixed sizes in one chunk, else as many of an image as `MAX_BYTES` allow.
 
     Args:
         features: maps (N, C, H, W), finest first.
         boxes: (R_i, 4) of each image.
-        roi_size: S, side of the RoI features.
+        roi_size: S, side of the RoI features, or their height and width.
     """
     if has_fixed_sizes(features[0]):
         return [Chunk(features, boxes, slice(sum(own.shape[0] for own in boxes)))]
-    limit = max(1, MAX_BYTES // (features[0].shape[1] * roi_size**2 * features[0].element_size()))
+    cells = roi_size**2 if isinstance(roi_size, int) else math.prod(roi_size)
+    limit = max(1, MAX_BYTES // (features[0].shape[1] * cells * features[0].element_size()))
     chunks, first = [], 0
     for i, own in enumerate(boxes):
         maps = [level[i : i + 1] for level in features]

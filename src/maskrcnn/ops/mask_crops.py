@@ -31,14 +31,14 @@ def crop_masks_reference(masks: MaskCrops, boxes: Tensor, indices: Tensor, optio
 
 def crop_masks_separable(masks: MaskCrops, boxes: Tensor, indices: Tensor, options: RoIAlignOptions) -> Tensor:
     """The same as two matrix products per RoI, many RoIs at once."""
-    targets = boxes.new_zeros((boxes.shape[0], options.output_size, options.output_size))
+    targets = boxes.new_zeros((boxes.shape[0], *options.bins))
     height, width = masks.image_size
     windows = _shared_windows(masks.windows[indices], boxes)
     for members, (rows, columns) in _groups(windows):
         x_extents, y_extents = boxes[members, 0::2], boxes[members, 1::2]
         x_spans, y_spans = windows[members, 0::2], windows[members, 1::2]
-        y_weights = _axis_weights(y_extents, y_spans, rows, height, options)
-        x_weights = _axis_weights(x_extents, x_spans, columns, width, options)
+        y_weights = _axis_weights(y_extents, y_spans, rows, height, options.bins[0], options)
+        x_weights = _axis_weights(x_extents, x_spans, columns, width, options.bins[1], options)
         pixels = _read(masks, indices[members], windows[members], rows, columns)
         targets[members] = y_weights @ pixels.to(boxes.dtype) @ x_weights.transpose(1, 2)
     return targets
@@ -70,7 +70,9 @@ def _groups(windows: Tensor) -> Iterator[tuple[Tensor, tuple[int, int]]]:
             yield part, (rows, columns)
 
 
-def _axis_weights(extents: Tensor, spans: Tensor, length: int, limit: int, options: RoIAlignOptions) -> Tensor:
+def _axis_weights(
+    extents: Tensor, spans: Tensor, length: int, limit: int, size: int, options: RoIAlignOptions
+) -> Tensor:
     """(n, S, length) the weight of each pixel row (or column) in each bin along one axis.
 
     Args:
@@ -78,10 +80,10 @@ def _axis_weights(extents: Tensor, spans: Tensor, length: int, limit: int, optio
         spans: (n, 2) int64 first pixel, and one past the last, that can hold mask; the first is pixel 0 of the result.
         length: pixels in the result.
         limit: pixels of the frame along this axis.
-        options: number of bins and samples.
+        size: S, the number of bins along this axis.
+        options: number of samples.
     """
-    size = options.output_size
-    start, bin_side, counts = _bins(extents, options)
+    start, bin_side, counts = _bins(extents, size, options)
     sample = torch.arange(max(int(counts.max()), 1), dtype=extents.dtype, device=extents.device)
     fraction = (sample + 0.5) / counts.clamp(min=1)[:, None]  # (n, samples)
     bins = torch.arange(size, device=extents.device)[:, None]
@@ -99,7 +101,7 @@ def _axis_weights(extents: Tensor, spans: Tensor, length: int, limit: int, optio
     return extents.new_zeros((extents.shape[0], size, length + 1)).scatter_add_(2, place, weights)[:, :, :length]
 
 
-def _bins(extents: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tensor]:
+def _bins(extents: Tensor, size: int, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tensor]:
     """Where the bins start (n,), their side (n,), in pixels, and their samples (n,), floating, on one axis."""
     start, stop = (extents - (0.5 if options.aligned else 0.0)).unbind(1)
     side = stop - start
@@ -108,8 +110,8 @@ def _bins(extents: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Te
     if options.sampling_ratio > 0:
         counts = torch.full_like(start, options.sampling_ratio)
     else:
-        counts = (side / options.output_size).nan_to_num(0, 0, 0).ceil().clamp(min=0)
-    return start, side / options.output_size, counts
+        counts = (side / size).nan_to_num(0, 0, 0).ceil().clamp(min=0)
+    return start, side / size, counts
 
 
 def _read(masks: MaskCrops, indices: Tensor, windows: Tensor, rows: int, columns: int) -> Tensor:
@@ -134,14 +136,16 @@ CROP_MASKS: dict[str, Callable[[MaskCrops, Tensor, Tensor, RoIAlignOptions], Ten
 }
 
 
-def crop_masks(masks: MaskCrops, boxes: Tensor, indices: Tensor, size: int, aligned: bool = True) -> Tensor:
-    """Mask targets (R, size, size) float32 in [0, 1], with so many samples that every pixel counts.
+def crop_masks(
+    masks: MaskCrops, boxes: Tensor, indices: Tensor, size: int | tuple[int, int], aligned: bool = True
+) -> Tensor:
+    """Mask targets (R, m, m) float32 in [0, 1], with so many samples that every pixel counts.
 
     Args:
         masks: the objects of one image.
         boxes: (R, 4) RoIs x1, y1, x2, y2, pixels, in the masks' frame and about its size at most.
         indices: (R,) int64, the object of each RoI.
-        size: m, pixels a side of the target.
+        size: m, pixels a side of the target, or its (height, width).
         aligned: pixel centres lie at half-integers (True), or the RoI is taken half a pixel too far right and down.
     """
     options = RoIAlignOptions(size, sampling_ratio=0, aligned=aligned)

@@ -1,8 +1,8 @@
 """RoIAlign (Mask R-CNN section 3): the features of a box, bilinearly sampled at exact positions, nothing rounded.
 
-Each box is divided into S x S bins; a bin's value is the average (or maximum) over a regular grid of samples, each
-interpolated from its four neighbouring cells. Samples more than one cell outside the map count 0; those within one
-cell are moved to the edge.
+Each box is divided into S x S bins, or as many a row and a column as wished for; a bin's value is the average (or
+maximum) over a regular grid of samples, each interpolated from its four neighbouring cells. Samples more than one cell
+outside the map count 0; those within one cell are moved to the edge.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from maskrcnn.kernels.bags import Bags, weighted_rows
 from maskrcnn.kernels.triton_use import can_use_triton
 
 Reduce = Literal["mean", "max"]
+Rounding = Literal["nearest", "floor"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,25 @@ class RoIAlignOptions:
     """The named differences between implementations.
 
     Attributes:
-        output_size: S, bins per side.
+        output_size: S, bins per side; or (rows, columns) of bins.
         spatial_scale: feature cells per box pixel (1 / stride).
         sampling_ratio: samples per bin and axis; 0 takes ceil(box side in cells / S).
         aligned: cell centres lie at half-integers (True), or the box is taken half a cell too far right and down.
         reduce: average the samples of a bin, or take the largest.
+        rounding: how RoIPool and RoIWarp move a box to whole cells, see `roi_pool.round_boxes`.
     """
 
-    output_size: int
+    output_size: int | tuple[int, int]
     spatial_scale: float = 1.0
     sampling_ratio: int = 2
     aligned: bool = True
     reduce: Reduce = "mean"
+    rounding: Rounding = "nearest"
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """Rows and columns of bins."""
+        return (self.output_size, self.output_size) if isinstance(self.output_size, int) else self.output_size
 
 
 RoIOperator = Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]
@@ -46,14 +54,14 @@ RoIOperator = Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]
 
 def roi_align_reference(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition, bin by bin and sample by sample."""
-    size = options.output_size
     starts, bins, counts = _bins(boxes, options)
-    output = features.new_zeros((boxes.shape[0], features.shape[1], size, size))
+    rows, columns = options.bins
+    output = features.new_zeros((boxes.shape[0], features.shape[1], rows, columns))
     for r in range(boxes.shape[0]):
         feature = features[int(image_index[r])]
         count_y, count_x = counts[r].tolist()
-        for by in range(size):
-            for bx in range(size):
+        for by in range(rows):
+            for bx in range(columns):
                 samples = [
                     _interpolate(
                         feature,
@@ -107,13 +115,13 @@ def pool_levels_bags(
         starts, bins, counts = _bins(boxes[own], scaled)
         for samples, members in _members(counts, scaled):
             place = starts[members], bins[members], image_index[own[members]]
-            rows, weights = _neighbours(*place, samples, options.output_size, features[level].shape[-2:])
+            rows, weights = _neighbours(*place, samples, options.bins, features[level].shape[-2:])
             if options.reduce == "mean":
                 weights = weights / max(1, math.prod(samples))
             tables.append(features[level].permute(0, 2, 3, 1).reshape(-1, features[level].shape[1]))
-            bags.append(Bags(rows, weights, _bins_of(own[members], options.output_size)))
+            bags.append(Bags(rows, weights, _bins_of(own[members], math.prod(options.bins))))
     pooled = _largest(tables, bags) if options.reduce == "max" else weighted_rows(tables, bags)
-    shape = boxes.shape[0], options.output_size, options.output_size, features[0].shape[1]
+    shape = boxes.shape[0], *options.bins, features[0].shape[1]
     return pooled.view(shape).permute(0, 3, 1, 2)
 
 
@@ -165,11 +173,13 @@ def _bins(boxes: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tens
     sides = boxes[:, 2:] - boxes[:, :2]
     if not options.aligned:  # the original version has no RoI below one cell
         sides = sides.clamp(min=1)
+    rows, columns = options.bins
+    bin_sides = torch.stack([sides[:, 0] / columns, sides[:, 1] / rows], dim=1)
     if options.sampling_ratio > 0:
         counts = torch.full_like(boxes[:, :2], options.sampling_ratio, dtype=torch.int64)
     else:
-        counts = (sides / options.output_size).ceil().to(torch.int64).clamp(min=0).flip(1)
-    return boxes[:, :2], sides / options.output_size, counts
+        counts = bin_sides.ceil().to(torch.int64).clamp(min=0).flip(1)
+    return boxes[:, :2], bin_sides, counts
 
 
 def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) -> tuple[Tensor, Tensor]:
@@ -187,29 +197,34 @@ def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) ->
 
 
 def _neighbours(
-    starts: Tensor, bins: Tensor, image_index: Tensor, counts: tuple[int, int], size: int, hw: Sequence[int]
+    starts: Tensor,
+    bins: Tensor,
+    image_index: Tensor,
+    counts: tuple[int, int],
+    size: tuple[int, int],
+    hw: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
     """Table rows and weights (R S S, samples * 4) of every bin; separable, so made from two axes."""
     height, width = hw
-    y_cells, y_weights = _axis(starts[:, 1], bins[:, 1], counts[0], size, height)
-    x_cells, x_weights = _axis(starts[:, 0], bins[:, 0], counts[1], size, width)
+    y_cells, y_weights = _axis(starts[:, 1], bins[:, 1], counts[0], size[0], height)
+    x_cells, x_weights = _axis(starts[:, 0], bins[:, 0], counts[1], size[1], width)
     y_rows = (image_index[:, None, None, None] * height + y_cells) * width
 
     def every_pair(of_y: Tensor, of_x: Tensor) -> tuple[Tensor, Tensor]:
         """(R, S, 1, samples * 4) and (R, 1, S, samples * 4): long rows, since short ones are slow to combine."""
-        shape = (starts.shape[0], size, *counts, 2, 2)
-        along_y = of_y[:, :, :, None, :, None].expand(shape).flatten(2)
-        along_x = of_x[:, :, None, :, None, :].expand(shape).flatten(2)
+        samples = (*counts, 2, 2)
+        along_y = of_y[:, :, :, None, :, None].expand(starts.shape[0], size[0], *samples).flatten(2)
+        along_x = of_x[:, :, None, :, None, :].expand(starts.shape[0], size[1], *samples).flatten(2)
         return along_y[:, :, None], along_x[:, None]
 
     rows, weights = torch.add(*every_pair(y_rows, x_cells)), torch.mul(*every_pair(y_weights, x_weights))
-    shape = (starts.shape[0] * size**2, counts[0] * counts[1] * 4)
+    shape = (starts.shape[0] * math.prod(size), math.prod(counts) * 4)
     return rows.view(shape), weights.view(shape)
 
 
-def _bins_of(rois: Tensor, size: int) -> Tensor:
+def _bins_of(rois: Tensor, bins: int) -> Tensor:
     """(R S S,) the numbers of the bins of RoIs (R,)."""
-    return (rois[:, None] * size**2 + torch.arange(size**2, device=rois.device)).flatten()
+    return (rois[:, None] * bins + torch.arange(bins, device=rois.device)).flatten()
 
 
 def _largest(tables: Sequence[Tensor], bins: Sequence[Bags]) -> Tensor:

@@ -1,7 +1,13 @@
 """RoIPool (Fast R-CNN section 2.1): the largest value in each bin of a box that has been moved to whole cells.
 
-It rounds twice: the box's corners to the nearest cells, and each bin outwards to whole cells, so that neighbouring
-bins overlap. Both make it uncertain where things are, which is why Mask R-CNN has RoIAlign instead (section 3).
+It rounds twice, the box and then its bins. Both make it uncertain where things are, which is why Mask R-CNN has
+RoIAlign instead (section 3). There are two rules:
+
+- "nearest", as published: the corners go to the nearest cells, and the last cell counts; each bin grows outwards to
+  whole cells, so that neighbouring bins overlap. A box of 665 pixels at stride 32 (20.78 cells) becomes 22 cells wide,
+  and each of 7 bins (3.14 cells) becomes 4.
+- "floor", as it is often explained: what lies behind the decimal point is cut off the box's first corner, its sides and
+  those of its bins. The same box becomes 20 cells wide and each bin (2.86 cells) 2; the rest of it is not read.
 """
 
 from __future__ import annotations
@@ -11,43 +17,68 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator
+from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, Rounding
 
 
-def round_boxes(boxes: Tensor, spatial_scale: float) -> Tensor:
+def round_boxes(boxes: Tensor, spatial_scale: float, rounding: Rounding = "nearest") -> Tensor:
     """(R, 4) x1, y1, x2, y2 in whole cells, half open; at least one cell a side.
 
-    The corners are rounded, halves away from zero, and the last cell counts: a box of 32 pixels at stride 16 becomes
-    3 cells wide. Published models of this kind were trained so.
+    "nearest": the corners are rounded, halves away from zero, and the last cell counts: a box of 32 pixels at stride 16
+    becomes 3 cells wide. Published models of this kind were trained so. "floor": the first corner and the side are cut
+    off.
     """
     corners = boxes * spatial_scale
+    if rounding == "floor":
+        first = corners[:, :2].floor()
+        return torch.cat([first, first + (corners[:, 2:] - corners[:, :2]).floor().clamp(min=1)], dim=1)
     whole = corners.trunc()
     corners = torch.where((corners - whole).abs() >= 0.5, whole + corners.sign(), whole)
     return torch.cat([corners[:, :2], torch.maximum(corners[:, 2:], corners[:, :2]) + 1], dim=1)
 
 
-def roi_pool_bins(boxes: Tensor, options: RoIAlignOptions, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """First cells and ends (R, 2, S) of the bins along x and y, int64, half open, inside the map; may be empty."""
-    cells = round_boxes(boxes, options.spatial_scale)
-    step = torch.arange(options.output_size, device=boxes.device)
-    sides = ((cells[:, 2:] - cells[:, :2]) / options.output_size)[:, :, None]
-    limit = cells.new_tensor([width, height])[:, None]
-    starts = cells[:, :2, None] + (step * sides).floor()
-    ends = cells[:, :2, None] + ((step + 1) * sides).ceil()
-    return tuple(edge.clamp(min=0).minimum(limit).to(torch.int64) for edge in (starts, ends))  # type: ignore[return-value]
+def roi_pool_bins(boxes: Tensor, options: RoIAlignOptions, height: int, width: int) -> tuple[Bins, Bins]:
+    """The columns and the rows of bins; each bin is whole cells inside the map, and may have none."""
+    cells = round_boxes(boxes, options.spatial_scale, options.rounding)
+    rows, columns = options.bins
+    return (
+        _bins(cells[:, 0], cells[:, 2], columns, width, options.rounding),
+        _bins(cells[:, 1], cells[:, 3], rows, height, options.rounding),
+    )
+
+
+@dataclass(frozen=True)
+class Bins:
+    """First cells and ends (R, S) of the bins along one axis, int64, half open."""
+
+    starts: Tensor
+    ends: Tensor
+
+
+def _bins(first: Tensor, end: Tensor, size: int, limit: int, rounding: Rounding) -> Bins:
+    """`size` bins of boxes that reach from one cell to another (R,), cut to the map's `limit` cells."""
+    step = torch.arange(size, device=first.device)
+    side = ((end - first) / size)[:, None]
+    if rounding == "floor":
+        side = torch.where(side >= 1, side.floor(), side)
+        starts = (step * side).floor()
+        ends = starts + side.clamp(min=1)  # of a box with fewer cells than bins, some cells are read twice
+    else:
+        starts, ends = (step * side).floor(), ((step + 1) * side).ceil()
+    starts, ends = ((first[:, None] + edge).clamp(min=0, max=limit).to(torch.int64) for edge in (starts, ends))
+    return Bins(starts, ends)
 
 
 def roi_pool_reference(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition, bin by bin."""
-    size = options.output_size
-    output = features.new_zeros((boxes.shape[0], features.shape[1], size, size))
-    starts, ends = roi_pool_bins(boxes, options, *features.shape[-2:])
+    rows, columns = options.bins
+    output = features.new_zeros((boxes.shape[0], features.shape[1], rows, columns))
+    x, y = roi_pool_bins(boxes, options, *features.shape[-2:])
     for r in range(boxes.shape[0]):
-        for by in range(size):
-            for bx in range(size):
-                rows = slice(int(starts[r, 1, by]), int(ends[r, 1, by]))
-                columns = slice(int(starts[r, 0, bx]), int(ends[r, 0, bx]))
-                window = features[int(image_index[r]), :, rows, columns].flatten(1)
+        for by in range(rows):
+            for bx in range(columns):
+                down = slice(int(y.starts[r, by]), int(y.ends[r, by]))
+                across = slice(int(x.starts[r, bx]), int(x.ends[r, bx]))
+                window = features[int(image_index[r]), :, down, across].flatten(1)
                 if window.numel():
                     output[r, :, by, bx] = window.max(dim=1).values  # the first of equal ones gets the gradient
     return output
@@ -58,17 +89,17 @@ def roi_pool_tables(features: Tensor, boxes: Tensor, image_index: Tensor, option
 
     A map is a table (N H W, C), whose rows are what memory is fast at. The result is channels-last.
     """
-    size, (_, channels, height, width) = options.output_size, features.shape
+    (rows, columns), (_, channels, height, width) = options.bins, features.shape
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    starts, ends = roi_pool_bins(boxes, options, height, width)
-    left, top = starts[:, 0, None, :], starts[:, 1, :, None] + image_index[:, None, None] * height
-    columns, rows = (ends - starts)[:, 0, None, :], (ends - starts)[:, 1, :, None]
+    x, y = roi_pool_bins(boxes, options, height, width)
+    left, top = x.starts[:, None, :], y.starts[:, :, None] + image_index[:, None, None] * height
+    across, down = (x.ends - x.starts)[:, None, :], (y.ends - y.starts)[:, :, None]
     first = (top * width + left).flatten()  # (R S S,): the table's row of each bin's first cell
-    sides = torch.stack([edge.expand(-1, size, size).flatten() for edge in (columns, rows)], dim=1)
+    sides = torch.stack([edge.expand(-1, rows, columns).flatten() for edge in (across, down)], dim=1)
     occupied = (sides > 0).all(dim=1).nonzero()[:, 0]
     peaks = _peaks(table.detach(), width, first[occupied], sides[occupied])
     pooled = table.new_zeros((first.shape[0], channels)).index_copy(0, occupied, table.gather(0, peaks))
-    return pooled.view(-1, size, size, channels).permute(0, 3, 1, 2)
+    return pooled.view(-1, rows, columns, channels).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)

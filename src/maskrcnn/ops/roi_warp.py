@@ -22,5 +22,5 @@ def roi_warp(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIA
         image_index: (R,) int64, the image 0..N-1 of each box.
         options: grid and sampling, as for `roi_align`.
     """
-    cells = round_boxes(boxes, options.spatial_scale)
+    cells = round_boxes(boxes, options.spatial_scale, options.rounding)
     return roi_align(features, cells, image_index, replace(options, spatial_scale=1.0))

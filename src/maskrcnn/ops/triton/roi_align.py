@@ -79,7 +79,8 @@ def _forward(
     height: int,
     width: int,
     channels: int,
-    size: tl.constexpr,
+    size_y: tl.constexpr,
+    size_x: tl.constexpr,
     ratio: tl.constexpr,
     aligned: tl.constexpr,
     sum_type: tl.constexpr,
@@ -88,13 +89,13 @@ def _forward(
 ) -> None:
     """One bin of one box, if the box belongs to this level."""
     index = tl.program_id(0).to(tl.int64)
-    roi, row, column = index // (size * size), index // size % size, index % size
+    roi, row, column = index // (size_y * size_x), index // size_x % size_y, index % size_x
     if tl.load(levels + roi) != level:
         return
     channel = tl.program_id(1) * block + tl.arange(0, block)
     table += tl.load(image_index + roi) * height * width * channels + channel[None, :]
-    y_start, y_step, y_count = _axis(boxes, roi, True, 1, scale, size, ratio, aligned)
-    x_start, x_step, x_count = _axis(boxes, roi, True, 0, scale, size, ratio, aligned)
+    y_start, y_step, y_count = _axis(boxes, roi, True, 1, scale, size_y, ratio, aligned)
+    x_start, x_step, x_count = _axis(boxes, roi, True, 0, scale, size_x, ratio, aligned)
     count = y_count * x_count
     total = tl.zeros([block], sum_type)
     for first in range(0, count, samples):
@@ -147,23 +148,24 @@ def _gather(
     height: int,
     width: int,
     channels: int,
-    size: tl.constexpr,
+    size_y: tl.constexpr,
+    size_x: tl.constexpr,
     ratio: tl.constexpr,
     aligned: tl.constexpr,
     sum_type: tl.constexpr,
     bins: tl.constexpr,
 ) -> tl.tensor:
     """What one box gives to a tile of cells, as the product (cells, bins) x (bins, channels)."""
-    y_start, y_step, y_count = _axis(boxes, roi, True, 1, scale, size, ratio, aligned)
-    x_start, x_step, x_count = _axis(boxes, roi, True, 0, scale, size, ratio, aligned)
-    gradient += roi.to(tl.int64) * (size * size) * channels
+    y_start, y_step, y_count = _axis(boxes, roi, True, 1, scale, size_y, ratio, aligned)
+    x_start, x_step, x_count = _axis(boxes, roi, True, 0, scale, size_x, ratio, aligned)
+    gradient += roi.to(tl.int64) * (size_y * size_x) * channels
     total = tl.zeros([y.shape[0], channel.shape[0]], sum_type)
-    for first in range(0, size * size, bins):
+    for first in range(0, size_y * size_x, bins):
         index = first + tl.arange(0, bins)
-        weights = _weights(y[:, None], (index // size)[None, :], y_start, y_step, y_count, height)
-        weights *= _weights(x[:, None], (index % size)[None, :], x_start, x_step, x_count, width)
+        weights = _weights(y[:, None], (index // size_x)[None, :], y_start, y_step, y_count, height)
+        weights *= _weights(x[:, None], (index % size_x)[None, :], x_start, x_step, x_count, width)
         weights = weights / tl.maximum(y_count * x_count, 1)
-        read = (index < size * size) & (tl.max(weights, axis=0) > 0)
+        read = (index < size_y * size_x) & (tl.max(weights, axis=0) > 0)
         rows = gradient + index[:, None] * channels + channel[None, :]
         values = tl.load(rows, read[:, None] & (channel < channels)[None, :], other=0.0)
         total += tl.dot(weights, values.to(sum_type), input_precision="ieee")
@@ -183,7 +185,8 @@ def _backward(
     height: int,
     width: int,
     channels: int,
-    size: tl.constexpr,
+    size_y: tl.constexpr,
+    size_x: tl.constexpr,
     ratio: tl.constexpr,
     aligned: tl.constexpr,
     sum_type: tl.constexpr,
@@ -205,15 +208,15 @@ def _backward(
         present = roi < num_boxes
         waits = (tl.load(levels + roi, present, other=-1) == level) & present
         waits &= tl.load(image_index + roi, present, other=-1) == image
-        start, step, _ = _axis(boxes, roi, present, 1, scale, size, ratio, aligned)
-        waits &= _touches(start, start + step * size, y_first, tile, height)
-        start, step, _ = _axis(boxes, roi, present, 0, scale, size, ratio, aligned)
-        waits &= _touches(start, start + step * size, x_first, tile, width)
+        start, step, _ = _axis(boxes, roi, present, 1, scale, size_y, ratio, aligned)
+        waits &= _touches(start, start + step * size_y, y_first, tile, height)
+        start, step, _ = _axis(boxes, roi, present, 0, scale, size_x, ratio, aligned)
+        waits &= _touches(start, start + step * size_x, x_first, tile, width)
         nearest = tl.min(tl.where(waits, roi, num_boxes), axis=0)
         while nearest < num_boxes:
             total += _gather(
                 gradient, boxes, nearest, y, x, channel, scale, height, width, channels,
-                size, ratio, aligned, sum_type, bins,
+                size_y, size_x, ratio, aligned, sum_type, bins,
             )  # fmt: skip
             nearest = tl.min(tl.where(waits & (roi > nearest), roi, num_boxes), axis=0)
     output += ((image * height + y) * width + x)[:, None] * channels + channel[None, :]
@@ -235,10 +238,10 @@ class _RoIAlign(torch.autograd.Function):
         *features: Tensor,
     ) -> Tensor:
         tables = [feature.permute(0, 2, 3, 1).contiguous() for feature in features]
-        channels, size = tables[0].shape[3], options.output_size
+        channels, (rows, columns) = tables[0].shape[3], options.bins
         block = min(triton.next_power_of_2(channels), CHANNELS)
-        grid = len(boxes) * size * size, triton.cdiv(channels, block)
-        output = tables[0].new_empty((len(boxes), size, size, channels))
+        grid = len(boxes) * rows * columns, triton.cdiv(channels, block)
+        output = tables[0].new_empty((len(boxes), rows, columns, channels))
         constants = _constants(options, output.dtype)
         for level, (table, scale) in enumerate(zip(tables, scales, strict=True)):
             _forward[grid](
@@ -272,10 +275,10 @@ class _RoIAlign(torch.autograd.Function):
         return tuple(results)
 
 
-def _constants(options: RoIAlignOptions, dtype: torch.dtype) -> tuple[int, int, bool, Any]:
+def _constants(options: RoIAlignOptions, dtype: torch.dtype) -> tuple[int, int, int, bool, Any]:
     """What the kernels are compiled for: grid, samples, alignment, and the type of their sums."""
     sum_type = tl.float64 if dtype == torch.float64 else tl.float32
-    return options.output_size, max(options.sampling_ratio, 0), options.aligned, sum_type
+    return *options.bins, max(options.sampling_ratio, 0), options.aligned, sum_type
 
 
 def roi_align_levels(
