@@ -12,12 +12,13 @@ import math
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import yaml
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from maskrcnn.config import Config
+from maskrcnn.config.checks import Length, hints_of
 from maskrcnn.errors import UserError
+from maskrcnn.text import brief, one_line
+from maskrcnn.yaml_values import parse_yaml, read_yaml
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -42,9 +43,11 @@ def update_config(config: Config, values: Mapping[str, Any], source: str) -> Con
     changed = {}
     for section, settings in values.items():
         if section not in _field_names(config):
-            raise UserError(f"{source}: unknown section {section}; {nearest(str(section), _field_names(config))}")
+            raise UserError(
+                f"{source}: unknown section {one_line(str(section))}; {nearest(str(section), _field_names(config))}"
+            )
         if not isinstance(settings, Mapping):
-            raise UserError(f"{source}: {section} is a section: expected settings inside it, got {settings!r}")
+            raise UserError(f"{source}: {section} is a section: expected settings inside it, got {brief(settings)}")
         changed[section] = _update_section(getattr(config, section), section, settings, source)
     try:
         return dataclasses.replace(config, **changed)
@@ -54,13 +57,9 @@ def update_config(config: Config, values: Mapping[str, Any], source: str) -> Con
 
 def read_settings(path: Path) -> dict[str, Any]:
     """The sections of a YAML settings file."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
-        raise UserError(f"{path}: expected a readable YAML file of settings: {reason}") from error
+    values = read_yaml(path, "a YAML file of settings")
     if not isinstance(values or {}, Mapping):
-        raise UserError(f"{path}: expected sections such as `rpn:` at the top level, got {values!r}")
+        raise UserError(f"{path}: expected sections such as `rpn:` at the top level, got {brief(values)}")
     return dict(values or {})
 
 
@@ -98,25 +97,27 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
         if not (equals and dot):
             raise UserError(f"--set {assignment}: expected section.name=value, such as rpn.nms_threshold=0.6")
         try:
-            values.setdefault(section, {})[setting] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UserError(f"--set {assignment}: cannot read the value {text!r}") from None
+            values.setdefault(section, {})[setting] = parse_yaml(text)
+        except UserError as error:
+            raise UserError(f"--set {one_line(assignment)}: cannot read the value {brief(text)}: {error}") from None
     return values
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """The hint of every "unknown name" error: the nearest of `choices`, or all of them."""
-    names = list(choices)
+    names, name = list(choices), one_line(name)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
 
 
 def _update_section(section: Any, name: str, settings: Mapping[str, Any], source: str) -> Any:
     """A section with some of its values replaced, all at once since checks may compare two of them."""
-    hints = get_type_hints(type(section))
+    hints = hints_of(type(section))
     for setting in settings:
         if setting not in hints:
-            raise UserError(f"{source}: unknown setting {name}.{setting}; {_nearest_setting(name, str(setting))}")
+            raise UserError(
+                f"{source}: unknown setting {name}.{one_line(str(setting))}; {_nearest_setting(name, str(setting))}"
+            )
     values = {s: _convert(value, hints[s], f"{source}: {name}.{s}") for s, value in settings.items()}
     try:
         return dataclasses.replace(section, **values)
@@ -145,6 +146,9 @@ def _plain(value: Any) -> Any:
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """`value` as the type `hint`; lists become tuples, and numbers may come as text (YAML reads 1e-3 so)."""
     origin, options = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        _require_length(value, options[1:], where)
+        return _convert(value, options[0], where)
     if origin is Literal:
         return _require_choice(value, options, where)
     if origin in (Union, types.UnionType):
@@ -155,19 +159,26 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     return _convert_scalar(value, hint, where)
 
 
+def _require_length(value: Any, limits: tuple[Any, ...], where: str) -> None:
+    """Before what is in a list is looked at: a few bytes of YAML can stand for very many values."""
+    for limit in limits:
+        if isinstance(limit, Length) and isinstance(value, list | tuple) and len(value) > limit.high:
+            raise UserError(f"{where}: expected at most {limit.high} values, got {len(value)}")
+
+
 def _require_choice(value: Any, options: tuple[Any, ...], where: str) -> Any:
     if value not in options:
-        raise UserError(f"{where}: expected one of {', '.join(map(str, options))}, got {value!r}")
+        raise UserError(f"{where}: expected one of {', '.join(map(str, options))}, got {brief(value)}")
     return value
 
 
 def _convert_tuple(value: Any, options: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where}: expected a list such as [1, 2], got {value!r}")
+        raise UserError(f"{where}: expected a list such as [1, 2], got {brief(value)}")
     if options[-1] is Ellipsis:
         return tuple(_convert(item, options[0], where) for item in value)
     if len(value) != len(options):
-        raise UserError(f"{where}: expected {len(options)} values, got {len(value)}: {value!r}")
+        raise UserError(f"{where}: expected {len(options)} values, got {len(value)}: {brief(value)}")
     return tuple(_convert(item, hint, where) for item, hint in zip(value, options, strict=True))
 
 
@@ -176,10 +187,10 @@ def _convert_scalar(value: Any, kind: type, where: str) -> Any:
     if kind in (int, float) and not isinstance(value, bool):
         try:
             number = float(value)
-        except (TypeError, ValueError):
-            raise UserError(f"{where}: expected {words[kind]}, got {value!r}") from None
+        except (TypeError, ValueError, OverflowError):
+            raise UserError(f"{where}: expected {words[kind]}, got {brief(value)}") from None
         if number.is_integer() or (kind is float and math.isfinite(number)):
             return kind(number)
     elif type(value) is kind:
         return value
-    raise UserError(f"{where}: expected {words[kind]}, got {value!r}")
+    raise UserError(f"{where}: expected {words[kind]}, got {brief(value)}")

@@ -64,7 +64,7 @@ def test_print_config_is_what_config_reads(run: Run, tmp_path: Path) -> None:
         (["--data", "x"], "--output is missing"),
         (["--output", "x"], "--data is missing"),
         (["--output", "x", "--resume"], "x: expected the folder of a run to resume"),
-        (["--config", "absent.yaml", "--output", "x"], "settings: No such file or directory"),
+        (["--config", "absent.yaml", "--output", "x"], "absent.yaml: no such file; expected a YAML file of settings"),
         (["--output", "x", "--data", "y", "--preset", "nucle"], "nuclei"),
         (["--output", "x", "--data", "y", "--set", "rpn.nms_treshold=0.6"], "did you mean rpn.nms_threshold?"),
         (["--output", "x", "--data", "absent"], "absent"),

@@ -6,43 +6,44 @@ The only file of `config/` that rooms below it import.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from maskrcnn.config.checks import require, require_fraction
+from maskrcnn.config.checks import Fraction, Length, Pixels, Range, Section, require
+
+_Factor = Annotated[float, Range(0, 100, above=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augmentation:
+class Augmentation(Section, name="augment"):
     """How training images are varied; each draws from the sample's own generator."""
 
-    min_sizes: tuple[int, ...] = ()
+    min_sizes: Annotated[tuple[Pixels, ...], Length(0, 65536)] = ()
     """Short sides to choose from at random, each with equal probability; empty: `input.min_size`."""
-    scale_range: tuple[float, float] = (1.0, 1.0)
+    scale_range: tuple[_Factor, _Factor] = (1.0, 1.0)
     """Extra random factor on the size, drawn evenly (large-scale jitter: 0.1 to 2.0)."""
-    crop_size: int = 0
+    crop_size: Annotated[int, Range(0, 65536)] = 0
     """Cut a square of this many input pixels at a random place; 0: none. A side of the image that is shorter stays
     whole; `input.max_size` does not limit the image then."""
-    horizontal_flip: float = 0.5
+    horizontal_flip: Fraction = 0.5
     """Probability."""
-    vertical_flip: float = 0.0
+    vertical_flip: Fraction = 0.0
     """Probability."""
     quarter_turns: bool = False
     """Turn by 0, 90, 180 or 270 degrees, with equal probability."""
-    brightness: float = 0.0
+    brightness: Fraction = 0.0
     """Strength s: the factor is drawn evenly from 1 - s to 1 + s."""
-    contrast: float = 0.0
+    contrast: Fraction = 0.0
     """As brightness."""
-    saturation: float = 0.0
+    saturation: Fraction = 0.0
     """As brightness."""
-    hue: float = 0.0
+    hue: Fraction = 0.0
     """The largest shift, in turns of the colour circle."""
-    grey: float = 0.0
+    grey: Fraction = 0.0
     """Probability of an image without colours."""
-    negative: float = 0.0
+    negative: Fraction = 0.0
     """Probability of dark for bright, as between fluorescent and stained cells."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, float):
-                require_fraction(f"augment.{name}", value)
+        super().__post_init__()
         low, high = self.scale_range
-        require(0 < low <= high, "augment.scale_range", "(low, high) with 0 < low <= high", self.scale_range)
+        require(low <= high, "augment.scale_range", "(low, high) with low <= high", self.scale_range)

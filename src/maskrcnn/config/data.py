@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from maskrcnn.config.checks import Range, Section, Text
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Section, name="data"):
     """Where the data lies. A data directory holds `images/`, `instances_train.json`, `instances_val.json`."""
 
-    root: str = ""
-    train_annotations: str = "instances_train.json"
-    val_annotations: str = "instances_val.json"
-    images: str = "images"
-    train_proposals: str = ""
+    root: Text = ""
+    train_annotations: Text = "instances_train.json"
+    val_annotations: Text = "instances_val.json"
+    images: Text = "images"
+    train_proposals: Text = ""
     """COCO results with the boxes that a model without RPN learns from, for example the predictions of an RPN alone."""
-    val_proposals: str = ""
-    balance_by: str = ""
+    val_proposals: Text = ""
+    balance_by: Text = ""
     """Field of the image records (for example a microscope's name) by whose values images are of different kinds: a
     kind of n images is then drawn in proportion to the root of n. Empty: all images equally often."""
-    num_workers: int = 2
-    max_pixels: int = 200_000_000
+    num_workers: Annotated[int, Range(0, 1024)] = 2
+    max_pixels: Annotated[int, Range(1, 10**12)] = 200_000_000
     """Images that claim more are refused before they are decoded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from maskrcnn.config.augmentation import Augmentation
-from maskrcnn.config.checks import require
+from maskrcnn.config.checks import Count, Section, require
 from maskrcnn.config.data import DataConfig
 from maskrcnn.config.model import (
     AnchorConfig,
@@ -23,10 +23,10 @@ from maskrcnn.config.training import OptimizerConfig, ScheduleConfig, TrainConfi
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
+class EvaluationConfig(Section, name="evaluation"):
     """COCO metrics."""
 
-    max_detections: int = 100
+    max_detections: Count = 100
     """Detections per image that count (COCO's maxDets); printed with every result."""
 
 
