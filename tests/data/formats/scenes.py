@@ -10,6 +10,7 @@ import base64
 import csv
 import io
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,132 @@ def via_csv(folder: Path) -> None:
     write(folder / "via.csv", stream.getvalue())
 
 
+def panoptic(folder: Path) -> None:
+    """A region of stuff lies around the objects."""
+    picture(folder / "images/a.png")
+    colours = np.full((HEIGHT, WIDTH, 3), (1, 2, 3), np.uint8)
+    segments = [{"id": 1 + 2 * 256 + 3 * 65536, "category_id": 5, "iscrowd": 0}]
+    for k, mask in enumerate(masks().values()):
+        colours[mask] = (7 + k, 1, 0)
+        segments.append({"id": 7 + k + 256, "category_id": 1 + k, "iscrowd": 0})
+    save(folder / "annotations/panoptic_train/a.png", colours)
+    categories = [{"id": 1 + k, "name": name, "isthing": 1} for k, name in enumerate(OUTLINES)]
+    sky = {"id": 5, "name": "sky", "isthing": 0}
+    write(
+        folder / "annotations/panoptic_train.json",
+        {
+            "images": [{"id": 3, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}],
+            "annotations": [{"image_id": 3, "file_name": "a.png", "segments_info": segments}],
+            "categories": [*categories, sky],
+        },
+    )
+
+
+def cityscapes(folder: Path) -> None:
+    """The cat is a person, the dog a car; the rest is road."""
+    picture(folder / "leftImg8bit/train/ulm/ulm_0_leftImg8bit.png")
+    values = np.full((HEIGHT, WIDTH), 7, np.uint16)
+    for value, mask in zip((24000, 26001), masks().values(), strict=True):
+        values[mask] = value
+    save(folder / "gtFine/train/ulm/ulm_0_gtFine_instanceIds.png", values)
+
+
+def colour_masks(folder: Path) -> None:
+    picture(folder / "images/a.jpg")
+    colours = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for k, mask in enumerate(masks().values()):
+        colours[mask] = (200, 100, k)
+    save(folder / "masks/a.png", colours)
+    write(folder / "labelmap.txt", "# label:color_rgb:parts:actions\ncat:200,100,0::\ndog:200,100,1::\n")
+
+
+def supervisely(folder: Path) -> None:
+    """The dog is a bitmap, the cat a polygon."""
+    picture(folder / "set/img/a.png")
+    stream = io.BytesIO()
+    Image.fromarray(masks()["dog"][5:19, 12:22]).save(stream, "PNG")
+    data = base64.b64encode(zlib.compress(stream.getvalue())).decode()
+    polygon = {"classTitle": "cat", "geometryType": "polygon", "points": {"exterior": pairs(CAT), "interior": []}}
+    bitmap = {"classTitle": "dog", "geometryType": "bitmap", "bitmap": {"data": data, "origin": [12, 5]}}
+    size = {"height": HEIGHT, "width": WIDTH}
+    write(folder / "set/ann/a.png.json", {"size": size, "tags": [], "objects": [polygon, bitmap]})
+    write(folder / "meta.json", {"classes": [{"title": "cat"}, {"title": "dog"}]})
+
+
+def geojson(folder: Path) -> None:
+    picture(folder / "a.png")
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [[*pairs(outline), outline[:2]]]},
+            "properties": {"objectType": "annotation", "classification": {"name": name, "color": [1, 2, 3]}},
+        }
+        for name, outline in OUTLINES.items()
+    ]
+    write(folder / "a.geojson", {"type": "FeatureCollection", "features": features})
+
+
+def labelme_xml(folder: Path) -> None:
+    """The dog is a mask, the cat a polygon."""
+    picture(folder / "Images/x/a.png")
+    alpha = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    alpha[masks()["dog"]] = (0, 0, 0, 9)
+    save(folder / "Masks/x/a_mask_1.png", alpha)
+    points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in pairs(CAT))
+    write(
+        folder / "Annotations/x/a.xml",
+        f"<annotation><filename>a.png</filename><folder>x</folder><object><name>cat</name><deleted>0</deleted>"
+        f"<polygon><username>me</username>{points}</polygon></object><object><name>dog</name>"
+        f"<segm><mask>a_mask_1.png</mask></segm></object></annotation>",
+    )
+
+
+def mapillary(folder: Path) -> None:
+    """The cat is the first object of the first class, value 0; the rest is a class without objects."""
+    picture(folder / "training/images/a.png")
+    values = np.full((HEIGHT, WIDTH), 2 * 256, np.uint16)
+    for value, mask in zip((0, 256 + 3), masks().values(), strict=True):
+        values[mask] = value
+    save(folder / "training/instances/a.png", values)
+    labels = [{"name": name, "instances": name != "sky"} for name in ("cat", "dog", "sky")]
+    write(folder / "config.json", {"labels": labels})
+
+
+def open_images(folder: Path) -> None:
+    """Masks of twice the size."""
+    picture(folder / "images/train/a.png")
+    lines = ["MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"]
+    for k, mask in enumerate(masks().values()):
+        save(folder / f"masks/a_m{k}.png", np.kron(mask, np.ones((2, 2), bool)))
+        lines.append(f"a_m{k}.png,a,/m/{k},x,0,1,0,1,0.9,")
+    write(folder / "annotations/train-annotations-object-segmentation.csv", "\n".join(lines))
+    write(folder / "annotations/class-descriptions.csv", "/m/0,cat\n/m/1,dog\n")
+
+
+def ade20k(folder: Path) -> None:
+    picture(folder / "training/a.jpg")
+    objects = [{"name": name, "instance_mask": f"a/{name}.png", "parts": {"part_level": 0}} for name in OUTLINES] + [
+        {"name": "tail", "instance_mask": "a/tail.png", "parts": {"part_level": 1}}
+    ]
+    for name, mask in masks().items():
+        save(folder / f"training/a/{name}.png", mask.astype(np.uint8))
+    write(folder / "training/a.json", {"annotation": {"filename": "a.jpg", "object": objects}})
+
+
+def segment_anything(folder: Path) -> None:
+    picture(folder / "a.jpg")
+    objects = []
+    for mask in masks().values():
+        flat = mask.T.reshape(-1).astype(int)
+        ends = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
+        counts = np.diff(ends, prepend=0).tolist()
+        objects.append({"id": len(objects), "segmentation": {"size": [HEIGHT, WIDTH], "counts": counts}})
+    for entry, box in zip(objects, ([2, 3, 6, 5], [12, 5, 10, 14]), strict=True):
+        entry["bbox"] = box
+    image = {"image_id": 1, "width": WIDTH, "height": HEIGHT, "file_name": "a.jpg"}
+    write(folder / "a.json", {"image": image, "annotations": objects})
+
+
 SCENES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "coco": ("coco", coco),
     "labelme": ("labelme", labelme),
@@ -193,8 +320,22 @@ SCENES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "label-studio": ("label-studio", label_studio),
     "via": ("via", via),
     "via-csv": ("via", via_csv),
+    "panoptic": ("panoptic", panoptic),
+    "cityscapes": ("cityscapes", cityscapes),
+    "colour-masks": ("colour-masks", colour_masks),
+    "supervisely": ("supervisely", supervisely),
+    "geojson": ("geojson", geojson),
+    "labelme-xml": ("labelme-xml", labelme_xml),
+    "mapillary": ("mapillary", mapillary),
+    "open-images": ("open-images", open_images),
+    "ade20k": ("ade20k", ade20k),
+    "sa-1b": ("sa-1b", segment_anything),
 }
 """A form, and who writes the scene in it."""
 
-ONE_CLASS = ("label-images",)
-"""Forms that do not tell classes apart."""
+OTHER_NAMES = {
+    "label-images": ["object", "object"],
+    "sa-1b": ["object", "object"],
+    "cityscapes": ["person", "car"],
+}
+"""Classes of the scene where a form has no names, or its own."""

@@ -25,7 +25,7 @@ from maskrcnn.data.formats.listing import Listing
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
 
-TEXT = (".json", ".xml", ".txt", ".yaml", ".csv")
+TEXT = (".json", ".geojson", ".xml", ".txt", ".yaml", ".csv")
 OUTSIDE = "../" * 12 + "etc/passwd"
 
 
@@ -62,7 +62,7 @@ def opened() -> Iterator[list[str]]:
 
 def damaged(content: bytes, path: Path, generator: np.random.Generator) -> bytes:
     """A text file with strange values or strange characters, or a picture with other bytes."""
-    if path.suffix == ".json" and generator.random() < 0.7:
+    if path.suffix in (".json", ".geojson") and generator.random() < 0.7:
         change = mutate.JSON_MUTATIONS[generator.integers(len(mutate.JSON_MUTATIONS))]
         try:
             text = change(json.loads(content), generator)
@@ -119,10 +119,14 @@ def test_damaged_files(tmp_path: Path, scene: str, opened: list[str]) -> None:
 
 def escaping(content: str) -> str:
     """The names of images in a label file replaced by one that leads out."""
-    return content.replace("0a1b2c3d-a.png", OUTSIDE).replace("a.png", OUTSIDE).replace("images/train", OUTSIDE)
+    for name in ("0a1b2c3d-a.png", "a.png", "a.jpg", "images/train", "a_mask_1.png", "a_m0.png", "a/cat.png"):
+        content = content.replace(name, OUTSIDE)
+    return content
 
 
-@pytest.mark.parametrize("scene", [name for name in SCENES if name not in ("label-images", "object-masks")])
+@pytest.mark.parametrize(
+    "scene", [name for name in SCENES if name not in ("label-images", "object-masks", "cityscapes")]
+)
 def test_names_that_lead_out_of_the_folder(tmp_path: Path, scene: str, opened: list[str]) -> None:
     form, make = SCENES[scene]
     make(tmp_path / "data")
@@ -152,11 +156,24 @@ def test_a_mask_that_claims_a_billion_pixels(tmp_path: Path) -> None:
     assert read.report.counts == {Rule.SHAPE_MALFORMED: 1} and "pixels" in read.report.lines[0]
 
 
-@pytest.mark.parametrize("scene", ["label-images", "object-masks", "voc"])
+@pytest.mark.parametrize(
+    "scene",
+    [
+        "label-images",
+        "object-masks",
+        "voc",
+        "panoptic",
+        "cityscapes",
+        "colour-masks",
+        "mapillary",
+        "open-images",
+        "ade20k",
+    ],
+)
 def test_a_mask_file_that_claims_a_billion_pixels(tmp_path: Path, scene: str) -> None:
     form, make = SCENES[scene]
     make(tmp_path)
-    masks = [path for path in tmp_path.rglob("*.png") if not {"images", "JPEGImages"} & set(path.parts)]
+    masks = [path for path in tmp_path.rglob("*.png") if not {"images", "JPEGImages", "leftImg8bit"} & set(path.parts)]
     for path in masks:
         path.write_bytes(png_that_claims(100_000, 100_000))
     content = read_labels(tmp_path, form)

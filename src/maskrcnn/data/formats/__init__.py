@@ -12,12 +12,22 @@ from pathlib import Path
 from types import ModuleType
 
 from maskrcnn.data.formats import (
+    ade20k,
+    cityscapes,
     coco,
+    colour_masks,
     cvat,
+    geojson,
     label_images,
     label_studio,
     labelme,
+    labelme_xml,
+    mapillary,
     object_masks,
+    open_images,
+    panoptic,
+    segment_anything,
+    supervisely,
     via,
     voc,
     yolo,
@@ -56,6 +66,16 @@ FORMATS: dict[str, Format] = {
     "cvat": _of(cvat),
     "label-studio": _of(label_studio),
     "via": _of(via),
+    "panoptic": _of(panoptic),
+    "cityscapes": _of(cityscapes),
+    "colour-masks": _of(colour_masks),
+    "supervisely": _of(supervisely),
+    "geojson": _of(geojson),
+    "labelme-xml": _of(labelme_xml),
+    "mapillary": _of(mapillary),
+    "open-images": _of(open_images),
+    "ade20k": _of(ade20k),
+    "sa-1b": _of(segment_anything),
 }
 """Every form, by the name that commands take."""
 

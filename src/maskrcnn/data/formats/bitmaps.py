@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from maskrcnn.data.images import MAX_PIXELS, read_values_of
 from maskrcnn.errors import UserError
-from maskrcnn.masks.polygons import polygon_to_rle
+from maskrcnn.masks.polygons import polygon_to_rle, polygon_window, rasterize_polygons
 from maskrcnn.masks.rle import counts_between, decode_rle, encode_rle
 from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
@@ -23,6 +23,9 @@ MAX_BASE64 = 64 * 2**20
 """Characters of one mask in a label file."""
 
 Values = npt.NDArray[Any]
+
+Part = tuple[Sequence[float], Sequence[Sequence[float]]]
+"""An outline x1, y1, x2, y2, ... and its holes."""
 
 
 def labelled_regions(values: Values) -> Iterator[tuple[int, RLE]]:
@@ -63,7 +66,12 @@ def colours_as_numbers(values: Values) -> IntArray:
 
 
 def foreground(values: Values) -> BoolArray:
-    """Which pixels of a mask picture belong to the object: those that are not zero; with alpha, not transparent."""
+    """Which pixels of a mask picture belong to the object: those that are not zero, or not transparent.
+
+    Alpha tells them where it differs between pixels; a picture may also be opaque throughout.
+    """
+    if values.ndim == 3 and values.shape[2] in (2, 4) and values.size and np.ptp(values[..., -1]) > 0:
+        return np.asarray(values[..., -1] > 0)
     return np.asarray(colours_as_numbers(values) != 0)
 
 
@@ -96,10 +104,23 @@ def rle_at(bitmap: BoolArray, x: int, y: int, size: Size) -> RLE | None:
     return encode_rle_crop(crop.astype(np.uint8), (x1, y1, x2, y2), size)
 
 
+def with_holes(parts: Sequence[Part], size: Size) -> RLE:
+    """Parts with their holes, united: a part may lie in the hole of another."""
+    window = polygon_window(_polygons([ring for ring, _ in parts]), size)
+    pixels = np.zeros((window[3] - window[1], window[2] - window[0]), np.bool_)
+    for ring, holes in parts:
+        outer = rasterize_polygons(_polygons([ring]), window, size).astype(np.bool_)
+        pixels |= outer & ~rasterize_polygons(_polygons(holes), window, size).astype(np.bool_) if holes else outer
+    return encode_rle_crop(pixels.astype(np.uint8), window, size)
+
+
+def _polygons(rings: Sequence[Sequence[float]]) -> Polygons:
+    return Polygons(tuple(np.array(ring, dtype=np.float64).reshape(-1, 2) for ring in rings))
+
+
 def union(masks: Sequence[RLE], rings: Sequence[Sequence[float]], size: Size) -> RLE:
     """Run lengths and polygons of one object, united."""
-    outlines = tuple(np.array(ring, dtype=np.float64).reshape(-1, 2) for ring in rings)
-    drawn = [*masks, *([polygon_to_rle(Polygons(outlines), size)] if outlines else [])]
+    drawn = [*masks, *([polygon_to_rle(_polygons(rings), size)] if rings else [])]
     if len(drawn) == 1:
         return drawn[0]
     frame = decode_rle(drawn[0])

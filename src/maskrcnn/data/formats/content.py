@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -152,7 +152,7 @@ class ContentBuilder:
         self.annotations.append({"id": number, "image_id": image, "class": label, "iscrowd": int(crowd), **entry})
 
 
-def is_class_name(value: Any) -> bool:
+def is_class_name(value: Any) -> TypeGuard[str]:
     """Whether a value can name a class: printable text, not empty."""
     return isinstance(value, str) and value.isprintable() and value.strip() != ""
 

@@ -61,7 +61,7 @@ def read(listing: Listing) -> LabelContent:
 
 def _root(listing: Listing, name: str) -> Element | None:
     try:
-        root = read_xml(listing.root / name)
+        root = read_xml(listing.file(name))
     except UserError:
         return None
     found = root.tag == "annotations" and (root.find("image") is not None or root.find("track") is not None)

@@ -14,6 +14,7 @@ import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values, labelled_regions
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Rule
@@ -29,15 +30,16 @@ _NOT_MASKS = re.compile(r"(_cp_outlines|_outlines|_flows|_cp_output|_prob)$")
 
 
 def recognise(listing: Listing) -> bool:
-    return listing.chosen is None and next(_pairs(listing), None) is not None
+    no_colours = find_label_map(listing) is None
+    return listing.chosen is None and no_colours and next(pairs(listing), None) is not None
 
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root, [CLASS])
-    masks = dict(_pairs(listing))
+    masks = dict(pairs(listing))
     used = set(masks.values())
     for picture in listing.pictures():
-        if picture in used or _is_mask_name(picture):
+        if picture in used or is_mask_name(picture):
             continue
         mask = masks.get(picture)
         image = builder.add_image(picture, listing.size(picture), split_of(picture))
@@ -48,7 +50,7 @@ def read(listing: Listing) -> LabelContent:
     return builder.content()
 
 
-def _pairs(listing: Listing) -> Iterator[tuple[str, str]]:
+def pairs(listing: Listing) -> Iterator[tuple[str, str]]:
     """(image, mask) by their names."""
     for name in listing.pictures():
         stem = name.rpartition(".")[0]
@@ -77,7 +79,7 @@ def _image_in_images(listing: Listing, stem: str) -> str | None:
     return None
 
 
-def _is_mask_name(name: str) -> bool:
+def is_mask_name(name: str) -> bool:
     stem = name.rpartition(".")[0]
     return bool(_ENDING.search(stem) or _NOT_MASKS.search(stem)) or any(
         part in _FOLDERS for part in name.split("/")[:-1]
@@ -86,7 +88,7 @@ def _is_mask_name(name: str) -> bool:
 
 def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
     try:
-        values = as_labels(read_values(listing.root / name), name)
+        values = as_labels(read_values(listing.file(name)), name)
     except UserError as error:
         builder.failure(Rule.MASK_FILE, name, error)
         return

@@ -53,10 +53,20 @@ class Listing:
     def has(self, name: str) -> bool:
         return name in self._known
 
+    def file(self, name: str) -> Path:
+        """The path of a listed file: whatever a label file states, nothing else is opened.
+
+        Raises:
+            UserError: it is not in the folder.
+        """
+        if not self.has(name):
+            raise UserError(f"{name}: expected a file of this folder, found none; check the name")
+        return self.root / name
+
     def json(self, name: str) -> Any:
         """The content of a JSON file; the last one is remembered, since recognising a form and reading it both ask."""
         if self._parsed[0] != name:
-            self._parsed = (name, load_json(self.root / name))
+            self._parsed = (name, load_json(self.file(name)))
         return self._parsed[1]
 
     def peek(self, name: str) -> Any:

@@ -53,7 +53,7 @@ def _samples(listing: Listing) -> Iterator[tuple[str, list[str]]]:
 
 def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
     try:
-        bitmap = foreground(read_values(listing.root / name))
+        bitmap = foreground(read_values(listing.file(name)))
     except UserError as error:
         builder.failure(Rule.MASK_FILE, name, error)
         return

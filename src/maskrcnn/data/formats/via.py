@@ -70,7 +70,7 @@ def _regions(value: Any) -> list[Json]:
 
 
 def _is_csv(listing: Listing, name: str) -> bool:
-    with (listing.root / name).open("rb") as file:
+    with (listing.file(name)).open("rb") as file:
         return b"region_shape_attributes" in file.readline(10_000)
 
 
@@ -78,7 +78,7 @@ def _csv_pictures(listing: Listing, name: str) -> list[Picture] | None:
     """A line for a region; JSON inside."""
     if not _is_csv(listing, name):
         return None
-    text = read_regular(listing.root / name, MAX_CSV, "VIA's CSV").decode("utf-8-sig", "replace")
+    text = read_regular(listing.file(name), MAX_CSV, "VIA's CSV").decode("utf-8-sig", "replace")
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as error:

@@ -14,12 +14,12 @@ import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers, labelled_regions
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.label_map import read_label_map, read_lines
 from maskrcnn.data.formats.listing import Listing, folder_of, stem_of
 from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Rule
 from maskrcnn.errors import UserError
-from maskrcnn.files import read_regular
 from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import IntArray
 
@@ -63,9 +63,9 @@ class _Names:
     """What a class number, or the colour in its place, is called."""
 
     def __init__(self, listing: Listing) -> None:
-        self.of_colour = _label_map(listing)
+        self.of_colour = read_label_map(listing)
         file = next((name for name in listing.names if stem_of(name) == "class_names"), None)
-        self.of_file = _lines(listing, file)[1:] if file else list(self.of_colour.values())
+        self.of_file = read_lines(listing, file)[1:] if file else list(self.of_colour.values())
         self.of_index = self.of_file or CLASSES
 
     def name(self, number: int, coloured: bool) -> str | None:
@@ -73,19 +73,6 @@ class _Names:
             return self.of_colour[number]
         index = _index_of(number) if coloured else number
         return self.of_index[index - 1] if 0 < index <= len(self.of_index) else None
-
-
-def _label_map(listing: Listing) -> dict[int, str]:
-    """`labelmap.txt`: `name:r,g,b:parts:actions`; black is background."""
-    file = next((name for name in listing.names if stem_of(name) == "labelmap"), None)
-    found = {}
-    for line in _lines(listing, file) if file else []:
-        name, _, rest = line.partition(":")
-        colour = rest.partition(":")[0].split(",")
-        if not line.startswith("#") and len(colour) == 3 and all(part.strip().isdecimal() for part in colour):
-            red, green, blue = (min(int(part[:9]), 255) for part in colour)
-            found[(red << 16) + (green << 8) + blue] = name
-    return {number: name for number, name in found.items() if number and name.isprintable() and name.strip()}
 
 
 def palette() -> IntArray:
@@ -109,17 +96,12 @@ def _index_of(colour: int) -> int:
     return int(places[0]) if len(places) else 0
 
 
-def _lines(listing: Listing, name: str) -> list[str]:
-    text = read_regular(listing.root / name, MAX_LIST, "a text file").decode("utf-8", "replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def _splits(listing: Listing) -> dict[str, str]:
     """The split of each image; a list of the folder Segmentation goes before others."""
     found: dict[str, str] = {}
     lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in ("train", "val", "test")]
     for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
-        for line in _lines(listing, name):
+        for line in read_lines(listing, name, MAX_LIST):
             found.setdefault(line.split()[0], stem_of(name))
     return found
 
@@ -135,8 +117,8 @@ def _picture(listing: Listing, stem: str, beside: str) -> str:
 
 def _read_masks(listing: Listing, name: str, names: _Names, image: int, builder: ContentBuilder) -> None:
     try:
-        objects = read_values(listing.root / name)
-        classes = read_values(listing.root / name.replace("SegmentationObject/", "SegmentationClass/"))
+        objects = read_values(listing.file(name))
+        classes = read_values(listing.file(name.replace("SegmentationObject/", "SegmentationClass/")))
     except UserError as error:
         builder.failure(Rule.MASK_FILE, name, error)
         return
@@ -173,7 +155,7 @@ def _class_of(rle: RLE, classes: IntArray) -> int:
 
 def _is_annotation(listing: Listing, name: str) -> bool:
     try:
-        root = read_xml(listing.root / name)
+        root = read_xml(listing.file(name))
     except UserError:
         return False
     return root.tag == "annotation" and root.find("object/bndbox") is not None
@@ -181,7 +163,7 @@ def _is_annotation(listing: Listing, name: str) -> bool:
 
 def _read_boxes(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
     try:
-        root = read_xml(listing.root / name)
+        root = read_xml(listing.file(name))
     except UserError as error:
         builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
         return

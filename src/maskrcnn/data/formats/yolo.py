@@ -61,7 +61,7 @@ def _settings_file(listing: Listing) -> str | None:
 def _settings(listing: Listing, name: str) -> dict[str, Any]:
     """The content of a small YAML file; nothing where it is none, or has no text keys."""
     try:
-        content = yaml.safe_load(_without_aliases(read_regular(listing.root / name, MAX_YAML, "a YAML file")))
+        content = yaml.safe_load(_without_aliases(read_regular(listing.file(name), MAX_YAML, "a YAML file")))
     except (UserError, yaml.YAMLError, RecursionError, ValueError):
         return {}
     return content if isinstance(content, dict) and all(isinstance(key, str) for key in content) else {}
@@ -83,7 +83,7 @@ def _class_names(names: Any, listing: Listing) -> list[str]:
     file = next((name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names")), None)
     if file is None:
         return []
-    lines = read_regular(listing.root / file, MAX_YAML, "a list of class names").decode("utf-8", "replace").splitlines()
+    lines = read_regular(listing.file(file), MAX_YAML, "a list of class names").decode("utf-8", "replace").splitlines()
     return [_class_name(line.strip(), index) for index, line in enumerate(lines) if line.strip()]
 
 
@@ -127,7 +127,7 @@ def _inside(base: str, place: str) -> list[str]:
 
 
 def _listed(listing: Listing, name: str) -> list[str]:
-    lines = read_regular(listing.root / name, MAX_LABELS, "a list of images").decode("utf-8", "replace").splitlines()
+    lines = read_regular(listing.file(name), MAX_LABELS, "a list of images").decode("utf-8", "replace").splitlines()
     found = [listing.picture(line.strip(), folder_of(name)) for line in lines if line.strip()]
     return [picture for picture in found if picture.lower().endswith(PICTURES)]
 
@@ -148,7 +148,7 @@ def _read_image(listing: Listing, picture: str, split: str, builder: ContentBuil
     if size is None or not listing.has(labels):
         return
     try:
-        text = read_regular(listing.root / labels, MAX_LABELS, "YOLO labels").decode("utf-8", "replace")
+        text = read_regular(listing.file(labels), MAX_LABELS, "YOLO labels").decode("utf-8", "replace")
     except UserError as error:
         builder.failure(Rule.LABEL_FILE_BROKEN, labels, error)
         return
@@ -207,7 +207,7 @@ def _cut(values: Flat, where: str, builder: ContentBuilder) -> Flat:
 def _is_label_text(listing: Listing, name: str) -> bool:
     """Whether the first line reads like a label."""
     try:
-        with (listing.root / name).open("rb") as file:
+        with (listing.file(name)).open("rb") as file:
             values = _numbers(file.readline(100_000).decode("utf-8"))
     except (OSError, UnicodeDecodeError):
         return False

@@ -1,0 +1,71 @@
+"""ADE20K of 2020: a JSON file beside each image, which names a mask file for each object.
+
+https://groups.csail.mit.edu/vision/datasets/ADE20K/. Objects are those of the first
+level; parts of objects are not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from maskrcnn.data.formats.bitmaps import foreground
+from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.listing import Listing, folder_of, split_of
+from maskrcnn.data.formats.shapes import entries, mapping
+from maskrcnn.data.images import read_values
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.masks.rle import encode_rle
+from maskrcnn.text import brief
+
+LOOKED_FOR = "ADE20K (JSON with annotation.object and instance_mask)"
+
+
+def recognise(listing: Listing) -> bool:
+    return any(_is_label_file(listing.peek(name)) for name in listing.labels(".json")[:5])
+
+
+def read(listing: Listing) -> LabelContent:
+    builder = ContentBuilder(listing.path, listing.root)
+    for name in listing.labels(".json"):
+        try:
+            content = listing.json(name)
+        except UserError as error:
+            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            continue
+        if _is_label_file(content):
+            _read_file(listing, name, content["annotation"], builder)
+        else:
+            builder.fault(Rule.LABEL_FILE_OTHER, name)
+    return builder.content()
+
+
+def _is_label_file(content: Any) -> bool:
+    annotation = mapping(mapping(content).get("annotation"))
+    return isinstance(annotation.get("object"), list) and "filename" in annotation
+
+
+def _read_file(listing: Listing, name: str, annotation: Json, builder: ContentBuilder) -> None:
+    picture = listing.picture(str(annotation["filename"]), folder_of(name))
+    image = builder.add_image(picture, listing.size(picture), split_of(name))
+    for number, item in enumerate(entries(annotation["object"])):
+        if mapping(item.get("parts")).get("part_level", 0) == 0:
+            _read_object(listing, item, f"{name}: object {number}", folder_of(name), image, builder)
+
+
+def _read_object(listing: Listing, item: Json, where: str, beside: str, image: int, builder: ContentBuilder) -> None:
+    mask = listing.picture(str(item.get("instance_mask")), beside)
+    if not listing.has(mask):
+        builder.fault(Rule.MASK_FILE, where, f"{brief(item.get('instance_mask'))} is not there")
+        return
+    try:
+        bitmap = foreground(read_values(listing.file(mask)))
+    except UserError as error:
+        builder.failure(Rule.MASK_FILE, where, error)
+        return
+    if bitmap.any():
+        builder.add_rle(image, item.get("name"), encode_rle(bitmap.astype(np.uint8)), where)
+    else:
+        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, "its mask is empty")

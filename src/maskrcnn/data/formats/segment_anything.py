@@ -1,0 +1,50 @@
+"""SA-1B, the data of Segment Anything: a JSON file for each image with COCO's run lengths, without classes.
+
+https://ai.meta.com/datasets/segment-anything/. All objects are of one class, "object".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.listing import Listing, folder_of, split_of
+from maskrcnn.data.formats.shapes import entries, mapping
+from maskrcnn.data.report import Rule
+from maskrcnn.errors import UserError
+from maskrcnn.text import brief
+
+LOOKED_FOR = "SA-1B (JSON with image and annotations for each image)"
+
+CLASS = "object"
+
+
+def recognise(listing: Listing) -> bool:
+    return any(_is_label_file(listing.peek(name)) for name in listing.labels(".json")[:5])
+
+
+def read(listing: Listing) -> LabelContent:
+    builder = ContentBuilder(listing.path, listing.root, [CLASS])
+    for name in listing.labels(".json"):
+        try:
+            content = listing.json(name)
+        except UserError as error:
+            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            continue
+        if _is_label_file(content):
+            _read_file(listing, name, content, builder)
+        else:
+            builder.fault(Rule.LABEL_FILE_OTHER, name)
+    return builder.content()
+
+
+def _is_label_file(content: Any) -> bool:
+    image = mapping(mapping(content).get("image"))
+    return "file_name" in image and isinstance(content.get("annotations"), list)
+
+
+def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> None:
+    picture = listing.picture(str(content["image"]["file_name"]), folder_of(name))
+    image = builder.add_image(picture, listing.size(picture), split_of(name))
+    for number, entry in enumerate(entries(content["annotations"])):
+        builder.add_entry(image, CLASS, entry, f"{name}: annotation {brief(entry.get('id', number))}")

@@ -1,0 +1,44 @@
+"""Cityscapes: tiny pictures of a public test suite; values counted in them by NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tests.data.formats.scenes import cityscapes, save
+
+from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.report import Rule
+
+ReadForm = Callable[[Path, str], LabelContent]
+
+
+def test_objects(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """Values 24001, 27001, 27002 (two pixels), 31001 (two): six pixels."""
+    content = read_form(shared / "data/formats/cityscapes/train_dataset", "cityscapes")
+    result = found(content)
+    assert (result.objects, result.ignored, result.area) == ({"person": 1, "train": 1, "truck": 2}, 0, 6)
+    assert content.splits == ["train", "val", "test"] and len(content.coco["images"]) == 4
+
+
+def test_groups_are_crowds(shared: Path, read_form: ReadForm, found: Any) -> None:
+    result = found(read_form(shared / "data/formats/cityscapes/dataset", "cityscapes"))
+    assert (result.objects, result.ignored) == ({}, 3)
+
+
+def test_caravans_are_ignored_and_stuff_is_background(tmp_path: Path, found: Any) -> None:
+    cityscapes(tmp_path)
+    values = np.zeros((24, 31), np.uint16)
+    values[0], values[1], values[2], values[3] = 29000, 30, 7, 25000
+    save(tmp_path / "gtFine/train/ulm/ulm_0_gtFine_instanceIds.png", values)
+    result = found(read_labels(tmp_path))
+    assert (result.objects, result.ignored, result.area) == ({"rider": 1}, 2, 31)
+
+
+def test_colours_are_no_instances(tmp_path: Path) -> None:
+    cityscapes(tmp_path)
+    save(tmp_path / "gtFine/train/ulm/ulm_0_gtFine_instanceIds.png", np.zeros((24, 31, 3), np.uint8))
+    assert read_labels(tmp_path).report.counts == {Rule.MASK_FILE: 1}

@@ -1,0 +1,33 @@
+"""MIT's LabelMe: a file of a public test suite. Areas: polygons by pycocotools, masks by their alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.data.formats.scenes import labelme_xml
+
+from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.report import Rule
+
+ReadForm = Callable[[Path, str], LabelContent]
+
+
+def test_a_sample(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """Polygons of 6, 239, 87 and 129 pixels, masks of 10 and 130, and a bounding box, which is ignored."""
+    result = found(read_form(shared / "data/formats/labelme_xml_mit", "labelme-xml"))
+    assert result.objects == dict.fromkeys(["hg", "license plate", "m1", "o1", "q1", "window"], 1)
+    assert (result.ignored, result.area) == (1, 6 + 239 + 87 + 129 + 10 + 130)
+
+
+def test_what_is_deleted_malformed_or_missing(tmp_path: Path) -> None:
+    labelme_xml(tmp_path)
+    path = tmp_path / "Annotations/x/a.xml"
+    text = path.read_text()
+    path.write_text(text.replace("<deleted>0</deleted>", "<deleted>1</deleted>"))
+    assert len(read_labels(tmp_path).coco["annotations"]) == 1
+    path.write_text(text.replace("<x>2</x>", "<x>two</x>"))
+    (tmp_path / "Masks/x/a_mask_1.png").unlink()
+    assert read_labels(tmp_path).report.counts == {Rule.SHAPE_MALFORMED: 1, Rule.MASK_FILE: 1}
