@@ -25,7 +25,8 @@ from maskrcnn.masks.rle_string import FROM_STRING, counts_to_string
 from maskrcnn.ops.keypoints import DECODE
 from maskrcnn.ops.mask_crops import CROP_MASKS
 from maskrcnn.ops.nms import NMS, NO_LIMIT
-from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions, RoIOperator, pool_levels, roi_align, roi_align_bags
+from maskrcnn.ops.roi_align import ROI_ALIGN, pool_levels, roi_align, roi_align_bags
+from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
 from maskrcnn.ops.roi_pool import ROI_POOL
 from maskrcnn.process import begin_with_settings
 from maskrcnn.structures import MaskCrops

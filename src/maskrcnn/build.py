@@ -26,7 +26,8 @@ from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.rpn import RPN, ProposalLimits, RPNHead
 from maskrcnn.models.sampling import RoISampler
-from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, roi_align
+from maskrcnn.ops.roi_align import roi_align
+from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
 from maskrcnn.settings import differing_settings, setting

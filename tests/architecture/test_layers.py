@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"errors", "file_kinds"},
     {"config"},
     {"files", "memory"},
-    {"structures", "devices", "json_values", "yaml_values", "process", "pipeline"},
+    {"ways", "structures", "devices", "json_values", "yaml_values", "process", "pipeline"},
     {"kernels"},
     {"masks"},
     {"ops"},
@@ -102,6 +102,39 @@ def test_imports_go_down_only(file: Path) -> None:
             continue
         other = module.split(".")[1]
         assert other == part or rank(other) < rank(part), f"{file.name} ({part}) imports {module}"
+
+
+def test_no_circle_of_imports() -> None:
+    """Neither between files of one part; imports inside functions count."""
+    files = {module_of(path): path for path in FILES}
+    imports = {
+        name: {found for target in imported_names(path) if (found := nearest_file(target, files)) and found != name}
+        for name, path in files.items()
+    }
+    while free := {name for name, needs in imports.items() if not needs & imports.keys()}:
+        imports = {name: needs for name, needs in imports.items() if name not in free}
+    assert not imports, f"each of these needs another one of them: {sorted(imports)}"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Modules, and what is imported from them, which may be modules as well."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def nearest_file(name: str, files: dict[str, Path]) -> str | None:
+    """The module that a dotted name is, or lies in."""
+    while name not in files and "." in name:
+        name = name.rpartition(".")[0]
+    return name if name in files else None
 
 
 def test_settings_are_plain_data() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from maskrcnn.inspection.cutting_step import rounding_table
 from maskrcnn.inspection.region import cut_out
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_options import RoIAlignOptions
 
 
 def numbers(box: list[float], stride: int, size: int) -> list[list[str]]:

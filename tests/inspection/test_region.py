@@ -10,7 +10,8 @@ import torch
 from maskrcnn.inspection import Trace, trace_image
 from maskrcnn.inspection.region import cut_out, sample_points
 from maskrcnn.model import Model
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_align import roi_align
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.structures.masks import ByteArray
 

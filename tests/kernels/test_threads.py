@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from maskrcnn.kernels.threads import side_by_side
+from maskrcnn.kernels.threads import in_threads
 
 
 @pytest.fixture(params=[1, 3], autouse=True)
@@ -24,16 +24,16 @@ def test_every_piece_is_done_once() -> None:
     def work(piece: int) -> None:
         counts[piece] += 1
 
-    side_by_side(range(100), work)
+    in_threads(range(100), work)
     assert counts.tolist() == [1] * 100
-    side_by_side([], work)
+    in_threads([], work)
 
 
 def test_each_worker_has_one_core_and_everybody_else_as_many_as_before(num_threads: int) -> None:
     inside: set[int] = set()
-    side_by_side(range(8), lambda _: inside.add(torch.get_num_threads()))
+    in_threads(range(8), lambda _: inside.add(torch.get_num_threads()))
     assert inside == {1}
-    side_by_side(range(1), lambda _: inside.add(torch.get_num_threads()))  # too few pieces: shared as usual
+    in_threads(range(1), lambda _: inside.add(torch.get_num_threads()))  # too few pieces: shared as usual
     assert inside == {1, num_threads}
     later: list[int] = []
     thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
@@ -45,10 +45,10 @@ def test_each_worker_has_one_core_and_everybody_else_as_many_as_before(num_threa
 def test_what_is_left_over_is_shared_as_usual(num_threads: int) -> None:
     """Seven pieces for three cores: two for each core, and one for all of them; of eight, the last two side by side."""
     seen: list[tuple[int, int]] = []
-    side_by_side(range(7), lambda piece: seen.append((piece, torch.get_num_threads())))
+    in_threads(range(7), lambda piece: seen.append((piece, torch.get_num_threads())))
     assert sorted(seen[:6]) == [(piece, 1) for piece in range(6)] and seen[6:] == [(6, num_threads)]
     seen.clear()
-    side_by_side(range(8), lambda piece: seen.append((piece, torch.get_num_threads())))
+    in_threads(range(8), lambda piece: seen.append((piece, torch.get_num_threads())))
     assert sorted(seen) == [(piece, 1) for piece in range(8)]
 
 
@@ -58,11 +58,11 @@ def test_no_gradients_and_inference_mode_as_outside() -> None:
     def look(_: int) -> None:
         seen.add((torch.is_grad_enabled(), torch.is_inference_mode_enabled()))
 
-    side_by_side(range(8), look)
+    in_threads(range(8), look)
     assert seen == {(False, False)}
     seen.clear()
     with torch.inference_mode():
-        side_by_side(range(8), look)
+        in_threads(range(8), look)
     assert seen == {(False, True)}
 
 
@@ -72,20 +72,20 @@ def test_an_error_comes_out() -> None:
             raise ValueError("piece 5")
 
     with pytest.raises(ValueError, match="piece 5"):
-        side_by_side(range(8), fail)
+        in_threads(range(8), fail)
 
 
 def _count_in_child(results: multiprocessing.Queue[int]) -> None:
     done: list[int] = []
     torch.set_num_threads(3)
-    side_by_side(range(20), done.append)
+    in_threads(range(20), done.append)
     results.put(len(done))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
 def test_works_in_a_forked_process() -> None:
     """The parent's threads do not exist there, so the child makes its own."""
-    side_by_side(range(8), lambda _: None)
+    in_threads(range(8), lambda _: None)
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     child = context.Process(target=_count_in_child, args=(results,))

@@ -10,7 +10,7 @@ from torch import Tensor
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.structures import ImageBatch, Proposals
 
 

@@ -14,7 +14,7 @@ from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.presets import tiny
 from maskrcnn.structures import MaskCrops, Targets
 

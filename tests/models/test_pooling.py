@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from maskrcnn.models.pooling import RoIPooler, assign_levels
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import roi_pool
 
 

@@ -12,7 +12,8 @@ from maskrcnn.config import Config, KeypointHeadConfig
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.pooling import RoIPooler
-from maskrcnn.ops.roi_align import RoIOperator, roi_align
+from maskrcnn.ops.roi_align import roi_align
+from maskrcnn.ops.roi_options import RoIOperator
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
 from maskrcnn.presets import tiny

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maskrcnn.ops import mask_crops
 from maskrcnn.ops.mask_crops import CROP_MASKS, crop_masks
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.structures import MaskCrops
 
 WAYS = pytest.mark.parametrize("way", CROP_MASKS)

@@ -134,8 +134,8 @@ def test_no_images(way: str, device: str) -> None:
 def test_kernels_are_taken_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
     monkeypatch.setattr(nms_module, "can_use_triton", lambda boxes: True)
-    monkeypatch.setattr(nms_module, "nms_triton", lambda *args: chosen.append("boxes"))
-    monkeypatch.setattr(nms_module, "nms_padded_triton", lambda *args: chosen.append("images"))
+    monkeypatch.setitem(NMS, "triton", lambda *args: chosen.append("boxes"))
+    monkeypatch.setitem(NMS_PADDED, "triton", lambda *args: chosen.append("images"))
     boxes, scores, labels = torch.zeros(1, 4), torch.zeros(1), torch.zeros(1, dtype=torch.int64)
     assert nms(boxes.double(), scores, 0.5).tolist() == [0] and chosen == []  # the kernels work in float32
     nms(boxes, scores, 0.5)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from maskrcnn.ops import roi_align as roi_align_module
 from maskrcnn.ops.boxes import clip_boxes
-from maskrcnn.ops.roi_align import ROI_ALIGN, RoIAlignOptions, pool_levels, roi_align
+from maskrcnn.ops.roi_align import ROI_ALIGN, pool_levels, roi_align
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import roi_pool
 
 WAYS = pytest.mark.parametrize("way", ROI_ALIGN)
@@ -165,7 +166,7 @@ def test_kernels_read_each_box_from_its_own_map(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_kernels_are_taken_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roi_align_module, "roi_align_triton", lambda *args: "kernels")
+    monkeypatch.setitem(ROI_ALIGN, "triton", lambda *args: "kernels")
     arguments = torch.rand(1, 3, 4, 4), torch.ones(1, 4), torch.zeros(1, dtype=torch.int64)
     assert roi_align(*arguments, RoIAlignOptions(2)).shape == (1, 3, 2, 2)
     monkeypatch.setattr(roi_align_module, "can_use_triton", lambda features: True)

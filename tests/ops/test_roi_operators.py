@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align, roi_align_bags, roi_align_reference
+from maskrcnn.ops.roi_align import roi_align, roi_align_bags, roi_align_reference
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import ROI_POOL, roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
 

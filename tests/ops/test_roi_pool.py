@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, Rounding
+from maskrcnn.ops.roi_options import RoIAlignOptions, Rounding
 from maskrcnn.ops.roi_pool import ROI_POOL, roi_pool, roi_pool_bins, round_boxes
 
 RULES: tuple[Rounding, ...] = ("nearest", "floor")

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align_reference
+from maskrcnn.ops.roi_align import roi_align_reference
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
 

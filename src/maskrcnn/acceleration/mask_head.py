@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from maskrcnn.kernels.convolution import can_fuse, is_plain_float
 from maskrcnn.kernels.linear import linear
-from maskrcnn.kernels.threads import side_by_side
+from maskrcnn.kernels.threads import in_threads
 from maskrcnn.models.mask_head import FCNMaskHead
+from maskrcnn.ways import Ways
 
 REGIONS_AT_ONCE = 4
 """Regions whose gradients are computed together."""
@@ -59,7 +60,7 @@ class _ByRegion(torch.autograd.Function):
             features = linear(pixels[region], layers, biases, relu=True)
             torch.mv(features.view(-1, weight.shape[1]), weight[region], out=logits[region])
 
-        side_by_side(range(len(pixels)), compute)
+        in_threads(range(len(pixels)), compute)
         return logits
 
     @staticmethod
@@ -81,7 +82,7 @@ class _ByRegion(torch.autograd.Function):
         return for_pixels, for_layers, for_biases, for_weight
 
 
-MASK_LOGITS: dict[str, MaskLogits] = {"reference": mask_logits_reference, "by_region": mask_logits_by_region}
+MASK_LOGITS: Ways[MaskLogits] = Ways(reference=mask_logits_reference, by_region=mask_logits_by_region)
 
 
 def mask_logits(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: Tensor) -> Tensor:
@@ -94,7 +95,7 @@ def mask_logits(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: T
         bias: (R,).
     """
     fast = is_plain_float(x) or can_fuse(x, upsample.weight)
-    way = mask_logits_by_region if fast else mask_logits_reference
+    way = MASK_LOGITS.choose("by_region" if fast else "reference")
     return way(x, upsample, weight, bias)
 
 

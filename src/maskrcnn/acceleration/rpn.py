@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from maskrcnn.acceleration.choice import suits_winograd
 from maskrcnn.acceleration.layers import FusedConv2d
 from maskrcnn.kernels.convolution import ConvolutionOptions, convolve, is_plain_float
+from maskrcnn.kernels.places import in_places
 from maskrcnn.kernels.winograd import convolve_winograd, transformed, transforming_once
 from maskrcnn.models.rpn import RPN, DrawnAnchors, RPNHead, RPNOutput
-from maskrcnn.ops.roi_align import in_places
 from maskrcnn.structures import Size, Targets
 
 

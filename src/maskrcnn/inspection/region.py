@@ -11,8 +11,10 @@ from torch import Tensor
 from maskrcnn.models.box_head import BOX_WEIGHTS
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
-from maskrcnn.ops.roi_align import RoIAlignOptions, Rounding, _bins, roi_align
+from maskrcnn.ops.roi_align import roi_align
+from maskrcnn.ops.roi_options import RoIAlignOptions, Rounding
 from maskrcnn.ops.roi_pool import Bins, roi_pool, roi_pool_bins, round_boxes
+from maskrcnn.ops.roi_samples import roi_bins
 from maskrcnn.structures import Detections
 
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "floor")
@@ -234,7 +236,7 @@ def _pooling(box: Tensor, options: RoIAlignOptions, map_size: Sequence[int]) -> 
 def sample_points(box: Tensor, stride: int, options: RoIAlignOptions) -> Tensor:
     """(S, S, n, 2) x, y of RoIAlign's samples of a box (4,), `input` pixels: row of bins, column of bins, sample."""
     centre, (rows, columns) = 0.5 if options.aligned else 0.0, options.bins
-    starts, sides, counts = _bins(box[None], replace(options, spatial_scale=1 / stride))  # in cells; counts of y, x
+    starts, sides, counts = roi_bins(box[None], replace(options, spatial_scale=1 / stride))  # in cells; counts of y, x
     axes = [(starts[0, i] + centre, sides[0, i], int(counts[0, 1 - i])) for i in range(2)]
     x, y = (stride * _positions(*axis, size) for axis, size in zip(axes, (columns, rows), strict=True))
     samples = torch.broadcast_tensors(x[None, :, None, :], y[:, None, :, None])

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn.ways import Ways
+
 Pair = tuple[int, int]
 
 
@@ -68,7 +70,7 @@ def sorted_for(size: torch.Size, weight: Tensor, options: ConvolutionOptions) ->
     return in_order
 
 
-CONVOLUTION: dict[str, Convolution] = {"reference": convolve_reference, "fused": convolve_fused}
+CONVOLUTION: Ways[Convolution] = Ways(reference=convolve_reference, fused=convolve_fused)
 
 
 def is_plain_float(x: Tensor) -> bool:
@@ -116,5 +118,5 @@ def convolve(
     Returns:
         (N, K, H', W').
     """
-    way = convolve_fused if can_fuse(x, weight) else convolve_reference
+    way = CONVOLUTION.choose("fused" if can_fuse(x, weight) else "reference")
     return way(x, weight, bias, shortcut, options)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn.kernels.convolution import can_fuse, is_plain_float
+from maskrcnn.ways import Ways
 
 Linear = Callable[[Tensor, Tensor, Tensor | None, bool], Tensor]
 
@@ -26,7 +27,7 @@ def linear_fused(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> 
     return y
 
 
-LINEAR: dict[str, Linear] = {"reference": linear_reference, "fused": linear_fused}
+LINEAR: Ways[Linear] = Ways(reference=linear_reference, fused=linear_fused)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
@@ -41,7 +42,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor
     Returns:
         (N, K).
     """
-    way = linear_fused if can_fuse(x, weight) and _has_onednn() else linear_reference
+    way = LINEAR.choose("fused" if can_fuse(x, weight) and _has_onednn() else "reference")
     return way(x, weight, bias, relu)
 
 

@@ -1,7 +1,7 @@
-"""Work in equal pieces, each done by one core from beginning to end.
+"""Many tasks of the same size, each done by one thread from beginning to end.
 
-Torch shares every single call among all cores, which must wait for each other after each one. A piece of work made of
-many small calls is done sooner when every core does whole pieces by itself.
+Torch shares every single call among all cores, which must wait for each other after each one. A task of many small
+calls is done sooner when every core does whole tasks by itself.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
 import torch
 
-Piece = TypeVar("Piece")
+Task = TypeVar("Task")
 
 
-def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None:
-    """Do every piece of work, as many at a time as torch has threads, without gradients.
+def in_threads(tasks: Iterable[Task], work: Callable[[Task], None]) -> None:
+    """Do every task, as many at a time as torch has threads, without gradients and in the caller's context.
 
     What is left over for less than every second core is done afterwards, and torch shares each call as usual.
 
-    Which thread does which piece is left to chance, so no result may depend on it.
+    Which thread does which task is left to chance, so no result may depend on it.
 
     Args:
-        pieces: of work.
+        tasks: what to do.
         work: does one of them; called by several threads at once.
     """
-    waiting = list(pieces)
+    waiting = list(tasks)
     num_threads = torch.get_num_threads()
     left_over = len(waiting) % num_threads
     first_left_over = len(waiting) - left_over if 2 * left_over <= num_threads else len(waiting)
@@ -37,13 +38,16 @@ def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], None]) -> None
         first_left_over = 0
     inference = torch.is_inference_mode_enabled()
 
-    def take_and_do(queue: Iterator[Piece]) -> None:
+    def take_and_do(queue: Iterator[Task]) -> None:
         with torch.inference_mode(inference), torch.no_grad():
-            for piece in queue:  # a list's iterator may be shared: the interpreter's lock covers each step
-                work(piece)
+            for task in queue:  # a list's iterator may be shared: the interpreter's lock covers each step
+                work(task)
 
     queue = iter(waiting[:first_left_over])
-    futures = [_team(num_threads).submit(take_and_do, queue) for _ in range(min(num_threads, first_left_over))]
+    futures = [
+        _team(num_threads).submit(copy_context().run, take_and_do, queue)
+        for _ in range(min(num_threads, first_left_over))
+    ]
     for future in futures:
         future.result()
     take_and_do(iter(waiting[first_left_over:]))

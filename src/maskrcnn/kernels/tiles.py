@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn.kernels.weighted_sums import WeightedSums
+from maskrcnn.kernels.weighted_sums import PlannedSums
 
 BLOCK_TILES = 108
 """At most so many at a time, those of twelve maps of 3 x 3 tiles: weights are read once for all of them."""
@@ -120,20 +120,20 @@ class Span(NamedTuple):
 @lru_cache(PLANS)
 def _down(
     transform: WindowTransform, dtype: torch.dtype, images: int, map_size: tuple[int, int], y: Span, num_columns: int
-) -> WeightedSums:
+) -> PlannedSums:
     """(images, tile rows, columns, P) from the pixels of images, beginning with the first that is read."""
     height, width = map_size
     rows = torch.arange(images)[:, None, None] * height + torch.arange(y.size)[:, None]
     groups = transform.windows(rows * width + torch.arange(num_columns), y)
-    return WeightedSums.of_groups(transform.matrix.to(dtype), groups)
+    return PlannedSums.of_groups(transform.matrix.to(dtype), groups)
 
 
 @lru_cache(PLANS)
-def _across(transform: WindowTransform, dtype: torch.dtype, tile_rows: int, x: Span, num_zeros: int) -> WeightedSums:
+def _across(transform: WindowTransform, dtype: torch.dtype, tile_rows: int, x: Span, num_zeros: int) -> PlannedSums:
     """(tile rows, tile columns, P, P) from (tile rows, columns, P)."""
     side = len(transform.matrix)
     groups = transform.windows(torch.arange(tile_rows * x.size * side).view(tile_rows, x.size, side), x)
-    return WeightedSums.of_groups(transform.matrix.to(dtype), groups, num_zeros * side**2)
+    return PlannedSums.of_groups(transform.matrix.to(dtype), groups, num_zeros * side**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,19 +165,19 @@ class TileTransform:
 @lru_cache(PLANS)
 def _back_down(
     transform: TileTransform, dtype: torch.dtype, tiles: int, num_squares: int, by_element: bool
-) -> WeightedSums:
+) -> PlannedSums:
     """(tiles, n, tile), across and down, from (squares, n, n), down and across, or from (n, n, squares)."""
     side = transform.matrix.shape[1]
     rows = torch.arange(num_squares * side**2)
     squares = rows.view(side, side, -1).permute(2, 0, 1) if by_element else rows.view(-1, side, side)
     groups = squares[:tiles].transpose(1, 2)
-    return WeightedSums.of_groups(transform.matrix.to(dtype), groups)
+    return PlannedSums.of_groups(transform.matrix.to(dtype), groups)
 
 
 @lru_cache(PLANS)
-def _back_across(transform: TileTransform, dtype: torch.dtype, sizes: tuple[int, int, int]) -> WeightedSums:
+def _back_across(transform: TileTransform, dtype: torch.dtype, sizes: tuple[int, int, int]) -> PlannedSums:
     """(images, tile rows, tile, tile columns, tile), pixels in order, from (images, rows, columns, n, tile)."""
     tile, side = transform.matrix.shape
     shape = (*sizes, side, tile)
     groups = torch.arange(torch.Size(shape).numel()).view(shape).permute(0, 1, 4, 2, 3)
-    return WeightedSums.of_groups(transform.matrix.to(dtype), groups)
+    return PlannedSums.of_groups(transform.matrix.to(dtype), groups)

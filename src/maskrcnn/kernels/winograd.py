@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.kernels.linear import linear
-from maskrcnn.kernels.threads import side_by_side
+from maskrcnn.kernels.threads import in_threads
 from maskrcnn.kernels.tiles import (
     BLOCK_TILES,
     PLANS,
@@ -36,7 +36,7 @@ from maskrcnn.kernels.tiles import (
     blocks,
     tile_grid,
 )
-from maskrcnn.kernels.weighted_sums import WeightedSums
+from maskrcnn.kernels.weighted_sums import PlannedSums
 
 TILES = (4, 5, 6)
 """Results per side of a tile, for results that more digits depend on."""
@@ -170,10 +170,10 @@ class WinogradWeight:
 
 
 @lru_cache(PLANS)
-def _weight_transform(tile: int, out_channels: int, dtype: torch.dtype, by_element: bool) -> WeightedSums:
+def _weight_transform(tile: int, out_channels: int, dtype: torch.dtype, by_element: bool) -> PlannedSums:
     """G g G^T from the weights' table (K 3 3, C): (n n, K, C) if `by_element`, or else (K, n n, C) in half the time."""
     matrix, rows = weight_matrix(tile).to(dtype), torch.arange(out_channels * 9).view(out_channels, 9)
-    return WeightedSums.of_groups(matrix[:, None, None] if by_element else matrix, rows)
+    return PlannedSums.of_groups(matrix[:, None, None] if by_element else matrix, rows)
 
 
 def _can_pack(weight: Tensor) -> bool:
@@ -280,5 +280,5 @@ def convolve_winograd(
         else:
             place.copy_(computed)
 
-    side_by_side(blocks(n, *tile_grid(height, width, weight.tile)), convolve)
+    in_threads(blocks(n, *tile_grid(height, width, weight.tile)), convolve)
     return output

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maskrcnn.kernels.threads import side_by_side
+from maskrcnn.kernels.threads import in_threads
 from maskrcnn.kernels.tiles import Block, WindowTransform, block_sizes, blocks, tile_grid
 from maskrcnn.kernels.winograd import (
     convolve_winograd,
@@ -94,7 +94,7 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
         sizes = [math.prod(block_sizes(block)) for block in strip]
         inputs = x.new_empty(sum(sizes), elements, in_channels)
         results = x.new_empty(sum(sizes), elements, out_channels)
-        side_by_side(zip(strip, inputs.split(sizes), results.split(sizes), strict=True), transform_block)
+        in_threads(zip(strip, inputs.split(sizes), results.split(sizes), strict=True), transform_block)
         products.baddbmm_(results.permute(1, 2, 0), inputs.transpose(0, 1))
     kernels = weight_matrix(tile).T.to(x) @ products.flatten(1)
     return kernels.view(3, 3, out_channels, in_channels).permute(2, 3, 0, 1)

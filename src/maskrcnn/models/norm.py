@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from maskrcnn.kernels.narrow import NARROW, NarrowStridedConv2d
+from maskrcnn.kernels.onednn_faults import NARROW, NarrowStridedConv2d
 
 GROUPS = 32
 """Group normalisation, Wu & He 2018: 32 groups, fewer where a layer has too few channels."""

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.ops.boxes import box_area
-from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, pool_levels, roi_align
+from maskrcnn.ops.roi_align import pool_levels, roi_align
+from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
 
 CANONICAL_SIZE = 224
 CANONICAL_LEVEL = 4

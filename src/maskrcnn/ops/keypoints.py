@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn.ways import Ways
+
 Rule = Literal["detectron2", "torchvision"]
 
 # --- ground truth -> cells --------------------------------------------------------------------------------------
@@ -151,10 +153,9 @@ def _cubic(distance: Tensor) -> Tensor:
     return torch.where(d <= 1, near, far)
 
 
-DECODE: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
-    "reference": decode_reference,
-    "separable": decode_separable,
-}
+DECODE: Ways[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = Ways(
+    reference=decode_reference, separable=decode_separable
+)
 
 
 def _peak_probability(peaks: Tensor, logits: Tensor) -> Tensor:
@@ -182,5 +183,5 @@ def decode_keypoints(logits: Tensor, boxes: Tensor, rule: Rule = "detectron2") -
     """
     with torch.autocast(boxes.device.type, enabled=False):  # bf16 would move the peaks
         logits, boxes = logits.float(), boxes.float()
-        points, peaks = decode_separable(logits, boxes)
+        points, peaks = DECODE.choose("separable")(logits, boxes)
         return torch.cat([points, SCORES[rule](peaks, logits)[..., None]], dim=2)

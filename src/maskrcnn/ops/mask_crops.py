@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align_reference
+from maskrcnn.ops.roi_align import roi_align_reference
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.structures import MaskCrops
+from maskrcnn.ways import Ways
 
 _MAX_PIXELS = 1 << 22
 """Pixels (as float32) that are worked on at once: 16 MiB."""
@@ -130,10 +132,9 @@ def _read(masks: MaskCrops, indices: Tensor, windows: Tensor, rows: int, columns
     return padded.unfold(0, columns, 1)[row_starts]  # a view of all pieces of `columns` pixels, then a copy of ours
 
 
-CROP_MASKS: dict[str, Callable[[MaskCrops, Tensor, Tensor, RoIAlignOptions], Tensor]] = {
-    "reference": crop_masks_reference,
-    "separable": crop_masks_separable,
-}
+CROP_MASKS: Ways[Callable[[MaskCrops, Tensor, Tensor, RoIAlignOptions], Tensor]] = Ways(
+    reference=crop_masks_reference, separable=crop_masks_separable
+)
 
 
 def crop_masks(
@@ -150,4 +151,4 @@ def crop_masks(
     """
     options = RoIAlignOptions(size, sampling_ratio=0, aligned=aligned)
     with torch.autocast(boxes.device.type, enabled=False):  # its matrix products would round the targets to bf16
-        return crop_masks_separable(masks, boxes.float(), indices, options)
+        return CROP_MASKS.choose("separable")(masks, boxes.float(), indices, options)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maskrcnn.kernels.triton_use import can_use_triton
 from maskrcnn.ops.boxes import box_iou
+from maskrcnn.ways import Ways
 
 _BLOCK = 512
 
@@ -107,16 +108,12 @@ NO_LIMIT = 1 << 62
 ABSENT = -1
 """The label of a place without a box."""
 
-NMS: dict[str, Callable[[Tensor, Tensor, Tensor, float, int], Tensor]] = {
-    "reference": nms_reference,
-    "blocks": nms_blocks,
-    "triton": nms_triton,
-}
-
-NMS_PADDED: dict[str, Callable[[Tensor, Tensor, Tensor, float, int], tuple[Tensor, Tensor]]] = {
-    "reference": nms_padded_reference,
-    "triton": nms_padded_triton,
-}
+NMS: Ways[Callable[[Tensor, Tensor, Tensor, float, int], Tensor]] = Ways(
+    reference=nms_reference, blocks=nms_blocks, triton=nms_triton
+)
+NMS_PADDED: Ways[Callable[[Tensor, Tensor, Tensor, float, int], tuple[Tensor, Tensor]]] = Ways(
+    reference=nms_padded_reference, triton=nms_padded_triton
+)
 
 
 def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int = NO_LIMIT) -> Tensor:
@@ -133,7 +130,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int = NO_LIMIT) 
 
 def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int = NO_LIMIT) -> Tensor:
     """`nms` among boxes of the same label only (classes, or pyramid levels), which is 0 or more."""
-    way = nms_triton if _suits_triton(boxes) else nms_blocks
+    way = NMS.choose("triton" if _suits_triton(boxes) else "blocks")
     return way(boxes, scores, labels, threshold, limit)
 
 
@@ -153,7 +150,7 @@ def nms_padded(
         (N, min(L, B)) int64, the indices of the boxes kept, best score first, and (N,) int64, how many these are;
         the indices after them are valid ones and mean nothing.
     """
-    way = nms_padded_triton if _suits_triton(boxes) else nms_padded_reference
+    way = NMS_PADDED.choose("triton" if _suits_triton(boxes) else "reference")
     return way(boxes, scores, labels, threshold, limit)
 
 

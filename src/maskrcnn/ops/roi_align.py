@@ -9,52 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from maskrcnn.kernels.bags import Bags, weighted_rows
+from maskrcnn.kernels.places import in_places
 from maskrcnn.kernels.triton_use import can_use_triton
-
-Reduce = Literal["mean", "max"]
-Rounding = Literal["nearest", "floor"]
-
-
-@dataclass(frozen=True)
-class RoIAlignOptions:
-    """The named differences between implementations.
-
-    Attributes:
-        output_size: S, bins per side; or (rows, columns) of bins.
-        spatial_scale: feature cells per box pixel (1 / stride).
-        sampling_ratio: samples per bin and axis; 0 takes ceil(box side in cells / S).
-        aligned: cell centres lie at half-integers (True), or the box is taken half a cell too far right and down.
-        reduce: average the samples of a bin, or take the largest.
-        rounding: how RoIPool and RoIWarp move a box to whole cells, see `roi_pool.round_boxes`.
-    """
-
-    output_size: int | tuple[int, int]
-    spatial_scale: float = 1.0
-    sampling_ratio: int = 2
-    aligned: bool = True
-    reduce: Reduce = "mean"
-    rounding: Rounding = "nearest"
-
-    @property
-    def bins(self) -> tuple[int, int]:
-        """Rows and columns of bins."""
-        return (self.output_size, self.output_size) if isinstance(self.output_size, int) else self.output_size
-
-
-RoIOperator = Callable[[Tensor, Tensor, Tensor, RoIAlignOptions], Tensor]
-"""Cuts out the features of boxes, arguments as `roi_align`: that, `roi_pool`, `roi_warp`, or one of your own."""
+from maskrcnn.kernels.weighted_sums import TrainableSums, trainable_sums
+from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
+from maskrcnn.ops.roi_samples import by_num_samples, neighbours, roi_bins
+from maskrcnn.ways import Ways
 
 
 def roi_align_reference(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition, bin by bin and sample by sample."""
-    starts, bins, counts = _bins(boxes, options)
+    starts, bins, counts = roi_bins(boxes, options)
     rows, columns = options.bins
     output = features.new_zeros((boxes.shape[0], features.shape[1], rows, columns))
     for r in range(boxes.shape[0]):
@@ -112,15 +82,15 @@ def pool_levels_bags(
     tables, bags = [], []
     for level, own in _read_levels(levels, len(scales)):
         scaled = replace(options, spatial_scale=scales[level])
-        starts, bins, counts = _bins(boxes[own], scaled)
-        for samples, members in _members(counts, scaled):
+        starts, bins, counts = roi_bins(boxes[own], scaled)
+        for samples, members in by_num_samples(counts, scaled):
             place = starts[members], bins[members], image_index[own[members]]
-            rows, weights = _neighbours(*place, samples, options.bins, features[level].shape[-2:])
+            rows, weights = neighbours(*place, samples, options.bins, features[level].shape[-2:])
             if options.reduce == "mean":
                 weights = weights / max(1, math.prod(samples))
             tables.append(features[level].permute(0, 2, 3, 1).reshape(-1, features[level].shape[1]))
-            bags.append(Bags(rows, weights, _bins_of(own[members], math.prod(options.bins))))
-    pooled = _largest(tables, bags) if options.reduce == "max" else weighted_rows(tables, bags)
+            bags.append(TrainableSums(rows, weights, _bins_of(own[members], math.prod(options.bins))))
+    pooled = _largest(tables, bags) if options.reduce == "max" else trainable_sums(tables, bags)
     shape = boxes.shape[0], *options.bins, features[0].shape[1]
     return pooled.view(shape).permute(0, 3, 1, 2)
 
@@ -131,108 +101,18 @@ def _read_levels(levels: Tensor, num_levels: int) -> list[tuple[int, Tensor]]:
     return [(level, own) for level, own in members if own.shape[0]] or members[:1]
 
 
-def _members(counts: Tensor, options: RoIAlignOptions) -> list[tuple[tuple[int, int], Tensor]]:
-    """RoIs with the same number of samples go together: the numbers (y, x), and which RoIs have them."""
-    if options.sampling_ratio > 0 or counts.shape[0] == 0:
-        ratio = max(options.sampling_ratio, 1)
-        return [((ratio, ratio), torch.arange(counts.shape[0], device=counts.device))]
-    groups, group_of_roi = counts.unique(dim=0, return_inverse=True)
-    return [((y, x), (group_of_roi == group).nonzero()[:, 0]) for group, (y, x) in enumerate(groups.tolist())]
-
-
-def in_places(places: Sequence[Tensor], pieces: Sequence[Tensor]) -> Tensor:
-    """(R, ...): every piece (R_i, ...) at its places (R_i,), which ascend, and together are 0..R-1."""
-    if len(pieces) == 1:
-        return pieces[0]
-    whole: Tensor = _InPlaces.apply(len(places), *places, *pieces)
-    return whole
-
-
-class _InPlaces(torch.autograd.Function):
-    """One pass over memory, and one for the gradient; `cat`, sorted by an index, takes two and three."""
-
-    @staticmethod
-    def forward(ctx: Any, num_pieces: int, *tensors: Tensor) -> Tensor:
-        places, pieces = tensors[:num_pieces], tensors[num_pieces:]
-        ctx.save_for_backward(*places)
-        whole = pieces[0].new_empty((sum(piece.shape[0] for piece in pieces), *pieces[0].shape[1:]))
-        for place, piece in zip(places, pieces, strict=True):
-            whole.index_copy_(0, place, piece)
-        return whole
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        places = ctx.saved_tensors
-        gradient = gradients[0].contiguous()
-        return None, *(None for _ in places), *(gradient.index_select(0, place) for place in places)
-
-
-def _bins(boxes: Tensor, options: RoIAlignOptions) -> tuple[Tensor, Tensor, Tensor]:
-    """Top-left corners (R, 2) and bin sides (R, 2) as (x, y) in cells, and sample counts (R, 2) as (y, x)."""
-    boxes = boxes * options.spatial_scale - (0.5 if options.aligned else 0.0)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    if not options.aligned:  # the original version has no RoI below one cell
-        sides = sides.clamp(min=1)
-    rows, columns = options.bins
-    bin_sides = torch.stack([sides[:, 0] / columns, sides[:, 1] / rows], dim=1)
-    if options.sampling_ratio > 0:
-        counts = torch.full_like(boxes[:, :2], options.sampling_ratio, dtype=torch.int64)
-    else:
-        counts = bin_sides.ceil().to(torch.int64).clamp(min=0).flip(1)
-    return boxes[:, :2], bin_sides, counts
-
-
-def _axis(start: Tensor, bin_side: Tensor, count: int, size: int, limit: int) -> tuple[Tensor, Tensor]:
-    """Cells (R, S, count, 2) below and above every sample along one axis, and their weights."""
-    steps = torch.arange(size * count, device=start.device, dtype=start.dtype)
-    position = start[:, None] + bin_side[:, None] * ((steps + 0.5) / count)  # (R, S * count)
-    inside = (position >= -1) & (position <= limit)
-    position = position.clamp(0, limit - 1)
-    low = position.floor()
-    fraction = position - low
-    cells = torch.stack([low, (low + 1).clamp(max=limit - 1)], dim=-1)
-    weights = torch.stack([1 - fraction, fraction], dim=-1) * inside[..., None]
-    shape = (start.shape[0], size, count, 2)
-    return cells.to(torch.int64).view(shape), weights.view(shape)
-
-
-def _neighbours(
-    starts: Tensor,
-    bins: Tensor,
-    image_index: Tensor,
-    counts: tuple[int, int],
-    size: tuple[int, int],
-    hw: Sequence[int],
-) -> tuple[Tensor, Tensor]:
-    """Table rows and weights (R S S, samples * 4) of every bin; separable, so made from two axes."""
-    height, width = hw
-    y_cells, y_weights = _axis(starts[:, 1], bins[:, 1], counts[0], size[0], height)
-    x_cells, x_weights = _axis(starts[:, 0], bins[:, 0], counts[1], size[1], width)
-    y_rows = (image_index[:, None, None, None] * height + y_cells) * width
-
-    def every_pair(of_y: Tensor, of_x: Tensor) -> tuple[Tensor, Tensor]:
-        """(R, S, 1, samples * 4) and (R, 1, S, samples * 4): long rows, since short ones are slow to combine."""
-        samples = (*counts, 2, 2)
-        along_y = of_y[:, :, :, None, :, None].expand(starts.shape[0], size[0], *samples).flatten(2)
-        along_x = of_x[:, :, None, :, None, :].expand(starts.shape[0], size[1], *samples).flatten(2)
-        return along_y[:, :, None], along_x[:, None]
-
-    rows, weights = torch.add(*every_pair(y_rows, x_cells)), torch.mul(*every_pair(y_weights, x_weights))
-    shape = (starts.shape[0] * math.prod(size), math.prod(counts) * 4)
-    return rows.view(shape), weights.view(shape)
-
-
 def _bins_of(rois: Tensor, bins: int) -> Tensor:
     """(R S S,) the numbers of the bins of RoIs (R,)."""
     return (rois[:, None] * bins + torch.arange(bins, device=rois.device)).flatten()
 
 
-def _largest(tables: Sequence[Tensor], bins: Sequence[Bags]) -> Tensor:
+def _largest(tables: Sequence[Tensor], bins: Sequence[TrainableSums]) -> Tensor:
     """(B, C): of each bin the largest sample, made of four rows each."""
     largest = []
     for table, own in zip(tables, bins, strict=True):
         rows, weights = own.rows.view(-1, 4), own.weights.view(-1, 4)
-        samples = weighted_rows([table], [Bags(rows, weights, torch.arange(rows.shape[0], device=rows.device))])
+        places = torch.arange(rows.shape[0], device=rows.device)
+        samples = trainable_sums([table], [TrainableSums(rows, weights, places)])
         shape = own.rows.shape[0], own.rows.shape[1] // 4, table.shape[1]
         largest.append(samples.view(shape).amax(1) if shape[1] else samples.new_zeros((shape[0], shape[2])))
     return in_places([own.places for own in bins], largest)
@@ -258,11 +138,7 @@ def pool_levels_triton(
     return triton_roi_align.roi_align_levels(features, boxes, image_index, levels, scales, options)
 
 
-ROI_ALIGN: dict[str, RoIOperator] = {
-    "reference": roi_align_reference,
-    "bags": roi_align_bags,
-    "triton": roi_align_triton,
-}
+ROI_ALIGN: Ways[RoIOperator] = Ways(reference=roi_align_reference, bags=roi_align_bags, triton=roi_align_triton)
 
 
 def roi_align(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
@@ -274,8 +150,43 @@ def roi_align(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoI
         image_index: (R,) int64, the image 0..N-1 of each box.
         options: grid and sampling.
     """
-    way = roi_align_triton if _suits_triton(features, options) else roi_align_bags
+    way = ROI_ALIGN.choose("triton" if _suits_triton(features, options) else "bags")
     return way(features, boxes, image_index, options)
+
+
+def pool_levels_reference(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image_index: Tensor,
+    levels: Tensor,
+    scales: Sequence[float],
+    options: RoIAlignOptions,
+) -> Tensor:
+    """The definition: one level after the other."""
+    return _pool_level_by_level(roi_align_reference, features, boxes, image_index, levels, scales, options)
+
+
+def _pool_level_by_level(
+    operator: RoIOperator,
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    image_index: Tensor,
+    levels: Tensor,
+    scales: Sequence[float],
+    options: RoIAlignOptions,
+) -> Tensor:
+    read = _read_levels(levels, len(scales))
+    pooled = [
+        operator(features[level], boxes[own], image_index[own], replace(options, spatial_scale=scales[level]))
+        for level, own in read
+    ]
+    channels_last = [part.permute(0, 2, 3, 1) for part in pooled]
+    return in_places([own for _, own in read], channels_last).permute(0, 3, 1, 2)
+
+
+PoolLevels = Callable[[Sequence[Tensor], Tensor, Tensor, Tensor, Sequence[float], RoIAlignOptions], Tensor]
+
+POOL_LEVELS: Ways[PoolLevels] = Ways(reference=pool_levels_reference, bags=pool_levels_bags, triton=pool_levels_triton)
 
 
 def pool_levels(
@@ -299,16 +210,10 @@ def pool_levels(
         options: grid and sampling.
     """
     features = features[: len(scales)]
-    if operator is roi_align:
-        way = pool_levels_triton if _suits_triton(features[0], options) else pool_levels_bags
-        return way(features, boxes, image_index, levels, scales, options)
-    read = _read_levels(levels, len(scales))
-    pooled = [
-        operator(features[level], boxes[own], image_index[own], replace(options, spatial_scale=scales[level]))
-        for level, own in read
-    ]
-    channels_last = [piece.permute(0, 2, 3, 1) for piece in pooled]
-    return in_places([own for _, own in read], channels_last).permute(0, 3, 1, 2)
+    if operator is not roi_align:
+        return _pool_level_by_level(operator, features, boxes, image_index, levels, scales, options)
+    way = POOL_LEVELS.choose("triton" if _suits_triton(features[0], options) else "bags")
+    return way(features, boxes, image_index, levels, scales, options)
 
 
 def _suits_triton(features: Tensor, options: RoIAlignOptions) -> bool:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, RoIOperator, Rounding
+from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator, Rounding
+from maskrcnn.ways import Ways
 
 
 def round_boxes(boxes: Tensor, spatial_scale: float, rounding: Rounding = "nearest") -> Tensor:
@@ -157,10 +158,7 @@ def _count(exponents: Tensor) -> int:
     return int(exponents.amax()) + 1 if exponents.shape[0] else 0
 
 
-ROI_POOL: dict[str, RoIOperator] = {
-    "reference": roi_pool_reference,
-    "tables": roi_pool_tables,
-}
+ROI_POOL: Ways[RoIOperator] = Ways(reference=roi_pool_reference, tables=roi_pool_tables)
 
 
 def roi_pool(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
@@ -172,4 +170,4 @@ def roi_pool(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIA
         image_index: (R,) int64, the image 0..N-1 of each box.
         options: size and scale; there are no samples to choose or to average.
     """
-    return roi_pool_tables(features, boxes, image_index, options)
+    return ROI_POOL.choose("tables")(features, boxes, image_index, options)

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from maskrcnn.ops.roi_align import RoIAlignOptions, roi_align
+from maskrcnn.ops.roi_align import roi_align
+from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import round_boxes
 
 

@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from maskrcnn.ops.roi_align import RoIAlignOptions
+from maskrcnn.ops.roi_options import RoIAlignOptions
 
 CHANNELS = 256
 """Channels of a program of the forward kernel: 8 for each thread of a warp, 16 bytes of bfloat16."""
@@ -46,7 +46,7 @@ def _axis(
     ratio: tl.constexpr,
     aligned: tl.constexpr,
 ) -> tl.tensor:
-    """Where boxes begin, the side of their bins, in cells, and the samples per bin: as in `roi_align._bins`."""
+    """Where boxes begin, the side of their bins, in cells, and the samples per bin: as in `roi_samples.roi_bins`."""
     shift: tl.constexpr = 0.5 if aligned else 0.0
     start = tl.load(boxes + 4 * roi + axis, present, other=0.0) * scale - shift
     end = tl.load(boxes + 4 * roi + axis + 2, present, other=0.0) * scale - shift

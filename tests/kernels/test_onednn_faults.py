@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn.kernels.narrow import NarrowStridedConv2d
+from maskrcnn.kernels.onednn_faults import NarrowStridedConv2d
 from maskrcnn.models.norm import conv_norm
 
 TRAINING = """

@@ -1,4 +1,9 @@
-"""A strided 1x1 convolution of few channels, around a fault in the library that PyTorch computes it with on a CPU."""
+"""Ways around faults of oneDNN, the library that PyTorch computes convolutions with on a CPU.
+
+Until torch brings a oneDNN without it: the gradient of a strided 1x1 convolution of few input channels, channels-last
+in memory, is written beyond the end of the weights (oneDNN's issue 6035, in torch 2.13). It corrupts the heap, and the
+process dies some time later.
+"""
 
 from __future__ import annotations
 
