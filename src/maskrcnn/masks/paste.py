@@ -19,6 +19,7 @@ from maskrcnn.masks.rle import Window
 from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, MaskCrops, Size
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.ways import Ways
 
 Rule = Literal["exact", "torchvision"]
 
@@ -198,10 +199,9 @@ def _is_usable(boxes: Tensor) -> Tensor:
     return boxes.isfinite().all(dim=1) & (boxes[:, :2] < boxes[:, 2:]).all(dim=1)
 
 
-PASTE: dict[str, Callable[[Tensor, Tensor, Size, float, Rule], MaskCrops]] = {
-    "reference": paste_mask_crop_reference,
-    "windows": paste_mask_crop_windows,
-}
+PASTE: Ways[Callable[[Tensor, Tensor, Size, float, Rule], MaskCrops]] = Ways(
+    reference=paste_mask_crop_reference, windows=paste_mask_crop_windows
+)
 
 
 def paste_mask_crop(
@@ -217,7 +217,7 @@ def paste_mask_crop(
         threshold: least probability of a mask pixel, above 0 (rule "torchvision": it must be exceeded).
         rule: "exact": the mask covers exactly its box (detectron2's way). "torchvision": its grown and truncated box.
     """
-    return paste_mask_crop_windows(mask_probs, boxes, size, threshold, rule)
+    return PASTE.choose("windows")(mask_probs, boxes, size, threshold, rule)
 
 
 def paste_rles(

@@ -16,6 +16,7 @@ from maskrcnn.masks.rle import Window
 from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import ByteArray, FloatArray, IntArray
+from maskrcnn.ways import Ways
 
 
 def rasterize_reference(polygons: Polygons, window: Window, size: Size) -> ByteArray:
@@ -62,10 +63,9 @@ def rasterize_crossings(polygons: Polygons, window: Window, size: Size) -> ByteA
     return np.repeat(values, counts).reshape(x2 - x1, y2 - y1).T
 
 
-RASTERIZE: dict[str, Callable[[Polygons, Window, Size], ByteArray]] = {
-    "reference": rasterize_reference,
-    "crossings": rasterize_crossings,
-}
+RASTERIZE: Ways[Callable[[Polygons, Window, Size], ByteArray]] = Ways(
+    reference=rasterize_reference, crossings=rasterize_crossings
+)
 
 
 def rasterize_polygons(polygons: Polygons, window: Window, size: Size) -> ByteArray:
@@ -79,7 +79,7 @@ def rasterize_polygons(polygons: Polygons, window: Window, size: Size) -> ByteAr
     Raises:
         UserError: a coordinate is not finite.
     """
-    return rasterize_crossings(polygons, window, size)
+    return RASTERIZE.choose("crossings")(polygons, window, size)
 
 
 def polygon_window(polygons: Polygons, size: Size) -> Window:

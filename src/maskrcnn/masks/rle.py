@@ -13,6 +13,7 @@ import numpy as np
 
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import ByteArray, IntArray
+from maskrcnn.ways import Ways
 
 Window = tuple[int, int, int, int]
 """x1, y1, x2, y2 in whole pixels, half open, inside the frame."""
@@ -108,30 +109,21 @@ def rle_window_runs(rle: RLE) -> Window:
 
 # --- implementations and public names ---------------------------------------------------------------------------
 
-ENCODE: dict[str, Callable[[ByteArray], RLE]] = {
-    "reference": encode_rle_reference,
-    "changes": encode_rle_changes,
-}
-DECODE: dict[str, Callable[[RLE], ByteArray]] = {
-    "reference": decode_rle_reference,
-    "repeat": decode_rle_repeat,
-}
-WINDOW: dict[str, Callable[[RLE], Window]] = {
-    "reference": rle_window_reference,
-    "runs": rle_window_runs,
-}
+ENCODE: Ways[Callable[[ByteArray], RLE]] = Ways(reference=encode_rle_reference, changes=encode_rle_changes)
+DECODE: Ways[Callable[[RLE], ByteArray]] = Ways(reference=decode_rle_reference, repeat=decode_rle_repeat)
+WINDOW: Ways[Callable[[RLE], Window]] = Ways(reference=rle_window_reference, runs=rle_window_runs)
 
 
 def encode_rle(bitmap: ByteArray) -> RLE:
     """Run lengths of a bitmap (H, W); anything but 0 belongs to the mask."""
-    return encode_rle_changes(bitmap)
+    return ENCODE.choose("changes")(bitmap)
 
 
 def decode_rle(rle: RLE) -> ByteArray:
     """The bitmap (H, W) uint8 of 0 and 1, in column order in memory."""
-    return decode_rle_repeat(rle)
+    return DECODE.choose("repeat")(rle)
 
 
 def rle_window(rle: RLE) -> Window:
     """The tightest window around the mask, whole pixels x1, y1, x2, y2; zeros for an empty mask."""
-    return rle_window_runs(rle)
+    return WINDOW.choose("runs")(rle)

@@ -9,6 +9,7 @@ import numpy as np
 from maskrcnn.masks.rle import Window, counts_between, decode_rle_reference, encode_rle_reference, paint_runs
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import ByteArray, IntArray
+from maskrcnn.ways import Ways
 
 
 def encode_rle_crop_reference(crop: ByteArray, window: Window, size: Size) -> RLE:
@@ -54,14 +55,10 @@ def crop_rle_runs(rle: RLE, window: Window) -> ByteArray:
     return paint_runs(np.diff(ends, prepend=0), (crop_height, crop_width))
 
 
-ENCODE_CROP: dict[str, Callable[[ByteArray, Window, Size], RLE]] = {
-    "reference": encode_rle_crop_reference,
-    "runs": encode_rle_crop_runs,
-}
-CROP: dict[str, Callable[[RLE, Window], ByteArray]] = {
-    "reference": crop_rle_reference,
-    "runs": crop_rle_runs,
-}
+ENCODE_CROP: Ways[Callable[[ByteArray, Window, Size], RLE]] = Ways(
+    reference=encode_rle_crop_reference, runs=encode_rle_crop_runs
+)
+CROP: Ways[Callable[[RLE, Window], ByteArray]] = Ways(reference=crop_rle_reference, runs=crop_rle_runs)
 
 
 def encode_rle_crop(crop: ByteArray, window: Window, size: Size) -> RLE:
@@ -75,14 +72,14 @@ def encode_rle_crop(crop: ByteArray, window: Window, size: Size) -> RLE:
     x1, y1, x2, y2 = window
     if crop.shape != (y2 - y1, x2 - x1) or not _is_inside(window, size):
         raise ValueError(f"a crop of {crop.shape} does not fit window {window} of a {size} frame")
-    return encode_rle_crop_runs(crop, window, size)
+    return ENCODE_CROP.choose("runs")(crop, window, size)
 
 
 def crop_rle(rle: RLE, window: Window) -> ByteArray:
     """The bitmap (h, w) uint8 inside a window, without the frame around it."""
     if not _is_inside(window, rle.size):
         raise ValueError(f"window {window} is not inside a {rle.size} frame")
-    return crop_rle_runs(rle, window)
+    return CROP.choose("runs")(rle, window)
 
 
 def _is_inside(window: Window, size: Size) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import IntArray
+from maskrcnn.ways import Ways
 
 _ALPHABET = bytes(range(ord("0"), ord("o") + 1))
 """64 characters, in the order of the groups they stand for."""
@@ -124,19 +125,15 @@ def _truncated() -> UserError:
     return UserError("mask run lengths: expected a complete string, got one that ends inside a number; export it again")
 
 
-TO_STRING: dict[str, Callable[[IntArray], str]] = {
-    "reference": counts_to_string_reference,
-    "groups": counts_to_string_groups,
-}
-FROM_STRING: dict[str, Callable[[str], IntArray]] = {
-    "reference": counts_from_string_reference,
-    "downwards": counts_from_string_downwards,
-}
+TO_STRING: Ways[Callable[[IntArray], str]] = Ways(reference=counts_to_string_reference, groups=counts_to_string_groups)
+FROM_STRING: Ways[Callable[[str], IntArray]] = Ways(
+    reference=counts_from_string_reference, downwards=counts_from_string_downwards
+)
 
 
 def counts_to_string(counts: IntArray) -> str:
     """The string of run lengths, byte for byte that of pycocotools."""
-    return counts_to_string_groups(counts)
+    return TO_STRING.choose("groups")(counts)
 
 
 def counts_from_string(text: str) -> IntArray:
@@ -145,4 +142,4 @@ def counts_from_string(text: str) -> IntArray:
     Raises:
         UserError: a character outside the alphabet, a string that is cut off, or a number beyond any frame.
     """
-    return counts_from_string_downwards(text)
+    return FROM_STRING.choose("downwards")(text)
