@@ -35,7 +35,7 @@ numbers |= {"threshold": "fp32", "scale": "fp32", "boxes": "*fp32"}
 sizes = dict(band=triton_nms.BAND, word_size=triton_nms.WORD)
 compile(triton_nms._compare, 8, **sizes)
 compile(triton_nms._sweep, 4, **sizes, words_at_once=triton_nms.WORDS_AT_ONCE)
-sizes = dict(size=7, sum_type=tl.float32, block=64)
+sizes = dict(size_y=7, size_x=7, sum_type=tl.float32, block=64)
 compile(triton_roi_align._forward, 1, **sizes, ratio=0, aligned=False, samples=4)
 compile(triton_roi_align._backward, 8, **sizes, ratio=2, aligned=True, tile=4, bins=32, chunk=128)
 """
