@@ -22,6 +22,9 @@ class FileKind:
 
 
 JSON = FileKind("a JSON file")
+PICKLE = FileKind("a pickle")
+SAFETENSORS = FileKind("a .safetensors file")
+ZIP = FileKind("a zip archive (or a .pth)", _UNPACK)
 
 _SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"\xff\xd8\xff", FileKind("a JPEG picture")),
@@ -55,14 +58,14 @@ _SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"7z\xbc\xaf", FileKind("a 7z archive", _UNPACK)),
     (0, b"Rar!", FileKind("a RAR archive", _UNPACK)),
     (257, b"ustar", FileKind("a tar archive", _UNPACK)),
-    (0, b"PK\x03\x04", FileKind("a zip archive (or a .pth)", _UNPACK)),
+    (0, b"PK\x03\x04", ZIP),
     (0, b"\x89HDF", FileKind("an HDF5 file")),
     (0, b"\x93NUMPY", FileKind("a NumPy array")),
-    (0, b"\x80\x02", FileKind("a pickle")),
-    (0, b"\x80\x03", FileKind("a pickle")),
-    (0, b"\x80\x04", FileKind("a pickle")),
-    (0, b"\x80\x05", FileKind("a pickle")),
-    (8, b'{"', FileKind("a .safetensors file")),
+    (0, b"\x80\x02", PICKLE),
+    (0, b"\x80\x03", PICKLE),
+    (0, b"\x80\x04", PICKLE),
+    (0, b"\x80\x05", PICKLE),
+    (8, b'{"', SAFETENSORS),
     (0, b"BM", FileKind("a BMP picture")),
 )
 """Offset, bytes, kind; the first that fits counts."""
@@ -80,13 +83,15 @@ _TEXTS: tuple[tuple[bytes, FileKind], ...] = (
 
 def kind_of(start: bytes) -> FileKind:
     """The kind of a file with these first bytes, `START` of them or all."""
+    return known_kind(start) or FileKind(f"a file that starts with {start[:8]!r}")
+
+
+def known_kind(start: bytes) -> FileKind | None:
+    """The same; None where it is none of those in the tables."""
     if not start:
         return FileKind("an empty file", _DOWNLOAD)
     for offset, signature, kind in _SIGNATURES:
         if start[offset : offset + len(signature)] == signature:
             return kind
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return next(
-        (kind for signature, kind in _TEXTS if text.startswith(signature)),
-        FileKind(f"a file that starts with {start[:8]!r}"),
-    )
+    return next((kind for signature, kind in _TEXTS if text.startswith(signature)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from maskrcnn.build import build_model
 from maskrcnn.config import DataConfig
+from maskrcnn.config.data import DATA_PATHS
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.presets import preset
-from maskrcnn.structures import Categories, Detections
-from maskrcnn.weights import save_model
+from maskrcnn.structures import Categories, Detections, KeypointSchema
+from maskrcnn.weights import load_model, save_model
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -66,17 +68,26 @@ def test_labels_as_tools_write_them_measure_the_same(run: Run, dataset: Path, mo
     assert measure() == expected
 
 
-def test_a_directory_is_read_by_the_names_in_the_models_settings(run: Run, dataset: Path, tmp_path: Path) -> None:
-    """As `train --preset keypoints` looks for `person_keypoints_val.json`."""
-    (dataset / "instances_val.json").rename(dataset / "cells.json")
-    (dataset / "images").rename(dataset / "pictures")
-    config = replace(preset("tiny"), data=DataConfig(val_annotations="cells.json", images="pictures"))
-    save_model(tmp_path / "m.safetensors", build_model(config, 1), config, Categories((3,), ("round",)), {})
-    code, out, err = run(
-        "evaluate", "--model", tmp_path / "m.safetensors", "--data", dataset, "--output", tmp_path / "out"
-    )
-    assert code == 0, err
-    assert "results in" in out
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_model_file_decides_no_path(run: Run, dataset: Path, tmp_path: Path) -> None:
+    """It may come from anywhere: that it names a pipe, a device or somebody's file opens nothing."""
+    os.mkfifo(tmp_path / "pipe")
+    for number, evil in enumerate((tmp_path / "pipe", "/dev/zero", "/etc/passwd")):
+        names = dict.fromkeys(DATA_PATHS, str(evil))
+        config, model = replace(preset("tiny"), data=DataConfig(**names)), tmp_path / f"{number}.safetensors"
+        save_model(model, build_model(config, 1), config, Categories((3,), ("round",)), {})
+        assert load_model(model).config.data == DataConfig()
+        code, out, err = run("evaluate", "--model", model, "--data", dataset, "--output", tmp_path / f"out{number}")
+        assert code == 0, err
+        assert "results in" in out
+
+
+def test_a_model_with_keypoints_looks_for_their_labels(run: Run, tmp_path: Path) -> None:
+    config, schema = preset("keypoints_tiny"), KeypointSchema(("a", "b"))
+    categories = Categories((1,), ("person",), (schema,))
+    save_model(tmp_path / "m.safetensors", build_model(config, 1, 2), config, categories, {})
+    code, _, err = run("evaluate", "--model", tmp_path / "m.safetensors", "--data", tmp_path)
+    assert code == 2 and f"{tmp_path / 'person_keypoints_val.json'}: no such file" in err
 
 
 def test_the_threshold_and_the_batch_size_arrive(

@@ -149,7 +149,7 @@ def test_where_weights_come_from(tmp_path: Path) -> None:
     torch.save(synthetic.torchvision_detector(slots=4), tmp_path / "theirs.pth")
     assert read_initial(str(tmp_path / "theirs.pth")).categories.names == ("class_1", "class_2", "class_3")
     assert read_initial("nuclei").categories.names == ("nucleus",)
-    with pytest.raises(UserError, match="there is none"):
+    with pytest.raises(UserError, match="no such file"):
         read_initial(str(tmp_path / "absent.pth"))
     with pytest.raises(UserError, match=r"did you mean torchvision/resnet50\?"):
         read_initial("torchvision/resnet5")

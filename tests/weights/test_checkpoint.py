@@ -13,9 +13,10 @@ from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.presets import preset
+from maskrcnn.settings import config_to_dict
 from maskrcnn.structures import Categories
 from maskrcnn.weights import load_model, save_model
-from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+from maskrcnn.weights.tensor_file import TensorFile, read_tensors, write_tensors
 
 CATEGORIES = Categories((1, 7), ("cell", "Käfer"))
 
@@ -157,3 +158,37 @@ def test_the_state_of_a_training_is_no_model(path: Path) -> None:
     rewrite(path, format=None, training_state=2)
     with pytest.raises(UserError, match=r"expected a model, got the state of a training.*best\.safetensors"):
         load_model(path)
+
+
+HOSTILE = {
+    "millions of layers": {"rpn": {"num_convs": 10**7}},
+    "wide layers": {"fpn": {"channels": 10**9}},
+    "wide fully connected layers": {"box_head": {"fc_channels": 10**9}},
+    "large regions": {"box_head": {"pooled_size": 2000}, "mask_head": {"kind": "mlp", "pooled_size": 2000}},
+    "wide groups": {"backbone": {"name": "resnext50_1000000000x1000000000d"}},
+    "very many anchors": {"anchors": {"sizes": [[8.0] * 10**5] * 5}},
+    "as large as is allowed": {"rpn": {"num_convs": 64}, "fpn": {"channels": 8192}, "box_head": {"pooled_size": 64}},
+}
+
+
+@pytest.mark.parametrize("settings", HOSTILE.values(), ids=HOSTILE)
+def test_what_a_file_claims_is_compared_before_anything_is_built(
+    path: Path, config: Config, settings: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither are the tensors read, nor is there memory for the network that the settings describe."""
+    claimed = config_to_dict(config)
+    rewrite(path, config={name: section | settings.get(name, {}) for name, section in claimed.items()})
+    monkeypatch.setattr(TensorFile, "tensors", lambda self: pytest.fail("read"))
+    with pytest.raises(UserError, match=r"model\.safetensors: ") as caught:
+        load_model(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_very_many_classes_and_keypoints_are_compared_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [{"id": 1, "name": "person", "keypoints": [str(i) for i in range(50_000)], "skeleton": []}]
+    tensors, header = read_tensors(path)
+    monkeypatch.setattr(TensorFile, "tensors", lambda self: pytest.fail("read"))
+    for categories in ([{"id": i, "name": str(i)} for i in range(50_000)], people):
+        write_tensors(path, tensors, header | {"categories": categories})
+        with pytest.raises(UserError, match=r"has shape|lacks"):
+            load_model(path)

@@ -21,8 +21,6 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from maskrcnn.config import DataConfig
-
 
 def main(arguments: Sequence[str]) -> int:
     """Predict, count, and write `predictions.json`, `metrics.json` and `report.html`."""
@@ -33,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
 
     output = Path(values.output)
     model = load(values.model, values.device, values.precision)
-    annotations, images = _locate(values, model.config.data)
+    annotations, images = _locate(values, model.categories.keypoints is not None)
     evaluate(
         model,
         annotations,
@@ -52,7 +50,9 @@ def _parser() -> CommandParser:
     parser = CommandParser("evaluate", "Measure a model against annotated images with the COCO metrics.")
     add_model_option(parser)
     parser.add_argument(
-        "--data", metavar="DIR", help="holds images/ and instances_val.json, or what the model's settings name"
+        "--data",
+        metavar="DIR",
+        help="holds images/ and instances_val.json (person_keypoints_val.json for a model with keypoints)",
     )
     parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of those in DIR")
     parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
@@ -81,7 +81,10 @@ def _require_one_place(values: Namespace) -> None:
         )
 
 
-def _locate(values: Namespace, names: DataConfig) -> tuple[Path, Path]:
+def _locate(values: Namespace, has_keypoints: bool) -> tuple[Path, Path]:
     """The annotation file and the folder of images."""
-    annotations = Path(values.annotations) if values.annotations else Path(values.data) / names.val_annotations
-    return annotations, Path(values.images) if values.images else annotations.parent / names.images
+    if values.annotations:
+        annotations = Path(values.annotations)
+    else:
+        annotations = Path(values.data) / f"{'person_keypoints' if has_keypoints else 'instances'}_val.json"
+    return annotations, Path(values.images) if values.images else annotations.parent / "images"

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from maskrcnn.config.checks import Range, Section, Text
 
+DATA_PATHS = ("root", "train_annotations", "val_annotations", "images", "train_proposals", "val_proposals")
+"""The settings that name files and folders."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section, name="data"):

@@ -7,6 +7,7 @@ and `summary` (what training had to say: steps, metrics, ...). Nothing else is n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.build import build_model_without_memory
-from maskrcnn.config import Config
+from maskrcnn.config import Config, DataConfig
+from maskrcnn.config.data import DATA_PATHS
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import config_from_dict, config_to_dict
 from maskrcnn.structures import Categories
+from maskrcnn.text import brief, one_line
 from maskrcnn.weights.finite import require_finite
-from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+from maskrcnn.weights.tensor_file import open_tensors, write_tensors
 
 FORMAT = 2
 """Goes up when another version of the package could not read the file any more.
@@ -100,10 +103,14 @@ def load_model(path: Path) -> Checkpoint:
         UserError: the file is missing, damaged, foreign, from a newer version, a backbone alone, or its weights do not
             fit its settings.
     """
-    weights, config, categories, summary = read_checkpoint(path)
+    file = open_tensors(path)
+    config, categories, summary = _parse_header(path, file.header)
     if not categories.ids:
         raise UserError(f"{path}: a backbone without heads, which cannot predict; train from it with --init")
-    model = model_of_weights(config, categories, weights, str(path))
+    model = _empty_model(config, categories, file.shapes, str(path))
+    weights = file.tensors()
+    require_finite(weights, str(path))
+    _fill(model, weights)
     return Checkpoint(model.eval(), config, categories, summary)
 
 
@@ -112,11 +119,8 @@ def model_of_weights(config: Config, categories: Categories, weights: Mapping[st
 
     Nothing is drawn at random only to be overwritten, and the weights lie side by side in memory.
     """
-    model = build_model_without_memory(config, len(categories), categories.num_keypoints)
-    expected = model.state_dict()
-    _require_fit(expected, weights, source)
-    copies = {name: _copy_as(tensor, weights[name]) for name, tensor in expected.items()}
-    model.load_state_dict(copies, assign=True)
+    model = _empty_model(config, categories, _shapes(weights), source)
+    _fill(model, weights)
     return model
 
 
@@ -126,40 +130,76 @@ def read_checkpoint(path: Path) -> SavedWeights:
     Raises:
         UserError: the file is missing, damaged, foreign, or from a newer version.
     """
-    weights, header = read_tensors(path)
-    _check_format(path, header)
+    file = open_tensors(path)
+    header = _parse_header(path, file.header)
+    weights = file.tensors()
     require_finite(weights, str(path))
+    return SavedWeights(weights, *header)
+
+
+def _parse_header(path: Path, header: Mapping[str, Any]) -> tuple[Config, Categories, dict[str, Any]]:
+    _check_format(path, header)
     try:
-        config = config_from_dict(header["config"])
+        config = _without_paths(config_from_dict(header["config"]))
         categories = Categories.from_coco(header["categories"])
-        return SavedWeights(weights, config, categories, dict(header["summary"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: expected config, categories and summary in the header; problem: {error}") from error
+        return config, categories, dict(header["summary"])
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: expected config, categories and summary in the header; problem: {brief(error)}"
+        ) from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
+def _without_paths(config: Config) -> Config:
+    """Where the training data lay says nothing here, and a model from elsewhere must not choose what is opened."""
+    return replace(config, data=replace(config.data, **{name: getattr(DataConfig(), name) for name in DATA_PATHS}))
+
+
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Copy `weights` into `model`; a `UserError` that names `source` unless names and shapes agree."""
-    _require_fit(model.state_dict(), weights, source)
+    _require_fit(_shapes(model.state_dict()), _shapes(weights), source)
     model.load_state_dict(weights)
 
 
-def _require_fit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:
+_Shapes = Mapping[str, tuple[int, ...]]
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> _Shapes:
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
+
+
+def _require_fit(expected: _Shapes, found: _Shapes, source: str) -> None:
     for problem, names in (
-        ("lacks", expected.keys() - weights.keys()),
-        ("has the unknown weight", weights.keys() - expected.keys()),
+        ("lacks", expected.keys() - found.keys()),
+        ("has the unknown weight", found.keys() - expected.keys()),
     ):
         if names:
             raise UserError(
-                f"{source}: {problem} {min(names)} ({len(names)} such); it belongs to a model with other settings"
+                f"{source}: {problem} {one_line(min(names))} ({len(names)} such); "
+                "it belongs to a model with other settings"
             )
-    for name, tensor in expected.items():
-        if tensor.shape != weights[name].shape:
+    for name, shape in expected.items():
+        if shape != found[name]:
             raise UserError(
-                f"{source}: {name} has shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}; "
+                f"{source}: {name} has shape {brief(found[name])}, expected {shape}; "
                 "it belongs to a model with other settings or classes"
             )
+
+
+def _empty_model(config: Config, categories: Categories, found: _Shapes, source: str) -> MaskRCNN:
+    """The model of these settings without memory for its weights, once they are seen to fit."""
+    try:
+        model = build_model_without_memory(config, len(categories), categories.num_keypoints)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    _require_fit(_shapes(model.state_dict()), found, source)
+    return model
+
+
+def _fill(model: MaskRCNN, weights: Mapping[str, Tensor]) -> None:
+    copies = {name: _copy_as(tensor, weights[name]) for name, tensor in model.state_dict().items()}
+    model.load_state_dict(copies, assign=True)
 
 
 def _copy_as(expected: Tensor, tensor: Tensor) -> Tensor:
@@ -186,4 +226,4 @@ def _check_format(path: Path, header: Mapping[str, Any]) -> None:
             f"{path}: written in format {written} by maskrcnn {package}, this version reads format {FORMAT}; "
             + ("update maskrcnn" if written > FORMAT else f"use maskrcnn {package}, or train or import the model anew")
         )
-    raise UserError(f"{path}: not a model file of maskrcnn (format: {written!r}, expected {FORMAT})")
+    raise UserError(f"{path}: not a model file of maskrcnn (format: {brief(written)}, expected {FORMAT})")

@@ -48,7 +48,7 @@ def resnet_layout(name: str) -> ResNetLayout | None:
     """One of `RESNETS`, or a ResNeXt such as "resnext101_32x8d": depth, groups, channels per group; None if neither."""
     if name in RESNETS:
         return RESNETS[name]
-    parts = re.fullmatch(r"resnext(50|101|152)_(\d+)x(\d+)d", name)
+    parts = re.fullmatch(r"resnext(50|101|152)_(\d{1,3})x(\d{1,3})d", name)
     if parts is None or not int(parts[2]) or not int(parts[3]):
         return None
     return replace(RESNETS[f"resnet{parts[1]}"], groups=int(parts[2]), group_width=int(parts[3]))
