@@ -1,0 +1,24 @@
+"""Writers of label formats: COCO content to a folder that the tool of the format, and this package, reads.
+
+`WRITERS` is the complete table. There and back gives the same masks, but for what a format cannot say; that is counted
+and said. The same content gives the same bytes each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from maskrcnn.data.formats.writers import coco, cvat, label_studio, labelme, masks, voc, yolo
+from maskrcnn.data.formats.writers.scene import Loss, Scene
+
+WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
+    "coco": coco.write,
+    "yolo": yolo.write,
+    "labelme": labelme.write,
+    "voc": voc.write,
+    "masks": masks.write,
+    "label-studio": label_studio.write,
+    "cvat": cvat.write,
+}
+"""Every form that can be written, by the name that `convert --to` takes; each says what it had to leave out."""

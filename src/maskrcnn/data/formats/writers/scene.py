@@ -1,0 +1,176 @@
+"""What the writers share: images with their objects, ready to be drawn, and a tally of what a form cannot say."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from maskrcnn.data.formats.content import Json
+from maskrcnn.errors import UserError
+from maskrcnn.files import make_folder, write_atomically
+from maskrcnn.masks.polygons import bitmap_to_polygons, polygon_to_rle
+from maskrcnn.masks.rle import decode_rle
+from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.structures import RLE, Polygons, Size
+from maskrcnn.structures.masks import ByteArray, FloatArray
+
+Loss = Counter[str]
+"""What a form could not say, counted: a sentence, and how often."""
+
+BOX_ALONE = "objects have a box and no mask, which this form cannot say"
+CROWD = "regions are to be ignored (crowds), which this form cannot say"
+
+Ring = FloatArray
+"""(n, 2) x, y in continuous pixels."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of an image.
+
+    Attributes:
+        label: its class.
+        segmentation: COCO's: polygons as lists, run lengths as a dictionary; None where a box is all that is known.
+        box: x, y, width, height.
+        crowd: a region that is neither object nor background.
+        size: (height, width) of the image.
+    """
+
+    label: str
+    segmentation: list[list[float]] | Json | None
+    box: list[float]
+    crowd: bool
+    size: Size
+
+    @property
+    def rings(self) -> list[list[float]]:
+        """The polygons; none where it is known by its pixels."""
+        return self.segmentation if isinstance(self.segmentation, list) else []
+
+    @cached_property
+    def rle(self) -> RLE:
+        """The pixels, of polygons as COCO draws them."""
+        if isinstance(self.segmentation, dict):
+            return rle_from_coco(self.segmentation)
+        rings = tuple(np.array(ring, dtype=np.float64).reshape(-1, 2) for ring in self.rings)
+        return polygon_to_rle(Polygons(rings), self.size)
+
+    @property
+    def bitmap(self) -> ByteArray:
+        """(H, W) 0 and 1."""
+        return decode_rle(self.rle)
+
+    @property
+    def outlines(self) -> list[tuple[Ring, list[Ring]]]:
+        """Each connected part with its holes, along the edges of pixels."""
+        return bitmap_to_polygons(self.bitmap)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image.
+
+    Attributes:
+        source: its file.
+        name: a file name without folders that no other image has.
+        split: train, val or test; empty where none is known.
+        size: (height, width).
+        items: its objects.
+    """
+
+    source: Path
+    name: str
+    split: str
+    size: Size
+    items: list[Item]
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.name).stem
+
+    def with_masks(self, loss: Loss, *, crowds: bool = False) -> Iterator[Item]:
+        """The objects that have a mask; the others are counted."""
+        for item in self.items:
+            if item.crowd and not crowds:
+                loss[CROWD] += 1
+            elif item.segmentation is None:
+                loss[BOX_ALONE] += 1
+            else:
+                yield item
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A data set to be written.
+
+    Attributes:
+        coco: the content, as the reader of COCO content passed it.
+        folder: its image file names are relative to this.
+    """
+
+    coco: Json
+    folder: Path
+
+    @cached_property
+    def classes(self) -> list[str]:
+        return [str(entry["name"]) for entry in self.coco["categories"]]
+
+    @cached_property
+    def pictures(self) -> list[Picture]:
+        """Every image with its objects, in the order of the content."""
+        names = {entry["id"]: str(entry["name"]) for entry in self.coco["categories"]}
+        by_image: dict[int, list[Json]] = {}
+        for entry in self.coco["annotations"]:
+            by_image.setdefault(entry["image_id"], []).append(entry)
+        short = short_names([image["file_name"] for image in self.coco["images"]])
+        return [
+            _picture(image, self.folder, short, by_image.get(image["id"], []), names) for image in self.coco["images"]
+        ]
+
+
+def _picture(image: Json, folder: Path, short: dict[str, str], entries: list[Json], names: dict[int, str]) -> Picture:
+    size = (image["height"], image["width"])
+    items = [
+        Item(names[e["category_id"]], e.get("segmentation"), e["bbox"], e.get("iscrowd") == 1, size) for e in entries
+    ]
+    name = image["file_name"]
+    return Picture(folder / name, short[name], image.get("split", ""), size, items)
+
+
+def short_names(names: list[str]) -> dict[str, str]:
+    """File names without folders; where two would have the same stem, with the folders' names in front."""
+    stems = Counter(PurePosixPath(name).stem.lower() for name in names)
+    found, taken = {}, set[str]()
+    for name in names:
+        path = PurePosixPath(name)
+        short = path.name if stems[path.stem.lower()] == 1 else "_".join(path.parts)
+        while PurePosixPath(short).stem.lower() in taken:  # a_b/c.png beside a/b_c.png
+            short = f"_{short}"
+        taken.add(PurePosixPath(short).stem.lower())
+        found[name] = short
+    return found
+
+
+def copy_picture(picture: Picture, target: Path) -> None:
+    """The image file as it is.
+
+    Raises:
+        UserError: it cannot be read or written.
+    """
+    try:
+        make_folder(target.parent)
+        shutil.copyfile(picture.source, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot copy {picture.source} here ({error.strerror}); check both places") from None
+
+
+def save(path: Path, content: bytes | str) -> None:
+    """A file in a folder that is made where it is missing."""
+    make_folder(path.parent)
+    write_atomically(path, content)

@@ -1,0 +1,169 @@
+"""There and back: every form that is written gives the same masks when it is read, and says what it left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.data.formats.scenes import HEIGHT, WIDTH, picture
+
+from maskrcnn.data.formats import read_labels, recognise
+from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.label_studio import decode_brush
+from maskrcnn.data.formats.writers import WRITERS
+from maskrcnn.data.formats.writers.label_studio import encode_brush
+from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP
+from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names
+from maskrcnn.data.formats.writers.yolo import bridged
+from maskrcnn.masks.polygons import bitmap_to_polygons, rasterize_polygons
+from maskrcnn.masks.rle import encode_rle
+from maskrcnn.structures import Polygons
+from maskrcnn.structures.masks import ByteArray
+
+Bitmaps = Callable[[LabelContent], list[tuple[str, ByteArray]]]
+
+SQUARE, OTHER = [2.5, 2, 8.25, 2, 8.25, 7, 2.5, 7], [12, 2, 17, 2, 17, 7, 12, 7]
+FORM_OF = {"masks": "label-images"}
+"""The name a written form is read by, where it is another."""
+
+
+def ring() -> ByteArray:
+    """A ring with an island in its hole, and a part apart."""
+    values = np.zeros((HEIGHT, WIDTH), np.uint8)
+    values[9:19, 3:14] = 1
+    values[11:17, 5:12] = 0
+    values[13:15, 7:9] = 1
+    values[20:22, 25:29] = 1
+    return values
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """Two images of one name in two folders: a polygon, one of two parts, pixels with holes; no object in the other."""
+    builder = ContentBuilder(tmp_path, tmp_path / "source", ["cat", "dog", "cow"])
+    for split in ("train", "val"):
+        name = f"{split}/a.png"
+        picture(tmp_path / "source" / name)
+        image = builder.add_image(name, (HEIGHT, WIDTH), split)
+        if split == "train":
+            builder.add_polygons(image, "dog", [SQUARE], "")
+            builder.add_polygons(image, "cat", [OTHER, [20, 3, 24, 3, 22, 8]], "")
+            builder.add_rle(image, "dog", encode_rle(ring()), "")
+    return Scene(builder.content().coco, tmp_path / "source")
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_there_and_back(scene: Scene, tmp_path: Path, form: str, bitmaps: Bitmaps) -> None:
+    loss = WRITERS[form](scene, tmp_path / "written")
+    assert set(loss) == ({CLASSES} if form == "masks" else set())
+    assert recognise(tmp_path / "written") == FORM_OF.get(form, form)
+    content = read_labels(tmp_path / "written")
+    assert content.report.counts.total() == 0 and content.splits == ["train", "val"]
+    assert len(content.coco["images"]) == 2
+    before = bitmaps(LabelContent(tmp_path, scene.folder, scene.coco, content.report))
+    after = bitmaps(content)
+    assert len(after) == len(before) == 3
+    for (name, mask), (written_name, written) in zip(before, after, strict=True):
+        assert np.array_equal(mask, written)
+        assert written_name == ("object" if form == "masks" else name)
+    if form != "masks":
+        names = [entry["name"] for entry in content.coco["categories"]]
+        assert names == (["cat", "dog"] if form in ("labelme", "label-studio") else ["cat", "dog", "cow"])
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_the_same_bytes_each_time(scene: Scene, tmp_path: Path, form: str) -> None:
+    contents = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        WRITERS[form](scene, folder)
+        contents.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert contents[0] == contents[1] and len(contents[0]) >= 3
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_boxes_and_crowds_are_kept_or_counted(tmp_path: Path, form: str) -> None:
+    builder = ContentBuilder(tmp_path, tmp_path, ["cat"])
+    picture(tmp_path / "a.png")
+    image = builder.add_image("a.png", (HEIGHT, WIDTH))
+    builder.add_box(image, "cat", [2.0, 3.0, 9.0, 8.0], "")
+    builder.add_polygons(image, "cat", [SQUARE], "", crowd=True)
+    loss = WRITERS[form](Scene(builder.content().coco, tmp_path), tmp_path / "written")
+    content = read_labels(tmp_path / "written", FORM_OF.get(form, form))
+    boxes = [entry["bbox"] for entry in content.coco["annotations"] if "segmentation" not in entry]
+    crowds = [entry for entry in content.coco["annotations"] if entry["iscrowd"]]
+    assert loss[BOX_ALONE] + len(boxes) == 1 and loss[CROWD] + len(crowds) == (1 if form != "voc" else loss[CROWD])
+    assert all(np.allclose(box, [2, 3, 7, 5]) for box in boxes)
+    assert len(boxes) == (form in ("coco", "yolo", "cvat", "label-studio"))
+
+
+def test_overlapping_pixels_of_a_label_image_go_to_the_first(scene: Scene, tmp_path: Path) -> None:
+    scene.coco["annotations"].append({**scene.coco["annotations"][0], "id": 99})
+    loss = WRITERS["masks"](scene, tmp_path / "written")
+    assert loss[OVERLAP] == 25 and len(read_labels(tmp_path / "written").coco["annotations"]) == 3
+
+
+def test_more_objects_than_eight_bits_hold(tmp_path: Path) -> None:
+    builder = ContentBuilder(tmp_path, tmp_path, ["cat"])
+    picture(tmp_path / "a.png")
+    image = builder.add_image("a.png", (HEIGHT, WIDTH))
+    for number in range(300):
+        pixel = np.zeros((HEIGHT, WIDTH), np.uint8)
+        pixel.reshape(-1)[number] = 1
+        builder.add_rle(image, "cat", encode_rle(pixel), "")
+    scene = Scene(builder.content().coco, tmp_path)
+    loss = WRITERS["voc"](scene, tmp_path / "voc")
+    assert loss.total() == 300 - 254 and len(read_labels(tmp_path / "voc").coco["annotations"]) == 254
+    assert WRITERS["masks"](scene, tmp_path / "masks").total() == 0
+
+
+def test_bridges_enclose_nothing() -> None:
+    """Random blobs with holes and parts, as one ring: the same pixels."""
+    rng = np.random.default_rng(0)
+    for density in (0.3, 0.5, 0.7):
+        bitmap = (rng.random((20, 17)) < density).astype(np.uint8)
+        joined: Any = np.zeros((0, 2))
+        for outline, holes in bitmap_to_polygons(bitmap):
+            for part in (outline, *holes):
+                joined = bridged(joined, part)
+        drawn = rasterize_polygons(Polygons((joined,)), (0, 0, 17, 20), (20, 17))
+        assert np.array_equal(drawn, bitmap)
+
+
+def test_brushes_of_long_and_short_runs() -> None:
+    bitmap = np.zeros((300, 300), np.uint8)
+    bitmap[10, 10], bitmap[100:290, :] = 1, 1
+    pixels = decode_brush(encode_brush(bitmap), 4 * bitmap.size).reshape(300, 300, 4)
+    assert np.array_equal(pixels[..., 3] > 0, bitmap > 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["a.png", "x/b.png"], ["a.png", "b.png"]),
+        (["x/a.png", "y/a.jpg"], ["x_a.png", "y_a.jpg"]),
+        (["x/A.png", "y/a.png"], ["x_A.png", "y_a.png"]),
+        (["a_b/c.png", "a/b_c.png", "c.png", "d/b_c.png"], ["a_b_c.png", "a_b_c.png", "c.png", "d_b_c.png"]),
+    ],
+)
+def test_names_without_folders_stay_apart(names: list[str], short: list[str]) -> None:
+    found = list(short_names(names).values())
+    assert len({Path(name).stem.lower() for name in found}) == len(names)
+    if len(set(short)) == len(short):
+        assert found == short
+
+
+def test_labelme_and_coco_files_are_what_their_tools_write(scene: Scene, tmp_path: Path) -> None:
+    WRITERS["labelme"](scene, tmp_path / "labelme")
+    content = json.loads((tmp_path / "labelme/train/train_a.json").read_text())
+    assert content["imageData"] is None and content["imagePath"] == "train_a.png"
+    assert [shape["shape_type"] for shape in content["shapes"]] == ["polygon", "polygon", "polygon", "mask"]
+    assert [shape["group_id"] for shape in content["shapes"]] == [None, 1, 1, None]
+    WRITERS["coco"](scene, tmp_path / "coco")
+    assert sorted(path.name for path in (tmp_path / "coco").glob("*.json")) == [
+        "instances_train.json",
+        "instances_val.json",
+    ]
