@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from maskrcnn.config import Config
-from maskrcnn.config.checks import Length, hints_of
+from maskrcnn.config.checks import Length, hints_of, option_for
 from maskrcnn.errors import UserError
 from maskrcnn.text import brief, one_line
 from maskrcnn.yaml_values import parse_yaml, read_yaml
@@ -152,8 +152,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is Literal:
         return _require_choice(value, options, where)
     if origin in (Union, types.UnionType):
-        inner = next(option for option in options if option is not type(None))
-        return None if value is None else _convert(value, inner, f"{where} (null: none)")
+        optional = types.NoneType in options
+        if value is None and optional:
+            return None
+        return _convert(value, option_for(value, options), f"{where} (null: none)" if optional else where)
     if origin is tuple:
         return _convert_tuple(value, options, where)
     return _convert_scalar(value, hint, where)

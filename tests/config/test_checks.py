@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import pytest
 
 from maskrcnn.config import Config
-from maskrcnn.config.checks import Length, Range, Section, hints_of
+from maskrcnn.config.checks import Grid, Length, Range, Section, hints_of, option_for
 from maskrcnn.errors import UserError
 from maskrcnn.presets import PRESETS, preset
 
@@ -112,3 +112,9 @@ def test_senseless_values_are_one_line(section: str, name: str, value: Any) -> N
     with pytest.raises(UserError, match=rf"^{section}\.{name}: expected .*, got ") as caught:
         replaced(getattr(Config(), section), name, value)
     assert len(str(caught.value)) < 300
+
+
+def test_a_list_is_meant_as_a_tuple_where_that_is_one_of_the_types() -> None:
+    options = get_args(Grid)
+    assert option_for(7, options) is options[0] and option_for([7, 3], options) is options[1]
+    assert option_for(None, get_args(int | None)) is int

@@ -59,7 +59,8 @@ Width = Annotated[int, Range(1, 8192)]
 Depth = Annotated[int, Range(0, 64)]
 """Layers in a row."""
 Bins = Annotated[int, Range(1, 64)]
-"""That an operation on regions cuts out, a side."""
+Grid = Bins | tuple[Bins, Bins]
+"""What an operation on regions cuts out: bins a side, or (rows, columns)."""
 Count = Annotated[int, Range(1, 1_000_000)]
 Steps = Annotated[int, Range(0, 1_000_000_000)]
 Text = Annotated[str, Length(0, 4096)]
@@ -104,7 +105,8 @@ def _check(value: Any, hint: Any, where: str) -> None:
     kind, limits = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
     origin, options = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        _check_optional(value, options, where)
+        if value is not None or types.NoneType not in options:
+            _check(value, option_for(value, options), where)
     elif origin is Literal:
         require(value in options, where, f"one of {', '.join(map(str, options))}", value)
     elif origin is tuple:
@@ -113,9 +115,11 @@ def _check(value: Any, hint: Any, where: str) -> None:
         _check_plain(value, kind, limits, where)
 
 
-def _check_optional(value: Any, options: tuple[Any, ...], where: str) -> None:
-    if value is not None:
-        _check(value, next(option for option in options if option is not type(None)), where)
+def option_for(value: Any, options: tuple[Any, ...]) -> Any:
+    """Which of a setting's types a value is meant as: a list as a tuple, where that is one of them."""
+    kinds = [option for option in options if option is not types.NoneType]
+    wants_tuple = isinstance(value, list | tuple)
+    return next((kind for kind in kinds if (get_origin(kind) is tuple) == wants_tuple), kinds[0])
 
 
 def _check_tuple(value: Any, options: tuple[Any, ...], limits: tuple[Length, ...], where: str) -> None:

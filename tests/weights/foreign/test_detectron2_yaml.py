@@ -26,7 +26,6 @@ def test_flatten() -> None:
     [
         ('"(640, 800)"', [640, 800]),
         ("'(\"coco_2017_train\",)'", ["coco_2017_train"]),
-        ("!!python/tuple [1, 2]", [1, 2]),
         ('"False"', False),
         ('"1.5"', 1.5),
         ("detectron2://ImageNetPretrained/MSRA/R-50.pkl", "detectron2://ImageNetPretrained/MSRA/R-50.pkl"),
@@ -83,6 +82,7 @@ BOMB = "\n".join(["a0: &a0 [1, 1]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] *
         BOMB + "\nMODEL: {A: *a11}",
         "MODEL: {A: " + "x" * 1_000_000 + "}",
         "MODEL: {A: 2024-13-45}",
+        "MODEL: !!python/tuple [1]",
         "MODEL: {A: \xff\x00}",
     ],
 )
@@ -91,5 +91,5 @@ def test_files_that_are_no_such_config(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "config.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=r"expected detectron2's config\.yaml") as caught:
         read_detectron2_config(tmp_path / "config.yaml")
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 600
     assert not (tmp_path / "marker").exists()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-
-import yaml
+from typing import Any
 
 from maskrcnn.errors import UserError
-from maskrcnn.files import read_regular
-from maskrcnn.text import brief, one_line
+from maskrcnn.text import brief
+from maskrcnn.yaml_values import read_yaml
 
 _EXPECTED = "detectron2's config.yaml"
 
@@ -22,18 +20,6 @@ _STARTS = frozenset("([TFN-.0123456789")
 """Of lists, True, False, None and numbers in Python's spelling."""
 
 _MAX_BASES = 8
-_MAX_BYTES = 1_000_000
-_MAX_VALUES = 20_000
-"""detectron2's own have about 300 values in 10 KB; a value that many aliases mean counts as often."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain data alone. Older files mark tuples by a tag that otherwise only unsafe loaders know."""
-
-    yaml_constructors: ClassVar[dict[str | None, Any]] = {
-        **yaml.SafeLoader.yaml_constructors,
-        "tag:yaml.org,2002:python/tuple": yaml.SafeLoader.construct_yaml_seq,
-    }
 
 
 def read_detectron2_config(path: Path) -> dict[str, Any]:
@@ -94,30 +80,7 @@ def _read_with_bases(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    content = read_regular(path, _MAX_BYTES, _EXPECTED)
-    try:
-        values = yaml.load(content.decode(), _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: expected {_EXPECTED}, but {one_line(str(error))}") from None
+    values = read_yaml(path, _EXPECTED)
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected {_EXPECTED}, with a section MODEL")
-    _require_bounded(path, values)
     return values
-
-
-def _require_bounded(path: Path, values: Mapping[str, Any]) -> None:
-    """A few aliases can stand for billions of values, or for themselves."""
-    count, left = 0, [iter(values.values())]
-    while left:
-        value = next(left[-1], _END)
-        if value is _END:
-            left.pop()
-            continue
-        count += 1
-        if count > _MAX_VALUES:
-            raise UserError(f"{path}: expected {_EXPECTED}, but it has more than {_MAX_VALUES:,} values")
-        if isinstance(value, dict | list):
-            left.append(iter(value.values() if isinstance(value, dict) else value))
-
-
-_END = object()
