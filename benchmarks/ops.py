@@ -29,7 +29,7 @@ from maskrcnn.ops.roi_align import ROI_ALIGN, pool_levels, roi_align, roi_align_
 from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
 from maskrcnn.ops.roi_pool import ROI_POOL
 from maskrcnn.process import begin_with_settings
-from maskrcnn.structures import MaskCrops
+from maskrcnn.structures import PackedMasks
 
 Case = tuple[str, Callable[[], object], Callable[[], object]]
 
@@ -136,7 +136,7 @@ def paste_case() -> Case:
 
 def crop_masks_case() -> Case:
     bitmaps = (torch.rand(4, 64, 64) > 0.5).to(torch.uint8)
-    masks, boxes = MaskCrops.from_bitmaps(bitmaps), random_boxes(4, 64, 64, 32)
+    masks, boxes = PackedMasks.from_bitmaps(bitmaps), random_boxes(4, 64, 64, 32)
     options = RoIAlignOptions(28, sampling_ratio=0)
     ways = [lambda way=way: way(masks, boxes, torch.arange(4), options) for way in CROP_MASKS.values()]
     return "mask targets, 4 RoIs, 28 x 28", ways[0], ways[1]

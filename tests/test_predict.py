@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +21,12 @@ from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.loading import load
 from maskrcnn.masks.overlap import uncovered
-from maskrcnn.masks.rle import rle_area
-from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.model import Model
 from maskrcnn.ops.boxes import box_iou
 from maskrcnn.prediction import Prediction
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source
-from maskrcnn.structures import Categories, ImageBatch, KeypointSchema
+from maskrcnn.structures import Categories, ImageBatch, MaskCrops
 from maskrcnn.weights import save_model
 
 CATEGORIES = Categories((3, 7), ("round", "long"))
@@ -56,138 +55,13 @@ def image_file(tmp_path: Path, pixels: np.ndarray) -> Path:
     return tmp_path / "image.png"
 
 
-def prediction(**changes: object) -> Prediction:
-    """Two objects in an image 8 high and 10 wide: masks that fill their boxes."""
-    fields = {
-        "boxes": torch.tensor([[2.0, 1.0, 6.0, 4.0], [0.0, 5.0, 10.0, 8.0]]),
-        "scores": torch.tensor([0.75, 0.5]),
-        "labels": torch.tensor([1, 0]),
-        "mask_probs": torch.ones(2, 28, 28),
-        "image_size": (8, 10),
-        "categories": CATEGORIES,
-        "source": np.zeros((8, 10, 3), np.uint8),
-    }
-    return Prediction(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-# --- what a prediction offers ---------------------------------------------------------------------------------------
-
-
-def test_masks_in_every_form_agree_with_the_boxes() -> None:
-    found = prediction()
-    expected = torch.zeros(2, 8, 10, dtype=torch.bool)
-    expected[0, 1:4, 2:6] = True
-    expected[1, 5:8, 0:10] = True
-    assert found.masks().dtype == torch.bool and torch.equal(found.masks(), expected)
-    assert torch.equal(found.crops().bitmaps().bool(), expected)
-    assert [rle_area(rle) for rle in found.rle()] == [12, 30]
-    ((outer, holes),) = found.polygons()[0]
-    assert holes == [] and outer.min(axis=0).tolist() == [2, 1] and outer.max(axis=0).tolist() == [6, 4]
-
-
-def test_coco_results() -> None:
-    found = prediction()
-    first, second = found.to_coco(image_id=5)
-    assert first == {
-        "image_id": 5,
-        "category_id": 7,
-        "category_name": "long",
-        "bbox": [2.0, 1.0, 4.0, 3.0],
-        "score": 0.75,
-        "segmentation": rle_to_coco(found.rle()[0]),
-    }
-    # Two columns of 8 zeros and one zero above, then columns of three ones with five zeros between.
-    assert found.rle()[0].counts.tolist() == [17, 3, 5, 3, 5, 3, 5, 3, 36]
-    assert second["category_id"] == 3 and second["bbox"] == [0.0, 5.0, 10.0, 3.0]
-
-
-def test_coco_results_are_what_pycocotools_reads() -> None:
-    from pycocotools import mask as oracle
-
-    found = prediction()
-    decoded = [oracle.decode(result["segmentation"]) for result in found.to_coco()]
-    assert np.array_equal(np.stack(decoded), found.masks().numpy())
-
-
-PERSONS = Categories((3, 7), ("car", "person"), (None, KeypointSchema(("nose", "left_eye"), ((0, 1),))))
-
-
-def test_keypoints_are_part_of_the_results_of_classes_that_have_them() -> None:
-    """COCO's coordinates: the centre of pixel (2, 3) lies at 2.5, 3.5."""
-    keypoints = torch.tensor([[[2.5, 3.5, 0.25], [4.0, 1.125, 0.5]], [[1.0, 6.0, 0.5], [2.0, 7.0, 0.5]]])
-    person, car = prediction(keypoints=keypoints, categories=PERSONS).to_coco()
-    assert person["category_name"] == "person" and person["keypoints"] == [2.0, 3.0, 0.25, 3.5, 0.625, 0.5]
-    assert "keypoints" not in car and "keypoints" not in prediction().to_coco()[0]
-    best = prediction(keypoints=keypoints, categories=PERSONS)[:1]
-    assert best.keypoints is not None and best.keypoints.shape == (1, 2, 3)
-
-
-def test_keypoints_are_drawn(tmp_path: Path) -> None:
-    """A person in the left half of the image, a car in the right one."""
-    boxes = torch.tensor([[50.0, 100, 450, 900], [550, 100, 950, 900]])
-    keypoints = torch.tensor([[[250.0, 400, 0.25], [250, 600, 0.5]], [[750, 400, 0.9], [750, 600, 0.9]]])
-    fields = {"boxes": boxes, "mask_probs": None, "image_size": (1000, 1000), "categories": PERSONS}
-    pictures = []
-    for name, points in (("plain", None), ("posed", keypoints), ("unsure", keypoints * torch.tensor([1, 1, 0.01]))):
-        source = np.zeros((1000, 1000, 3), np.uint8)
-        prediction(**fields, source=source, keypoints=points).save(tmp_path / f"{name}.png")
-        pictures.append(np.array(Image.open(tmp_path / f"{name}.png")))
-    plain, posed, unsure = pictures
-    assert posed[400:601, 250].any(axis=1).all() and (unsure[:, :500] == plain[:, :500]).all()
-    assert (posed[:, 500:] == plain[:, 500:]).all(), "a car has no keypoints"
-
-
-def test_names_and_selection_keep_the_type() -> None:
-    found = prediction()
-    assert found.names == ["long", "round"]
-    best = found[found.scores > 0.6]
-    assert isinstance(best, Prediction) and best.names == ["long"] and best.categories == CATEGORIES
-    assert repr(found) == "Prediction(2 objects, 10 x 8 pixels)"
-
-
-def test_a_prediction_without_objects() -> None:
-    nothing = prediction()[:0]
-    assert nothing.names == nothing.to_coco() == nothing.rle() == nothing.polygons() == []
-    assert nothing.masks().shape == (0, 8, 10)
-
-
-def test_without_a_mask_branch() -> None:
-    found = prediction(mask_probs=None)
-    assert "segmentation" not in found.to_coco()[0]
-    for method in (found.masks, found.rle, found.crops, found.polygons):
-        with pytest.raises(UserError, match="no mask branch"):
-            method()
-
-
-@pytest.mark.parametrize("name", ["picture.png", "picture.jpg", "new/folder/picture.tif"])
-def test_save_draws_over_the_image(tmp_path: Path, name: str) -> None:
-    for changes in ({}, {"mask_probs": None}):
-        prediction(**changes).save(tmp_path / name)
-        with Image.open(tmp_path / name) as picture:
-            assert picture.width % 10 == 0 and picture.width * 8 == picture.height * 10
-            assert np.asarray(picture).max() > 50  # the image itself is black
-
-
-def test_save_refuses_an_unknown_ending(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"picture\.xyz.*\.png"):
-        prediction().save(tmp_path / "picture.xyz")
-    with pytest.raises(UserError, match="ending in"):
-        prediction().save(tmp_path / "picture")
-
-
-def test_the_image_of_a_file_is_read_when_it_is_needed(image_file: Path, pixels: np.ndarray) -> None:
-    found = prediction(source=image_file)
-    assert np.array_equal(found.image(), pixels)
-    image_file.unlink()
-    with pytest.raises(UserError, match=r"image\.png"):
-        found.image()
-
-
 # --- predicting -----------------------------------------------------------------------------------------------------
 
 
 def same(a: Prediction, b: Prediction) -> bool:
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("boxes", "scores", "labels", "mask_probs"))
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("boxes", "scores", "labels", "mask_probs")
+    )
 
 
 def test_every_kind_of_source_and_lists(model: Model, image_file: Path, pixels: np.ndarray) -> None:
@@ -200,10 +74,51 @@ def test_every_kind_of_source_and_lists(model: Model, image_file: Path, pixels: 
         assert same(found, expected)
 
 
+def test_everything_that_gives_images(model: Model, image_file: Path, pixels: np.ndarray) -> None:
+    """A list comes back from predict; stream takes the same, one by one."""
+    expected = model.predict(pixels, score_threshold=0.1)
+    folder = image_file.parent
+    for several in ([pixels], (pixels,), (p for p in [pixels]), folder, str(folder), f"{folder}/*.png"):
+        found = model.predict(several, score_threshold=0.1)  # type: ignore[call-overload]
+        assert isinstance(found, list) and len(found) == 1 and same(found[0], expected)
+    for source in (folder, (pixels,), image_file, pixels, image_file.read_bytes()):
+        (one,) = model.stream(source, score_threshold=0.1)
+        assert same(one, expected)
+
+
+def test_bytes_and_open_files_can_be_drawn_on_later(model: Model, image_file: Path, pixels: np.ndarray) -> None:
+    with image_file.open("rb") as file:
+        found = model.predict(file, score_threshold=0.1)
+    assert np.array_equal(found.image(), pixels) and same(found, model.predict(image_file.read_bytes(), 0.1))
+    with image_file.open() as text, pytest.raises(UserError, match=r'open it with .*"rb"'):
+        model.predict(text)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_detections": -3}, "max_detections: expected a whole number of at least 1, got -3"),
+        ({"max_detections": 2.5}, "max_detections: expected a whole number of at least 1, got 2.5"),
+        ({"max_detections": True}, "max_detections: expected .* got True"),
+        ({"score_threshold": "0.5"}, "score_threshold: expected a number from 0 to 1, got '0.5'"),
+        ({"score_threshold": 50}, "score_threshold: expected a number from 0 to 1, got 50"),
+        ({"score_threshold": float("nan")}, "score_threshold: expected .* got nan"),
+        ({"score_threshold": None}, "score_threshold: expected .* got None"),
+    ],
+)
+def test_numbers_that_make_no_sense(model: Model, pixels: np.ndarray, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        model.predict(pixels, **changes)
+    with pytest.raises(UserError, match=message):
+        model.stream([pixels], **changes)
+    with pytest.raises(UserError, match="batch_size"):
+        model.stream([pixels], batch_size=0)
+
+
 def test_the_threshold_keeps_exactly_the_better_objects(model: Model, pixels: np.ndarray) -> None:
     everything = model.predict(pixels, score_threshold=0.0, max_detections=1000)
     assert everything.scores.min() < 0.05 < everything.scores.max()  # 0.05 is the network's own
-    middle = float(everything.scores.median())
+    middle = float(np.median(everything.scores))
     found = model.predict(pixels, score_threshold=middle, max_detections=1000)
     assert same(found, everything[everything.scores > middle]) and 0 < len(found) < len(everything)
 
@@ -221,11 +136,12 @@ def test_no_object_above_the_threshold(model: Model, pixels: np.ndarray) -> None
     assert model.predict([]) == []
 
 
-def test_results_are_ordinary_tensors(model: Model, pixels: np.ndarray) -> None:
-    """Tensors made in inference mode refuse to be changed; a user may want to."""
+def test_results_are_arrays_of_their_own(model: Model, pixels: np.ndarray) -> None:
+    """A user may change them, and none keeps a larger tensor alive."""
     found = model.predict(pixels, 0.1)
-    found.boxes.mul_(2)
-    assert not found.boxes.is_inference() and not found.boxes.requires_grad
+    assert found.mask_probs is not None
+    for array, kind in ((found.boxes, "f4"), (found.scores, "f4"), (found.labels, "i8"), (found.mask_probs, "f4")):
+        assert array.dtype == kind and array.flags.owndata and array.flags.writeable
 
 
 def test_predicting_leaves_batch_norm_alone(pixels: np.ndarray) -> None:
@@ -285,9 +201,9 @@ def test_objects_under_better_ones_are_dropped_where_the_settings_say_so(model: 
     everything = model.predict(pixels, 0.1)
     config = replace(model.config, mask_head=replace(model.config.mask_head, max_overlap=0.3))
     found = Model(model.network, CATEGORIES, config, accelerate=False).predict(pixels, 0.1)
-    expected = uncovered(everything.crops(), everything.labels, 0.3)
+    expected = uncovered(MaskCrops.from_bitmaps(everything.masks()), everything.labels, 0.3)
     assert 0 < len(found) < len(everything)
-    assert torch.equal(found.boxes, everything.boxes[expected])
+    assert np.array_equal(found.boxes, everything.boxes[expected])
 
 
 def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -> None:
@@ -359,10 +275,10 @@ def test_half_the_precision_finds_the_same_nuclei() -> None:
     """In float32 or bfloat16: nearly the same objects, nearly all boxes with an IoU above 0.9."""
     image = Path(__file__).resolve().parents[1] / "examples" / "nuclei_mini" / "images" / "fluorescence_515.png"
     exact, rough = (maskrcnn.load("nuclei", "cpu", precision).predict(image) for precision in ("float32", "bfloat16"))
-    assert exact.scores.dtype == rough.scores.dtype == rough.boxes.dtype == torch.float32
-    assert not torch.equal(exact.scores, rough.scores)
+    assert exact.scores.dtype == rough.scores.dtype == rough.boxes.dtype == np.float32
+    assert not np.array_equal(exact.scores, rough.scores)
     assert abs(len(rough) - len(exact)) <= 2
-    best = box_iou(exact.boxes, rough.boxes).max(dim=1).values
+    best = box_iou(torch.from_numpy(exact.boxes), torch.from_numpy(rough.boxes)).max(dim=1).values
     assert (best > 0.9).float().mean() > 0.95
 
 
@@ -372,8 +288,8 @@ def test_the_bundled_nuclei_model_finds_nuclei() -> None:
     found = maskrcnn.load("nuclei", device="cpu").predict(folder / "images" / "fluorescence_515.png")
     assert set(found.names) == {"nucleus"}
     assert 50 <= len(found) <= 80  # 64 are annotated
-    filled = found.masks().any(dim=0)
-    grey = torch.from_numpy(found.image()).float().mean(dim=2)
+    filled = found.masks().any(axis=0)
+    grey = found.image().mean(axis=2)
     assert grey[filled].mean() > 3 * grey[~filled].mean()  # nuclei are bright
 
 
@@ -382,6 +298,7 @@ def test_the_bundled_nuclei_model_finds_nuclei() -> None:
 _MEMORY = """
 import resource, sys
 from dataclasses import replace
+import numpy as np
 import torch
 from maskrcnn.build import build_model
 from maskrcnn.model import Model
@@ -402,7 +319,7 @@ found = model.predict(image, score_threshold=0.0, max_detections=1000)
 assert len(found) == 1000, len(found)
 found.to_coco(), found.polygons()
 found.save(sys.argv[1])
-print(peak() - before, sum(v.nbytes for v in vars(found).values() if isinstance(v, torch.Tensor) and v is not image))
+print(peak() - before, sum(v.nbytes for v in vars(found).values() if isinstance(v, np.ndarray)))
 """
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from maskrcnn.errors import UserError
-from maskrcnn.sources import collect_sources, read_source, source_pixels
+from maskrcnn.sources import collect_sources, kept_source, read_source, several_sources, source_pixels
 
 
 @pytest.fixture
@@ -88,13 +92,124 @@ def test_grey_becomes_three_channels() -> None:
     assert source_pixels(Image.fromarray(PIXELS[:, :, 0])).shape == (5, 4, 3)
 
 
+RANDOM = np.random.default_rng(0)
+ALPHA = RANDOM.integers(0, 256, (5, 4, 1), dtype=np.uint8)
+DEEP = RANDOM.integers(0, 1 << 16, (50, 40), dtype=np.uint16)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        PIXELS,
+        PIXELS[:, :, 0],
+        PIXELS[:, :, 0] > 20,
+        np.concatenate([PIXELS, ALPHA], axis=2),
+        np.concatenate([PIXELS[:, :, :1], ALPHA], axis=2),
+        DEEP,
+        DEEP.astype(">u2"),
+    ],
+    ids=["RGB", "grey", "bool", "RGBA", "grey and alpha", "uint16", "big-endian"],
+)
+@pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray, lambda a: a[::-1][::-1], lambda a: a[..., None]])
+def test_an_array_gives_what_a_file_with_its_content_gives(
+    tmp_path: Path, array: np.ndarray, layout: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    Image.fromarray(array.astype(array.dtype.newbyteorder("="))).save(tmp_path / "a.png")
+    given = layout(array)
+    if given.ndim < 4:
+        assert np.array_equal(source_pixels(given), source_pixels(tmp_path / "a.png"))
+
+
+def test_sixteen_bits_per_colour_give_their_high_byte(tmp_path: Path) -> None:
+    colours = RANDOM.integers(0, 1 << 16, (50, 40, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), colours[:, :, ::-1])
+    assert np.array_equal(source_pixels(colours), colours >> 8)
+    assert np.array_equal(source_pixels(tmp_path / "a.png"), colours >> 8)
+
+
+def test_a_read_only_array_is_taken_without_a_word() -> None:
+    frozen = PIXELS.copy()
+    frozen.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(read_source(frozen), read_source(PIXELS))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_pillow_image_is_turned_as_its_file_is(tmp_path: Path, orientation: int, ending: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned.{ending}"
+    Image.fromarray(PIXELS).resize((32, 24)).save(path, exif=exif)
+    expected = source_pixels(path)
+    assert expected.shape == ((24, 32, 3) if orientation < 5 else (32, 24, 3))
+    with Image.open(path) as image:
+        assert np.array_equal(source_pixels(image), expected)
+    with Image.open(path) as image:
+        image.load()
+        assert np.array_equal(source_pixels(image), expected)
+
+
+def test_a_broken_pillow_image_is_a_user_error(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).resize((320, 240)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(UserError, match="Pillow image: broken or incomplete"):
+        source_pixels(Image.open(BytesIO(content[: len(content) // 2])))
+
+
+def test_the_bytes_of_a_file_and_open_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(PIXELS).save(path)
+    content = path.read_bytes()
+    for source in (content, bytearray(content), memoryview(content)):
+        assert np.array_equal(source_pixels(source), PIXELS)  # type: ignore[arg-type]
+    with path.open("rb") as file:
+        assert kept_source(file) == kept_source(BytesIO(content)) == content
+    assert kept_source(path) == path
+    for broken in (content[:40], b"GIF89a...", b""):
+        with pytest.raises(UserError, match="image bytes: "):
+            source_pixels(broken)
+
+
+def test_files_that_are_not_open_for_reading_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("text")
+    with path.open() as text, pytest.raises(UserError, match=r'got text; open it with .*"rb"'):
+        kept_source(text)  # type: ignore[arg-type]
+    with path.open("wb") as written, pytest.raises(UserError, match="got the error: read; open it with"):
+        kept_source(written)
+    with pytest.raises(UserError, match=r'open it with .*"rb"'):
+        kept_source(written)
+
+
+def test_what_stands_for_several_images(folder: Path) -> None:
+    expected = ["2.PNG", "10.png", "a.tif", "b.jpg"]
+    for source in (folder, str(folder)):
+        assert names(list(several_sources(source)), folder) == expected  # type: ignore[arg-type]
+    assert names(list(several_sources(f"{folder}/*.png")), folder) == ["10.png"]  # type: ignore[arg-type]
+    assert several_sources([PIXELS]) == [PIXELS] and several_sources((PIXELS,)) == [PIXELS]
+    generator = (PIXELS for _ in range(2))
+    assert several_sources(generator) is generator
+    Image.new("RGB", (4, 3)).save(folder / "cell[1].png")
+    for single in (PIXELS, torch.zeros(3, 4, 5), b"x", BytesIO(b"x"), folder / "cell[1].png", "absent.png", 7):
+        assert several_sources(single) is None  # type: ignore[arg-type]
+
+
+WIDE = np.zeros((5, 9, 3), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (PIXELS.astype(np.float32), "expected uint8 .* got float32"),
-        (PIXELS.transpose(2, 0, 1), r"expected shape \(H, W, 3\).* got \(3, 5, 4\)"),
-        (np.zeros((5, 4, 4), np.uint8), r"got \(5, 4, 4\)"),
+        (WIDE / 255, r"expected uint8 .* got float64; .*\(array \* 255\)\.round\(\)\.astype\(np\.uint8\)"),
+        (WIDE.astype(np.int64), r"got int64; .*array\.astype\(np\.uint8\)"),
+        (WIDE.transpose(2, 0, 1), r"expected shape \(H, W, 3\).* got \(3, 5, 9\); .*array\.transpose\(1, 2, 0\)"),
+        (np.zeros((2, 5, 9, 3), np.uint8), r"expected one image, .* got \(2, 5, 9, 3\); give a list"),
+        (np.zeros((5, 4, 7), np.uint8), r"got \(5, 4, 7\)"),
         (np.zeros((0, 4, 3), np.uint8), r"got \(0, 4, 3\)"),
+        (np.zeros(5, np.uint8), r"got \(5,\)"),
+        (np.full((5, 9), None), "got object"),
         (torch.zeros(5, 4, 3), r"expected shape \(3, H, W\).* got \(5, 4, 3\)"),
         (torch.zeros(1, 3, 5, 4), r"got \(1, 3, 5, 4\)"),
         (torch.zeros(3, 5, 4, dtype=torch.int64), "got torch.int64"),

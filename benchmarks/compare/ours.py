@@ -23,7 +23,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.presets import preset
-from maskrcnn.structures import Categories, MaskCrops, Targets
+from maskrcnn.structures import Categories, PackedMasks, Targets
 from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
 from maskrcnn.training.step import training_step
 from maskrcnn.weights import load_model, save_model
@@ -100,10 +100,10 @@ class Ours(Engine):
         stream = self._model.stream(self._images, self.scenario.batch_size, self.threshold, self.scenario.detections)
         found = [
             {
-                "boxes": prediction.boxes,
-                "scores": prediction.scores,
-                "labels": prediction.labels,
-                "masks": pack_masks(prediction[:MASKS_COMPARED].masks()),
+                "boxes": torch.from_numpy(prediction.boxes),
+                "scores": torch.from_numpy(prediction.scores),
+                "labels": torch.from_numpy(prediction.labels),
+                "masks": pack_masks(torch.from_numpy(prediction[:MASKS_COMPARED].masks())),
             }
             for prediction in stream
         ]
@@ -173,4 +173,4 @@ def _random_objects(plan: Scenario, generator: torch.Generator) -> dict[str, tor
 
 
 def _targets(objects: Mapping[str, torch.Tensor]) -> Targets:
-    return Targets(objects["boxes"], objects["labels"], MaskCrops.from_bitmaps(objects["masks"]))
+    return Targets(objects["boxes"], objects["labels"], PackedMasks.from_bitmaps(objects["masks"]))

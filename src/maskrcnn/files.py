@@ -49,7 +49,8 @@ def open_regular(path: str | os.PathLike[str], expected: str = "a file") -> Bina
 def read_regular(path: str | os.PathLike[str], limit: int, expected: str = "a file") -> bytes:
     """The bytes of a file. Raises as `open_regular`, and where there are more than `limit`."""
     with open_regular(path, expected) as file:
-        content = file.read(limit + 1)
+        size = os.fstat(file.fileno()).st_size  # Python makes room for as many bytes as are asked for
+        content = file.read(min(limit, size) + 1)
     if len(content) > limit:
         raise UserError(f"{path}: expected {expected}, of at most {limit} bytes, but the file is larger")
     return content

@@ -7,23 +7,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+import reprlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice, repeat
 from typing import Any, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from maskrcnn.acceleration import for_prediction, prepared_for
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
-from maskrcnn.masks.overlap import uncovered
-from maskrcnn.masks.paste import paste_mask_crop
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.pipeline import ahead
-from maskrcnn.prediction import MASK_THRESHOLD, Prediction
-from maskrcnn.sources import Source, read_source
+from maskrcnn.prediction import Prediction
+from maskrcnn.sources import Source, kept_source, read_source, several_sources
 from maskrcnn.structures import Categories, Detections, Size
 
 
@@ -72,7 +74,7 @@ class Model:
     @overload
     def predict(
         self,
-        source: list[Source],
+        source: list[Any] | tuple[Any, ...] | Generator[Source, None, None],
         score_threshold: float = ...,
         max_detections: int | None = ...,
         proposals: Sequence[Tensor] | None = ...,
@@ -89,37 +91,40 @@ class Model:
 
     def predict(
         self,
-        source: Source | list[Source],
+        source: Source | Iterable[Source],
         score_threshold: float = 0.5,
         max_detections: int | None = None,
         proposals: Tensor | Sequence[Tensor] | None = None,
     ) -> Prediction | list[Prediction]:
-        """Find the objects in an image, or in each of a list of images.
+        """Find the objects in an image, or in each of several images.
 
         Args:
-            source: a file, a Pillow image, an (H, W, 3) uint8 array, a (3, H, W) tensor, or a list of these; RGB.
+            source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)
+                tensor, RGB; see `sources.Source`. A list of these, a tuple, a generator, a folder or a pattern such as
+                "cells/*.png" gives a list of predictions.
             score_threshold: only objects with a higher score; may lie below the one the model was trained with.
             max_detections: at most this many objects per image, the best; None: as the model was trained.
             proposals: for a model without RPN (Fast R-CNN): boxes (P, 4) x1, y1, x2, y2 in the pixels of the image, or
-                a list of these for a list of images.
+                a list of these for several images.
 
         Raises:
-            UserError: an image that cannot be read; a model without RPN and without `proposals`; those of more or fewer
-                images.
+            UserError: an image that cannot be read; a threshold or a number that makes no sense; a model without RPN
+                and without `proposals`; those of more or fewer images.
         """
-        if isinstance(source, list):
-            boxes = None if proposals is None else list(proposals)
-            if boxes is not None and len(boxes) != len(source):
-                raise UserError(
-                    f"proposals: expected boxes for each of {len(source)} images, got those of {len(boxes)}"
-                )
-            return list(self.stream(source, 1, score_threshold, max_detections, proposals=boxes))
-        own = None if proposals is None else [torch.as_tensor(proposals)]
-        return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))
+        several = several_sources(source)
+        if several is None:
+            own = None if proposals is None else [torch.as_tensor(proposals)]
+            return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))  # type: ignore[arg-type]
+        if proposals is None:
+            return list(self.stream(several, 1, score_threshold, max_detections))
+        images, boxes = list(several), list(proposals)
+        if len(boxes) != len(images):
+            raise UserError(f"proposals: expected boxes for each of {len(images)} images, got those of {len(boxes)}")
+        return list(self.stream(images, 1, score_threshold, max_detections, proposals=boxes))
 
     def stream(
         self,
-        sources: Iterable[Source],
+        sources: Source | Iterable[Source],
         batch_size: int = 1,
         score_threshold: float = 0.5,
         max_detections: int | None = None,
@@ -129,25 +134,38 @@ class Model:
         """Predictions one after the other, however many images there are; memory stays that of one batch.
 
         Args:
-            sources: images as for `predict`. Those of a list are read a little ahead, while the network works; from
-                any other iterable, such as a camera's, they are taken only when their turn comes.
+            sources: images as for `predict`. Those of a list, a tuple, a folder or a pattern are read a little ahead,
+                while the network works; from any other iterable, such as a camera's, they are taken only when their
+                turn comes.
             batch_size: images read together; those that need the same size share a pass through the network.
             score_threshold: as for `predict`.
             max_detections: as for `predict`.
             on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
             proposals: as for `predict`, one for each source.
         """
+        _check_number("batch_size", batch_size, int, 1)
+        _check_number("score_threshold", score_threshold, float, 0, 1)
+        if max_detections is not None:
+            _check_number("max_detections", max_detections, int, 1)
+        several = several_sources(sources)
+        listed: Iterable[Source] = [sources] if several is None else several  # type: ignore[list-item]
+        return self._stream(listed, batch_size, score_threshold, max_detections, on_error, proposals)
+
+    def _stream(
+        self,
+        sources: Iterable[Source],
+        batch_size: int,
+        score_threshold: float,
+        max_detections: int | None,
+        on_error: Callable[[Source, UserError], None] | None,
+        proposals: Iterable[Tensor] | None,
+    ) -> Iterator[Prediction]:
         images = _readable(sources, on_error, repeat(None) if proposals is None else proposals)
         while batch := list(islice(images, batch_size)):
             boxes = None if proposals is None else [boxes for _, _, boxes in batch if boxes is not None]
             found = self._detect([image for _, image, _ in batch], boxes, score_threshold, max_detections)
             for (source, _, _), detections in zip(batch, found, strict=True):
-                yield Prediction(
-                    **_fields(detections),
-                    categories=self.categories,
-                    source=source,
-                    paste=self.config.mask_head.paste,
-                )
+                yield self._prediction(detections, source).without_covered(self.config.mask_head.max_overlap)
 
     @torch.inference_mode()
     def _detect(
@@ -171,24 +189,39 @@ class Model:
                     max_detections=max_detections,
                 )
             found.update(zip(numbers, detections, strict=True))
-        return [self._without_overlap(found[number]) for number in range(len(images))]
+        return [found[number] for number in range(len(images))]
 
     def _autocast(self) -> torch.autocast:
         """Without its cache of weights, which would not outlive the pass that a CUDA graph is recorded in."""
         enabled = self.precision != torch.float32
         return torch.autocast(self.device.type, self.precision if enabled else None, enabled, cache_enabled=False)
 
-    def _without_overlap(self, found: Detections) -> Detections:
-        settings = self.config.mask_head
-        if found.mask_probs is None or settings.max_overlap >= 1:
-            return found
-        masks = paste_mask_crop(found.mask_probs, found.boxes, found.image_size, MASK_THRESHOLD, settings.paste)
-        return found[uncovered(masks, found.labels.cpu(), settings.max_overlap).to(self.device)]
+    def _prediction(self, found: Detections, source: Source) -> Prediction:
+        """What was found, as arrays and with names."""
+        return Prediction(
+            boxes=_array(found.boxes),
+            scores=_array(found.scores),
+            labels=_array(found.labels),
+            image_size=found.image_size,
+            categories=self.categories,
+            source=source,
+            mask_probs=None if found.mask_probs is None else _array(found.mask_probs),
+            keypoints=None if found.keypoints is None else _array(found.keypoints),
+            paste=self.config.mask_head.paste,
+        )
 
 
-def _fields(detections: Detections) -> dict[str, Any]:
-    """The fields, on the CPU; cloned, since tensors made in inference mode refuse to be changed later."""
-    return {k: v.cpu().clone() if isinstance(v, Tensor) else v for k, v in vars(detections).items()}
+def _array(tensor: Tensor) -> npt.NDArray[Any]:
+    """A copy, so that the batch it is a part of can go; numbers of half precision become float32."""
+    return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy().copy()
+
+
+def _check_number(name: str, value: object, kind: type[int] | type[float], low: float, high: float = math.inf) -> None:
+    kinds = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]
+        what = "a whole number" if kind is int else "a number"
+        limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise UserError(f"{name}: expected {what} {limits}, got {reprlib.repr(value)}")
 
 
 def _readable(
@@ -197,7 +230,7 @@ def _readable(
     proposals: Iterable[Tensor | None],
 ) -> Iterator[tuple[Source, Tensor, Tensor | None]]:
     """Each source with its (3, H, W) image and its proposals."""
-    read = ((source, _try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
+    read = ((*_try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
     for source, image, boxes in ahead(read) if isinstance(sources, list) else read:
         if isinstance(image, Tensor):
             yield source, image, boxes
@@ -207,8 +240,9 @@ def _readable(
             on_error(source, image)
 
 
-def _try_to_read(source: Source) -> Tensor | UserError:
+def _try_to_read(source: Source) -> tuple[Source, Tensor | UserError]:
     try:
-        return read_source(source)
+        source = kept_source(source)
+        return source, read_source(source)
     except UserError as error:
-        return error
+        return source, error

@@ -1,24 +1,27 @@
-"""What was found in one image: named objects in the pixels of that image."""
+"""What was found in one image: named objects in the pixels of that image. NumPy alone: none of this needs PyTorch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from maskrcnn.errors import UserError
-from maskrcnn.masks.paste import PastedMasks, Rule, paste_mask_crop, paste_rles, paste_windows
+from maskrcnn.masks.overlap import uncovered
+from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.paste import Rule, paste_rles
 from maskrcnn.masks.polygons import Ring, bitmap_to_polygons
+from maskrcnn.masks.rle import decode_rle, rle_area
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.sources import Source, source_pixels
-from maskrcnn.structures import RLE, Categories, Detections, MaskCrops
+from maskrcnn.structures import RLE, Categories, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import BoolArray, ByteArray, Float32Array, IntArray
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.viz.skeletons import Skeletons
 
@@ -29,26 +32,78 @@ Part = tuple[Ring, list[Ring]]
 """The outer ring of a connected part and the rings of its holes, each (n, 2) x, y in continuous pixels."""
 
 
-@dataclass(frozen=True, repr=False, kw_only=True)
-class Prediction(Detections):
-    """The objects found in one image, with names, and the image itself within reach.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Prediction:
+    """The D objects found in one image, best score first; boxes and keypoints in pixels of the image as it was read.
 
-    Small: masks stay `mask_probs`, and an image that came as a file is read again when it is needed.
+    >>> for found in prediction:
+    ...     print(found.name, found.score, found.box, found.area)
+
+    `prediction[0]` is an object; a slice, a boolean (D,) array or an array of indices gives the `Prediction` of these.
+    Small: no mask lies there as a bitmap, and an image that came as a file is read again when it is needed.
 
     Attributes:
-        categories: the model's classes.
+        boxes: (D, 4) float32 x1, y1, x2, y2, continuous pixels.
+        scores: (D,) float32 class probabilities.
+        labels: (D,) int64 in 0..K-1, places in `categories`.
+        image_size: (height, width) of the image.
+        categories: the model's K classes.
         source: the image as it was given.
-        paste: how masks become pixels, one of `masks.paste.RULES`.
+        mask_probs: (D, M, M) float32 probabilities relative to the box; None without a mask branch.
+        given_masks: masks that are decided already, such as imported ones; they count instead of `mask_probs`.
+        keypoints: (D, P, 3) float32 x, y, score; None without a keypoint branch.
+        paste: how probabilities become pixels, one of `masks.paste.RULES`.
     """
 
+    boxes: Float32Array
+    scores: Float32Array
+    labels: IntArray
+    image_size: Size
     categories: Categories
     source: Source
+    mask_probs: Float32Array | None = None
+    given_masks: PackedRLE | None = None
+    keypoints: Float32Array | None = None
     paste: Rule = "exact"
+
+    def __post_init__(self) -> None:
+        rows = {name: len(part) for name, part in self._rows().items()}
+        if len(set(rows.values())) > 1:
+            raise ValueError(f"prediction: expected one row per object in all arrays, got {rows}")
+
+    def __len__(self) -> int:
+        return len(self.scores)
 
     def __repr__(self) -> str:
         height, width = self.image_size
         source = f" in {self.source}" if isinstance(self.source, str | PathLike) else ""
         return f"Prediction({len(self)} objects{source}, {width} x {height} pixels)"
+
+    def __iter__(self) -> Iterator[DetectedObject]:
+        return (DetectedObject(self, index) for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> DetectedObject: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | IntArray | BoolArray) -> Prediction: ...
+
+    def __getitem__(
+        self, index: int | slice | Sequence[int] | Sequence[bool] | IntArray | BoolArray
+    ) -> DetectedObject | Prediction:
+        if isinstance(index, int | np.integer):
+            return DetectedObject(self, range(len(self))[index])
+        wanted = index if isinstance(index, slice) or len(index) else slice(0)
+        picked = np.arange(len(self))[wanted if isinstance(wanted, slice) else np.asarray(wanted)]
+        rows: dict[str, Any] = {name: part[picked] for name, part in self._rows().items()}
+        if "run_lengths" in vars(self):  # what has been decided is not decided again
+            rows["given_masks"] = self.run_lengths[picked]
+        return replace(self, **rows)
+
+    def _rows(self) -> dict[str, Any]:
+        """The parts that have a row per object."""
+        names = ("boxes", "scores", "labels", "mask_probs", "given_masks", "keypoints")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
     def names(self) -> list[str]:
@@ -59,30 +114,49 @@ class Prediction(Detections):
         """(H, W, 3) uint8 RGB pixels of the image."""
         return source_pixels(self.source)
 
-    def crops(self) -> MaskCrops:
-        """The binary masks, each stored only inside its own window.
+    @property
+    def has_masks(self) -> bool:
+        """Whether the objects have masks."""
+        return self.mask_probs is not None or self.given_masks is not None
+
+    @cached_property
+    def run_lengths(self) -> PackedRLE:
+        """The masks, packed: each is pasted once, when the first of them is asked for, and kept as run lengths.
 
         Raises:
             UserError: the model has no mask branch; so do the other methods that need masks.
         """
-        return paste_mask_crop(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
+        if self.given_masks is not None:
+            return self.given_masks
+        if self.mask_probs is None:
+            raise UserError("this model has no mask branch (mask_head.enabled is false), so there are no masks")
+        rles = paste_rles(self.mask_probs, self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
+        return PackedRLE.from_rles(rles, self.image_size)
 
-    def masks(self) -> Tensor:
-        """(D, H, W) bool masks; they need D x H x W bytes, `crops` and `rle` need far less."""
-        pasted = self._pasted()
-        frames = torch.zeros((len(self), *self.image_size), dtype=torch.bool)
-        for index, (x1, y1, x2, y2) in enumerate(pasted.windows.tolist()):
-            frames[index, y1:y2, x1:x2] = pasted.crop(index)
+    def masks(self) -> BoolArray:
+        """(D, H, W) bool masks; they need D x H x W bytes, `rle` needs far less."""
+        masks = self.run_lengths
+        frames = np.zeros((len(self), *self.image_size), bool)
+        for index, (x1, y1, x2, y2) in enumerate(masks.windows.tolist()):
+            frames[index, y1:y2, x1:x2] = masks.crop(index)
         return frames
 
     def rle(self) -> list[RLE]:
-        """COCO run lengths of each mask; only one is unpacked at a time."""
-        return paste_rles(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
+        """COCO run lengths of each mask."""
+        return list(self.run_lengths)
 
     def polygons(self) -> list[list[Part]]:
         """The outline of each mask, part by connected part."""
-        windows = paste_windows(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
-        return [_moved(bitmap_to_polygons(crop), window[:2]) for crop, window in windows]
+        return [_outline(self.run_lengths, index) for index in range(len(self))]
+
+    def without_covered(self, max_overlap: float) -> Prediction:
+        """The objects of whose pixels at most a share `max_overlap` belongs to better ones of their class.
+
+        See `masks.overlap.uncovered`. Everything stays where there are no masks, or with a share of 1.
+        """
+        if not self.has_masks or max_overlap >= 1:
+            return self
+        return self[uncovered(self.run_lengths, self.labels, max_overlap)]
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
         """COCO results: per object category, box (x, y, width, height), score, mask as compressed RLE, and keypoints.
@@ -99,17 +173,17 @@ class Prediction(Detections):
                 "score": score,
             }
             for label, bbox, score in zip(
-                self.labels.tolist(), torch.cat([corners, sizes], 1).tolist(), self.scores.tolist(), strict=True
+                self.labels.tolist(), np.hstack([corners, sizes]).tolist(), self.scores.tolist(), strict=True
             )
         ]
-        if self.mask_probs is not None:
-            for result, rle in zip(results, self.rle(), strict=True):
+        if self.has_masks:
+            for result, rle in zip(results, self.run_lengths, strict=True):
                 result["segmentation"] = rle_to_coco(rle)
         if self.keypoints is not None:
-            shift = self.keypoints.new_tensor([PIXEL_CENTRE, PIXEL_CENTRE, 0])
+            shift = np.array([PIXEL_CENTRE, PIXEL_CENTRE, 0], np.float32)
             for result, label, rows in zip(results, self.labels.tolist(), self.keypoints - shift, strict=True):
                 if self.categories.has_keypoints(label):
-                    result["keypoints"] = [round(value, 3) for value in rows.flatten().tolist()]
+                    result["keypoints"] = [round(value, 3) for value in rows.ravel().tolist()]
         return results
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -126,7 +200,7 @@ class Prediction(Detections):
 
     def overlay(self) -> ByteArray:
         """(H, W, 3) uint8 RGB: the picture that `save` writes; a small image comes enlarged by a whole factor."""
-        masks = None if self.mask_probs is None else self._pasted()
+        masks = self.run_lengths if self.has_masks else None
         return draw_overlay(
             self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names, self._skeletons()
         )
@@ -135,18 +209,76 @@ class Prediction(Detections):
         """None without keypoints; those of classes without any score nothing."""
         if self.keypoints is None or self.categories.keypoints is None:
             return None
-        has_keypoints = [self.categories.has_keypoints(label) for label in self.labels.tolist()]
-        counted = self.keypoints.new_tensor(has_keypoints)[:, None, None]
-        return Skeletons(self.keypoints * counted, self.categories.keypoints.skeleton)
-
-    def _pasted(self) -> PastedMasks:
-        return PastedMasks(self._require_masks(), self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
-
-    def _require_masks(self) -> Tensor:
-        if self.mask_probs is None:
-            raise UserError("this model has no mask branch (mask_head.enabled is false), so there are no masks")
-        return self.mask_probs
+        counted = np.array([self.categories.has_keypoints(label) for label in self.labels.tolist()], np.float32)
+        return Skeletons(self.keypoints * counted[:, None, None], self.categories.keypoints.skeleton)
 
 
-def _moved(parts: list[Part], offset: tuple[int, int]) -> list[Part]:
-    return [(outer + np.array(offset), [hole + np.array(offset) for hole in holes]) for outer, holes in parts]
+@dataclass(frozen=True, eq=False, repr=False)
+class DetectedObject:
+    """One object of a prediction: a view of its rows there.
+
+    Attributes:
+        prediction: of the whole image.
+        index: place there, 0 for the best.
+    """
+
+    prediction: Prediction
+    index: int
+
+    def __repr__(self) -> str:
+        x1, y1, x2, y2 = self.box.tolist()
+        return f"DetectedObject({self.name}, score {self.score:.3f}, box {x1:.1f}, {y1:.1f}, {x2:.1f}, {y2:.1f})"
+
+    @property
+    def name(self) -> str:
+        """Of its class."""
+        return self.prediction.categories.names[self.label]
+
+    @property
+    def label(self) -> int:
+        """Of its class, 0..K-1."""
+        return int(self.prediction.labels[self.index])
+
+    @property
+    def score(self) -> float:
+        """The probability of its class."""
+        return float(self.prediction.scores[self.index])
+
+    @property
+    def box(self) -> Float32Array:
+        """(4,) x1, y1, x2, y2 in continuous pixels."""
+        return np.asarray(self.prediction.boxes[self.index])
+
+    @property
+    def area(self) -> float:
+        """Pixels of its mask; of its box, where the model has no mask branch."""
+        if self.prediction.has_masks:
+            return rle_area(self.rle)
+        return float(np.prod(self.box[2:] - self.box[:2]))
+
+    @property
+    def mask(self) -> BoolArray:
+        """(H, W) bool, all pixels of the image."""
+        return decode_rle(self.rle).view(bool)
+
+    @property
+    def rle(self) -> RLE:
+        """Its mask as COCO run lengths; raises `UserError` where the model has no mask branch."""
+        return self.prediction.run_lengths.rle(self.index)
+
+    @property
+    def polygons(self) -> list[Part]:
+        """The outline of its mask, part by connected part."""
+        return _outline(self.prediction.run_lengths, self.index)
+
+    @property
+    def keypoints(self) -> Float32Array | None:
+        """(P, 3) x, y, score; None without a keypoint branch."""
+        return None if self.prediction.keypoints is None else self.prediction.keypoints[self.index]
+
+
+def _outline(masks: PackedRLE, index: int) -> list[Part]:
+    """The parts of one mask, in pixels of the image."""
+    corner = masks.windows[index, :2]
+    parts = bitmap_to_polygons(masks.crop(index))
+    return [(outer + corner, [hole + corner for hole in holes]) for outer, holes in parts]

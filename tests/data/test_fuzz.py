@@ -114,7 +114,7 @@ def check_samples(dataset: CocoDataset) -> None:
             points, visibility = targets.keypoints[..., :2], targets.keypoints[..., 2]
             assert (points >= 0).all() and (points <= torch.tensor([width, height])).all()
             assert torch.isin(visibility, torch.tensor([0.0, 1.0, 2.0])).all()
-        assert targets.masks is not None and all(targets.masks.crop(i).any() for i in range(len(targets)))
+        assert targets.masks is not None and all(targets.masks.crops().crop(i).any() for i in range(len(targets)))
 
 
 def test_damaged_images(tmp_path: Path) -> None:

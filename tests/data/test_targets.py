@@ -58,7 +58,7 @@ def test_unchanged_view_gives_the_labels_as_they_are() -> None:
     assert targets.boxes.tolist() == [[3, 4, 10, 12]] and targets.labels.tolist() == [0]
     assert targets.boxes.dtype == torch.float32 and targets.labels.dtype == torch.int64
     assert targets.masks is not None and targets.masks.image_size == SIZE
-    assert targets.masks.windows.tolist() == [[3, 4, 10, 12]] and targets.masks.crop(0).all()
+    assert targets.masks.windows.tolist() == [[3, 4, 10, 12]] and targets.masks.crops().crop(0).all()
 
 
 def test_stated_box_of_a_whole_object_is_kept() -> None:
@@ -74,7 +74,7 @@ def test_scaled_cropped_and_turned_by_hand(as_rle: bool) -> None:
     targets = draw_targets(labels, 0, View((0, 0, 20, 20), (40, 40)).turn(1))
     assert targets.boxes.tolist() == [[12, 20, 32, 32]]
     assert targets.masks is not None and targets.masks.windows.tolist() == [[12, 20, 32, 32]]
-    assert targets.masks.crop(0).all()
+    assert targets.masks.crops().crop(0).all()
 
 
 @pytest.mark.parametrize("as_rle", [False, True])

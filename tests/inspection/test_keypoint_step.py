@@ -40,7 +40,7 @@ def test_points_are_those_of_the_object(posed: Trace) -> None:
     assert region is not None and region.keypoints is not None and found is not None
     assert region.keypoints.logits.shape == (14, 56, 56) and region.keypoints.points.shape == (14, 3)
     scale = torch.tensor([170 / 120, 128 / 90, 1])
-    torch.testing.assert_close(region.keypoints.points, found[1] * scale, atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(region.keypoints.points, torch.from_numpy(found[1]) * scale, atol=1e-2, rtol=1e-3)
 
 
 def test_maps_and_positions_are_shown(posed: Trace, monkeypatch: pytest.MonkeyPatch) -> None:

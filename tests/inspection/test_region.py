@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,16 +81,17 @@ def test_the_object_and_where_it_comes_from(make_model: MakeModel, image: ByteAr
     """Each object's proposal, class, score, box and mask, against what the prediction says."""
     model = make_model()
     prediction = model.predict(image, score_threshold=0.1)
-    scale = torch.tensor([170 / 120, 128 / 90] * 2)
+    scale = np.array([170 / 120, 128 / 90] * 2, np.float32)
     for number in range(1, min(len(prediction), 5) + 1):
         region = trace_image(model, image, number, score_threshold=0.1).region
         assert region is not None and region.number == number
         assert region.label == prediction.labels[number - 1]
         assert region.score == pytest.approx(float(prediction.scores[number - 1]), abs=1e-5)
-        torch.testing.assert_close(region.refined, prediction.boxes[number - 1] * scale, atol=1e-3, rtol=0)
+        torch.testing.assert_close(region.refined.numpy(), prediction.boxes[number - 1] * scale, atol=1e-3, rtol=0)
         assert prediction.mask_probs is not None and region.mask_probs is not None
         assert region.mask_probs.shape == (3, 28, 28) and region.mask == region.label
-        torch.testing.assert_close(region.mask_probs[region.mask], prediction.mask_probs[number - 1], atol=1e-4, rtol=0)
+        mask = region.mask_probs[region.mask].numpy()
+        torch.testing.assert_close(mask, prediction.mask_probs[number - 1], atol=1e-4, rtol=0)
 
 
 def test_without_objects_the_likeliest_pair_is_followed(make_model: MakeModel, image: ByteArray) -> None:

@@ -16,7 +16,7 @@ from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.sampling import SampledRoIs
 from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.presets import tiny
-from maskrcnn.structures import MaskCrops, Targets
+from maskrcnn.structures import PackedMasks, Targets
 
 SIZE = (96, 128)
 NUM_KEYPOINTS = 5
@@ -54,7 +54,7 @@ def targets(visibility: float = 2.0) -> Targets:
     keypoints[0, :, 1] = 25
     keypoints[0, :3, 2] = visibility
     boxes = torch.tensor([[20.0, 10, 60, 40], [70, 50, 120, 90]])
-    return Targets(boxes, torch.tensor([0, 1]), MaskCrops.from_bitmaps(bitmaps), keypoints=keypoints)
+    return Targets(boxes, torch.tensor([0, 1]), PackedMasks.from_bitmaps(bitmaps), keypoints=keypoints)
 
 
 def rois(*boxes: list[float], gt_indices: list[int]) -> SampledRoIs:

@@ -11,7 +11,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import BackboneConfig
 from maskrcnn.models.mask_rcnn import Losses, MaskRCNN
 from maskrcnn.presets import tiny
-from maskrcnn.structures import MaskCrops, Targets
+from maskrcnn.structures import PackedMasks, Targets
 
 SIZE = (96, 128)
 
@@ -29,7 +29,7 @@ def some_targets() -> Targets:
     bitmaps[1, 50:90, 70:120] = 1
     bitmaps[2, 5, 5] = 1  # one pixel
     boxes = torch.tensor([[20.0, 10, 60, 40], [70, 50, 120, 90], [5, 5, 6, 6]])
-    return Targets(boxes, torch.tensor([0, 2, 1]), MaskCrops.from_bitmaps(bitmaps))
+    return Targets(boxes, torch.tensor([0, 2, 1]), PackedMasks.from_bitmaps(bitmaps))
 
 
 def images(count: int = 2) -> list[Tensor]:

@@ -17,7 +17,7 @@ from maskrcnn.ops.roi_options import RoIOperator
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
 from maskrcnn.presets import tiny
-from maskrcnn.structures import MaskCrops, Targets
+from maskrcnn.structures import PackedMasks, Targets
 
 SIZE = (96, 128)
 BOXES = torch.tensor([[20.0, 10, 60, 40], [70, 50, 120, 90]])
@@ -81,7 +81,7 @@ def targets() -> Targets:
     bitmaps = torch.zeros(2, *SIZE, dtype=torch.uint8)
     bitmaps[0, 10:40, 20:60] = 1
     bitmaps[1, 50:90, 70:120] = 1
-    return Targets(BOXES, torch.tensor([0, 2]), MaskCrops.from_bitmaps(bitmaps))
+    return Targets(BOXES, torch.tensor([0, 2]), PackedMasks.from_bitmaps(bitmaps))
 
 
 def given(model: MaskRCNN, count: int = 1) -> list[torch.Tensor] | None:

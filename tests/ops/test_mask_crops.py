@@ -12,12 +12,12 @@ from torch import Tensor
 from maskrcnn.ops import mask_crops
 from maskrcnn.ops.mask_crops import CROP_MASKS, crop_masks
 from maskrcnn.ops.roi_options import RoIAlignOptions
-from maskrcnn.structures import MaskCrops
+from maskrcnn.structures import MaskCrops, PackedMasks
 
 WAYS = pytest.mark.parametrize("way", CROP_MASKS)
 
 
-def random_case(generator: torch.Generator) -> tuple[MaskCrops, Tensor, Tensor]:
+def random_case(generator: torch.Generator) -> tuple[PackedMasks, Tensor, Tensor]:
     """Six objects (one without a pixel, one with a single corner pixel) and boxes of all kinds around them."""
     bitmaps = (torch.rand(6, 37, 29, generator=generator) > 0.5).to(torch.uint8)
     bitmaps[2] = 0
@@ -32,13 +32,13 @@ def random_case(generator: torch.Generator) -> tuple[MaskCrops, Tensor, Tensor]:
     boxes = torch.cat([corners, corners + sides], dim=1)
     boxes[9] = torch.tensor([0.0, 0, 29, 37])
     boxes[10] = torch.tensor([-0.9, -0.9, 0.1, 0.1])  # between the edge and one pixel outside
-    return MaskCrops.from_bitmaps(bitmaps), boxes, torch.arange(24) % 6
+    return PackedMasks.from_bitmaps(bitmaps), boxes, torch.arange(24) % 6
 
 
-def square(size: tuple[int, int], x1: int, y1: int, x2: int, y2: int) -> MaskCrops:
+def square(size: tuple[int, int], x1: int, y1: int, x2: int, y2: int) -> PackedMasks:
     bitmap = torch.zeros(1, *size, dtype=torch.uint8)
     bitmap[:, y1:y2, x1:x2] = 1
-    return MaskCrops.from_bitmaps(bitmap)
+    return PackedMasks.from_bitmaps(bitmap)
 
 
 @WAYS
@@ -60,7 +60,7 @@ def test_one_sample_between_pixel_centres_is_bilinear(way: str) -> None:
     bitmap[0, 2, 3] = bitmap[0, 3, 3] = bitmap[0, 3, 4] = 1
     options = RoIAlignOptions(1, sampling_ratio=1, aligned=True)
     box = torch.tensor([[3.0, 2.0, 5.0, 4.0]])
-    assert CROP_MASKS[way](MaskCrops.from_bitmaps(bitmap), box, torch.tensor([0]), options).item() == 0.75
+    assert CROP_MASKS[way](PackedMasks.from_bitmaps(bitmap), box, torch.tensor([0]), options).item() == 0.75
 
 
 @pytest.mark.parametrize("aligned", [True, False])
@@ -91,7 +91,7 @@ def test_sizes_are_grouped_and_large_groups_are_split(
 def test_pixels_outside_the_window_do_not_matter(generator: torch.Generator) -> None:
     """The same object in a loose window and in the tightest one."""
     masks, boxes, indices = random_case(generator)
-    loose = MaskCrops.from_crops(list(masks.bitmaps().numpy()), [(0, 0, 29, 37)] * 6, (37, 29))
+    loose = PackedMasks.from_crops(MaskCrops.from_crops(list(masks.bitmaps().numpy()), [(0, 0, 29, 37)] * 6, (37, 29)))
     torch.testing.assert_close(crop_masks(loose, boxes, indices, 7), crop_masks(masks, boxes, indices, 7))
 
 
@@ -108,8 +108,8 @@ def test_moving_mask_and_box_together_changes_nothing() -> None:
 def test_no_rois_no_objects_no_pixels() -> None:
     none = torch.zeros(0, dtype=torch.int64)
     assert crop_masks(square((9, 9), 1, 1, 3, 3), torch.zeros(0, 4), none, 28).shape == (0, 28, 28)
-    assert crop_masks(MaskCrops.from_crops([], [], (9, 9)), torch.zeros(0, 4), none, 28).shape == (0, 28, 28)
-    empty = MaskCrops.from_bitmaps(torch.zeros(2, 9, 9))
+    assert crop_masks(PackedMasks.from_bitmaps(torch.zeros(0, 9, 9)), torch.zeros(0, 4), none, 28).shape == (0, 28, 28)
+    empty = PackedMasks.from_bitmaps(torch.zeros(2, 9, 9))
     crops = crop_masks(empty, torch.tensor([[0.0, 0, 5, 5]]), torch.tensor([1]), 3)
     assert crops.shape == (1, 3, 3) and not crops.any()
 
@@ -142,7 +142,7 @@ def test_golden_crops(shared: Path, size: int) -> None:
     entry = json.loads((shared / "golden" / "ops" / "ops.json").read_text())["files"]["crops_keypoints"]
     height, width = entry["bitmap_size"]
     bits = np.unpackbits(golden["bitmaps_packed"].numpy(), axis=1)[:, : height * width]
-    masks = MaskCrops.from_bitmaps(torch.from_numpy(bits.reshape(-1, height, width)))
+    masks = PackedMasks.from_bitmaps(torch.from_numpy(bits.reshape(-1, height, width)))
 
     soft = crop_masks(masks, golden["boxes"], golden["gt_index"], size, aligned=False)
     torch.testing.assert_close(soft, golden[f"torchvision.from_bitmap.{size}"], atol=1e-5, rtol=0)
@@ -156,6 +156,6 @@ def test_golden_targets_of_a_training_step(shared: Path) -> None:
     for i in range(2):
         height, width = golden["input_sizes"][i].tolist()
         bits = np.unpackbits(golden[f"train.target.{i}.masks_packed"].numpy(), axis=1)[:, : height * width]
-        masks = MaskCrops.from_bitmaps(torch.from_numpy(bits.reshape(-1, height, width)))
+        masks = PackedMasks.from_bitmaps(torch.from_numpy(bits.reshape(-1, height, width)))
         crops = crop_masks(masks, golden[f"mask_crop.{i}.boxes"], golden[f"mask_crop.{i}.gt_index"], 28)
         assert ((crops >= 0.5) != golden[f"mask_crop.{i}.from_bitmap"].bool()).sum() <= 2

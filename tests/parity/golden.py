@@ -14,7 +14,7 @@ from torch import Tensor
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Categories, ImageBatch, MaskCrops, Proposals, Targets
+from maskrcnn.structures import Categories, ImageBatch, PackedMasks, Proposals, Targets
 from maskrcnn.weights.foreign import Knowledge, import_foreign
 from maskrcnn.weights.foreign.detectron2_yaml import flatten
 
@@ -118,7 +118,7 @@ class Golden:
             boxes, labels = self.tensors[f"{prefix}.boxes"], self.labels(prefix)
             masks = None
             if f"{prefix}.masks_packed" in self.tensors:
-                masks = MaskCrops.from_bitmaps(torch.from_numpy(np.ascontiguousarray(self.case.masks(prefix))))
+                masks = PackedMasks.from_bitmaps(torch.from_numpy(np.ascontiguousarray(self.case.masks(prefix))))
             keypoints = self.tensors.get(f"{prefix}.keypoints")
             targets.append(Targets(boxes, labels, masks, keypoints=keypoints))
         return targets

@@ -147,7 +147,7 @@ def masks(golden: Golden) -> Iterator[Difference]:
         name = f"detections.{i}.mask_probs"
         yield compare(golden, name, ours[i], golden.tensors[name])
         boxes, size = golden.tensors[f"detections.{i}.boxes_original"], golden.batch().original_sizes[i]
-        pasted = paste_rles(golden.tensors[name], boxes, size, rule=golden.config.mask_head.paste)
+        pasted = paste_rles(golden.tensors[name].numpy(), boxes.numpy(), size, rule=golden.config.mask_head.paste)
         for rle, bitmap in zip(pasted, golden.case.rle(i), strict=True):
             different += int((decode_rle(rle) != bitmap).sum())
     yield Difference("pasted masks, pixels", different, 12)

@@ -44,4 +44,5 @@ def test_keypoints_in_results_for_coco(shared: Path) -> None:
     results = torch.tensor([result["keypoints"] for result in prediction.to_coco()]).view(theirs.shape)
     near = 2 * golden.tolerance("detections.0.keypoints_original")
     torch.testing.assert_close(results[..., :2], theirs[..., :2], atol=near, rtol=0)
-    torch.testing.assert_close(prediction.keypoints[..., :2], theirs[..., :2] + 0.5, atol=near, rtol=0)
+    points = torch.from_numpy(prediction.keypoints)
+    torch.testing.assert_close(points[..., :2], theirs[..., :2] + 0.5, atol=near, rtol=0)

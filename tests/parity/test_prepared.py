@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from benchmarks.compare.weights import spread
@@ -61,9 +62,9 @@ def compare(plain: Model, images: Sequence[Path], threshold: float) -> int:
 def assert_alike(actual: Prediction, expected: Prediction) -> None:
     """One to one, since the last digit of equal scores decides their order."""
     assert len(actual) == len(expected)
-    apart = (actual.boxes[:, None] - expected.boxes).abs().amax(dim=2)
-    apart[actual.labels[:, None] != expected.labels] = torch.inf
-    twin = apart.argmin(dim=1)
+    apart = np.abs(actual.boxes[:, None] - expected.boxes).max(axis=2)
+    apart[actual.labels[:, None] != expected.labels] = np.inf
+    twin = apart.argmin(axis=1)
     assert sorted(twin.tolist()) == list(range(len(expected)))
     torch.testing.assert_close(actual.boxes, expected.boxes[twin], atol=0.01, rtol=0)
     torch.testing.assert_close(actual.scores, expected.scores[twin], atol=1e-4, rtol=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskrcnn.structures import Detections, Targets
+from maskrcnn.structures import Detections
 
 
 def detections(**more: Any) -> Detections:
@@ -29,14 +29,3 @@ def test_moving_moves_every_field() -> None:
     moved = detections(keypoints=torch.zeros(3, 2, 3)).to("meta")
     assert moved.keypoints is not None and moved.mask_probs is None
     assert {moved.boxes.device.type, moved.labels.device.type, moved.keypoints.device.type} == {"meta"}
-
-
-def test_targets_move_with_their_keypoints() -> None:
-    targets = Targets(torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64), keypoints=torch.zeros(1, 17, 3))
-    moved = targets.to("meta").keypoints
-    assert moved is not None and moved.device.type == "meta"
-
-
-def test_targets_have_keypoints_for_each_object() -> None:
-    with pytest.raises(ValueError, match="keypoints must be"):
-        Targets(torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64), keypoints=torch.zeros(2, 17, 3))

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Tensor
 
 from maskrcnn.errors import UserError
 from maskrcnn.structures import MaskCrops
+from maskrcnn.structures.masks import ByteArray, Float32Array
 from maskrcnn.viz.colours import instance_colour
 from maskrcnn.viz.overlay import CROWDED, draw_overlay, save_picture
 
@@ -19,10 +18,10 @@ def grey(height: int = 900, width: int = 1000) -> np.ndarray:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-def squares(boxes: list[tuple[int, int, int, int]], size: tuple[int, int]) -> tuple[MaskCrops, Tensor]:
+def squares(boxes: list[tuple[int, int, int, int]], size: tuple[int, int]) -> tuple[MaskCrops, Float32Array]:
     """Objects that fill their boxes (x1, y1, x2, y2, whole pixels)."""
     masks = MaskCrops.from_crops([np.ones((y2 - y1, x2 - x1)) for x1, y1, x2, y2 in boxes], boxes, size)
-    return masks, torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    return masks, np.array(boxes, np.float32).reshape(-1, 4)
 
 
 def draw(
@@ -33,9 +32,9 @@ def draw(
     masks: bool = True,
 ) -> np.ndarray:
     crops, corners = squares(boxes, image.shape[:2])
-    labels = torch.arange(len(boxes)) % len(names)
+    labels = np.arange(len(boxes)) % len(names)
     return draw_overlay(
-        image, crops if masks else None, corners, labels, torch.full((len(boxes),), 0.5) if scores else None, names
+        image, crops if masks else None, corners, labels, np.full(len(boxes), 0.5) if scores else None, names
     )
 
 
@@ -57,7 +56,7 @@ def test_a_hole_is_outlined_and_not_filled() -> None:
     crop = np.ones((300, 300), np.uint8)
     crop[100:200, 100:200] = 0
     masks = MaskCrops.from_crops([crop], [(200, 300, 500, 600)], (900, 1000))
-    picture = draw_overlay(grey(), masks, torch.tensor([[200.0, 300, 500, 600]]), torch.tensor([0]), None, ("cell",))
+    picture = draw_overlay(grey(), masks, np.array([[200.0, 300, 500, 600]]), np.array([0]), None, ("cell",))
     assert (picture[450, 350] == 90).all()
     assert is_colour(picture, instance_colour(0))[450, 299]
 
@@ -72,13 +71,13 @@ class OneAtATime:
     """Masks of squares that must not be kept."""
 
     def __init__(self, boxes: list[tuple[int, int, int, int]]) -> None:
-        self.windows = torch.tensor(boxes)
+        self.windows = np.array(boxes)
         self.given = []
 
-    def crop(self, index: int) -> Tensor:
+    def crop(self, index: int) -> ByteArray:
         assert all(reference() is None for reference in self.given), "an earlier mask is still held"
         x1, y1, x2, y2 = self.windows[index].tolist()
-        bitmap = torch.ones(y2 - y1, x2 - x1, dtype=torch.uint8)
+        bitmap = np.ones((y2 - y1, x2 - x1), np.uint8)
         self.given.append(weakref.ref(bitmap))
         return bitmap
 
@@ -88,7 +87,7 @@ def test_masks_are_held_one_at_a_time(size: tuple[int, int]) -> None:
     boxes = [(10 * i, 20 * i, 10 * i + 40, 20 * i + 30) for i in range(9)]
     _, corners = squares(boxes, size)
     masks = OneAtATime(boxes)
-    picture = draw_overlay(grey(*size), masks, corners, torch.zeros(9, dtype=torch.int64), None, ("cell",))
+    picture = draw_overlay(grey(*size), masks, corners, np.zeros(9, np.int64), None, ("cell",))
     assert len(masks.given) >= 9
     np.testing.assert_array_equal(picture, draw(grey(*size), boxes, scores=False))
 
@@ -132,9 +131,9 @@ def test_objects_without_mask_are_drawn_as_boxes() -> None:
         draw(grey(), [(200, 300, 500, 600)], masks=False),
         draw_overlay(
             grey(),
-            MaskCrops.from_bitmaps(torch.zeros(1, 900, 1000)),
-            torch.tensor([[200.0, 300, 500, 600]]),
-            torch.tensor([0]),
+            MaskCrops.from_bitmaps(np.zeros((1, 900, 1000))),
+            np.array([[200.0, 300, 500, 600]]),
+            np.array([0]),
             None,
             ("cell",),
         ),
@@ -145,8 +144,8 @@ def test_objects_without_mask_are_drawn_as_boxes() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, -1e30])
 def test_wild_boxes_do_no_harm(value: float) -> None:
-    boxes = torch.tensor([[value, value, 50.0, 50.0], [0.0, 0.0, value, value]])
-    picture = draw_overlay(grey(), None, boxes, torch.tensor([0, 0]), torch.ones(2), ("cell",))
+    boxes = np.array([[value, value, 50.0, 50.0], [0.0, 0.0, value, value]])
+    picture = draw_overlay(grey(), None, boxes, np.array([0, 0]), np.ones(2), ("cell",))
     assert picture.shape == (900, 1000, 3)
 
 

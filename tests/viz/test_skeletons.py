@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
+from maskrcnn.structures.masks import Float32Array
 from maskrcnn.viz.colours import instance_colour
 from maskrcnn.viz.overlay import draw_overlay
 from maskrcnn.viz.skeletons import Skeletons, draw_skeleton
@@ -67,8 +66,8 @@ def test_a_line_may_leave_the_picture() -> None:
     assert is_colour(picture, COLOUR)[100, 100:299].all()
 
 
-def keypoints(*rows: list[float]) -> Tensor:
-    return torch.tensor(rows, dtype=torch.float32)[None]
+def keypoints(*rows: list[float]) -> Float32Array:
+    return np.array(rows, np.float32)[None]
 
 
 def test_only_keypoints_above_the_threshold_are_drawn() -> None:
@@ -84,7 +83,7 @@ def test_overlays_show_skeletons_in_the_colour_of_the_object(factor: int) -> Non
     size = (1000 // factor, 1000 // factor)
     scale = 1 / factor
     rows = keypoints([300.5 * scale, 500.5 * scale, 0.9], [700.5 * scale, 500.5 * scale, 0.9])
-    arguments = torch.tensor([[200.0, 200, 800, 800]]) * scale, torch.tensor([0]), None, ("person",)
+    arguments = np.array([[200.0, 200, 800, 800]]) * scale, np.array([0]), None, ("person",)
     image = canvas(*size)
     plain = draw_overlay(image, None, *arguments)
     picture = draw_overlay(image, None, *arguments, Skeletons(rows, [(0, 1)]))

@@ -199,9 +199,9 @@ def run_pass(
     meter, found = meter or StageMeter(lambda: 0.0), 0
     for prediction in model.stream(images, batch_size, threshold, max_detections):
         found += len(prediction)
-        if prediction.mask_probs is not None:
+        if prediction.has_masks:
             with meter.stage(PASTE):
-                prediction.crops()
+                prediction.rle()
     return found
 
 

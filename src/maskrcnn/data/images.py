@@ -109,6 +109,12 @@ def read_image(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ByteArray:
         return _decoded(image, upright=True)
 
 
+def read_image_of(stream: BinaryIO, where: str, max_pixels: int = MAX_PIXELS) -> ByteArray:
+    """The same of an image file in memory; `where` names it in messages."""
+    with _decoding(where, stream, max_pixels, decode=True) as image:
+        return _decoded(image, upright=True)
+
+
 def read_labelled_image(path: ImagePath, label_size: Size, max_pixels: int = MAX_PIXELS) -> ByteArray:
     """Decode the picture that labels made for `label_size` refer to: the upright one, or else the stored pixels.
 
@@ -233,6 +239,18 @@ def _require_bearable_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
+def decoded_image(image: Image.Image) -> ByteArray:
+    """(H, W, 3) uint8 RGB of a Pillow image, set upright by its EXIF orientation, as its file would be.
+
+    Raises:
+        UserError: it cannot be decoded.
+    """
+    try:
+        return _decoded(image, upright=True)
+    except Exception as error:
+        raise UserError(f"Pillow image: broken or incomplete ({error or type(error).__name__}); replace it") from error
+
+
 def _header(image: ImageFile) -> ImageHeader:
     """Read the header of an opened image; `image.size` is that of the upright picture in TIFF files alone."""
     width, height = image.size
@@ -243,7 +261,7 @@ def _header(image: ImageFile) -> ImageHeader:
     return ImageHeader(turned, (height, width), orientation)
 
 
-def _orientation(image: ImageFile) -> int:
+def _orientation(image: Image.Image) -> int:
     try:
         # The base class's method: that of PNG files would decode the picture to look for a block behind it.
         orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
@@ -252,7 +270,7 @@ def _orientation(image: ImageFile) -> int:
     return orientation if orientation in _UPRIGHT else 1
 
 
-def _decoded(image: ImageFile, *, upright: bool) -> ByteArray:
+def _decoded(image: Image.Image, *, upright: bool) -> ByteArray:
     """(H, W, 3) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
     orientation = _orientation(image)
     image.load()

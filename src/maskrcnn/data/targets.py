@@ -14,7 +14,7 @@ from maskrcnn.data.store import LabelStore
 from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_crops import crop_rle
-from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, Polygons, Size, Targets
+from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, PackedMasks, Polygons, Size, Targets
 from maskrcnn.structures.masks import ByteArray, FloatArray
 
 SLIVER_PIXELS = 2
@@ -103,11 +103,12 @@ def _seen_rings(rings: Sequence[FloatArray], view: View) -> tuple[FloatArray, ..
     return tuple(points[start:end] for start, end in pairwise([0, *ends]))
 
 
-def _packed(masks: Sequence[DrawnMask | None], frame: Size) -> MaskCrops | None:
+def _packed(masks: Sequence[DrawnMask | None], frame: Size) -> PackedMasks | None:
     drawn = [mask for mask in masks if mask is not None]
     if len(drawn) < len(masks):
         return None
-    return MaskCrops.from_crops([mask.crop for mask in drawn], [mask.window for mask in drawn], frame)
+    crops = MaskCrops.from_crops([mask.crop for mask in drawn], [mask.window for mask in drawn], frame)
+    return PackedMasks.from_crops(crops)
 
 
 def _trimmed(crop: ByteArray, window: Window) -> DrawnMask:

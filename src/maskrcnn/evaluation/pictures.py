@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.forms import Annotation, is_box
@@ -105,9 +104,9 @@ def _draw(image: ByteArray, entries: Sequence[Annotation], truth: GroundTruth) -
     overlay = draw_overlay(
         image,
         masks,
-        torch.tensor(boxes).reshape(-1, 4),
-        torch.tensor([truth.categories.label_of(entry["category_id"]) for entry in entries], dtype=torch.int64),
-        torch.tensor(scores) if len(scores) == len(entries) else None,
+        np.array(boxes).reshape(-1, 4),
+        np.array([truth.categories.label_of(entry["category_id"]) for entry in entries], np.int64),
+        np.array(scores) if len(scores) == len(entries) else None,
         truth.categories.names,
         _skeletons(entries, truth),
     )
@@ -125,7 +124,7 @@ def _skeletons(entries: Sequence[Annotation], truth: GroundTruth) -> Skeletons |
             rows[:] = np.reshape(entry["keypoints"], (-1, 3))
     keypoints[..., :2] += PIXEL_CENTRE
     found = any("score" in entry for entry in entries)
-    return Skeletons(torch.from_numpy(keypoints), schema.skeleton, KEYPOINT_THRESHOLD if found else 0)
+    return Skeletons(keypoints, schema.skeleton, KEYPOINT_THRESHOLD if found else 0)
 
 
 def _crop(segmentation: object, size: Size) -> tuple[ByteArray, Window]:

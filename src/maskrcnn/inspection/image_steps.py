@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
 import torch
 
 from maskrcnn.inspection.maps import map_picture, telling_channels
@@ -191,9 +192,9 @@ def result_step(trace: Trace) -> Step:
     window = (0.0, 0.0, float(width), float(height))
     parts = [picture(inline_jpeg(found.overlay(), RESULT_SIDE, 86), window, "smooth"), _hot_spots(found)]
     if region is not None and region.number is not None:
-        parts.append(boxes(trace.prediction.boxes[region.number - 1][None], "box strong follow"))
+        parts.append(boxes(torch.from_numpy(trace.prediction.boxes[None, region.number - 1]), "box strong follow"))
     kinds = "boxes only" if found.keypoints is None else "boxes and keypoints"
-    last = f"this model gives {kinds}" if found.mask_probs is None else "masks are resized to them and cut at 0.5"
+    last = f"this model gives {kinds}" if not found.has_masks else "masks are resized to them and cut at 0.5"
     text = (
         f"Boxes go back to the pixels of the original image; {last}. Rest the pointer on an object to see its number: "
         "<code>--roi</code> with that number follows it. The one that was followed is framed."
@@ -207,7 +208,7 @@ def _hot_spots(found: Prediction) -> str:
     """An invisible rectangle over every object, small ones on top, that tells what it is under the pointer."""
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
     spots = []
-    for i in sides.prod(dim=1).argsort(descending=True).tolist():
+    for i in np.argsort(-sides.prod(axis=1), kind="stable").tolist():
         (x, y), (width, height) = found.boxes[i, :2].tolist(), sides[i].tolist()
         spots.append(
             f'<rect class="spot" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">'

@@ -146,7 +146,8 @@ def _outline(trace: Trace, probs: Tensor, box: Tensor) -> str:
     """The pasted mask's rings as SVG path data, `input` frame."""
     rule = trace.model.config.mask_head.paste
     data = ""
-    for crop, (left, top, *_) in paste_windows(probs[None], box[None], trace.input_size, MASK_THRESHOLD, rule):
+    probs_of_one, box_of_one = probs[None].numpy(), box[None].numpy()
+    for crop, (left, top, *_) in paste_windows(probs_of_one, box_of_one, trace.input_size, MASK_THRESHOLD, rule):
         for outer, holes in bitmap_to_polygons(crop):
             for ring in (outer, *holes):
                 data += "M" + "L".join(f"{x + left:.1f} {y + top:.1f}" for x, y in ring.tolist()) + "z"

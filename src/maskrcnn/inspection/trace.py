@@ -22,7 +22,7 @@ from maskrcnn.models.rpn import RPN, RPNOutput
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
 from maskrcnn.prediction import Prediction
 from maskrcnn.sources import Source, read_source
-from maskrcnn.structures import ImageBatch, Proposals, Size
+from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
 
 NUM_CANDIDATES = 100
 """So many boxes before NMS are worth a look."""
@@ -152,8 +152,9 @@ def _score(
 ) -> Scored:
     """The box branch on all proposals, beside what was found in the end."""
     class_logits, deltas = head(network.roi_layers(head.pooler(features, [proposals.boxes])))
-    (boxes,) = network.preprocess.to_input([prediction.boxes], batch)
-    found = replace(prediction, boxes=boxes, image_size=batch.sizes[0])
+    (boxes,) = network.preprocess.to_input([torch.from_numpy(prediction.boxes)], batch)
+    scores, labels = torch.from_numpy(prediction.scores), torch.from_numpy(prediction.labels)
+    found = Detections(boxes, scores, labels, None, batch.sizes[0])
     class_probs = class_logits.float().softmax(dim=1)
     return Scored(proposals.boxes.cpu(), class_probs.cpu(), deltas.float().cpu(), found)
 

@@ -6,34 +6,33 @@ for NMS.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from maskrcnn.structures import MaskCrops
+from maskrcnn.structures.masks import IntArray, Masks
 
 
-def uncovered(masks: MaskCrops, labels: Tensor, max_overlap: float) -> Tensor:
+def uncovered(masks: Masks, labels: IntArray, max_overlap: float) -> IntArray:
     """Which objects stay when each must have enough pixels of its own.
 
     Greedy, like NMS: an object is dropped when more than a share `max_overlap` of its pixels belongs to better objects
     of its class that stay. One without any pixel stays.
 
     Args:
-        masks: of D objects, best first.
+        masks: of D objects, best first; only one at a time is unpacked.
         labels: (D,) their classes.
         max_overlap: from 0 to 1, which keeps all.
 
     Returns:
         (K,) int64 indices in rising order.
     """
-    stays = torch.zeros(len(masks), dtype=torch.bool)
+    stays = np.zeros(len(masks), bool)
     windows = masks.windows.tolist()
-    for label in labels.unique():
-        taken = torch.zeros(masks.image_size, dtype=torch.bool)
-        for index in (labels == label).nonzero()[:, 0].tolist():
+    for label in np.unique(labels):
+        taken = np.zeros(masks.image_size, bool)
+        for index in np.flatnonzero(labels == label).tolist():
             x1, y1, x2, y2 = windows[index]
-            mask, under = masks.crop(index).bool(), taken[y1:y2, x1:x2]
-            if int((mask & under).sum()) <= max_overlap * int(mask.sum()):
+            mask, under = masks.crop(index).view(bool), taken[y1:y2, x1:x2]
+            if np.count_nonzero(mask & under) <= max_overlap * np.count_nonzero(mask):
                 stays[index] = True
                 under |= mask
-    return stays.nonzero()[:, 0]
+    return np.flatnonzero(stays)

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from maskrcnn.masks.rle import Window
 from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, MaskCrops, Size
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
 from maskrcnn.ways import Ways
 
 Rule = Literal["exact", "torchvision"]
+
+_FARTHEST = 1e30
+"""Coordinates beyond this count as infinite: sums of them must not overflow."""
 
 
 # --- the rules along one axis -----------------------------------------------------------------------------------
@@ -45,184 +45,185 @@ class _Grid:
     scale: list[float]
     shift: float
 
-    def weights(self, d: int, side: int) -> Tensor:
-        """(pixels, M) bilinear weights of box d; beyond the mask there are zeros.
-
-        By numpy, whose calls cost a quarter of torch's: most objects are small.
-        """
+    def weights(self, d: int, side: int) -> Float32Array:
+        """(pixels, M) bilinear weights of box d; beyond the mask there are zeros."""
         pixel = np.arange(*self.spans[d], dtype=np.float64)
         position = (pixel + (0.5 - self.origin[d])) * self.scale[d] - self.shift
         distance = np.abs(position[:, None] - np.arange(side))
-        return torch.from_numpy(np.maximum(1 - distance, 0).astype(np.float32))
+        return np.asarray(np.maximum(1 - distance, 0), np.float32)
 
 
-def _exact_grid(low: Tensor, high: Tensor, side: int, limit: int) -> _Grid:
+def _exact_grid(low: Float32Array, high: Float32Array, side: int, limit: int) -> _Grid:
     """The mask covers exactly its box; the image is sampled at pixel centres."""
-    low, high = low.double(), high.double()
-    reach = 0.5 * (high - low) / side + 0.5  # up to half a mask pixel beyond the box, seen from pixel centres
-    spans = _spans((low - reach).floor() + 1, (high + reach).ceil() - 1, limit)
-    return _Grid(spans, low.tolist(), (side / (high - low)).tolist(), 0.5)
+    start, stop = low.astype(np.float64), high.astype(np.float64)
+    reach = 0.5 * (stop - start) / side + 0.5  # up to half a mask pixel beyond the box, seen from pixel centres
+    spans = _spans(np.floor(start - reach) + 1, np.ceil(stop + reach) - 1, limit)
+    return _Grid(spans, start.tolist(), (side / (stop - start)).tolist(), 0.5)
 
 
-def _torchvision_grid(low: Tensor, high: Tensor, side: int, limit: int) -> _Grid:
+def _torchvision_grid(low: Float32Array, high: Float32Array, side: int, limit: int) -> _Grid:
     """The mask gets a border of zeros, its box grows with it and is cut to whole numbers; both ends are pixels."""
     centre, half = (high + low) * 0.5, (high - low) * 0.5 * ((side + 2) / side)
-    first, last = (centre - half).trunc().double(), (centre + half).trunc().double()
+    first, last = np.trunc(centre - half).astype(np.float64), np.trunc(centre + half).astype(np.float64)
     # Shift 1.5: the border moves the mask's first pixel to position 1.
     return _Grid(_spans(first, last + 1, limit), first.tolist(), ((side + 2) / (last - first + 1)).tolist(), 1.5)
 
 
-def _spans(start: Tensor, stop: Tensor, limit: int) -> list[tuple[int, int]]:
-    first, end = (edge.clamp(0, limit).to(torch.int64).tolist() for edge in (start, stop))
+def _spans(start: FloatArray, stop: FloatArray, limit: int) -> list[tuple[int, int]]:
+    first, end = (np.clip(edge, 0, limit).astype(np.int64).tolist() for edge in (start, stop))
     return list(zip(first, end, strict=True))
 
 
 @dataclass(frozen=True)
 class _PasteRule:
-    grid: Callable[[Tensor, Tensor, int, int], _Grid]
-    is_mask: Callable[[Tensor, float], Tensor]
+    grid: Callable[[Float32Array, Float32Array, int, int], _Grid]
+    is_mask: Callable[[Float32Array, float], BoolArray]
 
 
 RULES: dict[Rule, _PasteRule] = {
-    "exact": _PasteRule(_exact_grid, torch.ge),
-    "torchvision": _PasteRule(_torchvision_grid, torch.gt),
+    "exact": _PasteRule(_exact_grid, np.greater_equal),
+    "torchvision": _PasteRule(_torchvision_grid, np.greater),
 }
 
 
 # --- references -------------------------------------------------------------------------------------------------
 
 
-def paste_masks(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact") -> Tensor:
+def paste_masks(
+    mask_probs: Float32Array, boxes: Float32Array, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+) -> BoolArray:
     """(D, H, W) bool full-frame masks by the definition of the rule: D x H x W bytes, for tests and small images."""
-    frames = torch.zeros((len(boxes), *size), dtype=torch.bool)
-    boxes, mask_probs = boxes.detach().float().cpu(), mask_probs.detach().double().cpu()
-    for d in _is_usable(boxes).nonzero()[:, 0].tolist():
-        frames[d] = _REFERENCES[rule](mask_probs[d], boxes[d], size, threshold)
+    frames = np.zeros((len(boxes), *size), bool)
+    for d in np.flatnonzero(_is_usable(boxes)).tolist():
+        frames[d] = _REFERENCES[rule](mask_probs[d].astype(np.float64), boxes[d], size, threshold)
     return frames
 
 
-def _exact_reference(probs: Tensor, box: Tensor, size: Size, threshold: float) -> Tensor:
-    height, width = size
-    x1, y1, x2, y2 = box.double()
-    x = (torch.arange(width, dtype=torch.float64) + 0.5 - x1) / (x2 - x1)
-    y = (torch.arange(height, dtype=torch.float64) + 0.5 - y1) / (y2 - y1)
-    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
-    grid = grid * 2 - 1  # grid_sample counts from -1 to 1 across the mask
-    return F.grid_sample(probs[None, None], grid[None], align_corners=False)[0, 0] >= threshold
+def _exact_reference(probs: FloatArray, box: Float32Array, size: Size, threshold: float) -> BoolArray:
+    """Every pixel centre, as a place in the box, looks into the mask; beyond the mask there are zeros."""
+    side, (x1, y1, x2, y2) = len(probs), box.astype(np.float64)
+    x = (np.arange(size[1]) + 0.5 - x1) / (x2 - x1) * side - 0.5
+    y = (np.arange(size[0]) + 0.5 - y1) / (y2 - y1) * side - 0.5
+    # One zero beyond each side is enough: further out it is the nearest value.
+    return _bilinear(np.pad(probs, 1), np.clip(x, -1, side) + 1, np.clip(y, -1, side) + 1) >= threshold
 
 
-def _torchvision_reference(probs: Tensor, box: Tensor, size: Size, threshold: float) -> Tensor:
-    height, width = size
+def _torchvision_reference(probs: FloatArray, box: Float32Array, size: Size, threshold: float) -> BoolArray:
+    """The mask with its border is resized to the whole pixels of its box, and these are laid into the frame."""
     half = (box[2:] - box[:2]) * 0.5 * ((len(probs) + 2) / len(probs))
     centre = (box[2:] + box[:2]) * 0.5
-    x1, y1 = (centre - half).to(torch.int64).tolist()
-    x2, y2 = ((centre + half).to(torch.int64) + 1).tolist()
-    resized = F.interpolate(F.pad(probs, (1, 1, 1, 1))[None, None], (y2 - y1, x2 - x1), mode="bilinear")[0, 0]
-    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-    frame = torch.zeros(size, dtype=torch.bool)
+    x1, y1 = map(int, np.trunc(centre - half))
+    x2, y2 = (int(end) + 1 for end in np.trunc(centre + half))
+    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, size[1]), min(y2, size[0])
+    frame = np.zeros(size, bool)
     if left < right and top < bottom:
-        frame[top:bottom, left:right] = resized[top - y1 : bottom - y1, left - x1 : right - x1] > threshold
+        side = len(probs) + 2
+        x, y = (
+            np.clip((np.arange(first, last) + 0.5 - start) * (side / (stop - start)) - 0.5, 0, side - 1)
+            for first, last, start, stop in ((left, right, x1, x2), (top, bottom, y1, y2))
+        )
+        frame[top:bottom, left:right] = _bilinear(np.pad(probs, 1), x, y) > threshold
     return frame
 
 
-_REFERENCES: dict[Rule, Callable[[Tensor, Tensor, Size, float], Tensor]] = {
+def _bilinear(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """(h, w) a map read between its pixels, at columns x (w,) and rows y (h,), all inside the map."""
+    left, top = (np.clip(np.floor(at), 0, len(values) - 2).astype(np.int64) for at in (x, y))
+    to_right, down = x - left, (y - top)[:, None]
+    upper, lower = (
+        values[row[:, None], left] * (1 - to_right) + values[row[:, None], left + 1] * to_right
+        for row in (top, top + 1)
+    )
+    return np.asarray(upper * (1 - down) + lower * down)
+
+
+_REFERENCES: dict[Rule, Callable[[FloatArray, Float32Array, Size, float], BoolArray]] = {
     "exact": _exact_reference,
     "torchvision": _torchvision_reference,
 }
 
 
-def paste_mask_crop_reference(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float, rule: Rule) -> MaskCrops:
+def paste_windows_reference(
+    mask_probs: Float32Array, boxes: Float32Array, size: Size, threshold: float, rule: Rule
+) -> Iterator[tuple[ByteArray, Window]]:
     """Full frames, then cut to their windows."""
-    return MaskCrops.from_bitmaps(paste_masks(mask_probs, boxes, size, threshold, rule))
+    masks = MaskCrops.from_bitmaps(paste_masks(mask_probs, boxes, size, threshold, rule))
+    for index, (x1, y1, x2, y2) in enumerate(masks.windows.tolist()):
+        yield masks.crop(index), (x1, y1, x2, y2)
 
 
 # --- window by window -------------------------------------------------------------------------------------------
 
 
-class PastedMasks:
-    """The masks of D detections in their image, each pasted when it is asked for: memory for one window at a time.
+def paste_windows_separable(
+    mask_probs: Float32Array, boxes: Float32Array, size: Size, threshold: float, rule: Rule
+) -> Iterator[tuple[ByteArray, Window]]:
+    """The same as two matrix products per mask, for the pixels that its box reaches."""
+    side, usable = mask_probs.shape[-1], _is_usable(boxes)
+    x1, y1, x2, y2 = np.where(usable[:, None], boxes, np.array([0, 0, 1, 1], np.float32)).T
+    x, y = RULES[rule].grid(x1, x2, side, size[1]), RULES[rule].grid(y1, y2, side, size[0])
+    for index, window in enumerate(_windows(x, y, usable).tolist()):
+        if any(window):
+            weights = y.weights(index, side), x.weights(index, side)
+            yield _paste(mask_probs[index], *weights, RULES[rule].is_mask, threshold), tuple(window)
+        else:
+            yield np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
 
-    Arguments as `paste_mask_crop`.
 
-    Attributes:
-        windows: (D, 4) int64 x1, y1, x2, y2: whole pixels, half open, inside the image; zeros where there is no mask.
+def _paste(
+    probs: Float32Array,
+    rows: Float32Array,
+    columns: Float32Array,
+    is_mask: Callable[[Float32Array, float], BoolArray],
+    threshold: float,
+) -> ByteArray:
+    """(h, w) of 0 and 1 from an (M, M) mask and the weights (h, M) and (w, M) of its rows and columns.
+
+    Column after column in memory, as run lengths go.
     """
-
-    def __init__(
-        self, mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
-    ) -> None:
-        self._probs = mask_probs.detach().float().cpu()
-        self._rule, self._threshold = RULES[rule], threshold
-        boxes, side = boxes.detach().float().cpu(), self._probs.shape[-1]
-        usable = _is_usable(boxes)
-        x1, y1, x2, y2 = torch.where(usable[:, None], boxes, boxes.new_tensor([0, 0, 1, 1])).unbind(1)
-        self._x, self._y = self._rule.grid(x1, x2, side, size[1]), self._rule.grid(y1, y2, side, size[0])
-        self.windows = _windows(self._x, self._y, usable)
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def crop(self, index: int) -> Tensor:
-        """(h, w) uint8 of 0 and 1: the mask of one detection inside its window."""
-        if not self.windows[index].any():
-            return torch.zeros((0, 0), dtype=torch.uint8)
-        side = self._probs.shape[-1]
-        values = self._y.weights(index, side) @ self._probs[index] @ self._x.weights(index, side).T
-        return self._rule.is_mask(values, self._threshold).view(torch.uint8)
+    return is_mask(columns @ (rows @ probs).T, threshold).view(np.uint8).T
 
 
-def _windows(x: _Grid, y: _Grid, usable: Tensor) -> Tensor:
+def _windows(x: _Grid, y: _Grid, usable: BoolArray) -> IntArray:
     """(D, 4) where the masks lie; zeros for boxes that are not usable or reach no pixel."""
     spans = [(left, top, right, bottom) for (left, right), (top, bottom) in zip(x.spans, y.spans, strict=True)]
-    windows = torch.tensor(spans, dtype=torch.int64).reshape(-1, 4)
-    windows[~usable | (windows[:, :2] >= windows[:, 2:]).any(dim=1)] = 0
+    windows = np.array(spans, np.int64).reshape(-1, 4)
+    windows[~usable | (windows[:, :2] >= windows[:, 2:]).any(axis=1)] = 0
     return windows
 
 
-def paste_windows(
-    mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
-) -> Iterator[tuple[ByteArray, Window]]:
-    """`PastedMasks` one after the other: (h, w) uint8 of 0 and 1, and its window in the image."""
-    masks = PastedMasks(mask_probs, boxes, size, threshold, rule)
-    for index, (x1, y1, x2, y2) in enumerate(masks.windows.tolist()):
-        yield masks.crop(index).numpy(), (x1, y1, x2, y2)
-
-
-def paste_mask_crop_windows(mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float, rule: Rule) -> MaskCrops:
-    """The windows of `paste_windows`, packed."""
-    pasted = list(paste_windows(mask_probs, boxes, size, threshold, rule))
-    return MaskCrops.from_crops([crop for crop, _ in pasted], [window for _, window in pasted], size)
-
-
-def _is_usable(boxes: Tensor) -> Tensor:
+def _is_usable(boxes: Float32Array) -> BoolArray:
     """(D,) False for boxes with nan or infinity, and for empty and reversed ones: they have no mask."""
-    return boxes.isfinite().all(dim=1) & (boxes[:, :2] < boxes[:, 2:]).all(dim=1)
+    return np.asarray((np.abs(boxes) <= _FARTHEST).all(axis=1) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1))
 
 
-PASTE: Ways[Callable[[Tensor, Tensor, Size, float, Rule], MaskCrops]] = Ways(
-    reference=paste_mask_crop_reference, windows=paste_mask_crop_windows
+PASTE: Ways[Callable[[Float32Array, Float32Array, Size, float, Rule], Iterator[tuple[ByteArray, Window]]]] = Ways(
+    reference=paste_windows_reference, separable=paste_windows_separable
 )
 
 
-def paste_mask_crop(
-    mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
-) -> MaskCrops:
-    """The masks of D detections in the image, each inside its own window.
+def paste_windows(
+    mask_probs: Float32Array, boxes: Float32Array, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+) -> Iterator[tuple[ByteArray, Window]]:
+    """The masks of D detections in the image, one after the other; memory for one window at a time.
 
     Args:
-        mask_probs: (D, M, M) foreground probabilities relative to the box.
-        boxes: (D, 4) x1, y1, x2, y2 in the image's frame. A box that is empty, reversed, outside the image or not
-            finite gives an empty window.
+        mask_probs: (D, M, M) float32 foreground probabilities relative to the box.
+        boxes: (D, 4) float32 x1, y1, x2, y2 in the image's frame. A box that is empty, reversed, outside the image or
+            not finite gives an empty mask.
         size: (height, width) of the image.
         threshold: least probability of a mask pixel, above 0 (rule "torchvision": it must be exceeded).
         rule: "exact": the mask covers exactly its box (detectron2's way). "torchvision": its grown and truncated box.
+
+    Yields:
+        (h, w) uint8 of 0 and 1, and where it lies in the image; without pixels where there is no mask.
     """
-    return PASTE.choose("windows")(mask_probs, boxes, size, threshold, rule)
+    return PASTE.choose("separable")(mask_probs, boxes, size, threshold, rule)
 
 
 def paste_rles(
-    mask_probs: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5, rule: Rule = "exact"
-) -> list[RLE]:
-    """The same as run lengths: memory for one window at a time, whatever the boxes are."""
-    pasted = paste_windows(mask_probs, boxes, size, threshold, rule)
-    return [encode_rle_crop(crop, window, size) for crop, window in pasted]
+    mask_probs: Float32Array, boxes: Float32Array, size: Size, threshold: float = 0.5, rule: Rule = "exact"
+) -> Iterator[RLE]:
+    """The same as run lengths; arguments as `paste_windows`."""
+    for crop, window in paste_windows(mask_probs, boxes, size, threshold, rule):
+        yield encode_rle_crop(crop, window, size)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from maskrcnn.ops.roi_align import roi_align_reference
 from maskrcnn.ops.roi_options import RoIAlignOptions
-from maskrcnn.structures import MaskCrops
+from maskrcnn.structures import PackedMasks
 from maskrcnn.ways import Ways
 
 _MAX_PIXELS = 1 << 22
@@ -25,13 +25,13 @@ _SMALL_SIDE = 32
 """Windows up to this side all count as similar."""
 
 
-def crop_masks_reference(masks: MaskCrops, boxes: Tensor, indices: Tensor, options: RoIAlignOptions) -> Tensor:
+def crop_masks_reference(masks: PackedMasks, boxes: Tensor, indices: Tensor, options: RoIAlignOptions) -> Tensor:
     """The definition: RoIAlign of the full-frame bitmaps, sample by sample."""
     bitmaps = masks.bitmaps()[:, None].to(boxes.dtype)
     return roi_align_reference(bitmaps, boxes, indices, options)[:, 0]
 
 
-def crop_masks_separable(masks: MaskCrops, boxes: Tensor, indices: Tensor, options: RoIAlignOptions) -> Tensor:
+def crop_masks_separable(masks: PackedMasks, boxes: Tensor, indices: Tensor, options: RoIAlignOptions) -> Tensor:
     """The same as two matrix products per RoI, many RoIs at once."""
     targets = boxes.new_zeros((boxes.shape[0], *options.bins))
     height, width = masks.image_size
@@ -116,7 +116,7 @@ def _bins(extents: Tensor, size: int, options: RoIAlignOptions) -> tuple[Tensor,
     return start, side / size, counts
 
 
-def _read(masks: MaskCrops, indices: Tensor, windows: Tensor, rows: int, columns: int) -> Tensor:
+def _read(masks: PackedMasks, indices: Tensor, windows: Tensor, rows: int, columns: int) -> Tensor:
     """(n, rows, columns) uint8 pixels of objects `indices` from the corners of `windows`.
 
     Only what lies inside `windows` is meant to be used; the rest is whatever follows in memory, which is cheaper than
@@ -132,13 +132,13 @@ def _read(masks: MaskCrops, indices: Tensor, windows: Tensor, rows: int, columns
     return padded.unfold(0, columns, 1)[row_starts]  # a view of all pieces of `columns` pixels, then a copy of ours
 
 
-CROP_MASKS: Ways[Callable[[MaskCrops, Tensor, Tensor, RoIAlignOptions], Tensor]] = Ways(
+CROP_MASKS: Ways[Callable[[PackedMasks, Tensor, Tensor, RoIAlignOptions], Tensor]] = Ways(
     reference=crop_masks_reference, separable=crop_masks_separable
 )
 
 
 def crop_masks(
-    masks: MaskCrops, boxes: Tensor, indices: Tensor, size: int | tuple[int, int], aligned: bool = True
+    masks: PackedMasks, boxes: Tensor, indices: Tensor, size: int | tuple[int, int], aligned: bool = True
 ) -> Tensor:
     """Mask targets (R, m, m) float32 in [0, 1], with so many samples that every pixel counts.
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from maskrcnn.structures.images import Size
+from maskrcnn.structures.size import Size
 
 
 @dataclass(frozen=True)

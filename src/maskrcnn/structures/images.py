@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Size = tuple[int, int]
-"""(height, width) in pixels."""
+from maskrcnn.structures.size import Size
 
 
 def padded_size(sizes: Sequence[Size], divisor: int) -> Size:

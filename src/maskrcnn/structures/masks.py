@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from maskrcnn.structures.images import Size
+from maskrcnn.structures.size import Size
 
 BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -55,9 +56,9 @@ class MaskCrops:
         image_size: (height, width) of the frame.
     """
 
-    windows: Tensor
-    pixels: Tensor
-    offsets: Tensor
+    windows: IntArray
+    pixels: ByteArray
+    offsets: IntArray
     image_size: Size
 
     def __len__(self) -> int:
@@ -72,17 +73,17 @@ class MaskCrops:
         flat = [np.ascontiguousarray(crop).reshape(-1).astype(np.uint8, copy=False) for crop in crops]
         pixels = np.concatenate(flat) if flat else np.zeros(0, np.uint8)
         return cls(
-            torch.tensor(list(windows), dtype=torch.int64).reshape(-1, 4),
-            torch.from_numpy(pixels),
-            torch.from_numpy(np.concatenate([[0], np.cumsum(areas, dtype=np.int64)]).astype(np.int64)),
+            np.array(list(windows), np.int64).reshape(-1, 4),
+            pixels,
+            np.concatenate([[0], np.cumsum(areas, dtype=np.int64)]).astype(np.int64),
             image_size,
         )
 
     @classmethod
-    def from_bitmaps(cls, bitmaps: Tensor) -> MaskCrops:
+    def from_bitmaps(cls, bitmaps: npt.NDArray[np.generic]) -> MaskCrops:
         """Pack (G, H, W) bitmaps of 0 and 1, each cut down to the tightest window around its ones."""
         crops, windows = [], []
-        for bitmap in bitmaps.cpu().numpy():
+        for bitmap in bitmaps:
             ys, xs = np.flatnonzero(bitmap.any(axis=1)), np.flatnonzero(bitmap.any(axis=0))
             window = (xs[0], ys[0], xs[-1] + 1, ys[-1] + 1) if len(xs) else (0, 0, 0, 0)
             x1, y1, x2, y2 = (int(v) for v in window)
@@ -90,24 +91,32 @@ class MaskCrops:
             windows.append((x1, y1, x2, y2))
         return cls.from_crops(crops, windows, (int(bitmaps.shape[-2]), int(bitmaps.shape[-1])))
 
-    def crop(self, index: int) -> Tensor:
+    def crop(self, index: int) -> ByteArray:
         """(h, w) uint8 bitmap of one object inside its window."""
         x1, y1, x2, y2 = self.windows[index].tolist()
         start, end = self.offsets[index : index + 2].tolist()
-        return self.pixels[start:end].view(y2 - y1, x2 - x1)
+        return self.pixels[start:end].reshape(y2 - y1, x2 - x1)
 
-    def bitmaps(self) -> Tensor:
+    def bitmaps(self) -> ByteArray:
         """(G, H, W) uint8 full-frame bitmaps: for tests and small images, since it costs G x H x W bytes."""
-        full = self.pixels.new_zeros((len(self), *self.image_size))
+        full = np.zeros((len(self), *self.image_size), np.uint8)
         for i, (x1, y1, x2, y2) in enumerate(self.windows.tolist()):
             full[i, y1:y2, x1:x2] = self.crop(i)
         return full
 
-    def select(self, keep: Sequence[int]) -> MaskCrops:
-        """The masks of the objects `keep`, in that order."""
-        crops = [self.crop(i).cpu().numpy() for i in keep]
-        return MaskCrops.from_crops(crops, [self.windows[i].tolist() for i in keep], self.image_size)
 
-    def to(self, device: torch.device | str) -> MaskCrops:
-        """A copy on `device`."""
-        return MaskCrops(self.windows.to(device), self.pixels.to(device), self.offsets.to(device), self.image_size)
+class Masks(Protocol):
+    """D binary masks of one image, each known inside its own window: `MaskCrops` or `PackedRLE`."""
+
+    @property
+    def image_size(self) -> Size:
+        """(height, width)."""
+
+    @property
+    def windows(self) -> IntArray:
+        """(D, 4) whole pixels x1, y1, x2, y2, half open, inside the image; may be empty."""
+
+    def __len__(self) -> int: ...
+
+    def crop(self, index: int) -> ByteArray:
+        """(h, w) bitmap of 0 and 1 inside the window."""

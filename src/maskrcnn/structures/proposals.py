@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.structures.detections import Detections
-from maskrcnn.structures.images import Size
+from maskrcnn.structures.size import Size
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,51 @@ import torch
 from torch import Tensor
 
 from maskrcnn.structures.masks import MaskCrops
+from maskrcnn.structures.size import Size
+
+
+@dataclass(frozen=True)
+class PackedMasks:
+    """`MaskCrops` as tensors: they go to a GPU, and between processes without a copy.
+
+    Attributes:
+        windows: (G, 4) int64 x1, y1, x2, y2: whole pixels, half open, inside the frame; may be empty.
+        pixels: flat uint8 of 0 and 1, window after window, each row by row.
+        offsets: (G + 1,) int64; object i owns pixels[offsets[i]:offsets[i + 1]].
+        image_size: (height, width) of the frame.
+    """
+
+    windows: Tensor
+    pixels: Tensor
+    offsets: Tensor
+    image_size: Size
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @classmethod
+    def from_crops(cls, masks: MaskCrops) -> PackedMasks:
+        """The same masks in the same memory."""
+        windows, pixels, offsets = map(torch.from_numpy, (masks.windows, masks.pixels, masks.offsets))
+        return cls(windows, pixels, offsets, masks.image_size)
+
+    @classmethod
+    def from_bitmaps(cls, bitmaps: Tensor) -> PackedMasks:
+        """Pack (G, H, W) bitmaps of 0 and 1, each cut down to the tightest window around its ones."""
+        return cls.from_crops(MaskCrops.from_bitmaps(bitmaps.cpu().numpy()))
+
+    def crops(self) -> MaskCrops:
+        """The same masks as arrays."""
+        windows, pixels, offsets = (part.cpu().numpy() for part in (self.windows, self.pixels, self.offsets))
+        return MaskCrops(windows, pixels, offsets, self.image_size)
+
+    def bitmaps(self) -> Tensor:
+        """(G, H, W) uint8 full-frame bitmaps: for tests and small images, since it costs G x H x W bytes."""
+        return torch.from_numpy(self.crops().bitmaps()).to(self.pixels.device)
+
+    def to(self, device: torch.device | str) -> PackedMasks:
+        """A copy on `device`."""
+        return PackedMasks(self.windows.to(device), self.pixels.to(device), self.offsets.to(device), self.image_size)
 
 
 @dataclass(frozen=True)
@@ -25,7 +70,7 @@ class Targets:
 
     boxes: Tensor
     labels: Tensor
-    masks: MaskCrops | None = None
+    masks: PackedMasks | None = None
     crowd_boxes: Tensor = field(default_factory=lambda: torch.zeros((0, 4)))
     keypoints: Tensor | None = None
 
@@ -42,9 +87,9 @@ class Targets:
         return len(self.labels)
 
     @classmethod
-    def empty(cls, image_size: tuple[int, int]) -> Targets:
+    def empty(cls, image_size: Size) -> Targets:
         """An image without objects."""
-        masks = MaskCrops.from_crops([], [], image_size)
+        masks = PackedMasks.from_crops(MaskCrops.from_crops([], [], image_size))
         return cls(torch.zeros((0, 4)), torch.zeros(0, dtype=torch.int64), masks)
 
     def to(self, device: torch.device | str) -> Targets:

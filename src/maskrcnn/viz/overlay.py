@@ -6,16 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import ByteArray, Floats, IntArray, Masks
 from maskrcnn.viz.colours import Colour, instance_colour
 from maskrcnn.viz.labels import Box, Label, draw_labels
 from maskrcnn.viz.skeletons import Skeletons, draw_skeleton
@@ -49,17 +46,6 @@ def _style_for(picture: ByteArray, num_objects: int) -> _Style:
     return _Style(max(round(long_side / 450), 1), 0.3, max(round(long_side / 55), 13))
 
 
-class Masks(Protocol):
-    """`MaskCrops`, or masks that are made when they are asked for."""
-
-    @property
-    def windows(self) -> Tensor:
-        """(D, 4) whole pixels x1, y1, x2, y2, half open, inside the image; may be empty."""
-
-    def crop(self, index: int) -> Tensor:
-        """(h, w) uint8 bitmap of 0 and 1 inside the window."""
-
-
 @dataclass(frozen=True)
 class _Shape:
     """One object in the picture. Its bitmap is made anew for every use: those of all objects may take gigabytes.
@@ -86,9 +72,9 @@ class _Shape:
 def draw_overlay(
     image: ByteArray,
     masks: Masks | None,
-    boxes: Tensor,
-    labels: Tensor,
-    scores: Tensor | None,
+    boxes: Floats,
+    labels: IntArray,
+    scores: Floats | None,
     names: Sequence[str],
     skeletons: Skeletons | None = None,
 ) -> ByteArray:
@@ -145,10 +131,10 @@ def picture_format(path: Path) -> str:
     return kind
 
 
-def _shapes(masks: Masks | None, boxes: Tensor, factor: int) -> list[_Shape]:
+def _shapes(masks: Masks | None, boxes: Floats, factor: int) -> list[_Shape]:
     """The objects in the frame of the enlarged picture."""
-    windows = torch.zeros((len(boxes), 4), dtype=torch.int64) if masks is None else masks.windows * factor
-    corners = boxes.double().nan_to_num(0, 0, 0) * factor
+    windows = np.zeros((len(boxes), 4), np.int64) if masks is None else masks.windows * factor
+    corners = np.nan_to_num(boxes.astype(np.float64), nan=0, posinf=0, neginf=0) * factor
     return [
         _Shape(partial(_bitmap, masks, i, factor), tuple(window), tuple(box), instance_colour(i))
         for i, (window, box) in enumerate(zip(windows.tolist(), corners.tolist(), strict=True))
@@ -158,10 +144,10 @@ def _shapes(masks: Masks | None, boxes: Tensor, factor: int) -> list[_Shape]:
 def _bitmap(masks: Masks | None, index: int, factor: int) -> ByteArray:
     if masks is None:
         return np.zeros((0, 0), np.uint8)
-    return _enlarged_bitmap(masks.crop(index).cpu().numpy(), factor)
+    return _enlarged_bitmap(masks.crop(index), factor)
 
 
-def _texts(labels: Tensor, scores: Tensor | None, names: Sequence[str]) -> list[str]:
+def _texts(labels: IntArray, scores: Floats | None, names: Sequence[str]) -> list[str]:
     classes = [names[label] for label in labels.tolist()]
     if scores is None:
         return classes

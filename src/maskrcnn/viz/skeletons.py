@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
-from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray
+from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray, Floats
 from maskrcnn.viz.colours import Colour
 
 KEYPOINT_THRESHOLD = 0.05
@@ -30,13 +29,13 @@ class Skeletons:
         threshold: keypoints are drawn whose score or visibility is above this.
     """
 
-    keypoints: Tensor
+    keypoints: Floats
     lines: Sequence[tuple[int, int]]
     threshold: float = KEYPOINT_THRESHOLD
 
     def of(self, index: int, factor: int) -> FloatArray:
         """(P, 2) places of one object's keypoints in a picture enlarged by `factor`; NaN for those not to be drawn."""
-        rows = self.keypoints[index].double().cpu().numpy()
+        rows = self.keypoints[index].astype(np.float64)
         drawn = (rows[:, 2] > self.threshold) & np.isfinite(rows).all(axis=1)
         return np.where(drawn[:, None], rows[:, :2] * factor, np.nan)
 

@@ -1,0 +1,63 @@
+"""Run lengths of many masks in one array: what a result keeps of its masks once they are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from maskrcnn.masks.rle import rle_window
+from maskrcnn.masks.rle_crops import crop_rle
+from maskrcnn.structures import RLE, Size
+from maskrcnn.structures.masks import ByteArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class PackedRLE:
+    """Run lengths of D masks of one frame; a mask is unpacked only when it is asked for.
+
+    Attributes:
+        counts: the run lengths of all masks, one after the other, as small unsigned integers as the frame admits.
+        offsets: (D + 1,) int64; mask i owns counts[offsets[i]:offsets[i + 1]].
+        image_size: (height, width) of the frame.
+    """
+
+    counts: npt.NDArray[np.unsignedinteger]
+    offsets: IntArray
+    image_size: Size
+
+    @classmethod
+    def from_rles(cls, rles: Iterable[RLE], image_size: Size) -> PackedRLE:
+        """Pack run lengths one by one; all are those of a frame of `image_size`."""
+        kind = np.min_scalar_type(image_size[0] * image_size[1])
+        counts = [rle.counts.astype(kind) for rle in rles]
+        offsets = np.cumsum([0, *map(len, counts)], dtype=np.int64)
+        return cls(np.concatenate([np.zeros(0, kind), *counts]), offsets, image_size)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[RLE]:
+        return (self.rle(index) for index in range(len(self)))
+
+    def __getitem__(self, indices: IntArray) -> PackedRLE:
+        """The masks `indices`, in that order."""
+        return PackedRLE.from_rles((self.rle(index) for index in indices.tolist()), self.image_size)
+
+    def rle(self, index: int) -> RLE:
+        """The run lengths of one mask."""
+        start, end = self.offsets[index : index + 2].tolist()
+        return RLE(self.image_size, self.counts[start:end].astype(np.int64))
+
+    @cached_property
+    def windows(self) -> IntArray:
+        """(D, 4) the tightest window around each mask, whole pixels x1, y1, x2, y2; zeros for an empty one."""
+        return np.array([rle_window(rle) for rle in self], np.int64).reshape(-1, 4)
+
+    def crop(self, index: int) -> ByteArray:
+        """(h, w) bitmap of 0 and 1 of one mask inside its window."""
+        x1, y1, x2, y2 = self.windows[index].tolist()
+        return crop_rle(self.rle(index), (x1, y1, x2, y2))

@@ -1,0 +1,4 @@
+"""Size: of an image."""
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
