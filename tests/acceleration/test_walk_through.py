@@ -24,6 +24,7 @@ from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.kernels.winograd import ROUGH_TILES, TILES
 from maskrcnn.model import Model
+from maskrcnn.models import chunks
 from maskrcnn.models.backbones.resnet import ResidualBlock
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.mask_head import FCNMaskHead
@@ -302,3 +303,17 @@ def test_linear_layers_read_features_as_they_lie_in_memory() -> None:
     network = copy.deepcopy(case_of("MLP masks", False).network)
     assert LaterFlatten in types_in(for_training(network))
     assert LaterFlatten not in types_in(for_prediction(network)) and nn.Flatten in types_in(network)
+
+
+def test_weights_are_transformed_once_for_all_chunks(
+    transformed_for: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network for prediction sees the boxes of two images one after the other; its mask branch has four layers."""
+    network = for_prediction(copy.deepcopy(case_of("tiny", False).network))
+    monkeypatch.setattr(chunks, "MAX_BYTES", 1)  # a box at a time
+    (one,) = network.predict(images()[:1], max_detections=1)
+    first, pixels = transformed_for.count(5) + transformed_for.count(7), images()[0]
+    transformed_for.clear()
+    (several,) = network.predict([pixels], max_detections=4)
+    assert len(one) == 1 and len(several) == 4 and first == 4
+    assert transformed_for.count(5) + transformed_for.count(7) == 4

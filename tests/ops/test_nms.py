@@ -31,6 +31,7 @@ def run(
 def cut_small(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """Many blocks, or words and bands, for few boxes."""
     monkeypatch.setattr(nms_module, "_BLOCK", 16)
+    monkeypatch.setattr(nms_module, "_MANY_KEPT", 24)
     if way == "triton":
         from maskrcnn.ops.triton import nms as triton_nms
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maskrcnn.ops import roi_align as roi_align_module
 from maskrcnn.ops.boxes import clip_boxes
-from maskrcnn.ops.roi_align import ROI_ALIGN, pool_levels, roi_align
+from maskrcnn.ops.roi_align import POOL_LEVELS, ROI_ALIGN, pool_levels, roi_align
 from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.ops.roi_pool import roi_pool
 
@@ -263,3 +263,12 @@ def test_equal_to_the_golden_values(shared: Path) -> None:
         options = RoIAlignOptions(size, scale, run["sampling_ratio"], run["aligned"])
         pooled = roi_align(golden["input"], rois[:, 1:], rois[:, 0].long(), options)
         torch.testing.assert_close(pooled, golden[run["key"]], atol=1e-5, rtol=1e-5)
+
+
+def test_the_levels_of_a_pyramid_one_after_the_other() -> None:
+    torch.manual_seed(0)
+    features = [torch.rand(2, 3, 12, 12), torch.rand(2, 3, 6, 6)]
+    arguments = features, BOXES[:5], torch.tensor([0, 1, 0, 0, 1]), LEVELS, [1.0, 0.5], RoIAlignOptions(2)
+    expected = pool_levels(roi_align, *arguments)
+    with POOL_LEVELS.only("reference"):
+        torch.testing.assert_close(pool_levels(roi_align, *arguments), expected)

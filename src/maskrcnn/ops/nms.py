@@ -16,6 +16,8 @@ from maskrcnn.ops.boxes import box_iou
 from maskrcnn.ways import Ways
 
 _BLOCK = 512
+_MANY_KEPT = 1024
+"""With fewer, comparing all pairs takes no longer than taking the labels apart."""
 
 
 def nms_reference(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int) -> Tensor:
@@ -42,12 +44,24 @@ def nms_blocks(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, 
     kept = order.new_empty(0)
     for start in range(0, order.shape[0], _BLOCK):
         block = torch.arange(start, min(start + _BLOCK, order.shape[0]), device=boxes.device)
-        suppressed = _overlapping(boxes, labels, kept, block, threshold).any(dim=0)
-        block = block[~suppressed]
+        block = block[~_suppressed(boxes, labels, kept, block, threshold)]
         kept = torch.cat([kept, block[_settle(_overlapping(boxes, labels, block, block, threshold))]])
         if kept.shape[0] >= limit:  # what follows is worse and cannot displace anything
             break
     return order[kept[:limit]]
+
+
+def _suppressed(boxes: Tensor, labels: Tensor, kept: Tensor, block: Tensor, threshold: float) -> Tensor:
+    """(B,) True for the boxes of a block that a kept one suppresses; many kept ones are taken apart by label."""
+    if kept.shape[0] < _MANY_KEPT:
+        return _overlapping(boxes, labels, kept, block, threshold).any(dim=0)
+    suppressed = torch.zeros_like(block, dtype=torch.bool)
+    of_kept, of_block = labels[kept], labels[block]
+    for label in of_block.unique().tolist():
+        mine = (of_block == label).nonzero()[:, 0]
+        iou = box_iou(boxes[kept[of_kept == label]], boxes[block[mine]])
+        suppressed[mine] = (iou > threshold).any(dim=0)
+    return suppressed
 
 
 def _overlapping(boxes: Tensor, labels: Tensor, a: Tensor, b: Tensor, threshold: float) -> Tensor:
