@@ -46,8 +46,11 @@ LAYERS: list[set[str]] = [
 MODULE_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
 """What a distribution is imported as, where that is not its own name."""
 
-MAX_FUNCTION_LINES = 60
-MAX_FILE_LINES = 450
+MAX_FUNCTION_LINES = 48
+MAX_FILE_LINES = 321
+"""As long as the longest are; 47 and 300 are aimed at."""
+MEDIAN_FUNCTION_LINES, LONG_FUNCTION_LINES = 6, 15
+"""Half of all functions have at most so many lines, and nine of ten."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -182,6 +185,17 @@ def test_functions_and_files_stay_short(file: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert code_lines(node) <= MAX_FUNCTION_LINES, f"{node.name} is too long: give its parts names"
+
+
+def test_most_functions_are_short() -> None:
+    lengths = sorted(
+        code_lines(node)
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert lengths[len(lengths) // 2] <= MEDIAN_FUNCTION_LINES
+    assert lengths[len(lengths) * 9 // 10] <= LONG_FUNCTION_LINES
 
 
 def test_no_path_of_the_workplace_in_the_package(file: Path) -> None:
