@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maskrcnn.devices import resolve_device
+from maskrcnn.devices import resolve_device, resolve_precision
 from maskrcnn.errors import UserError
 
 
@@ -21,11 +21,23 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch, name: str, fou
         resolve_device(name)
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cpu cpu"])
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cpu cpu", "mps", "meta", "cpu:5", "xla:0", "\x1b[2J" * 1000])
 def test_a_name_that_is_none(name: str) -> None:
-    with pytest.raises(UserError, match='expected "auto"'):
+    with pytest.raises(UserError, match='expected "auto"') as caught:
         resolve_device(name)
+    assert len(str(caught.value)) < 250
 
 
 def test_the_cpu() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("cpu:0").type == "cpu"
+
+
+def test_precisions() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert resolve_precision("bfloat16", cpu) == torch.bfloat16
+    assert resolve_precision("float16", gpu) == torch.float16
+    with pytest.raises(UserError, match="precision: expected one of float32, bfloat16, float16, got 'int8'"):
+        resolve_precision("int8", cpu)
+    with pytest.raises(UserError, match="float16 is for GPUs; on the CPU use float32"):
+        resolve_precision("float16", cpu)

@@ -27,6 +27,7 @@ from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.text import one_line
 
 PROGRESS_EVERY = 50
 """Images between two lines of progress."""
@@ -256,4 +257,4 @@ def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return ", ".join(map(one_line, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

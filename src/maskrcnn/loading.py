@@ -33,7 +33,8 @@ def load(
     Raises:
         UserError: no such model, device or precision, a damaged file, or no network.
     """
-    target, dtype = resolve_device(device), resolve_precision(precision)
+    target = resolve_device(device)
+    dtype = resolve_precision(precision, target)
     name = fspath(name_or_path)
     read = load_published(name) if is_published(name) else load_model(_find_model(name))
     network, config, categories, summary = read

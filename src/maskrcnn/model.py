@@ -27,6 +27,7 @@ from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.sources import Source, kept_source, read_source, several_sources
 from maskrcnn.structures import Categories, Detections, Size
+from maskrcnn.text import one_line
 
 
 class Model:
@@ -68,7 +69,7 @@ class Model:
         self.precision = precision
 
     def __repr__(self) -> str:
-        classes = ", ".join(self.categories.names[:10]) + (", ..." if len(self.categories) > 10 else "")
+        classes = ", ".join(map(one_line, self.categories.names[:10])) + (", ..." if len(self.categories) > 10 else "")
         return f"Model({self.name} on {self.device}, {len(self.categories)} classes: {classes})"
 
     @overload

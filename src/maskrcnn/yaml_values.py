@@ -7,7 +7,7 @@ and so on: what a text stands for is counted before it is made.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -53,13 +53,20 @@ def parse_yaml(text: str) -> Any:
         _count(root, {}, 0)
         return loader.construct_document(root)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: the 40th of a month, a huge number
-        raise UserError(f"it cannot be read: {one_line(str(error), 300)}") from None
+        raise UserError(f"it cannot be read: {one_line(str(error), 200)}") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops at `MAX_DEPTH`: what is nested deeper costs the square of its depth, and then the interpreter's stack."""
+    """Stops at `MAX_DEPTH`: what is nested deeper costs the square of its depth, and then the interpreter's stack.
+
+    Tuples, as some programs mark them, are lists; no other object of Python's is made.
+    """
 
     depth = 0
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {
+        **yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:python/tuple": yaml.SafeLoader.construct_yaml_seq,
+    }
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1

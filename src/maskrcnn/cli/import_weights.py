@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from maskrcnn.cli.arguments import CommandParser
 from maskrcnn.errors import UserError
+from maskrcnn.text import one_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -111,5 +112,5 @@ def _report(imported: Imported, output: Path) -> None:
         print(f"a backbone alone: train from it with --init {output}")
         return
     names = imported.categories.names
-    print(f"{len(names)} classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}")
+    print(f"{len(names)} classes: {', '.join(map(one_line, names[:10]))}{', ...' if len(names) > 10 else ''}")
     print(f"use it: maskrcnn predict IMAGES --model {output}")

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 
 from maskrcnn.cli import benchmark, check, doctor, evaluate, import_weights, inspect, models, predict, train
-from maskrcnn.errors import UserError
+from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.settings import nearest
+from maskrcnn.text import one_line
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "predict": (predict.main, "outline the objects in images"),
@@ -46,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     except MemoryError as error:
         return _fail(f"out of memory ({error}); try smaller images or a smaller batch", USER_ERROR)
+    except OSError as error:  # a full disk, a name that is too long, ...: the world's fault
+        if "--debug" in arguments:
+            traceback.print_exception(error)
+        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", USER_ERROR)
     except Exception as error:
         return _unexpected(error, debug="--debug" in arguments)
 
@@ -80,14 +85,13 @@ def _unexpected(error: Exception, debug: bool) -> int:
         return _fail("out of GPU memory; lower the batch or image size, or use --device cpu", USER_ERROR)
     if debug or os.environ.get("MASKRCNN_DEBUG"):
         traceback.print_exception(error)
-    first_line = (str(error).splitlines() or [""])[0]
     return _fail(
-        f"unexpected {type(error).__name__}: {first_line}; this is a bug: please report it "
+        f"unexpected {type(error).__name__}: {one_line(str(error), 300)}; this is a bug: please report it "
         "with the output of the same command and --debug",
         BUG,
     )
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(message, LONGEST_MESSAGE)}", file=sys.stderr)
     return code

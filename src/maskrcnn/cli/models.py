@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.text import one_line
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,5 +36,5 @@ def _describe(path: Path) -> str:
     names = saved.categories.names
     return (
         f"{saved.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB, "
-        f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(names)}"
+        f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(map(one_line, names))}"
     )

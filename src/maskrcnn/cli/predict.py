@@ -22,6 +22,7 @@ from maskrcnn.cli.arguments import (
     number,
 )
 from maskrcnn.errors import UserError
+from maskrcnn.text import one_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -165,5 +166,5 @@ def _finish(run: _Run, results: Path, seconds: float) -> None:
 
 def _describe(prediction: Prediction) -> str:
     names = prediction.names
-    counts = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+    counts = ", ".join(f"{names.count(name)} {one_line(name)}" for name in dict.fromkeys(names))
     return counts or "nothing found"

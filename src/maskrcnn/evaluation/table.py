@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 
 from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics, detection_limit
+from maskrcnn.text import one_line
 
-CLASS_COLUMNS = ("objects", "found", "AP", "AP50", "AP75", "AR", "best score", "F1")
-"""`found` are the detections that took part; `F1` is what the `best score` threshold gives at IoU 0.5."""
+CLASS_COLUMNS = ("objects", "candidates", "AP", "AP50", "AP75", "AR", "best score", "F1")
+"""`candidates` are the detections that took part, of any score; `F1` is what the `best score` threshold gives at IoU
+0.5."""
 
 
 def format_table(metrics: Metrics) -> str:
@@ -63,7 +65,7 @@ def _per_image_line(metrics: Metrics) -> str:
 
 
 def _class_table(metrics: Metrics, iou_type: IouType) -> str:
-    rows = [[row.name, *class_cells(row)] for row in metrics[iou_type].classes]
+    rows = [[one_line(row.name, 60), *class_cells(row)] for row in metrics[iou_type].classes]
     return _aligned([[f"{iou_type}, per class", *CLASS_COLUMNS], *rows])
 
 

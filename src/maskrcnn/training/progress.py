@@ -111,7 +111,7 @@ class TrainingLog:
 
     def evaluation(self, step: int, metrics: Mapping[str, Any], score: float) -> None:
         """Show and record the metrics after step `step`; their time does not count as training time."""
-        self._screen.say(f"step {step}/{self._steps}  evaluation: score {score:.4f}")
+        self._screen.say(f"step {step}/{self._steps}  evaluation: {next(iter(metrics), '')} AP {score:.4f}")
         self._record("evaluation", {"step": step, "score": score, "metrics": metrics})
         self._speed.restart()
 
@@ -201,7 +201,7 @@ def _open_tensorboard(folder: Path, start: int, say: Callable[[str], None]) -> A
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        say("TensorBoard is not installed, so only log.jsonl is written (pip install maskrcnn[tensorboard])")
+        say("TensorBoard is not installed, so only log.jsonl is written (pip install tensorboard)")
         return None
     return SummaryWriter(str(folder), purge_step=start + 1)
 

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from maskrcnn.errors import UserError
+from maskrcnn.weights.foreign import files
 from maskrcnn.weights.foreign.files import read_foreign
 from maskrcnn.weights.tensor_file import write_tensors
 
@@ -185,3 +186,31 @@ def test_which_weights_were_taken_is_said(tmp_path: Path) -> None:
     assert torch.equal(average.tensors["a"], plain.tensors["a"] + 1)
     with pytest.raises(UserError, match=r"model\.pth: --key teacher: expected one"):
         read_foreign(path, "teacher")
+
+
+def test_a_tensor_larger_than_its_numbers_is_refused(tmp_path: Path) -> None:
+    """With a stride of 0, four bytes stand for gigabytes."""
+    path = write(tmp_path / "model.pth", "zip", {"a": torch.zeros(1).expand(1 << 36)})
+    with pytest.raises(UserError, match=r"model\.pth: "):
+        read_foreign(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "pickle"])
+def test_numbers_that_are_mentioned_very_often_are_refused(tmp_path: Path, kind: str) -> None:
+    """100 KB that would be 1 GB once each name had its own copy."""
+    shared = torch.zeros(25_000)
+    path = tmp_path / "model.pth"
+    if kind == "zip":
+        torch.save({str(i): shared for i in range(10_000)}, path)
+    else:
+        array = shared.numpy()
+        path.write_bytes(pickle.dumps({str(i): array for i in range(10_000)}))
+    with pytest.raises(UserError, match=r"model\.pth: .*claim"):
+        read_foreign(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "pickle", "safetensors"])
+def test_very_many_tensors_are_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_TENSORS", 2)
+    with pytest.raises(UserError, match=r"weights: .*(at most 2|weights that claim)"):
+        read_foreign(write(tmp_path / "weights", kind))

@@ -24,7 +24,7 @@ from maskrcnn.files import first_bytes, unexpected
 from maskrcnn.text import one_line
 from maskrcnn.weights.foreign.pickled import read_pickle
 from maskrcnn.weights.foreign.wrappers import find_weights
-from maskrcnn.weights.tensor_file import KEY
+from maskrcnn.weights.tensor_file import KEY, MAX_HEADER, MAX_TENSORS
 
 _ZIP = b"PK\x03\x04"
 _OLD_PTH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -66,6 +66,7 @@ def read_foreign(path: Path, key: str = "") -> ForeignFile:
     content = _read(path)
     try:
         weights = find_weights(content, key)
+        _require_bounded(weights.tensors, path.stat().st_size)
         tensors = {
             name: tensor for name, value in weights.tensors.items() if (tensor := _tensor(name, value)) is not None
         }
@@ -79,7 +80,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     start = first_bytes(path, _EXPECTED)
     if start.startswith((_ZIP, _OLD_PTH)):
         return _read_torch(path)
-    if start[8:9] == b"{":  # eight bytes of length, then JSON
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= MAX_HEADER:  # eight bytes of length, then JSON
         return _read_safetensors(path)
     if start.startswith(_PICKLE):
         return read_pickle(path)
@@ -100,7 +101,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """PyTorch compresses no weights; a compressed member could be a thousand times as large as the file."""
+    """PyTorch compresses nothing and stores each weight once: what is in a file is as large as the file, or it lies."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -112,6 +113,11 @@ def _check_archive(path: Path) -> None:
         )
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise UserError(f"{path}: expected a .pth file as PyTorch writes it, got a compressed archive; unpack it first")
+    if sum(member.file_size for member in members) > path.stat().st_size or len(members) > 2 * MAX_TENSORS:
+        raise UserError(
+            f"{path}: expected a .pth file as PyTorch writes it, of at most {MAX_TENSORS} tensors; this archive claims "
+            "more than it holds, or holds more"
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -130,9 +136,28 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, "pt") as file:
             if KEY in (file.metadata() or {}):
                 raise UserError(f"{path}: a file of maskrcnn already; use it as it is")
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            names = file.keys()
+            if len(names) > MAX_TENSORS:
+                raise UserError(f"{path}: expected at most {MAX_TENSORS} weights, got {len(names)}")
+            return {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: expected a whole .safetensors file, but: {error}") from None
+
+
+def _require_bounded(tensors: Mapping[str, Any], file_size: int) -> None:
+    """Pickles can mention one array a million times; weights that several layers share are mentioned a few times."""
+    claimed = sum(map(_own_bytes, tensors.values()))
+    if claimed > 8 * file_size + 2**20 or len(tensors) > MAX_TENSORS:
+        raise UserError(
+            f"{len(tensors)} weights that claim {claimed / 1e9:.1f} GB in a file of {file_size / 1e9:.1f} GB; expected "
+            f"at most {MAX_TENSORS} weights, each with its own numbers"
+        )
+
+
+def _own_bytes(value: Any) -> int:
+    if isinstance(value, Tensor) and value.layout == torch.strided:
+        return min(value.numel() * value.element_size(), value.untyped_storage().nbytes())
+    return value.nbytes if isinstance(value, np.ndarray) else 0
 
 
 def _tensor(name: str, value: Any) -> Tensor | None:

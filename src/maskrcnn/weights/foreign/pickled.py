@@ -43,6 +43,9 @@ def read_pickle(path: Path) -> dict[str, Any]:
             result = _carry_out(cast(IO[bytes], content))
         if not isinstance(result, dict):
             raise UserError(f"{path}: expected a pickle of a dictionary, got {type(result).__name__}")
+        claimed, held = _num_bytes(result), path.stat().st_size
+        if claimed > 8 * held:
+            raise UserError(f"{path}: arrays that claim {claimed} bytes in a file of {held}; it is damaged")
         return {name: _finished_inside(value) for name, value in result.items()}
     except _RefusedError as refusal:
         raise UserError(
@@ -258,6 +261,12 @@ def _carry_out(content: IO[bytes]) -> Any:
         _INSTRUCTIONS[opcode.name](machine, argument)
     (result,) = machine.pop(1)
     return result
+
+
+def _num_bytes(result: dict[str, Any]) -> int:
+    """Of all arrays: a few bytes can mention the same numbers a million times, of which each would have a copy."""
+    inner = [value for outer in result.values() for value in (outer.values() if isinstance(outer, dict) else [outer])]
+    return sum(len(value.state[4]) for value in inner if isinstance(value, _Array))
 
 
 def _finished_inside(value: Any) -> Any:
