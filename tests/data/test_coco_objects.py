@@ -6,7 +6,7 @@ import pytest
 
 from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.report import Rule
-from maskrcnn.data.store import ObjectEntry
+from maskrcnn.structures.labels import ObjectEntry
 from maskrcnn.structures import RLE, Polygons
 
 SIZE = (12, 10)

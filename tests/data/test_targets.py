@@ -9,7 +9,7 @@ import torch
 
 from maskrcnn.data.coco_masks import mask_box
 from maskrcnn.data.geometry import View
-from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
+from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.data.targets import draw_keypoints, draw_mask, draw_targets
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.structures import RLE, KeypointSchema, Polygons, Targets

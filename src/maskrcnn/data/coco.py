@@ -25,7 +25,7 @@ from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.file_names import find_image
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
 from maskrcnn.data.report import DataReport, Rule
-from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
+from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number, load_json, whole_number
 from maskrcnn.structures import Categories, Size

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskrcnn.data.coco_masks import Box, Note, mask_box, read_mask
 from maskrcnn.data.report import Rule
-from maskrcnn.data.store import ObjectEntry
+from maskrcnn.structures.labels import ObjectEntry
 from maskrcnn.json_values import is_number
 from maskrcnn.structures import Size
 from maskrcnn.text import brief

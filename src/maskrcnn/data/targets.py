@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from maskrcnn.data.geometry import View, Window
-from maskrcnn.data.store import LabelStore
+from maskrcnn.structures.labels import LabelStore
 from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_crops import crop_rle

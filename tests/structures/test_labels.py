@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.multiprocessing  # registers how tensors are shared
 
-from maskrcnn.data.store import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
+from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.structures import RLE, Polygons
 
 BOX = (1.0, 2.0, 3.5, 4.25)
