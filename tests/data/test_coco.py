@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.coco import read_coco
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
 from maskrcnn.structures import KeypointSchema
@@ -57,7 +57,7 @@ def test_keypoints_of_ignored_objects_are_not_read(make_coco, read, square: dict
 
 def test_faulty_keypoints_are_named(make_coco, read, square: dict[str, Any]) -> None:
     data = read(make_coco([square | {"keypoints": [3, 4, 2]}]))
-    assert data.report.counts == {Rule.KEYPOINTS_UNNAMED: 1} and "annotation 1: its class" in data.report.lines[0]
+    assert data.report.counts == {Fault.KEYPOINTS_UNNAMED: 1} and "annotation 1: its class" in data.report.lines[0]
 
 
 def test_crowds_are_counted_apart(make_coco, read, square: dict[str, Any]) -> None:
@@ -108,22 +108,22 @@ def test_kinds_do_not_depend_on_opening_the_files(make_coco, read, check_files: 
 
 
 @pytest.mark.parametrize(
-    ("changes", "rule", "where"),
+    ("changes", "fault", "where"),
     [
-        ({"category_id": 8}, Rule.UNKNOWN_CATEGORY, "annotation 1: unknown category (8)"),
-        ({"category_id": "8"}, Rule.UNKNOWN_CATEGORY, "annotation 1: unknown category ('8')"),
-        ({"category_id": None}, Rule.UNKNOWN_CATEGORY, "annotation 1"),
-        ({"image_id": 5}, Rule.UNKNOWN_IMAGE, "annotation 1: unknown image (image 5)"),
-        ({"image_id": "x"}, Rule.UNKNOWN_IMAGE, "annotation 1: unknown image"),
-        ({"image_id": ""}, Rule.ANNOTATION_MALFORMED, "annotation number 0"),
-        ({"image_id": None}, Rule.ANNOTATION_MALFORMED, "annotation number 0"),
-        ({"bbox": None, "segmentation": []}, Rule.NOTHING_USABLE, "annotation 1"),
+        ({"category_id": 8}, Fault.UNKNOWN_CATEGORY, "annotation 1: unknown category (8)"),
+        ({"category_id": "8"}, Fault.UNKNOWN_CATEGORY, "annotation 1: unknown category ('8')"),
+        ({"category_id": None}, Fault.UNKNOWN_CATEGORY, "annotation 1"),
+        ({"image_id": 5}, Fault.UNKNOWN_IMAGE, "annotation 1: unknown image (image 5)"),
+        ({"image_id": "x"}, Fault.UNKNOWN_IMAGE, "annotation 1: unknown image"),
+        ({"image_id": ""}, Fault.ANNOTATION_MALFORMED, "annotation number 0"),
+        ({"image_id": None}, Fault.ANNOTATION_MALFORMED, "annotation number 0"),
+        ({"bbox": None, "segmentation": []}, Fault.NOTHING_USABLE, "annotation 1"),
     ],
 )
-def test_dropped_annotations(make_coco, read, square: dict[str, Any], changes: Any, rule: Rule, where: str) -> None:
+def test_dropped_annotations(make_coco, read, square: dict[str, Any], changes: Any, fault: Fault, where: str) -> None:
     data = read(make_coco([square | changes, square | {"id": 2}]))
     assert data.labels.annotation_ids.tolist() == [2]
-    assert data.report.counts == {rule: 1}
+    assert data.report.counts == {fault: 1}
     (line,) = data.report.lines
     assert where in line and line.startswith(data.report.source) and line.endswith("annotation dropped")
 
@@ -131,24 +131,24 @@ def test_dropped_annotations(make_coco, read, square: dict[str, Any], changes: A
 @pytest.mark.parametrize("entry", [None, 3, "x", [], {}])
 def test_entries_that_are_no_annotations(make_coco, read, square: dict[str, Any], entry: Any) -> None:
     data = read(make_coco([entry, square]))
-    assert data.labels.num_objects == 1 and data.report.counts == {Rule.ANNOTATION_MALFORMED: 1}
+    assert data.labels.num_objects == 1 and data.report.counts == {Fault.ANNOTATION_MALFORMED: 1}
 
 
 @pytest.mark.parametrize(
-    ("second_id", "rule"),
+    ("second_id", "fault"),
     [
-        (1, Rule.ANNOTATION_ID_TWICE),
-        (None, Rule.ANNOTATION_ID_MISSING),
-        ("1", Rule.ANNOTATION_ID_TWICE),
-        ("", Rule.ANNOTATION_ID_MISSING),
-        (2**70, Rule.ANNOTATION_ID_MISSING),
+        (1, Fault.ANNOTATION_ID_TWICE),
+        (None, Fault.ANNOTATION_ID_MISSING),
+        ("1", Fault.ANNOTATION_ID_TWICE),
+        ("", Fault.ANNOTATION_ID_MISSING),
+        (2**70, Fault.ANNOTATION_ID_MISSING),
     ],
 )
 def test_annotations_get_ids_that_no_other_has(
-    make_coco, read, square: dict[str, Any], second_id: Any, rule: Rule
+    make_coco, read, square: dict[str, Any], second_id: Any, fault: Fault
 ) -> None:
     data = read(make_coco([square, square | {"id": second_id}, square | {"id": 2**63 - 1}, square | {"id": 2}]))
-    assert data.labels.annotation_ids.tolist() == [1, 3, 2**63 - 1, 2] and data.report.counts == {rule: 1}
+    assert data.labels.annotation_ids.tolist() == [1, 3, 2**63 - 1, 2] and data.report.counts == {fault: 1}
 
 
 def test_a_repaired_annotation_is_kept_and_named(make_coco, read, square: dict[str, Any]) -> None:
@@ -162,28 +162,28 @@ def test_a_repaired_annotation_is_kept_and_named(make_coco, read, square: dict[s
 
 
 @pytest.mark.parametrize(
-    ("changes", "rule"),
+    ("changes", "fault"),
     [
-        ({"id": None}, Rule.IMAGE_MALFORMED),
-        ({"id": ""}, Rule.IMAGE_MALFORMED),
-        ({"file_name": None}, Rule.IMAGE_MALFORMED),
-        ({"file_name": 5}, Rule.IMAGE_MALFORMED),
-        ({"file_name": "none.png"}, Rule.IMAGE_FILE_MISSING),
-        ({"file_name": "x" * 5000}, Rule.IMAGE_FILE_MISSING),
-        ({"file_name": "."}, Rule.IMAGE_FILE_MISSING),
-        ({"file_name": ""}, Rule.IMAGE_FILE_MISSING),
-        ({"file_name": "/etc/hostname"}, Rule.IMAGE_FILE_MISSING),
-        ({"file_name": "\ud800.png"}, Rule.IMAGE_FILE_MISSING),
-        ({"file_name": "old/2.png"}, Rule.IMAGE_FILE_TWICE),
+        ({"id": None}, Fault.IMAGE_MALFORMED),
+        ({"id": ""}, Fault.IMAGE_MALFORMED),
+        ({"file_name": None}, Fault.IMAGE_MALFORMED),
+        ({"file_name": 5}, Fault.IMAGE_MALFORMED),
+        ({"file_name": "none.png"}, Fault.IMAGE_FILE_MISSING),
+        ({"file_name": "x" * 5000}, Fault.IMAGE_FILE_MISSING),
+        ({"file_name": "."}, Fault.IMAGE_FILE_MISSING),
+        ({"file_name": ""}, Fault.IMAGE_FILE_MISSING),
+        ({"file_name": "/etc/hostname"}, Fault.IMAGE_FILE_MISSING),
+        ({"file_name": "\ud800.png"}, Fault.IMAGE_FILE_MISSING),
+        ({"file_name": "old/2.png"}, Fault.IMAGE_FILE_TWICE),
     ],
 )
-def test_dropped_images(make_coco, read, square: dict[str, Any], changes: Any, rule: Rule) -> None:
+def test_dropped_images(make_coco, read, square: dict[str, Any], changes: Any, fault: Fault) -> None:
     content = make_coco([square, square | {"id": 2, "image_id": 2}], num_images=2)
     content["images"][0] |= changes
     data = read(content)
     assert data.labels.image_ids.tolist() == [2] and data.labels.annotation_ids.tolist() == [2]
-    assert data.report.counts[rule] == 1 and data.report.counts.total() == 2
-    left_over = Rule.DROPPED_IMAGE if isinstance(content["images"][0]["id"], int) else Rule.UNKNOWN_IMAGE
+    assert data.report.counts[fault] == 1 and data.report.counts.total() == 2
+    left_over = Fault.DROPPED_IMAGE if isinstance(content["images"][0]["id"], int) else Fault.UNKNOWN_IMAGE
     assert data.report.counts[left_over] == 1
 
 
@@ -192,7 +192,7 @@ def test_entries_that_are_no_images(make_coco, read, square: dict[str, Any], ent
     content = make_coco([square])
     content["images"].append(entry)
     data = read(content)
-    assert len(data.labels) == 1 and data.report.counts == {Rule.IMAGE_MALFORMED: 1}
+    assert len(data.labels) == 1 and data.report.counts == {Fault.IMAGE_MALFORMED: 1}
 
 
 def test_second_image_with_an_id_is_dropped(make_coco, read, square: dict[str, Any]) -> None:
@@ -200,7 +200,7 @@ def test_second_image_with_an_id_is_dropped(make_coco, read, square: dict[str, A
     content["images"][1]["id"] = 1
     data = read(content)
     assert data.labels.file_name(0) == "1.png" and len(data.labels) == 1
-    assert data.report.counts == {Rule.IMAGE_ID_TWICE: 1}
+    assert data.report.counts == {Fault.IMAGE_ID_TWICE: 1}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_missing_size_comes_from_the_file(make_coco, read, square: dict[str, Any
     content = make_coco([square])
     content["images"][0] |= changes
     data = read(content)
-    assert data.labels.size(0) == (12, 10) and data.report.counts == {Rule.IMAGE_SIZE_MISSING: 1}
+    assert data.labels.size(0) == (12, 10) and data.report.counts == {Fault.IMAGE_SIZE_MISSING: 1}
 
 
 def test_file_wins_when_the_sizes_disagree(make_coco, read, square: dict[str, Any]) -> None:
@@ -219,7 +219,7 @@ def test_file_wins_when_the_sizes_disagree(make_coco, read, square: dict[str, An
     content = make_coco([square | {"segmentation": rle, "bbox": [1, 3, 1, 2]}])
     content["images"][0] |= {"width": 20, "height": 24}
     data = read(content, check_files=True)
-    assert data.labels.size(0) == (12, 10) and data.report.counts == {Rule.IMAGE_SIZE_DISAGREES: 1}
+    assert data.labels.size(0) == (12, 10) and data.report.counts == {Fault.IMAGE_SIZE_DISAGREES: 1}
     assert (
         "image 1 (1.png): width and height disagree with the file (stated 20 x 24, file 10 x 12)"
         in (data.report.lines[0])
@@ -233,7 +233,7 @@ def test_labels_of_the_stored_pixels_are_kept(make_coco, read, square: dict[str,
     exif[0x0112] = 6
     Image.new("RGB", (10, 12)).save(tmp_path / "1.png", exif=exif)
     data = read(content, check_files=True)
-    assert data.labels.size(0) == (12, 10) and data.report.counts == {Rule.IMAGE_LABELLED_RAW: 1}
+    assert data.labels.size(0) == (12, 10) and data.report.counts == {Fault.IMAGE_LABELLED_RAW: 1}
     content["images"][0] |= {"width": 12, "height": 10}
     data = read(content, check_files=True)
     assert data.labels.size(0) == (10, 12) and data.report.counts == {}
@@ -245,7 +245,7 @@ def test_broken_files_are_found_when_asked(make_coco, read, square: dict[str, An
     assert len(read(content).labels) == 2
     data = read(content, check_files=True)
     assert data.labels.image_ids.tolist() == [2]
-    assert data.report.counts == {Rule.IMAGE_FILE_BROKEN: 1, Rule.DROPPED_IMAGE: 1}
+    assert data.report.counts == {Fault.IMAGE_FILE_BROKEN: 1, Fault.DROPPED_IMAGE: 1}
 
 
 def test_images_above_the_limit_are_dropped(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_images_above_the_limit_are_dropped(make_coco, read, square: dict[str, A
     content["images"][1] |= {"width": 100, "height": 100}
     data = read(content, max_pixels=9999)
     assert data.labels.image_ids.tolist() == [1]
-    assert data.report.counts == {Rule.IMAGE_SIZE_MISSING: 1, Rule.IMAGE_FILE_BROKEN: 1}
+    assert data.report.counts == {Fault.IMAGE_SIZE_MISSING: 1, Fault.IMAGE_FILE_BROKEN: 1}
 
 
 def test_ids_that_are_text(make_coco, read, square: dict[str, Any]) -> None:
@@ -267,7 +267,7 @@ def test_ids_that_are_text(make_coco, read, square: dict[str, Any]) -> None:
     names = [data.categories.names[label] for label in data.labels.labels.tolist()]
     assert names == ["dot", "other"] and [data.labels.objects(i) for i in (0, 1)] == [range(1), range(1, 2)]
     assert data.labels.image_ids.tolist() == [id_number("img 1"), 1]
-    assert data.report.counts == {Rule.IMAGE_ID_TEXT: 2}
+    assert data.report.counts == {Fault.IMAGE_ID_TEXT: 2}
     assert f"image img 1 (1.png): id is text ({id_number('img 1')}); a number made from it" in data.report.lines[0]
 
 
@@ -283,7 +283,7 @@ def test_files_are_found_by_the_end_of_a_name(make_coco, read, square: dict[str,
     content = make_coco([square], num_images=2)
     content["images"][0]["file_name"] = f"{folder}1.png"
     data = read(content)
-    assert data.labels.file_names == ["1.png", "2.png"] and data.report.counts == {Rule.IMAGE_NAME_END: 1}
+    assert data.labels.file_names == ["1.png", "2.png"] and data.report.counts == {Fault.IMAGE_NAME_END: 1}
     assert data.report.lines[0].endswith(
         "not under this name in the folder of images (1.png); found by the end of the name"
     )
@@ -295,7 +295,7 @@ def test_two_names_with_the_same_end_are_not_the_same_image(make_coco, read, squ
         image["file_name"] = f"{folder}/1.png"
     data = read(content)
     assert data.labels.image_ids.tolist() == [1]
-    assert data.report.counts == {Rule.IMAGE_NAME_END: 1, Rule.IMAGE_FILE_TWICE: 1}
+    assert data.report.counts == {Fault.IMAGE_NAME_END: 1, Fault.IMAGE_FILE_TWICE: 1}
 
 
 def test_file_in_a_subfolder(make_coco, read, square: dict[str, Any], tmp_path: Path) -> None:

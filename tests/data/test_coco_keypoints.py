@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.coco_keypoints import read_keypoints
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures import KeypointSchema
 
 SIZE = (12, 10)
@@ -14,10 +14,10 @@ SCHEMA = KeypointSchema(("nose", "left_eye", "right_eye"))
 GOOD = [2, 3, 2, 4, 5, 1, 0, 0, 0]
 
 
-def read(keypoints: Any, schema: KeypointSchema | None = SCHEMA, **more: Any) -> tuple[Any, list[Rule]]:
-    noted: list[Rule] = []
+def read(keypoints: Any, schema: KeypointSchema | None = SCHEMA, **more: Any) -> tuple[Any, list[Fault]]:
+    noted: list[Fault] = []
     entry = {"keypoints": keypoints, **more}
-    found = read_keypoints(entry, schema, SIZE, lambda rule, detail: noted.append(rule))
+    found = read_keypoints(entry, schema, SIZE, lambda fault, detail: noted.append(fault))
     return None if found is None else found.tolist(), noted
 
 
@@ -41,35 +41,35 @@ def test_places_of_keypoints_that_are_not_labelled_mean_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keypoints", "rule"),
+    ("keypoints", "fault"),
     [
-        (GOOD[:-1], Rule.KEYPOINTS_LENGTH),
-        (GOOD[:6], Rule.KEYPOINTS_LENGTH),
-        ([*GOOD, 1, 1, 2], Rule.KEYPOINTS_LENGTH),
-        ("123456789", Rule.KEYPOINTS_NUMBERS),
-        ([[2, 3, 2], [4, 5, 1], [0, 0, 0]], Rule.KEYPOINTS_NUMBERS),
-        ([[2, 3], [4]], Rule.KEYPOINTS_NUMBERS),
-        (["a", *GOOD[1:]], Rule.KEYPOINTS_NUMBERS),
-        ([float("nan"), *GOOD[1:]], Rule.KEYPOINTS_NUMBERS),
-        ([float("inf"), *GOOD[1:]], Rule.KEYPOINTS_NUMBERS),
-        ([10**400, *GOOD[1:]], Rule.KEYPOINTS_NUMBERS),
-        ([1e12, *GOOD[1:]], Rule.KEYPOINTS_NUMBERS),
-        ({"nose": [2, 3, 2]}, Rule.KEYPOINTS_NUMBERS),
-        (True, Rule.KEYPOINTS_NUMBERS),
+        (GOOD[:-1], Fault.KEYPOINTS_LENGTH),
+        (GOOD[:6], Fault.KEYPOINTS_LENGTH),
+        ([*GOOD, 1, 1, 2], Fault.KEYPOINTS_LENGTH),
+        ("123456789", Fault.KEYPOINTS_NUMBERS),
+        ([[2, 3, 2], [4, 5, 1], [0, 0, 0]], Fault.KEYPOINTS_NUMBERS),
+        ([[2, 3], [4]], Fault.KEYPOINTS_NUMBERS),
+        (["a", *GOOD[1:]], Fault.KEYPOINTS_NUMBERS),
+        ([float("nan"), *GOOD[1:]], Fault.KEYPOINTS_NUMBERS),
+        ([float("inf"), *GOOD[1:]], Fault.KEYPOINTS_NUMBERS),
+        ([10**400, *GOOD[1:]], Fault.KEYPOINTS_NUMBERS),
+        ([1e12, *GOOD[1:]], Fault.KEYPOINTS_NUMBERS),
+        ({"nose": [2, 3, 2]}, Fault.KEYPOINTS_NUMBERS),
+        (True, Fault.KEYPOINTS_NUMBERS),
     ],
 )
-def test_unreadable_keypoints_are_dropped(keypoints: Any, rule: Rule) -> None:
-    assert read(keypoints) == (None, [rule])
+def test_unreadable_keypoints_are_dropped(keypoints: Any, fault: Fault) -> None:
+    assert read(keypoints) == (None, [fault])
 
 
 def test_classes_without_keypoints() -> None:
-    assert read(GOOD, schema=None) == (None, [Rule.KEYPOINTS_UNNAMED])
+    assert read(GOOD, schema=None) == (None, [Fault.KEYPOINTS_UNNAMED])
 
 
 @pytest.mark.parametrize("visibility", [3, -1, 0.5, 255])
 def test_other_visibilities_are_not_labelled(visibility: float) -> None:
     found, noted = read([2, 3, visibility, 4, 5, 2, 0, 0, 0])
-    assert found == [[0, 0, 0], [4.5, 5.5, 2], [0, 0, 0]] and noted == [Rule.KEYPOINT_VISIBILITY]
+    assert found == [[0, 0, 0], [4.5, 5.5, 2], [0, 0, 0]] and noted == [Fault.KEYPOINT_VISIBILITY]
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_other_visibilities_are_not_labelled(visibility: float) -> None:
 def test_keypoints_outside_the_image(x: float, y: float, expected: tuple[float, float] | None) -> None:
     found, noted = read([x, y, 2, 4, 5, 2, 0, 0, 0])
     assert found[0] == ([0, 0, 0] if expected is None else [*expected, 2])
-    assert noted == ([Rule.KEYPOINT_OUTSIDE] if expected is None else [])
+    assert noted == ([Fault.KEYPOINT_OUTSIDE] if expected is None else [])
 
 
 @pytest.mark.parametrize("stated", [3, 1, None, "2", [2], 10**400])
 def test_wrong_counts_are_noted_and_change_nothing(stated: Any) -> None:
     found, noted = read(GOOD, num_keypoints=stated)
-    assert found == read(GOOD)[0] and noted == [Rule.KEYPOINTS_COUNT]
+    assert found == read(GOOD)[0] and noted == [Fault.KEYPOINTS_COUNT]
 
 
 def test_details_name_the_first() -> None:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.coco_masks import mask_box, read_mask
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures import RLE, Polygons
 
 RING = [2, 3, 6, 3, 6, 8]
 
 
-def read(segmentation: Any) -> tuple[Polygons | RLE | None, list[Rule]]:
+def read(segmentation: Any) -> tuple[Polygons | RLE | None, list[Fault]]:
     """The mask in a 12 x 10 (height x width) image, and the rules that were noted."""
-    noted: list[Rule] = []
-    mask = read_mask(segmentation, (12, 10), lambda rule, detail: noted.append(rule))
+    noted: list[Fault] = []
+    mask = read_mask(segmentation, (12, 10), lambda fault, detail: noted.append(fault))
     return mask, noted
 
 
@@ -27,35 +27,35 @@ def test_polygons() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ring", "rule"),
+    ("ring", "fault"),
     [
-        ([], Rule.POLYGON_SHORT),
-        ([1, 1, 2, 2], Rule.POLYGON_SHORT),
-        ([1, 1, 2, 2, 3], Rule.POLYGON_SHORT),
-        ([1, 1, 2, 2, 3, 3, 4], Rule.POLYGON_ODD),
-        ([1, 1, 2, 2, float("nan"), 3], Rule.POLYGON_NUMBERS),
-        ([1, 1, 2, 2, float("inf"), 3], Rule.POLYGON_NUMBERS),
-        ([1, 1, 2, 2, 1e12, 3], Rule.POLYGON_NUMBERS),
-        ([1, 1, 2, 2, 10**400, 3], Rule.POLYGON_NUMBERS),
-        ([1, 1, 2, 2, "three", 3], Rule.POLYGON_NUMBERS),
-        ([1, 1, 2, 2, None, 3], Rule.POLYGON_NUMBERS),
-        ([[1, 1], [2, 2], [3, "x"]], Rule.POLYGON_NUMBERS),
-        ({"x": 1}, Rule.POLYGON_NUMBERS),
-        ("polygon", Rule.POLYGON_NUMBERS),
-        (None, Rule.POLYGON_NUMBERS),
+        ([], Fault.POLYGON_SHORT),
+        ([1, 1, 2, 2], Fault.POLYGON_SHORT),
+        ([1, 1, 2, 2, 3], Fault.POLYGON_SHORT),
+        ([1, 1, 2, 2, 3, 3, 4], Fault.POLYGON_ODD),
+        ([1, 1, 2, 2, float("nan"), 3], Fault.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, float("inf"), 3], Fault.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, 1e12, 3], Fault.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, 10**400, 3], Fault.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, "three", 3], Fault.POLYGON_NUMBERS),
+        ([1, 1, 2, 2, None, 3], Fault.POLYGON_NUMBERS),
+        ([[1, 1], [2, 2], [3, "x"]], Fault.POLYGON_NUMBERS),
+        ({"x": 1}, Fault.POLYGON_NUMBERS),
+        ("polygon", Fault.POLYGON_NUMBERS),
+        (None, Fault.POLYGON_NUMBERS),
     ],
 )
-def test_bad_polygon_is_dropped_and_the_others_stay(ring: Any, rule: Rule) -> None:
+def test_bad_polygon_is_dropped_and_the_others_stay(ring: Any, fault: Fault) -> None:
     mask, noted = read([RING, ring])
-    assert isinstance(mask, Polygons) and len(mask.rings) == 1 and noted == [rule]
+    assert isinstance(mask, Polygons) and len(mask.rings) == 1 and noted == [fault]
     mask, noted = read([ring])
-    assert mask is None and noted == [rule]
+    assert mask is None and noted == [fault]
 
 
 @pytest.mark.parametrize("segmentation", [RING, [[2, 3], [6, 3], [6, 8]], [[[2, 3], [6, 3], [6, 8]]]])
 def test_flat_polygons_and_lists_of_points_are_understood(segmentation: Any) -> None:
     mask, noted = read(segmentation)
-    assert isinstance(mask, Polygons) and noted == [Rule.POLYGON_UNNESTED]
+    assert isinstance(mask, Polygons) and noted == [Fault.POLYGON_UNNESTED]
     assert [ring.tolist() for ring in mask.rings] == [[[2, 3], [6, 3], [6, 8]]]
 
 
@@ -75,7 +75,7 @@ def test_rle_as_list_and_string(counts: Any) -> None:
 
 @pytest.mark.parametrize("size", [[10, 12], [12], None, "12x10", [12, 10, 3], [[12], [10]]])
 def test_rle_for_another_size(size: Any) -> None:
-    assert read({"size": size, "counts": [15, 2, 103]}) == (None, [Rule.RLE_SIZE])
+    assert read({"size": size, "counts": [15, 2, 103]}) == (None, [Fault.RLE_SIZE])
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_rle_for_another_size(size: Any) -> None:
     ],
 )
 def test_broken_rle(counts: Any) -> None:
-    assert read({"size": [12, 10], "counts": counts}) == (None, [Rule.RLE_BROKEN])
+    assert read({"size": [12, 10], "counts": counts}) == (None, [Fault.RLE_BROKEN])
 
 
 def test_endlessly_nested_counts() -> None:
     deep: Any = []
     for _ in range(900):
         deep = [deep]
-    assert read({"size": [12, 10], "counts": deep}) == (None, [Rule.RLE_BROKEN])
-    assert read([deep]) == (None, [Rule.POLYGON_NUMBERS])
+    assert read({"size": [12, 10], "counts": deep}) == (None, [Fault.RLE_BROKEN])
+    assert read([deep]) == (None, [Fault.POLYGON_NUMBERS])
 
 
 def test_box_of_an_empty_rle_has_no_size() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from maskrcnn.data.coco_objects import read_object
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures.labels import ObjectEntry
 from maskrcnn.structures import RLE, Polygons
 
@@ -17,10 +17,10 @@ EMPTY_RLE = {"size": [12, 10], "counts": [120]}
 def read(square: dict[str, Any]):
     """Reads the faultless annotation with some values replaced (or removed, by None)."""
 
-    def read_changed(**changes: Any) -> tuple[ObjectEntry | None, list[Rule]]:
-        noted: list[Rule] = []
+    def read_changed(**changes: Any) -> tuple[ObjectEntry | None, list[Fault]]:
+        noted: list[Fault] = []
         entry = {key: value for key, value in (square | changes).items() if value is not None}
-        return read_object(entry, 4, 1, SIZE, lambda rule, detail: noted.append(rule)), noted
+        return read_object(entry, 4, 1, SIZE, lambda fault, detail: noted.append(fault)), noted
 
     return read_changed
 
@@ -35,30 +35,30 @@ def test_faultless(read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bbox", "rule"),
+    ("bbox", "fault"),
     [
-        (None, Rule.BOX_MISSING),
-        ([2, 3, 4], Rule.BOX_MISSING),
-        ("2 3 4 5", Rule.BOX_MISSING),
-        ([2, 3, 4, "5"], Rule.BOX_MISSING),
-        ([2, 3, 4, float("nan")], Rule.BOX_MISSING),
-        ([2, 3, 10**400, 5], Rule.BOX_MISSING),
-        ([2, 3, 0, 5], Rule.BOX_DEGENERATE),
-        ([2, 3, 4, -5], Rule.BOX_DEGENERATE),
-        ([7, 9, 2, 2], Rule.BOX_DISAGREES),
-        ([-40, -40, 5, 5], Rule.BOX_DISAGREES),
-        ([0, 0, 10, 12], Rule.BOX_DISAGREES),
+        (None, Fault.BOX_MISSING),
+        ([2, 3, 4], Fault.BOX_MISSING),
+        ("2 3 4 5", Fault.BOX_MISSING),
+        ([2, 3, 4, "5"], Fault.BOX_MISSING),
+        ([2, 3, 4, float("nan")], Fault.BOX_MISSING),
+        ([2, 3, 10**400, 5], Fault.BOX_MISSING),
+        ([2, 3, 0, 5], Fault.BOX_DEGENERATE),
+        ([2, 3, 4, -5], Fault.BOX_DEGENERATE),
+        ([7, 9, 2, 2], Fault.BOX_DISAGREES),
+        ([-40, -40, 5, 5], Fault.BOX_DISAGREES),
+        ([0, 0, 10, 12], Fault.BOX_DISAGREES),
     ],
 )
-def test_wrong_box_is_replaced_by_that_of_the_mask(read, bbox: Any, rule: Rule) -> None:
+def test_wrong_box_is_replaced_by_that_of_the_mask(read, bbox: Any, fault: Fault) -> None:
     item, noted = read(bbox=bbox)
-    assert item.box == (2, 3, 6, 8) and not item.ignore and noted == [rule]
+    assert item.box == (2, 3, 6, 8) and not item.ignore and noted == [fault]
 
 
 def test_box_as_two_corners_is_noticed(read) -> None:
     """A common mistake: x1, y1, x2, y2 instead of x, y, width, height."""
     item, noted = read(bbox=[2, 3, 6, 8])
-    assert item.box == (2, 3, 6, 8) and noted == [Rule.BOX_DISAGREES]
+    assert item.box == (2, 3, 6, 8) and noted == [Fault.BOX_DISAGREES]
 
 
 @pytest.mark.parametrize("bbox", [[2, 3, 3, 4], [1.5, 2.5, 5, 6], [2.4, 3.1, 3.2, 4.7]])
@@ -73,17 +73,17 @@ def test_box_outside_by_less_than_a_pixel_is_cut_silently(read) -> None:
     item, noted = read(segmentation=polygon, bbox=[-0.5, -1, 11, 14])
     assert item.box == (0, 0, 10, 12) and noted == []
     item, noted = read(segmentation=polygon, bbox=[-1.5, 0, 11.5, 12])
-    assert item.box == (0, 0, 10, 12) and noted == [Rule.BOX_OUTSIDE]
+    assert item.box == (0, 0, 10, 12) and noted == [Fault.BOX_OUTSIDE]
 
 
 def test_box_of_a_mask_that_reaches_outside_is_cut(read) -> None:
     item, noted = read(segmentation=[[6, 3, 16, 3, 16, 8, 6, 8]], bbox=None)
-    assert item.box == (6, 3, 10, 8) and noted == [Rule.BOX_MISSING]
+    assert item.box == (6, 3, 10, 8) and noted == [Fault.BOX_MISSING]
 
 
 def test_box_of_an_rle(read) -> None:
     item, noted = read(segmentation={"size": [12, 10], "counts": [15, 2, 103]}, bbox=None)
-    assert isinstance(item.mask, RLE) and item.box == (1, 3, 2, 5) and noted == [Rule.BOX_MISSING]
+    assert isinstance(item.mask, RLE) and item.box == (1, 3, 2, 5) and noted == [Fault.BOX_MISSING]
 
 
 # --- masks ------------------------------------------------------------------------------------------------------
@@ -101,25 +101,25 @@ def test_box_of_an_rle(read) -> None:
 )
 def test_without_a_usable_mask_the_box_is_ignored(read, segmentation: Any) -> None:
     item, noted = read(segmentation=segmentation)
-    assert item.mask is None and item.ignore and item.box == (2, 3, 6, 8) and noted == [Rule.MASK_UNUSABLE]
+    assert item.mask is None and item.ignore and item.box == (2, 3, 6, 8) and noted == [Fault.MASK_UNUSABLE]
 
 
 def test_where_masks_are_not_needed_the_box_is_the_object(square: dict[str, Any]) -> None:
-    def read_boxed(**changes: Any) -> tuple[ObjectEntry | None, list[Rule]]:
-        noted: list[Rule] = []
+    def read_boxed(**changes: Any) -> tuple[ObjectEntry | None, list[Fault]]:
+        noted: list[Fault] = []
         entry = {**square, **changes}
-        return read_object(entry, 4, 1, SIZE, lambda rule, _: noted.append(rule), need_masks=False), noted
+        return read_object(entry, 4, 1, SIZE, lambda fault, _: noted.append(fault), need_masks=False), noted
 
     assert read_boxed(segmentation=None) == (ObjectEntry(4, 1, (2, 3, 6, 8), None, ignore=False), [])
     assert read_boxed(segmentation=[], iscrowd=1) == (ObjectEntry(4, 1, (2, 3, 6, 8), None, ignore=True), [])
-    assert read_boxed(segmentation=None, bbox=[20, 3, 4, 5]) == (None, [Rule.NOTHING_USABLE])
+    assert read_boxed(segmentation=None, bbox=[20, 3, 4, 5]) == (None, [Fault.NOTHING_USABLE])
     item, noted = read_boxed()
     assert item is not None and isinstance(item.mask, Polygons) and noted == []
 
 
 @pytest.mark.parametrize("bbox", [None, [2, 3, 0, 5], [20, 3, 4, 5], [-9, 3, 9, 5], ["a"] * 4])
 def test_without_mask_and_box_nothing_is_left(read, bbox: Any) -> None:
-    assert read(segmentation=[], bbox=bbox) == (None, [Rule.NOTHING_USABLE])
+    assert read(segmentation=[], bbox=bbox) == (None, [Fault.NOTHING_USABLE])
 
 
 def test_ignored_box_is_cut_at_the_border(read) -> None:
@@ -139,4 +139,4 @@ def test_crowds_are_ignored_regions(read, crowd: Any, ignore: bool) -> None:
 @pytest.mark.parametrize("crowd", [2, "1", [], -1, float("nan")])
 def test_other_crowd_flags_are_noted(read, crowd: Any) -> None:
     item, noted = read(iscrowd=crowd)
-    assert not item.ignore and noted == [Rule.CROWD_FLAG]
+    assert not item.ignore and noted == [Fault.CROWD_FLAG]

@@ -1,7 +1,7 @@
 """Reader of COCO instance annotations.
 
 The file is checked while it is read, once. What is wrong with a single image or annotation is repaired or dropped by
-the rule `report.Rule` states, and written down in a `DataReport`; only a file that is no COCO file at all, or of which
+the rule `report.Fault` states, and written down in a `DataReport`; only a file that is no COCO file at all, or of which
 no image is left, is an error. Images without annotations are kept: they are background to learn from.
 
 Labels are absolute pixels of the upright picture; see `images.py` for labels made on a picture before its EXIF
@@ -24,7 +24,7 @@ from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_object
 from maskrcnn.data.file_names import find_image
 from maskrcnn.data.images import MAX_PIXELS, ImageHeader, read_header
-from maskrcnn.data.report import DataReport, Rule
+from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number, load_json, whole_number
@@ -149,9 +149,9 @@ class _CocoReader:
         for number, entry in enumerate(entries):
             image_id = _id_of(entry)
             if image_id is None:
-                self.report.add(Rule.IMAGE_MALFORMED, f"image number {number}", brief(entry))
+                self.report.add(Fault.IMAGE_MALFORMED, f"image number {number}", brief(entry))
             elif image_id in self.image_ids:
-                self.report.add(Rule.IMAGE_ID_TWICE, f"image {image_id}", brief(entry))
+                self.report.add(Fault.IMAGE_ID_TWICE, f"image {image_id}", brief(entry))
             else:
                 self.image_ids.add(image_id)
                 if (image := self._image(image_id, entry)) is not None:
@@ -160,11 +160,11 @@ class _CocoReader:
     def _image(self, image_id: int, entry: Entry) -> ImageEntry | None:
         stated_name = entry.get("file_name")
         if not isinstance(stated_name, str):
-            self.report.add(Rule.IMAGE_MALFORMED, f"image {image_id}", brief(entry))
+            self.report.add(Fault.IMAGE_MALFORMED, f"image {image_id}", brief(entry))
             return None
         where = f"image {_shown_id(entry, image_id)} ({one_line(stated_name)})"
         if isinstance(entry["id"], str):
-            self.report.add(Rule.IMAGE_ID_TEXT, where, str(image_id))
+            self.report.add(Fault.IMAGE_ID_TEXT, where, str(image_id))
         file_name = self._file_name(stated_name, where)
         if file_name is None:
             return None
@@ -174,7 +174,7 @@ class _CocoReader:
         try:
             header = read_header(self.folder / file_name, self.max_pixels)
         except UserError as error:
-            self.report.add(Rule.IMAGE_FILE_BROKEN, where, str(error))
+            self.report.add(Fault.IMAGE_FILE_BROKEN, where, str(error))
             return None
         return ImageEntry(image_id, file_name, self._checked_size(stated, header, where), self._group(entry))
 
@@ -182,14 +182,14 @@ class _CocoReader:
         """The file a name means; the end of a name must not mean what another image states or means already."""
         name = find_image(self.folder, stated)
         if name is None:
-            self.report.add(Rule.IMAGE_FILE_MISSING, where, f"in {self.folder}")
+            self.report.add(Fault.IMAGE_FILE_MISSING, where, f"in {self.folder}")
         elif name == stated:
             return name
         elif name in self.file_names:
-            self.report.add(Rule.IMAGE_FILE_TWICE, where, name)
+            self.report.add(Fault.IMAGE_FILE_TWICE, where, name)
         else:
             self.file_names.add(name)
-            self.report.add(Rule.IMAGE_NAME_END, where, name)
+            self.report.add(Fault.IMAGE_NAME_END, where, name)
             return name
         return None
 
@@ -204,7 +204,7 @@ class _CocoReader:
         if height and width and height > 0 and width > 0 and height * width <= self.max_pixels:
             return height, width
         detail = f"width {brief(entry.get('width'))}, height {brief(entry.get('height'))}"
-        self.report.add(Rule.IMAGE_SIZE_MISSING, where, detail)
+        self.report.add(Fault.IMAGE_SIZE_MISSING, where, detail)
         return None
 
     def _checked_size(self, stated: Size | None, header: ImageHeader, where: str) -> Size:
@@ -212,9 +212,9 @@ class _CocoReader:
             return header.size
         detail = f"stated {stated[1]} x {stated[0]}, file {header.size[1]} x {header.size[0]}"
         if header.is_labelled_raw(stated):
-            self.report.add(Rule.IMAGE_LABELLED_RAW, where, detail)
+            self.report.add(Fault.IMAGE_LABELLED_RAW, where, detail)
             return stated
-        self.report.add(Rule.IMAGE_SIZE_DISAGREES, where, detail)
+        self.report.add(Fault.IMAGE_SIZE_DISAGREES, where, detail)
         return header.size
 
     # --- annotations --------------------------------------------------------------------------------------------
@@ -227,21 +227,21 @@ class _CocoReader:
         for number, entry in enumerate(entries):
             image_id = id_number(entry.get("image_id")) if isinstance(entry, dict) else None
             if image_id is None:
-                self.report.add(Rule.ANNOTATION_MALFORMED, f"annotation number {number}", brief(entry))
+                self.report.add(Fault.ANNOTATION_MALFORMED, f"annotation number {number}", brief(entry))
             elif image_id in kept_images:
                 by_image[image_id].append((self._annotation_id(number, entry), entry))
             else:
-                rule = Rule.DROPPED_IMAGE if image_id in self.image_ids else Rule.UNKNOWN_IMAGE
-                self.report.add(rule, f"annotation {brief(entry.get('id'))}", f"image {image_id}")
+                fault = Fault.DROPPED_IMAGE if image_id in self.image_ids else Fault.UNKNOWN_IMAGE
+                self.report.add(fault, f"annotation {brief(entry.get('id'))}", f"image {image_id}")
         return by_image
 
     def _annotation_id(self, number: int, entry: Entry) -> int:
         """The annotation's own id where it has one that no other has."""
         annotation_id = _id_of(entry)
         if annotation_id is None:
-            self.report.add(Rule.ANNOTATION_ID_MISSING, f"annotation number {number}", brief(entry.get("id")))
+            self.report.add(Fault.ANNOTATION_ID_MISSING, f"annotation number {number}", brief(entry.get("id")))
         elif annotation_id in self.annotation_ids:
-            self.report.add(Rule.ANNOTATION_ID_TWICE, f"annotation {annotation_id}")
+            self.report.add(Fault.ANNOTATION_ID_TWICE, f"annotation {annotation_id}")
         else:
             self.annotation_ids.add(annotation_id)
             return annotation_id
@@ -255,7 +255,7 @@ class _CocoReader:
             where = f"annotation {_shown_id(entry, annotation_id)}"
             label = labels.get(id_number(entry.get("category_id")))
             if label is None:
-                self.report.add(Rule.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
+                self.report.add(Fault.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
                 continue
             note = partial(self._note, where)
             item = read_object(entry, annotation_id, label, size, note, need_masks=self.need_masks)
@@ -263,8 +263,8 @@ class _CocoReader:
                 schema = categories.schemas[label] if categories.schemas else None
                 yield item if item.ignore else replace(item, keypoints=read_keypoints(entry, schema, size, note))
 
-    def _note(self, where: str, rule: Rule, detail: str) -> None:
-        self.report.add(rule, where, detail)
+    def _note(self, where: str, fault: Fault, detail: str) -> None:
+        self.report.add(fault, where, detail)
 
     def _count(self, labels: LabelStore) -> None:
         if not len(labels):

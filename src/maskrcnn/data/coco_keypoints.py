@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.coco_masks import LARGEST_COORDINATE, Note
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures import KeypointSchema, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import BoolArray, FloatArray
@@ -33,7 +33,7 @@ def read_keypoints(
     if not stated:
         return None
     if schema is None:
-        note(Rule.KEYPOINTS_UNNAMED, brief(stated))
+        note(Fault.KEYPOINTS_UNNAMED, brief(stated))
         return None
     keypoints = _numbers(stated, len(schema), note)
     if keypoints is None:
@@ -41,7 +41,7 @@ def read_keypoints(
     labelled = keypoints[:, 2] > 0
     count = int(labelled.sum())
     if entry.get("num_keypoints", count) != count:
-        note(Rule.KEYPOINTS_COUNT, f"{brief(entry['num_keypoints'])}, labelled are {count}")
+        note(Fault.KEYPOINTS_COUNT, f"{brief(entry['num_keypoints'])}, labelled are {count}")
     known = _known_visibility(keypoints, schema, note)
     inside = _moved_inside(keypoints, labelled & known, schema, size, note)
     kept = labelled & known & inside
@@ -53,12 +53,12 @@ def _numbers(stated: Any, count: int, note: Note) -> FloatArray | None:
     try:
         numbers = np.array(stated, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
-        note(Rule.KEYPOINTS_NUMBERS, brief(stated))
+        note(Fault.KEYPOINTS_NUMBERS, brief(stated))
         return None
     if numbers.ndim != 1 or not (np.abs(numbers) <= LARGEST_COORDINATE).all():
-        note(Rule.KEYPOINTS_NUMBERS, brief(stated))
+        note(Fault.KEYPOINTS_NUMBERS, brief(stated))
     elif len(numbers) != 3 * count:
-        note(Rule.KEYPOINTS_LENGTH, f"{len(numbers)} numbers for {count} keypoints")
+        note(Fault.KEYPOINTS_LENGTH, f"{len(numbers)} numbers for {count} keypoints")
     else:
         return numbers.reshape(count, 3)
     return None
@@ -68,7 +68,7 @@ def _known_visibility(keypoints: FloatArray, schema: KeypointSchema, note: Note)
     """(P,) False where the visibility is none of COCO's."""
     known = np.isin(keypoints[:, 2], (0, 1, 2))
     if not known.all():
-        note(Rule.KEYPOINT_VISIBILITY, _first(schema, ~known, keypoints))
+        note(Fault.KEYPOINT_VISIBILITY, _first(schema, ~known, keypoints))
     return np.asarray(known)
 
 
@@ -80,7 +80,7 @@ def _moved_inside(
     limits = np.array([size[1], size[0]])
     inside = ((points >= -OUTSIDE_PIXELS) & (points <= limits + OUTSIDE_PIXELS)).all(axis=1)
     if (labelled & ~inside).any():
-        note(Rule.KEYPOINT_OUTSIDE, _first(schema, labelled & ~inside, keypoints))
+        note(Fault.KEYPOINT_OUTSIDE, _first(schema, labelled & ~inside, keypoints))
     keypoints[:, :2] = np.clip(points, 0, limits)
     return np.asarray(inside)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.polygons_coco import coco_polygons
 from maskrcnn.masks.rle import rle_window
@@ -16,7 +16,7 @@ from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
 from maskrcnn.text import brief
 
-Note = Callable[[Rule, str], None]
+Note = Callable[[Fault, str], None]
 """Takes down a fault of the annotation at hand."""
 
 LARGEST_COORDINATE = 1e9
@@ -46,7 +46,7 @@ def mask_box(mask: Polygons | RLE) -> Box:
 def _read_polygons(entries: list[Any], note: Note) -> Polygons | None:
     polygons = coco_polygons(entries)
     if polygons is not entries:
-        note(Rule.POLYGON_UNNESTED, "")
+        note(Fault.POLYGON_UNNESTED, "")
     rings = [ring for entry in polygons if (ring := _read_ring(entry, note)) is not None]
     return Polygons(tuple(rings)) if rings else None
 
@@ -56,14 +56,14 @@ def _read_ring(entry: Any, note: Note) -> FloatArray | None:
     try:
         numbers = np.array(entry, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
-        note(Rule.POLYGON_NUMBERS, brief(entry))
+        note(Fault.POLYGON_NUMBERS, brief(entry))
         return None
     if numbers.ndim != 1 or not np.abs(numbers).max(initial=0) <= LARGEST_COORDINATE:
-        note(Rule.POLYGON_NUMBERS, brief(entry))
+        note(Fault.POLYGON_NUMBERS, brief(entry))
     elif len(numbers) < 6:
-        note(Rule.POLYGON_SHORT, f"{len(numbers)} numbers")
+        note(Fault.POLYGON_SHORT, f"{len(numbers)} numbers")
     elif len(numbers) % 2:
-        note(Rule.POLYGON_ODD, f"{len(numbers)} numbers")
+        note(Fault.POLYGON_ODD, f"{len(numbers)} numbers")
     else:
         return numbers.reshape(-1, 2)
     return None
@@ -71,10 +71,10 @@ def _read_ring(entry: Any, note: Note) -> FloatArray | None:
 
 def _read_rle(entry: dict[str, Any], size: Size, note: Note) -> RLE | None:
     if entry.get("size") != list(size):
-        note(Rule.RLE_SIZE, f"{brief(entry.get('size'))}, the image has {list(size)}")
+        note(Fault.RLE_SIZE, f"{brief(entry.get('size'))}, the image has {list(size)}")
         return None
     try:
         return rle_from_coco(entry)
     except (UserError, RecursionError) as error:  # the message may try to print something nested without end
-        note(Rule.RLE_BROKEN, str(error))
+        note(Fault.RLE_BROKEN, str(error))
         return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskrcnn.data.coco_masks import Box, Note, mask_box, read_mask
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures.labels import ObjectEntry
 from maskrcnn.json_values import is_number
 from maskrcnn.structures import Size
@@ -41,38 +41,38 @@ def _boxed_object(
 ) -> ObjectEntry | None:
     """An object that is known by its box alone."""
     stated = _stated_box(entry)
-    box = None if isinstance(stated, Rule) else _clipped(stated, size)
+    box = None if isinstance(stated, Fault) else _clipped(stated, size)
     if box is None:
-        note(Rule.NOTHING_USABLE, f"bbox {brief(entry.get('bbox'))}")
+        note(Fault.NOTHING_USABLE, f"bbox {brief(entry.get('bbox'))}")
         return None
     if not need_masks:
         return ObjectEntry(annotation_id, label, box, None, _is_crowd(entry, note))
-    note(Rule.MASK_UNUSABLE, "")
+    note(Fault.MASK_UNUSABLE, "")
     return ObjectEntry(annotation_id, label, box, None, ignore=True)
 
 
 def _agreed_box(entry: Mapping[str, Any], extent: Box, size: Size, note: Note) -> Box:
     """The stated box where it agrees with `extent`, the box of the mask; else `extent`."""
     stated = _stated_box(entry)
-    if isinstance(stated, Rule):
+    if isinstance(stated, Fault):
         note(stated, brief(entry.get("bbox")))
         return extent
     if not _agree(stated, extent):
-        note(Rule.BOX_DISAGREES, f"bbox {brief(entry['bbox'])}, the mask spans x1, y1, x2, y2 = {extent!r}")
+        note(Fault.BOX_DISAGREES, f"bbox {brief(entry['bbox'])}, the mask spans x1, y1, x2, y2 = {extent!r}")
         return extent
     x1, y1, x2, y2 = stated
     if max(-x1, -y1, x2 - size[1], y2 - size[0]) > OUTSIDE_PIXELS:
-        note(Rule.BOX_OUTSIDE, brief(entry["bbox"]))
+        note(Fault.BOX_OUTSIDE, brief(entry["bbox"]))
     return stated
 
 
-def _stated_box(entry: Mapping[str, Any]) -> Box | Rule:
-    """`bbox` (x, y, width, height) as x1, y1, x2, y2, or the rule it breaks."""
+def _stated_box(entry: Mapping[str, Any]) -> Box | Fault:
+    """`bbox` (x, y, width, height) as x1, y1, x2, y2, or what is wrong with it."""
     numbers = entry.get("bbox")
     if not isinstance(numbers, list) or len(numbers) != 4 or not all(map(is_number, numbers)):
-        return Rule.BOX_MISSING
+        return Fault.BOX_MISSING
     x, y, width, height = map(float, numbers)
-    return (x, y, x + width, y + height) if width > 0 and height > 0 else Rule.BOX_DEGENERATE
+    return (x, y, x + width, y + height) if width > 0 and height > 0 else Fault.BOX_DEGENERATE
 
 
 def _clipped(box: Box, size: Size) -> Box | None:
@@ -98,5 +98,5 @@ def _box_area(box: Box) -> float:
 def _is_crowd(entry: Mapping[str, Any], note: Note) -> bool:
     crowd = entry.get("iscrowd", 0)
     if crowd not in (0, 1):
-        note(Rule.CROWD_FLAG, brief(crowd))
+        note(Fault.CROWD_FLAG, brief(crowd))
     return bool(crowd == 1)

@@ -9,11 +9,11 @@ from enum import Enum
 
 from maskrcnn.text import one_line
 
-LINES_PER_RULE = 20
+LINES_PER_FAULT = 20
 """A fault that occurs a million times is counted a million times but shown this often."""
 
 
-class Rule(Enum):
+class Fault(Enum):
     """Every fault a reader looks for, as (what is wrong, what is done): the complete table."""
 
     IMAGE_MALFORMED = "no usable id or file name", "image dropped"
@@ -72,38 +72,38 @@ class Rule(Enum):
 
 @dataclass
 class DataReport:
-    """The faults of one annotation file, counted by rule.
+    """The faults of one annotation file, counted by kind.
 
     Attributes:
         source: the file; every line starts with it.
         num_images: images kept.
         num_objects: objects kept, without ignored regions.
         num_ignored: regions kept to be ignored (crowds, objects without a usable mask).
-        counts: how often each rule applied.
-        lines: one line for each of the first `LINES_PER_RULE` cases of each rule, in the order met.
+        counts: how often each fault occurred.
+        lines: one line for each of the first `LINES_PER_FAULT` cases of each, in the order met.
     """
 
     source: str
     num_images: int = 0
     num_objects: int = 0
     num_ignored: int = 0
-    counts: Counter[Rule] = field(default_factory=Counter)
+    counts: Counter[Fault] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
 
-    def add(self, rule: Rule, where: str, detail: str = "") -> None:
+    def add(self, fault: Fault, where: str, detail: str = "") -> None:
         """Count one case; `where` names the image or annotation, `detail` what was found there."""
-        self.counts[rule] += 1
-        if self.counts[rule] <= LINES_PER_RULE:
-            wrong, done = rule.value
+        self.counts[fault] += 1
+        if self.counts[fault] <= LINES_PER_FAULT:
+            wrong, done = fault.value
             found = f" ({one_line(detail)})" if detail else ""
             self.lines.append(f"{self.source}: {where}: {wrong}{found}; {done}")
 
     def summary(self) -> Iterator[str]:
-        """A line of totals, and one for each rule that applied."""
+        """A line of totals, and one for each fault that occurred."""
         yield (
             f"{self.source}: {self.num_images} images, {self.num_objects} objects, "
             f"{self.num_ignored} ignored regions, {self.counts.total()} faults"
         )
-        for rule, count in self.counts.most_common():
-            wrong, done = rule.value
+        for fault, count in self.counts.most_common():
+            wrong, done = fault.value
             yield f"{self.source}: {count} x {wrong}; {done}"

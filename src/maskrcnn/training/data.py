@@ -14,7 +14,7 @@ from maskrcnn.data.coco import LabelledImages, read_coco, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
 
@@ -142,7 +142,7 @@ def _proposals(labelled: LabelledImages, paths: DataPaths, has_val: bool) -> Pro
 def _require_objects(labelled: LabelledImages, path: Path) -> None:
     if labelled.report.num_objects:
         return
-    if boxes_alone := labelled.report.counts[Rule.MASK_UNUSABLE]:
+    if boxes_alone := labelled.report.counts[Fault.MASK_UNUSABLE]:
         raise UserError(
             f"{path}: expected objects with masks (segmentation), which the mask branch learns from, got {boxes_alone} "
             "with boxes alone; add masks, or train without the branch: --set mask_head.enabled=false"
