@@ -194,7 +194,7 @@ def test_unreadable_images_are_left_out_and_named(folder: Path) -> None:
 
 def test_no_readable_image_at_all(folder: Path) -> None:
     for path in (folder / "images/sub").iterdir():
-        path.write_bytes(b"\x89PNG\r\n\x1a\n")
+        path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserError, match=r"none of the images can be read; the first: .*10\.png"):
         run(folder, model_of(Oracle()))
 

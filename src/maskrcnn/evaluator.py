@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -12,19 +12,20 @@ from typing import Any
 
 from torch import Tensor
 
-from maskrcnn.data.coco import ONE_CLASS, LabelledImages, read_coco, without_classes
+from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
 from maskrcnn.data.images import read_labelled_image
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
-from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
 from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.table import format_table
+from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.model import Model
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
+from maskrcnn.scoring import ground_truth_of
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
@@ -46,6 +47,7 @@ def evaluate(
     score_threshold: float = 0.5,
     batch_size: int = 1,
     proposals: str | Path | None = None,
+    crowd: Crowd | None = None,
     report: bool = True,
     say: Callable[[str], object] = print,
 ) -> Metrics:
@@ -60,6 +62,7 @@ def evaluate(
         score_threshold: for the per-image numbers and the pictures; AP and AR use everything the model finds.
         batch_size: images per pass through the network.
         proposals: for a model without RPN: a file of COCO results, whose boxes it looks at.
+        crowd: whether annotations with iscrowd 1 are ignored or objects; None: the model's `data.crowd`.
         report: whether to write `report.html` too.
         say: gets the lines of progress and the table of results.
 
@@ -68,29 +71,58 @@ def evaluate(
     """
     if output is not None:
         make_folder(Path(output))
-    file = Path(annotations)
+    data = read_to_measure(
+        Path(annotations),
+        Path(images),
+        check_files=True,
+        max_pixels=model.config.data.max_pixels,
+        need_masks=model.network.mask_head is not None,
+        crowd=crowd or model.config.data.crowd,
+    )
+    return evaluate_dataset(
+        model,
+        data,
+        None if output is None else Path(output),
+        max_detections=max_detections,
+        score_threshold=score_threshold,
+        batch_size=batch_size,
+        proposals=proposals,
+        report=report,
+        say=say,
+    )
+
+
+def evaluate_dataset(
+    model: Model,
+    data: LabelledImages,
+    output: Path | None = None,
+    *,
+    max_detections: int | None = None,
+    score_threshold: float = 0.5,
+    batch_size: int = 1,
+    proposals: str | Path | None = None,
+    report: bool = True,
+    say: Callable[[str], object] = print,
+) -> Metrics:
+    """`evaluate` for images whose labels are read already."""
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
-    max_pixels = model.config.data.max_pixels
-    data = read_coco(file, Path(images), max_pixels=max_pixels, need_masks=model.network.mask_head is not None)
     tells_classes = model.config.box_head.enabled
-    run = _Run(data if tells_classes else without_classes(data), model.categories, max_pixels)
     given = None if proposals is None else _read_proposals(Path(proposals), data)
+    run = _Run(data if tells_classes else without_classes(data), model.categories, model.config.data.max_pixels)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
         if len(run.images) % PROGRESS_EVERY == 0:
             say(f"{len(run.images)} of {len(run.data.labels)} images")
-    truth = run.ground_truth(file)
-    if not tells_classes:
-        truth = truth.without_classes(ONE_CLASS)
+    truth = run.ground_truth()
     iou_types = _iou_types(model, truth)
     metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold)
     metrics = replace(metrics, warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings))
     say(format_table(metrics))
     if output is not None:
-        _write_results(Path(output), run.results, metrics)
+        _write_results(output, run.results, metrics)
         if report:
-            title = f"{model.name} on {file.name}"
-            write_report(Path(output) / "report.html", metrics, truth, run.results, run.picture, title)
+            title = f"{model.name} on {Path(data.report.source).name}"
+            write_report(output / "report.html", metrics, truth, run.results, run.picture, title)
     return metrics
 
 
@@ -170,9 +202,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         theirs = self.data.categories
-        self.ids = {
-            name: theirs.ids[theirs.names.index(name)] for name in self.categories.names if name in theirs.names
-        }
+        known = frozenset(self.categories.names)
+        self.ids = {name: i for i, name in zip(theirs.ids, theirs.names, strict=True) if name in known}
         if not self.ids:
             raise UserError(
                 f"{self.data.report.source}: expected a class of the model ({_listed(self.categories.names)}), "
@@ -198,15 +229,16 @@ class _Run:
         """The pixels of an image the model has seen."""
         return read_picture(self.data, self.images[image_id], self.max_pixels)
 
-    def ground_truth(self, annotations: Path) -> GroundTruth:
+    def ground_truth(self) -> GroundTruth:
         """The objects of the images the model has seen."""
+        truth = ground_truth_of(self.data)
         if not self.images:
-            raise UserError(f"{annotations}: none of the images can be read; the first: {self.unreadable[0]}")
-        return read_ground_truth(annotations, {i: self._entry(number) for i, number in self.images.items()})
+            raise UserError(f"{truth.source}: none of the images can be read; the first: {self.unreadable[0]}")
+        return replace(truth, images=self.images)
 
     def warnings(self) -> list[str]:
         """What else makes the numbers other than they seem."""
-        lines = list(self.data.report.summary())[1:]  # the first is a count, not a fault
+        lines = self.data.report.faults()
         lines += [f"image left out: {line}" for line in self.unreadable[:LINES_SHOWN]]
         if len(self.unreadable) > LINES_SHOWN:
             lines.append(f"{len(self.unreadable) - LINES_SHOWN} more images left out: they cannot be read")
@@ -214,13 +246,10 @@ class _Run:
             (self.categories.names, self.data.categories.names, "unknown to the model, so never found"),
             (self.data.categories.names, self.categories.names, "unknown to the data set, so not counted"),
         ):
-            if missing := [name for name in other if name not in known]:
+            names = frozenset(known)
+            if missing := [name for name in other if name not in names]:
                 lines.append(f"classes {fact}: {_listed(missing)}")
         return lines
-
-    def _entry(self, number: int) -> Mapping[str, Any]:
-        height, width = self.data.labels.size(number)
-        return {"height": height, "width": width, "file_name": self.data.labels.file_name(number)}
 
 
 def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
@@ -229,9 +258,8 @@ def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
 
 def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:
     """Boxes; masks and keypoints where both sides have them. What says most about the model comes first."""
-    has_masks = any(annotation.get("segmentation") for annotation in truth.annotations) or not truth.annotations
     compared: dict[IouType, bool] = {
-        "mask": model.network.mask_head is not None and has_masks,
+        "mask": model.network.mask_head is not None and truth.has_masks(),
         "keypoints": model.network.keypoint_head is not None and same_keypoints(model.categories, truth.categories),
         "box": True,
     }
@@ -247,7 +275,7 @@ def _not_compared(model: Model, iou_types: Sequence[IouType]) -> list[str]:
 def same_keypoints(model: Categories, data: Categories) -> bool:
     """Whether the classes that both sides know have keypoints, and the same ones."""
     mine, theirs = (dict(zip(c.names, c.schemas, strict=True)) if c.schemas else {} for c in (model, data))
-    shared = [name for name in model.names if name in data.names]
+    shared = frozenset(model.names) & frozenset(data.names)
     return data.keypoints is not None and all(mine.get(name) == theirs.get(name) for name in shared)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -18,6 +19,10 @@ LARGEST_FILE = 2 * 2**30
 
 _LARGEST = 2**63 - 1
 _DIGITS = len(str(_LARGEST))
+_LONGEST_NUMBER = 40
+"""Characters of a number that is text; more than any has that means something."""
+_WHOLE = re.compile(r"(0|[1-9][0-9]*)(?:\.0+)?")
+"""Text that stands for a whole number: `7`, or `7.0` as spreadsheets write it. `007` is a name."""
 _NUMBERS = (int, float, np.integer, np.floating)  # a tuple: `int | float | ...` would be put together at every call
 
 
@@ -50,6 +55,16 @@ def whole_number(value: Any) -> int | None:
     return int(value) if is_number(value) and value == int(value) else None
 
 
+def number_of(value: Any) -> float | None:
+    """The number a value is, or spells as text ("12.5"), as some exporters write; None for anything else."""
+    if isinstance(value, str) and len(value) <= _LONGEST_NUMBER:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    return float(value) if is_number(value) else None
+
+
 def id_number(value: Any) -> int | None:
     """The whole number an id stands for: itself, that of its digits, or, of any other text, one made from the text.
 
@@ -57,6 +72,7 @@ def id_number(value: Any) -> int | None:
     """
     if not isinstance(value, str) or not value:
         return whole_number(value)
-    if value.isascii() and value.isdecimal() and len(value) < _DIGITS and value == str(int(value)):
-        return int(value)
+    digits = _WHOLE.fullmatch(value)
+    if digits is not None and len(digits[1]) < _DIGITS:
+        return int(digits[1])
     return int.from_bytes(blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).digest())

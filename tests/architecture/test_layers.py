@@ -36,6 +36,7 @@ LAYERS: list[set[str]] = [
     {"prediction"},
     {"model"},
     {"loading"},
+    {"scoring"},
     {"evaluator"},
     {"inspection", "benchmark"},
     {"training"},

@@ -66,6 +66,7 @@ def dataset(tmp_path: Path) -> Path:
         for number in numbers:
             pixels = np.zeros((48, 64, 3), np.uint8)
             pixels[10:30, 20:44] = 200
+            pixels[0, 0] = number  # no picture is a copy of another
             Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
             images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 48})
             annotations.append(

@@ -72,7 +72,7 @@ def test_files_that_do_not_belong_together(run: Run, dataset: Path) -> None:
     (dataset / "instances_val.json").write_text(json.dumps(content))
     code, _, err = run("check", dataset)
     assert code == 1
-    assert "other categories than" in err and "2 images are in" in err and "such as 1.png" in err
+    assert "other categories than" in err and "2 images are in" in err and "too, the same file (1.png)" in err
 
 
 def test_one_file_with_images_elsewhere(run: Run, dataset: Path, tmp_path: Path) -> None:

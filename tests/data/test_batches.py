@@ -45,7 +45,7 @@ def test_the_order_is_shuffled_and_differs_between_epochs_and_seeds() -> None:
     orders = [epoch_of(plan(40, 4, seed), epoch) for seed in (0, 1) for epoch in (0, 1)]
     assert len({str(order) for order in orders}) == 4
     portrait = [batch[0] < 160 for batch in epoch_of(plan(400, 4), 0)]
-    assert len({tuple(portrait[i : i + 10]) for i in range(0, 100, 10)}) > 5, "the two kinds alternate at random"
+    assert len({tuple(portrait[i : i + 10]) for i in range(0, 100, 10)}) > 5, "the two groups alternate at random"
 
 
 def test_a_batch_is_a_function_of_its_number() -> None:
@@ -65,7 +65,7 @@ def test_fewer_images_than_a_batch() -> None:
 KINDS = np.repeat([5, 2, 9], [16, 1, 4])  # in numbers that are no indices
 
 
-def test_a_kind_takes_a_share_as_the_root_of_its_size() -> None:
+def test_a_group_takes_a_share_as_the_root_of_its_size() -> None:
     repeats = balanced_repeats(KINDS)  # roots 4, 1 and 2 share 21 draws: 12, 3 and 6
     np.testing.assert_allclose(repeats, np.repeat([12 / 16, 3 / 1, 6 / 4], [16, 1, 4]))
 
@@ -78,7 +78,7 @@ def test_repeats_sum_to_the_number_of_images(seed: int) -> None:
     assert all(len(set(repeats[groups == group])) == 1 for group in groups)
 
 
-def test_one_kind_is_drawn_once_each() -> None:
+def test_one_group_is_drawn_once_each() -> None:
     np.testing.assert_allclose(balanced_repeats(np.full(7, 3)), 1.0)
     one_each = BatchPlan(np.zeros(7, bool), 2, 0, balanced_repeats(np.full(7, 3)))
     assert epoch_of(one_each, 1) == epoch_of(plan(7, 2, portrait_share=0), 1)

@@ -66,7 +66,7 @@ def test_crowds_are_counted_apart(make_coco, read, square: dict[str, Any]) -> No
     assert (data.report.num_objects, data.report.num_ignored) == (1, 1)
 
 
-def test_images_are_of_one_kind_unless_a_field_tells_them_apart(make_coco, read) -> None:
+def test_images_are_of_one_group_unless_a_field_tells_them_apart(make_coco, read) -> None:
     content = make_coco([], num_images=6)
     for image, value in zip(content["images"], ["b", "a", "b", 7, 7.5, "7"], strict=True):
         image["stain"] = value
@@ -75,7 +75,7 @@ def test_images_are_of_one_kind_unless_a_field_tells_them_apart(make_coco, read)
     assert read(content, group_by="camera").labels.groups.tolist() == [0] * 6
 
 
-def test_kinds_of_long_names_are_told_apart_by_every_letter(make_coco, read) -> None:
+def test_groups_of_long_names_are_told_apart_by_every_letter(make_coco, read) -> None:
     content = make_coco([], num_images=2)
     for image, letter in zip(content["images"], "xy", strict=True):
         image["stain"] = "a" * 500 + letter + "a" * 500
@@ -89,7 +89,7 @@ def test_an_image_without_the_field_is_like_one_with_null_or_more_than_a_value(m
     assert read(content, group_by="stain").labels.groups.tolist() == [0, 1, 1, 1, 1]
 
 
-def test_dropped_images_leave_no_hole_in_the_kinds(make_coco, read) -> None:
+def test_dropped_images_leave_no_hole_in_the_groups(make_coco, read) -> None:
     content = make_coco([], num_images=3)
     for image, value in zip(content["images"], ["x", "y", "z"], strict=True):
         image["stain"] = value
@@ -98,7 +98,7 @@ def test_dropped_images_leave_no_hole_in_the_kinds(make_coco, read) -> None:
 
 
 @pytest.mark.parametrize("check_files", [False, True])
-def test_kinds_do_not_depend_on_opening_the_files(make_coco, read, check_files: bool) -> None:
+def test_groups_do_not_depend_on_opening_the_files(make_coco, read, check_files: bool) -> None:
     content = make_coco([], num_images=2)
     content["images"][1]["stain"] = "x"
     assert read(content, group_by="stain", check_files=check_files).labels.groups.tolist() == [0, 1]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.data.coco_objects import read_object
+from maskrcnn.data.coco_objects import read_crowd, read_object
 from maskrcnn.data.report import Fault
-from maskrcnn.structures.labels import ObjectEntry
 from maskrcnn.structures import RLE, Polygons
+from maskrcnn.structures.labels import ObjectEntry
 
 SIZE = (12, 10)
 EMPTY_RLE = {"size": [12, 10], "counts": [120]}
@@ -20,7 +20,11 @@ def read(square: dict[str, Any]):
     def read_changed(**changes: Any) -> tuple[ObjectEntry | None, list[Fault]]:
         noted: list[Fault] = []
         entry = {key: value for key, value in (square | changes).items() if value is not None}
-        return read_object(entry, 4, 1, SIZE, lambda fault, detail: noted.append(fault)), noted
+
+        def note(fault: Fault, detail: str) -> None:
+            noted.append(fault)
+
+        return read_object(entry, 4, 1, SIZE, note, is_crowd=read_crowd(entry, note)), noted
 
     return read_changed
 
@@ -40,7 +44,7 @@ def test_faultless(read) -> None:
         (None, Fault.BOX_MISSING),
         ([2, 3, 4], Fault.BOX_MISSING),
         ("2 3 4 5", Fault.BOX_MISSING),
-        ([2, 3, 4, "5"], Fault.BOX_MISSING),
+        ([2, 3, 4, "five"], Fault.BOX_MISSING),
         ([2, 3, 4, float("nan")], Fault.BOX_MISSING),
         ([2, 3, 10**400, 5], Fault.BOX_MISSING),
         ([2, 3, 0, 5], Fault.BOX_DEGENERATE),
@@ -107,11 +111,17 @@ def test_without_a_usable_mask_the_box_is_ignored(read, segmentation: Any) -> No
 def test_where_masks_are_not_needed_the_box_is_the_object(square: dict[str, Any]) -> None:
     def read_boxed(**changes: Any) -> tuple[ObjectEntry | None, list[Fault]]:
         noted: list[Fault] = []
-        entry = {**square, **changes}
-        return read_object(entry, 4, 1, SIZE, lambda fault, _: noted.append(fault), need_masks=False), noted
+        entry = {"area": 20.0, **square, **changes}
 
-    assert read_boxed(segmentation=None) == (ObjectEntry(4, 1, (2, 3, 6, 8), None, ignore=False), [])
-    assert read_boxed(segmentation=[], iscrowd=1) == (ObjectEntry(4, 1, (2, 3, 6, 8), None, ignore=True), [])
+        def note(fault: Fault, detail: str) -> None:
+            noted.append(fault)
+
+        crowd = read_crowd(entry, note)
+        return read_object(entry, 4, 1, SIZE, note, need_masks=False, is_crowd=crowd), noted
+
+    for segmentation, crowd in ((None, False), ([], True)):
+        expected = ObjectEntry(4, 1, (2, 3, 6, 8), None, crowd, stated_box=(2, 3, 4, 5), area=20)
+        assert read_boxed(segmentation=segmentation, iscrowd=int(crowd)) == (expected, [])
     assert read_boxed(segmentation=None, bbox=[20, 3, 4, 5]) == (None, [Fault.NOTHING_USABLE])
     item, noted = read_boxed()
     assert item is not None and isinstance(item.mask, Polygons) and noted == []

@@ -9,10 +9,10 @@ import torch
 
 from maskrcnn.data.coco_masks import mask_box
 from maskrcnn.data.geometry import View
-from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.data.targets import draw_keypoints, draw_mask, draw_targets
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.structures import RLE, KeypointSchema, Polygons, Targets
+from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 
 SIZE = (40, 50)
 

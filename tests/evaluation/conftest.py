@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.evaluation import Metrics, evaluate_coco
-from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.scoring import ground_truth_of
 
 HOSTILE = "<script>alert('x')</script> & \"q\""
 
@@ -27,12 +29,14 @@ def hostile_name() -> str:
 def truth() -> GroundTruth:
     """Three images: two with objects, one without; names as hostile as they come."""
     objects = [_object(0, 0), _object(20, 20), _object(5, 5, image_id=2)]
-    return read_ground_truth(
-        {
-            "images": [{"id": i, "width": 60, "height": 40, "file_name": f"{HOSTILE}{i}.png"} for i in (1, 2, 3)],
-            "categories": [{"id": 1, "name": HOSTILE}, {"id": 2, "name": "absent"}],
-            "annotations": [{"id": i, "iscrowd": 0, "area": 100, **o} for i, o in enumerate(objects, start=1)],
-        }
+    return ground_truth_of(
+        read_coco(
+            {
+                "images": [{"id": i, "width": 60, "height": 40, "file_name": f"{HOSTILE}{i}.png"} for i in (1, 2, 3)],
+                "categories": [{"id": 1, "name": HOSTILE}, {"id": 2, "name": "absent"}],
+                "annotations": [{"id": i, "iscrowd": 0, "area": 100, **o} for i, o in enumerate(objects, start=1)],
+            }
+        )
     )
 
 

@@ -17,7 +17,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation import IouType, Metrics, evaluate_coco
+from maskrcnn.evaluation import IouType, Metrics
+from maskrcnn.scoring import evaluate_predictions
 from maskrcnn.structures.masks import ByteArray
 
 Toy = tuple[dict[str, Any], list[dict[str, Any]]]
@@ -37,8 +38,7 @@ def rle(bitmap: ByteArray) -> dict[str, Any]:
 def plain_rle(bitmap: ByteArray) -> dict[str, Any]:
     flat = np.concatenate([[0], bitmap.flatten(order="F"), [2]])
     ends = np.flatnonzero(np.diff(flat))
-    counts = np.diff(np.concatenate([[0], ends]) if bitmap[0, 0] == 0 else np.concatenate([[0, 0], ends]))
-    return {"size": list(bitmap.shape), "counts": counts.tolist()}
+    return {"size": list(bitmap.shape), "counts": np.diff(np.concatenate([[0], ends])).tolist()}
 
 
 class ToyMaker:
@@ -114,6 +114,7 @@ class ToyMaker:
         bitmap[y : y + h, x : x + w] = 1
         if self.random.random() < 0.3:
             bitmap &= (self.random.random(self.size) < 0.9).astype(np.uint8)
+            bitmap[y, x] = 1  # an object without a pixel would be none to the reader of labels
         return bitmap, (x, y, w, h)
 
     def category(self) -> int:
@@ -158,7 +159,7 @@ def expected_summary(arrays: dict[str, Any], limits: list[int]) -> dict[str, flo
 def test_equal_to_pycocotools_on_random_sets(iou_type: IouType, block: int) -> None:
     for seed in range(20 * block, 20 * block + 20):
         toy, limit = ToyMaker(seed).make(), LIMITS[seed % len(LIMITS)]
-        metrics = evaluate_coco(*toy, limit, (iou_type,))[iou_type]
+        metrics = evaluate_predictions(*toy, limit, (iou_type,))[iou_type]
         limits = sorted({1, min(10, limit), min(100, limit), limit})
         arrays = pycocotools_arrays(toy, iou_type, limits)
         ours = {k: v for k, v in metrics.summary.items() if not k.startswith("per_image")}
@@ -182,7 +183,7 @@ def test_random_sets_hold_what_is_awkward() -> None:
     assert any(truth["iscrowd"] for truth in truths) and any(truth["area"] == 1024 for truth in truths)
     assert any(not found for _, found in toys) and any(not toy["annotations"] for toy, _ in toys)
     assert any(len({d["score"] for d in found}) < len(found) for _, found in toys)
-    assert sum(bool(evaluate_coco(*toy, 3, ("box",)).warnings) for toy in toys[:40]) > 4
+    assert sum(bool(evaluate_predictions(*toy, 3, ("box",)).warnings) for toy in toys[:40]) > 4
 
 
 PUBLISHED = {
@@ -200,7 +201,7 @@ PUBLISHED = {
 @pytest.mark.parametrize(("iou_type", "results"), [("box", "fakebbox"), ("mask", "fakesegm")])
 def test_published_answers(shared: Path, iou_type: IouType, results: str) -> None:
     folder = shared / "data" / "cocoapi_eval"
-    metrics = evaluate_coco(
+    metrics = evaluate_predictions(
         folder / "instances_val2014_100.json",
         folder / f"instances_val2014_{results}100_results.json",
         iou_types=(iou_type,),
@@ -229,10 +230,10 @@ def row_of(count: int, **more: object) -> list[dict[str, Any]]:
 
 def test_all_of_120_perfect_detections_count_when_asked_for() -> None:
     truth, found = data(*row_of(120)), row_of(120, score=0.9)
-    many = evaluate_coco(truth, found, max_detections=200)
+    many = evaluate_predictions(truth, found, max_detections=200)
     assert many["mask"]["AP"] == many["box"]["AP"] == pytest.approx(1.0) and many["mask"]["AR200"] == 1.0
     assert many.warnings == () and many.max_detections == 200
-    few = evaluate_coco(truth, found, max_detections=100)
+    few = evaluate_predictions(truth, found, max_detections=100)
     assert few["mask"]["AP"] < 0.85 and few["mask"]["AR100"] == pytest.approx(100 / 120)
     assert few["mask"].classes[0].num_predictions == 100
     objects, predictions = few.warnings
@@ -242,13 +243,13 @@ def test_all_of_120_perfect_detections_count_when_asked_for() -> None:
 
 def test_the_limit_holds_per_class_as_in_coco() -> None:
     both = [*row_of(6), *row_of(6, category_id=2)]
-    metrics = evaluate_coco(data(*both), [{**o, "score": 0.5} for o in both], max_detections=6)
+    metrics = evaluate_predictions(data(*both), [{**o, "score": 0.5} for o in both], max_detections=6)
     assert metrics["box"]["AR6"] == 1.0 and metrics.warnings == ()
 
 
 @pytest.mark.parametrize(("limit", "names"), [(1, ["AR1"]), (5, ["AR1", "AR5"]), (10, ["AR1", "AR10"])])
 def test_recalls_are_named_after_their_limit(limit: int, names: list[str]) -> None:
-    metrics = evaluate_coco(data(*row_of(4)), row_of(4, score=0.5), max_detections=limit)
+    metrics = evaluate_predictions(data(*row_of(4)), row_of(4, score=0.5), max_detections=limit)
     assert [name for name in metrics["mask"].summary if name[2:].isdigit() and name.startswith("AR")] == names
     assert metrics["mask"][names[-1]] == min(limit, 4) / 4
 
@@ -257,10 +258,10 @@ def test_a_mask_has_the_area_of_its_pixels_not_of_its_box() -> None:
     """A thin diagonal in a large box is small; pycocotools takes the box's area if the result has one."""
     ring = [0, 0, 5, 0, 200, 195, 200, 200]
     truth = data({**square(0, 0, 200), "segmentation": [ring], "area": 980})
-    metrics = evaluate_coco(truth, [{**square(0, 0, 200), "segmentation": [ring], "score": 1.0}])
+    metrics = evaluate_predictions(truth, [{**square(0, 0, 200), "segmentation": [ring], "score": 1.0}])
     assert metrics["mask"]["APs"] == pytest.approx(1.0) and math.isnan(metrics["mask"]["APl"])
     far = {**square(0, 0, 200), "segmentation": [[300, 200, 310, 200, 310, 210, 300, 210]], "score": 1.0}
-    twice = evaluate_coco(truth, [far, {**far, "segmentation": [ring], "score": 0.5}])
+    twice = evaluate_predictions(truth, [far, {**far, "segmentation": [ring], "score": 0.5}])
     assert twice["mask"]["APs"] == pytest.approx(0.5), "the false alarm is small, so it counts against small objects"
 
 
@@ -271,30 +272,30 @@ def test_ids_of_any_kind() -> None:
     truth["images"][0]["id"] = -(2**40)
     truth["annotations"] = [{**a, "image_id": float(-(2**40))} for a in truth["annotations"]]
     found = [{**square(x, 0, score=0.8), "image_id": -(2**40)} for x in (0, 50)]
-    metrics = evaluate_coco(truth, found)
+    metrics = evaluate_predictions(truth, found)
     assert metrics["mask"]["AP"] == pytest.approx(1.0) and metrics["box"].images[0].image_id == -(2**40)
     for annotation in truth["annotations"]:
         annotation["id"] = 5
-    assert evaluate_coco(truth, found)["mask"]["AR100"] == 1.0
+    assert evaluate_predictions(truth, found)["mask"]["AR100"] == 1.0
 
 
 def test_missing_area_and_crowd_flag_are_filled_in() -> None:
     truth = data(square(0, 0, 50))
     del truth["annotations"][0]["area"], truth["annotations"][0]["iscrowd"]
-    metrics = evaluate_coco(truth, [square(0, 0, 50, score=0.5)])
+    metrics = evaluate_predictions(truth, [square(0, 0, 50, score=0.5)])
     assert metrics["mask"]["APm"] == metrics["box"]["APm"] == pytest.approx(1.0)
     assert math.isnan(metrics["mask"]["APs"])
 
 
 def test_nothing_to_find_is_null_in_json() -> None:
-    for truth, found in ((data(), []), (data(), [square(0, 0, score=0.5)]), (data(num_images=0), [])):
-        content = evaluate_coco(truth, found).to_dict()
+    for truth, found in ((data(), []), (data(), [square(0, 0, score=0.5)])):
+        content = evaluate_predictions(truth, found).to_dict()
         assert content["mask"]["AP"] is None and content["per_class"]["box"][0]["AP"] is None
         json.dumps(content, allow_nan=False)
 
 
 def test_nothing_found_is_zero() -> None:
-    metrics = evaluate_coco(data(square(0, 0)), [])
+    metrics = evaluate_predictions(data(square(0, 0)), [])
     assert metrics["mask"]["AP"] == 0.0 and metrics["box"]["AR100"] == 0.0
     assert math.isnan(metrics["mask"].classes[1].ap), "no object of that class"
 
@@ -302,30 +303,32 @@ def test_nothing_found_is_zero() -> None:
 def test_crowd_detections_are_neither_right_nor_wrong() -> None:
     truth = data(square(0, 0), square(100, 100, 80, iscrowd=1))
     found = [square(110, 110, score=0.9), square(120, 120, score=0.9), square(0, 0, score=0.8)]
-    metrics = evaluate_coco(truth, found)
+    metrics = evaluate_predictions(truth, found)
     image = metrics["mask"].images[0]
     assert metrics["mask"]["AP"] == pytest.approx(1.0) and metrics["mask"].classes[0].num_truths == 1
     assert (image.true_positives, image.false_positives, image.false_negatives) == (1, 0, 0)
 
 
-def test_unusable_annotations_are_left_out_and_told_of() -> None:
+def test_unusable_annotations_are_told_of_and_never_make_a_right_detection_wrong() -> None:
     truth = data(square(0, 0), square(50, 0), square(100, 0), square(150, 0), square(200, 0))
     first, second, third, fourth, _ = truth["annotations"]
     first["category_id"] = 9
     second["image_id"] = "x"
     third["segmentation"] = [[1, 2, 3, 4]]
     fourth["segmentation"] = {"size": [300, 400], "counts": "~~~"}
-    metrics = evaluate_coco(truth, [square(x, 0, score=0.5) for x in (100, 150, 200)])
-    assert metrics["box"]["AP"] == pytest.approx(1.0) and metrics["mask"]["AR100"] == 1.0
-    assert metrics["mask"].classes[0].num_truths == 1 and metrics["box"].classes[0].num_truths == 3
-    assert "2 annotations left out: unknown image_id or category_id" in metrics.warnings[0]
-    assert "2 annotations left out of mask: no usable segmentation" in metrics.warnings[1]
+    metrics = evaluate_predictions(truth, [square(x, 0, score=0.5) for x in (100, 150, 200)])
+    for iou_type in ("mask", "box"):
+        assert metrics[iou_type]["AP"] == pytest.approx(1.0) and metrics[iou_type]["AR100"] == 1.0
+        image = metrics[iou_type].images[0]
+        assert (image.true_positives, image.false_positives, image.false_negatives) == (1, 0, 0)
+    told = "\n".join(metrics.warnings)
+    assert all(fault in told for fault in ("1 x unknown category", "1 x unknown image", "2 x no usable mask"))
 
 
 def test_one_type_alone_needs_nothing_of_the_other() -> None:
     truth = data(square(0, 0))
     boxes = [{k: v for k, v in square(0, 0, score=0.5).items() if k != "segmentation"}]
-    metrics = evaluate_coco(truth, boxes, iou_types=("box",))
+    metrics = evaluate_predictions(truth, boxes, iou_types=("box",))
     assert list(metrics.by_type) == ["box"] and metrics["box"]["AP"] == pytest.approx(1.0)
     assert "mask" not in metrics.to_dict()
 
@@ -333,17 +336,17 @@ def test_one_type_alone_needs_nothing_of_the_other() -> None:
 def test_inputs_stay_as_they_were() -> None:
     toy = ToyMaker(3).make()
     before = copy.deepcopy(toy)
-    evaluate_coco(*toy)
+    evaluate_predictions(*toy)
     assert toy == before
 
 
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(UserError, match="max_detections: expected at least 1, got 0"):
-        evaluate_coco(data(), [], max_detections=0)
+        evaluate_predictions(data(), [], max_detections=0)
 
 
 def test_settings_are_part_of_the_result() -> None:
-    metrics: Metrics = evaluate_coco(data(num_images=3), [], max_detections=7, score_threshold=0.25)
+    metrics: Metrics = evaluate_predictions(data(num_images=3), [], max_detections=7, score_threshold=0.25)
     assert metrics.to_dict()["settings"] == {
         "max_detections": 7,
         "score_threshold": 0.25,

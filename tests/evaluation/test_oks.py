@@ -16,10 +16,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation import evaluate_coco
 from maskrcnn.evaluation.oks import OTHER_SIGMA, sigmas_of
 from maskrcnn.evaluation.report import render_report
 from maskrcnn.evaluation.table import format_table
+from maskrcnn.scoring import evaluate_predictions
 from maskrcnn.structures import KeypointSchema
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
     random = np.random.default_rng(seed)
     categories = [{"id": 3, "name": "person", "keypoints": FACE}, {"id": 4, "name": "car"}]
     categories += [{"id": 9, "name": "child", "keypoints": FACE}] if seed % 3 else []
-    images = [{"id": 7 * i, "height": 300, "width": 400} for i in range(int(random.integers(1, 5)))]
+    images = [{"id": 7 * i, "height": 400, "width": 400} for i in range(int(random.integers(1, 5)))]
     truths, found = [], []
     for image in images:
         for _ in range(random.choice([0, 1, 3, 8, 30])):
@@ -68,7 +68,8 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
             keypoints = np.stack(
                 [x + random.random(3) * width, y + random.random(3) * height, random.integers(0, 3, 3)]
             )
-            keypoints *= (keypoints[2] > 0) & (random.random() < 0.8)
+            is_crowd = random.random() < 0.1  # COCO labels no keypoints of these
+            keypoints *= (keypoints[2] > 0) & (random.random() < 0.8) & (not is_crowd)
             entry = {"image_id": image["id"], "category_id": int(random.choice([c["id"] for c in categories]))}
             truths.append(
                 {
@@ -76,7 +77,7 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
                     "id": len(truths) + 1,
                     "bbox": [float(v) for v in (x, y, width, height)],
                     "area": float(width * height * random.choice([0.5, 1.0])),
-                    "iscrowd": int(random.random() < 0.1),
+                    "iscrowd": int(is_crowd),
                     "keypoints": keypoints.T.flatten().tolist(),
                     "num_keypoints": int((keypoints[2] > 0).sum()),
                 }
@@ -93,7 +94,7 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
 def test_equal_to_pycocotools_on_random_sets(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):
         (truth, found), limit = random_set(seed), (100, 3)[seed % 2]
-        metrics = evaluate_coco(truth, found, limit, ("keypoints",))["keypoints"]
+        metrics = evaluate_predictions(truth, found, limit, ("keypoints",))["keypoints"]
         arrays = pycocotools_arrays(truth, found, min(limit, 20), [0.026, 0.025, 0.025])
         assert list(metrics.summary)[:10] == NAMES
         ours = [metrics[name] for name in NAMES]
@@ -122,7 +123,7 @@ def test_equal_to_pycocotools_on_real_persons(shared: Path) -> None:
         for a in truth["annotations"]
         for _ in range(2)
     ]
-    metrics = evaluate_coco(truth, found, iou_types=("keypoints",))
+    metrics = evaluate_predictions(truth, found, iou_types=("keypoints",))
     ours = [metrics["keypoints"][name] for name in NAMES]
     sigmas = COCOeval(iouType="keypoints").params.kpt_oks_sigmas.tolist()
     schema = KeypointSchema(tuple(truth["categories"][0]["keypoints"]))
@@ -149,7 +150,7 @@ def data(*objects: Json, names: list[str] = FACE) -> Json:
 
 
 def evaluate(truth: Json, found: list[Json], limit: int = 100) -> Any:
-    return evaluate_coco(truth, found, limit, ("keypoints",))
+    return evaluate_predictions(truth, found, limit, ("keypoints",))
 
 
 def distance(oks: float, sigma: float = 0.026, area: float = 10_000) -> float:
@@ -210,7 +211,7 @@ def test_no_more_than_twenty_count() -> None:
     assert metrics["keypoints"]["AR"] == pytest.approx(20 / 25)
     assert metrics.to_dict()["settings"]["max_detections_keypoints"] == 20
     assert evaluate(data(*faces), found, limit=5)["keypoints"]["AR"] == pytest.approx(5 / 25)
-    boxes = evaluate_coco(data(*faces), found, 100, ("box",)).to_dict()
+    boxes = evaluate_predictions(data(*faces), found, 100, ("box",)).to_dict()
     assert boxes["box"]["AR100"] == 1.0 and "max_detections_keypoints" not in boxes["settings"]
 
 
@@ -228,7 +229,8 @@ def test_unusable_keypoints_are_left_out_and_told_of() -> None:
     truth = data(face(100, 100), {**face(300, 300), "keypoints": [1, 2, 3]}, bare, unlabelled)
     metrics = evaluate(truth, [face(100, 100, score=0.9)])
     assert metrics["keypoints"]["AP"] == pytest.approx(1.0)
-    assert "3 annotations left out of keypoints: no usable keypoints" in metrics.warnings[0]
+    told = "\n".join(metrics.warnings)
+    assert "2 x neither mask nor box" in told and "1 x keypoints are not three numbers for each" in told
 
 
 @pytest.mark.parametrize("keypoints", [None, [1, 2, 3], [1, 2, "3"] * 3, "123456789", [float("nan")] * 9])
@@ -246,10 +248,10 @@ def test_without_keypoints_in_the_classes_there_is_nothing_to_compare() -> None:
 
 def test_tables_and_report_show_all_types() -> None:
     truth, found = data(face(100, 100)), [face(100, 100, score=0.9)]
-    metrics = evaluate_coco(truth, found, 100, ("box", "keypoints"))
+    metrics = evaluate_predictions(truth, found, 100, ("box", "keypoints"))
     table = format_table(metrics)
     assert "100 per image and class, 20 for keypoints." in table
     assert table.count("APm") == 2 and "AR100" in table and "AR50" in table
     html = render_report(metrics, [], [])
     assert "20 for keypoints, which are compared by their similarity (OKS)" in html and "AR100" in html
-    assert "keypoints" not in render_report(evaluate_coco(truth, found, 100, ("box",)), [], [])
+    assert "keypoints" not in render_report(evaluate_predictions(truth, found, 100, ("box",)), [], [])

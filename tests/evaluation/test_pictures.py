@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.evaluation import Metrics, TypeMetrics
-from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
 from maskrcnn.evaluation.metrics import ImageMetrics
 from maskrcnn.evaluation.pictures import LONGEST_SIDE, choose_images, make_examples
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.scoring import ground_truth_of
 from maskrcnn.structures.masks import ByteArray
 
 
@@ -97,7 +99,7 @@ def test_keypoints_are_shown() -> None:
         "categories": [{"id": 1, "name": "a", "keypoints": ["tip", "end"], "skeleton": [[1, 2]]}],
         "annotations": [{**entry, "id": 1, "keypoints": [15, 20, 2, 45, 20, 1]}],
     }
-    truth = read_ground_truth(content)
+    truth = ground_truth_of(read_coco(content, need_masks=False))
     images = [ImageMetrics(1, 1, 0, 0, 1.0, 1.0)]
     pictures = {}
     for name, keypoints in {"sure": [15, 20, 0.9, 45, 20, 0.9], "unsure": [15, 20, 0.01] * 2, "broken": [1]}.items():

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation import Metrics, evaluate_coco
-from maskrcnn.evaluation.inputs import GroundTruth, read_ground_truth
 from maskrcnn.evaluation.report import render_report, write_report
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.scoring import ground_truth_of
 from maskrcnn.structures.masks import ByteArray
 
 VOID = {"meta", "img", "path", "br"}
@@ -88,7 +90,8 @@ def test_warnings_are_shown(metrics: Metrics) -> None:
 
 
 def test_boxes_alone_and_nothing_at_all() -> None:
-    empty = read_ground_truth({"images": [], "annotations": [], "categories": [{"id": 1, "name": "cell"}]})
+    image, category = {"id": 1, "width": 6, "height": 4}, {"id": 1, "name": "cell"}
+    empty = ground_truth_of(read_coco({"images": [image], "annotations": [], "categories": [category]}))
     page = Page(render_report(evaluate_coco(empty, [], iou_types=("box",)), [], []))
     assert "box AP" in page.text and "mask" not in page.text and "Worst" not in page.text
     assert "1 class." in page.text and "nan" not in page.text

@@ -141,45 +141,45 @@ def test_sizes_to_train_at_that_leave_out_the_one_to_predict_at_are_said(config:
         )
 
 
-def name_kinds(config: Config, kinds: list[str]) -> Config:
-    """The same data, with a field that says what kind each image is."""
+def name_groups(config: Config, groups: list[str]) -> Config:
+    """The same data, with a field that says which group each image belongs to."""
     path = Path(config.data.root) / "instances_train.json"
     content = json.loads(path.read_text())
-    for image, kind in zip(content["images"], kinds, strict=True):
-        image["stain"] = kind
+    for image, group in zip(content["images"], groups, strict=True):
+        image["stain"] = group
     path.write_text(json.dumps(content))
     return replace(config, data=replace(config.data, balance_by="stain"))
 
 
 @pytest.mark.parametrize(
-    ("kinds", "line"),
+    ("groups", "line"),
     [
-        ("abba", "drawn by 'stain': 2 kinds of 2, 2 images, the rare ones more often"),
-        ("bbab", "drawn by 'stain': 2 kinds of 3, 1 images, the rare ones more often"),
+        ("abba", "drawn by 'stain': 2 groups of 2, 2 images, the rare ones more often"),
+        ("bbab", "drawn by 'stain': 2 groups of 3, 1 images, the rare ones more often"),
         ("cccc", "data.balance_by: all images have the same 'stain' or none, so all are drawn equally often"),
     ],
 )
-def test_it_is_said_how_kinds_are_balanced(config: Config, kinds: str, line: str) -> None:
+def test_it_is_said_how_groups_are_balanced(config: Config, groups: str, line: str) -> None:
     lines: list[str] = []
-    TrainingData.open(name_kinds(config, list(kinds)), lines.append)
+    TrainingData.open(name_groups(config, list(groups)), lines.append)
     assert line in lines
 
 
-def test_nothing_is_said_of_kinds_that_nobody_asked_for(config: Config) -> None:
+def test_nothing_is_said_of_groups_that_nobody_asked_for(config: Config) -> None:
     lines: list[str] = []
     TrainingData.open(config, lines.append)
     assert not any("drawn" in line for line in lines)
 
 
-def test_rare_kinds_are_drawn_more_often(config: Config) -> None:
-    config = name_kinds(config, ["a", "a", "b", "a"])  # 1 / (1 + root 3) of 40 draws: 14.6; unbalanced it were 10
+def test_rare_groups_are_drawn_more_often(config: Config) -> None:
+    config = name_groups(config, ["a", "a", "b", "a"])  # 1 / (1 + root 3) of 40 draws: 14.6; unbalanced it were 10
     config = replace(config, schedule=replace(config.schedule, steps=20))
     names = [name for batches in files(TrainingData.open(config, ignore).steps(config, 0)) for name in batches[0]]
     assert len(names) == 40 and names.count("2.png") == pytest.approx(14.6, abs=3)
 
 
-def test_the_fingerprint_knows_the_kinds(config: Config) -> None:
+def test_the_fingerprint_knows_the_groups(config: Config) -> None:
     first, second = (
-        TrainingData.open(name_kinds(config, list(kinds)), ignore).fingerprint for kinds in ("aaab", "aaba")
+        TrainingData.open(name_groups(config, list(groups)), ignore).fingerprint for groups in ("aaab", "aaba")
     )
-    assert {name for name in first if first[name] != second[name]} == {"kinds of images"}
+    assert {name for name in first if first[name] != second[name]} == {"groups of images"}

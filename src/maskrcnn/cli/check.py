@@ -20,16 +20,21 @@ if TYPE_CHECKING:
     from maskrcnn.data.coco import LabelledImages
     from maskrcnn.structures import KeypointSchema
 
+CLASSES_SHOWN = 100
+"""More are counted together: a file may name fifty thousand."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Print what is in the data set, what is wrong with it, and which settings it asks for; 1 if there are faults."""
     values = _parser().parse(arguments)
     from maskrcnn.data.coco import read_coco
     from maskrcnn.presets import preset
+    from maskrcnn.settings import parse_assignments, update_config
 
-    config = preset(values.preset)
+    config = update_config(preset(values.preset), parse_assignments(values.set), "--set")
     files, images = _locate(values, config)
-    splits = [read_coco(file, images, check_files=True, need_masks=config.mask_head.enabled) for file in files]
+    need_masks, crowd = config.mask_head.enabled, config.data.crowd
+    splits = [read_coco(file, images, check_files=True, need_masks=need_masks, crowd=crowd) for file in files]
     faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
     faults += _print_disagreements(splits)
     _print_suggestions(splits, config, values.preset)
@@ -46,6 +51,9 @@ def _parser() -> CommandParser:
     parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
     parser.add_argument(
         "--preset", default="small", metavar="NAME", help="the settings to compare with (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
     )
     parser.add_argument("--headers-only", action="store_true", help="do not decode the images: faster")
     return parser
@@ -94,9 +102,12 @@ def _undecodable(split: LabelledImages) -> list[str]:
 
 def _print_contents(split: LabelledImages) -> None:
     """Sizes, counts and classes."""
+    import torch
+
     labels = split.labels
     objects = labels.labels[~labels.ignore]
-    counts = labels.first_object.diff()
+    images = torch.repeat_interleave(torch.arange(len(labels)), labels.first_object.diff())
+    counts = images[~labels.ignore].bincount(minlength=len(labels))
     heights, widths = labels.image_sizes.unbind(dim=1)
     boxes = labels.boxes[~labels.ignore]
     sides = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
@@ -105,8 +116,11 @@ def _print_contents(split: LabelledImages) -> None:
     print(f"  objects       {_spread(counts)} per image; {int((counts == 0).sum())} images without any")
     if len(sides):
         print(f"  object side   {_spread(sides)} pixels (root of the box area)")
-    for label, name in enumerate(split.categories.names):
-        print(f"  class         {name}: {int((objects == label).sum())} objects")
+    of_class = objects.bincount(minlength=len(split.categories)).tolist()
+    for name, number in list(zip(split.categories.names, of_class, strict=True))[:CLASSES_SHOWN]:
+        print(f"  class         {name}: {number} objects")
+    if len(of_class) > CLASSES_SHOWN:
+        print(f"  class         and {len(of_class) - CLASSES_SHOWN} more with {sum(of_class[CLASSES_SHOWN:])} objects")
     if split.categories.keypoints is not None:
         _print_keypoints(split, split.categories.keypoints)
 
@@ -122,21 +136,17 @@ def _spread(values: Tensor) -> str:
 
 
 def _print_disagreements(splits: Sequence[LabelledImages]) -> int:
-    """Classes that differ between the files, and images that are in more than one."""
-    faults, first = 0, splits[0]
+    """What is wrong between the first file and the others: other classes, images of one in the other."""
+    from maskrcnn.data.splits import split_faults
+
+    lines, first = [], splits[0]
     for other in splits[1:]:
         if other.categories != first.categories:
-            print(f"fault: {other.report.source}: other categories than {first.report.source}", file=sys.stderr)
-            faults += 1
-        shared = set(first.labels.file_names) & set(other.labels.file_names)
-        if shared:
-            print(
-                f"fault: {other.report.source}: {len(shared)} images are in {first.report.source} too, such as "
-                f"{min(shared)}; what is measured on them says nothing",
-                file=sys.stderr,
-            )
-            faults += 1
-    return faults
+            lines.append(f"{other.report.source}: other categories than {first.report.source}")
+        lines += split_faults(first, other)
+    for line in lines:
+        print(f"fault: {line}", file=sys.stderr)
+    return len(lines)
 
 
 def _print_suggestions(splits: Sequence[LabelledImages], config: Config, preset: str) -> None:
@@ -159,10 +169,11 @@ def _statistics(splits: Sequence[LabelledImages], config: Config) -> ObjectStati
     sides, most = [np.zeros(0)], 0
     for split in splits:
         labels = split.labels
+        corners, ignore = labels.boxes.double().numpy(), labels.ignore.numpy()
         for image in range(len(labels)):
-            objects = [number for number in labels.objects(image) if not labels.ignore[number]]
-            corners = labels.boxes[objects].double().numpy()
-            areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
-            sides.append(np.sqrt(areas) * input_scale(labels.size(image), config))
-            most = max(most, len(objects))
+            objects = labels.objects(image)
+            part = slice(objects.start, objects.stop)
+            own = corners[part][~ignore[part]]
+            sides.append(np.sqrt((own[:, 2:] - own[:, :2]).prod(axis=1)) * input_scale(labels.size(image), config))
+            most = max(most, len(own))
     return ObjectStatistics(np.concatenate(sides), most)

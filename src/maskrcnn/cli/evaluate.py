@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         score_threshold=values.score_threshold,
         batch_size=values.batch_size,
         proposals=values.proposals,
+        crowd=values.crowd,
     )
     print(f"\nresults in {output}: metrics.json, predictions.json, report.html")
     return 0
@@ -64,6 +65,11 @@ def _parser() -> CommandParser:
         type=number(int, 1),
         metavar="N",
         help="per image, COCO's maxDets (default: as the model was trained)",
+    )
+    parser.add_argument(
+        "--crowd",
+        choices=("ignore", "object"),
+        help="what annotations with iscrowd 1 are (default: as the model was trained)",
     )
     add_score_threshold_option(parser, "for the numbers per image and the pictures; AP and AR use every score")
     add_batch_size_option(parser)

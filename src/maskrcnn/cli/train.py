@@ -34,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         print(write_yaml(config), end="")
         return 0
     _require_data(values, config)
+    _require_named_files(values, config)
     from maskrcnn.training.loop import train
 
     _report(train(config, Path(values.output), device=values.device, resume=values.resume, init=initial))
@@ -148,6 +149,19 @@ def _require_data(values: Namespace, config: Config) -> None:
         "--data is missing: expected a folder that holds images/, instances_train.json and "
         "instances_val.json; other layouts: --train-annotations, --val-annotations and --images"
     )
+
+
+def _require_named_files(values: Namespace, config: Config) -> None:
+    """What the command line names must be there, also where training could do without it."""
+    from maskrcnn.settings import parse_assignments
+
+    named = parse_assignments(values.set).get("data", {})
+    for name in ("train_annotations", "val_annotations", "images"):
+        path = Path(config.data.root) / getattr(config.data, name)
+        is_named = getattr(values, name) is not None or named.get(name)
+        if is_named and not (path.is_dir() if name == "images" else path.is_file()):
+            kind = "folder" if name == "images" else "file"
+            raise UserError(f"{path}: no such {kind}, though data.{name} names it; check the path")
 
 
 def _report(result: TrainResult) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from maskrcnn.config.checks import Range, Section, Text
 
 DATA_PATHS = ("root", "train_annotations", "val_annotations", "images", "train_proposals", "val_proposals")
 """The settings that name files and folders."""
+
+LAYOUT_NAMES = ("instances_val.json", "person_keypoints_val.json")
+"""What validation files are called in the usual layout, which may go without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +21,18 @@ class DataConfig(Section, name="data"):
     root: Text = ""
     train_annotations: Text = "instances_train.json"
     val_annotations: Text = "instances_val.json"
+    """Empty: nothing is evaluated, and so where there is no file of this name, if it is one of `LAYOUT_NAMES`. A file
+    that is named otherwise must exist."""
     images: Text = "images"
     train_proposals: Text = ""
     """COCO results with the boxes that a model without RPN learns from, for example the predictions of an RPN alone."""
     val_proposals: Text = ""
     balance_by: Text = ""
-    """Field of the image records (for example a microscope's name) by whose values images are of different kinds: a
-    kind of n images is then drawn in proportion to the root of n. Empty: all images equally often."""
+    """Field of the image records (for example a microscope's name) whose values tell groups of images apart: a group of
+    n images is then drawn in proportion to the root of n. Empty: all images equally often."""
+    crowd: Literal["ignore", "object"] = "ignore"
+    """What an annotation with `iscrowd` 1 is: COCO means a region to be ignored; tools that write every mask as run
+    lengths mark objects so."""
     num_workers: Annotated[int, Range(0, 1024)] = 2
     max_pixels: Annotated[int, Range(1, 10**12)] = 200_000_000
     """Images that claim more are refused before they are decoded."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.polygon_crossings import FINE, count_crossings
 from maskrcnn.masks.polygons_coco import coco_polygons
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_coco import rle_from_coco
@@ -30,7 +31,7 @@ def read_mask(segmentation: Any, size: Size, note: Note) -> Polygons | RLE | Non
     if isinstance(segmentation, dict):
         return _read_rle(segmentation, size, note)
     if isinstance(segmentation, list) and segmentation:
-        return _read_polygons(segmentation, note)
+        return _read_polygons(segmentation, size, note)
     return None
 
 
@@ -43,12 +44,23 @@ def mask_box(mask: Polygons | RLE) -> Box:
     return x1, y1, x2, y2
 
 
-def _read_polygons(entries: list[Any], note: Note) -> Polygons | None:
+def _read_polygons(entries: list[Any], size: Size, note: Note) -> Polygons | None:
     polygons = coco_polygons(entries)
     if polygons is not entries:
         note(Fault.POLYGON_UNNESTED, "")
     rings = [ring for entry in polygons if (ring := _read_ring(entry, note)) is not None]
+    if not _is_bearable(rings, size):
+        note(Fault.POLYGON_TANGLED, f"{sum(map(len, rings))} points")
+        return None
     return Polygons(tuple(rings)) if rings else None
+
+
+def _is_bearable(rings: list[FloatArray], size: Size) -> bool:
+    """Whether drawing costs no more than the area: a ring that does not cross itself has at most so many crossings."""
+    height, width = size
+    if sum(map(len, rings)) <= FINE * height:
+        return True
+    return count_crossings(rings, width) <= FINE * height * width
 
 
 def _read_ring(entry: Any, note: Note) -> FloatArray | None:
@@ -65,6 +77,8 @@ def _read_ring(entry: Any, note: Note) -> FloatArray | None:
     elif len(numbers) % 2:
         note(Fault.POLYGON_ODD, f"{len(numbers)} numbers")
     else:
+        if isinstance(entry[0], str):
+            note(Fault.POLYGON_TEXT, brief(entry))
         return numbers.reshape(-1, 2)
     return None
 

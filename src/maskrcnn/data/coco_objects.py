@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from maskrcnn.data.coco_masks import Box, Note, mask_box, read_mask
 from maskrcnn.data.report import Fault
-from maskrcnn.structures.labels import ObjectEntry
-from maskrcnn.json_values import is_number
+from maskrcnn.json_values import is_number, number_of
 from maskrcnn.structures import Size
+from maskrcnn.structures.labels import ObjectEntry
 from maskrcnn.text import brief
 
 DISAGREEMENT_PIXELS = 2.0
@@ -21,7 +22,14 @@ OUTSIDE_PIXELS = 1.0
 
 
 def read_object(
-    entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note, *, need_masks: bool = True
+    entry: Mapping[str, Any],
+    annotation_id: int,
+    label: int,
+    size: Size,
+    note: Note,
+    *,
+    need_masks: bool = True,
+    is_crowd: bool = False,
 ) -> ObjectEntry | None:
     """The object an annotation describes in an image of `size`, or None when nothing of it is usable.
 
@@ -29,37 +37,82 @@ def read_object(
     box alone is a region to be ignored, unless masks are not needed.
     """
     mask = read_mask(entry.get("segmentation"), size, note)
-    extent = None if mask is None else _clipped(mask_box(mask), size)
-    if mask is None or extent is None:
-        return _boxed_object(entry, annotation_id, label, size, note, need_masks)
-    box = _clipped(_agreed_box(entry, extent, size, note), size) or extent
-    return ObjectEntry(annotation_id, label, box, mask, _is_crowd(entry, note))
+    extent = None if mask is None else mask_box(mask)
+    if (mask is None or extent is None) or _clipped(extent, size) is None:
+        return _boxed_object(entry, annotation_id, label, size, note, need_masks, is_crowd)
+    stated = _agreed_box(entry, extent, size, note)
+    if _is_normalised(extent, stated, size):
+        note(Fault.NORMALISED, f"the mask spans x1, y1, x2, y2 = {extent!r}")
+        return None
+    box = _clipped(stated or extent, size) or _clipped(extent, size)
+    assert box is not None
+    measure = None if stated is None else _numbers(entry["bbox"])
+    return ObjectEntry(annotation_id, label, box, mask, is_crowd, stated_box=measure, area=_stated_area(entry))
+
+
+def read_crowd(entry: Mapping[str, Any], note: Note) -> bool:
+    """Whether `iscrowd` says that this is a crowd."""
+    crowd = entry.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        note(Fault.CROWD_FLAG, brief(crowd))
+    return bool(crowd == 1)
 
 
 def _boxed_object(
-    entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note, need_masks: bool
+    entry: Mapping[str, Any], annotation_id: int, label: int, size: Size, note: Note, need_masks: bool, is_crowd: bool
 ) -> ObjectEntry | None:
     """An object that is known by its box alone."""
-    stated = _stated_box(entry)
-    box = None if isinstance(stated, Fault) else _clipped(stated, size)
-    if box is None:
+    measure = _measure_alone(entry, note)
+    stated = None if measure is None else _corners(measure)
+    box = None if stated is None else _clipped(stated, size)
+    if stated is None or box is None:
         note(Fault.NOTHING_USABLE, f"bbox {brief(entry.get('bbox'))}")
         return None
-    if not need_masks:
-        return ObjectEntry(annotation_id, label, box, None, _is_crowd(entry, note))
-    note(Fault.MASK_UNUSABLE, "")
-    return ObjectEntry(annotation_id, label, box, None, ignore=True)
+    if _is_normalised(stated, None, size):
+        note(Fault.NORMALISED, f"bbox {brief(entry.get('bbox'))}")
+        return None
+    if need_masks and not is_crowd:
+        note(Fault.MASK_UNUSABLE, "")
+    ignore = need_masks or is_crowd
+    return ObjectEntry(annotation_id, label, box, None, ignore, stated_box=measure, area=_stated_area(entry))
 
 
-def _agreed_box(entry: Mapping[str, Any], extent: Box, size: Size, note: Note) -> Box:
-    """The stated box where it agrees with `extent`, the box of the mask; else `extent`."""
+def _measure_alone(entry: Mapping[str, Any], note: Note) -> Box | None:
+    """x, y, width, height as stated, or else around the keypoints; None where that has no size."""
+    measure = _numbers(entry.get("bbox"))
+    if measure is None and (measure := _measure_of_keypoints(entry.get("keypoints"))) is not None:
+        note(Fault.BOX_OF_KEYPOINTS, brief(entry.get("bbox")))
+    return measure if measure is not None and measure[2] > 0 and measure[3] > 0 else None
+
+
+def _measure_of_keypoints(stated: Any) -> Box | None:
+    """x, y, width, height around the labelled keypoints."""
+    if not isinstance(stated, list) or len(stated) % 3 or not all(map(is_number, stated)):
+        return None
+    labelled = [(x, y) for x, y, seen in zip(stated[::3], stated[1::3], stated[2::3], strict=True) if seen > 0]
+    if not labelled:
+        return None
+    xs, ys = zip(*labelled, strict=True)
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def _is_normalised(extent: Box, stated: Box | None, size: Size) -> bool:
+    """Whether coordinates are fractions of the width and height: all from 0 to 1, and not a whole pixel's."""
+    coordinates = (*extent, *(stated or ()))
+    within = min(coordinates) >= 0 and max(coordinates) <= 1 and max(size) > 1
+    return within and any(value != int(value) for value in coordinates)
+
+
+def _agreed_box(entry: Mapping[str, Any], extent: Box, size: Size, note: Note) -> Box | None:
+    """The stated box where it agrees with `extent`, the box of the mask."""
     stated = _stated_box(entry)
     if isinstance(stated, Fault):
         note(stated, brief(entry.get("bbox")))
-        return extent
-    if not _agree(stated, extent):
-        note(Fault.BOX_DISAGREES, f"bbox {brief(entry['bbox'])}, the mask spans x1, y1, x2, y2 = {extent!r}")
-        return extent
+        return None
+    seen = _clipped(extent, size)
+    if seen is None or not _agree(stated, seen):
+        note(Fault.BOX_DISAGREES, f"bbox {brief(entry['bbox'])}, the mask spans x1, y1, x2, y2 = {seen!r}")
+        return None
     x1, y1, x2, y2 = stated
     if max(-x1, -y1, x2 - size[1], y2 - size[0]) > OUTSIDE_PIXELS:
         note(Fault.BOX_OUTSIDE, brief(entry["bbox"]))
@@ -68,11 +121,30 @@ def _agreed_box(entry: Mapping[str, Any], extent: Box, size: Size, note: Note) -
 
 def _stated_box(entry: Mapping[str, Any]) -> Box | Fault:
     """`bbox` (x, y, width, height) as x1, y1, x2, y2, or what is wrong with it."""
-    numbers = entry.get("bbox")
-    if not isinstance(numbers, list) or len(numbers) != 4 or not all(map(is_number, numbers)):
+    measure = _numbers(entry.get("bbox"))
+    if measure is None:
         return Fault.BOX_MISSING
-    x, y, width, height = map(float, numbers)
-    return (x, y, x + width, y + height) if width > 0 and height > 0 else Fault.BOX_DEGENERATE
+    return _corners(measure) if measure[2] > 0 and measure[3] > 0 else Fault.BOX_DEGENERATE
+
+
+def _corners(measure: Box) -> Box:
+    """x, y, width, height -> x1, y1, x2, y2."""
+    x, y, width, height = measure
+    return x, y, x + width, y + height
+
+
+def _numbers(values: Any) -> Box | None:
+    """Four numbers as they are stated; text that spells one counts."""
+    if not isinstance(values, list | tuple) or len(values) != 4:
+        return None
+    x, y, width, height = map(number_of, values)
+    return None if x is None or y is None or width is None or height is None else (x, y, width, height)
+
+
+def _stated_area(entry: Mapping[str, Any]) -> float:
+    """Pixels; NaN where none is stated that can be."""
+    area = number_of(entry.get("area"))
+    return math.nan if area is None else area
 
 
 def _clipped(box: Box, size: Size) -> Box | None:
@@ -93,10 +165,3 @@ def _agree(a: Box, b: Box) -> bool:
 
 def _box_area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _is_crowd(entry: Mapping[str, Any], note: Note) -> bool:
-    crowd = entry.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        note(Fault.CROWD_FLAG, brief(crowd))
-    return bool(crowd == 1)

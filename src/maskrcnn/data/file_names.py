@@ -1,24 +1,105 @@
 """Names of image files, as annotation files state them.
 
 Labelling tools write names that are right on the machine of the labels alone: absolute paths, Windows' backslashes, a
-folder such as `images/` in front. What counts is then the longest end of the name that is in the folder of images.
+folder such as `images/` in front, percent signs of an address, letters composed otherwise. What counts is then the
+longest end of the name that is in the folder of images, after that its other spellings.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
+from urllib.parse import unquote
 
 _LONGEST_END = 8
 """Parts of a path; more are not looked for, since a name may consist of a million."""
 
+_LONGEST_NAME = 4096
+"""Characters of an end; no file system has longer names."""
+
+_UPLOAD_MARK = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""Label Studio puts eight hexadecimal digits in front of the name of a file that is uploaded to it."""
+
+
+_LOCAL_FILE = re.compile(r"^.*\?d=")
+"""Label Studio gives files of its machine as `/data/local-files/?d=folder/name`."""
+
+_MOST_FILES = 2_000_000
+"""More files are not looked through for one that is missing."""
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """The file that a stated name means.
+
+    Attributes:
+        name: relative to the folder of images.
+        by_end: whether only the end of the stated name was found, which another image may have too.
+    """
+
+    name: str
+    by_end: bool
+
+
+class ImageFolder:
+    """A folder of images, in which files are looked for by names that are not always right."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def find(self, stated: str) -> FoundImage | None:
+        """The file that `stated` means; None when there is no such file, or when there are several.
+
+        A name that is right as it stands is never changed: `100%.png` may be a file of this name.
+        """
+        if self._has(stated):
+            return FoundImage(stated, by_end=False)
+        for spelling in _spellings(stated):
+            for end in _ends(spelling):
+                if (name := self._named(end)) is not None:
+                    return FoundImage(name, by_end=end != spelling)
+        return None
+
+    def _named(self, name: str) -> str | None:
+        return name if self._has(name) else self._by_letters.get(_letters(name)) if is_safe_name(name) else None
+
+    def _has(self, name: str) -> bool:
+        return is_safe_name(name) and os.path.isfile(self.path / name)
+
+    @cached_property
+    def _by_letters(self) -> dict[str, str | None]:
+        """Every file by what its name says whatever the case and the composition of letters; None: more than one."""
+        names: dict[str, str | None] = {}
+        for name in islice(self._files(), _MOST_FILES):
+            letters = _letters(name)
+            names[letters] = None if letters in names else name
+        return names
+
+    def _files(self) -> Iterator[str]:
+        for folder, _, files in os.walk(self.path):
+            within = Path(folder).relative_to(self.path)
+            yield from ((within / file).as_posix() for file in files)
+
 
 def find_image(folder: Path, stated: str) -> str | None:
     """The name, relative to `folder`, of the file that `stated` means; None when there is no such file."""
-    parts = re.split(r"[/\\]", stated)[-_LONGEST_END:]
-    candidates = [stated, *("/".join(parts[first:]) for first in range(len(parts)))]
-    return next((name for name in candidates if is_safe_name(name) and os.path.isfile(folder / name)), None)
+    found = ImageFolder(folder).find(stated)
+    return None if found is None else found.name
+
+
+def file_identity(path: Path) -> Hashable:
+    """Equal for two paths of one file: other spellings, links. A file that is not there is its path."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return os.path.normpath(path)
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
 
 
 def is_safe_name(name: str) -> bool:
@@ -26,6 +107,27 @@ def is_safe_name(name: str) -> bool:
     if not name or "\0" in name or name.startswith(("/", "\\")) or ":" in name[1:2]:
         return False
     return ".." not in re.split(r"[/\\]", name) and _is_encodable(name)
+
+
+def _spellings(stated: str) -> Iterator[str]:
+    """What a name may mean besides itself, the likely first: without query, decoded, without what a tool added."""
+    name = _LOCAL_FILE.sub("", stated[-_LONGEST_NAME:])
+    plain = unquote(name.split("?")[0])
+    folder, _, last = plain.strip().rpartition("/")
+    unmarked = "/".join(filter(None, (folder, _UPLOAD_MARK.sub("", last))))
+    spellings = (stated, name, unquote(name), plain, plain.strip(), plain.replace("+", " "), unmarked)
+    yield from dict.fromkeys(spellings)
+
+
+def _ends(name: str) -> Iterator[str]:
+    """The name, and its ends from the longest to the last part."""
+    parts = re.split(r"[/\\]", name)[-_LONGEST_END:]
+    yield name
+    yield from ("/".join(parts[first:]) for first in range(len(parts)))
+
+
+def _letters(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def _is_encodable(text: str) -> bool:

@@ -53,7 +53,7 @@ class TrainBatches:
         seed: of the shuffles and of every sample's changes, 0 or more.
         num_workers: processes that read ahead, at most one for each CPU; 0: read when asked for.
         start: number of the first batch.
-        balanced: draw rare kinds of images (`LabelStore.groups`) more often, see `balanced_repeats`.
+        balanced: draw rare groups of images (`LabelStore.groups`) more often, see `balanced_repeats`.
         rank: of this process, 0 to `world` - 1.
         world: how many processes share each batch.
 

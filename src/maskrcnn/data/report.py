@@ -20,12 +20,18 @@ class Fault(Enum):
     IMAGE_ID_TWICE = "id used by an earlier image", "image dropped"
     IMAGE_ID_TEXT = "id is text", "a number made from it"
     IMAGE_NAME_END = "file is not under this name in the folder of images", "found by the end of the name"
+    IMAGE_NAME_SPELLED = "file has this name in another spelling", "found by its letters"
+    IMAGE_LISTED_TWICE = "its file is that of an earlier image", "its annotations join that image"
     IMAGE_FILE_TWICE = "the end of the name is the file of another image", "image dropped"
     IMAGE_FILE_MISSING = "file not found", "image dropped"
     IMAGE_FILE_BROKEN = "file cannot be read", "image dropped"
     IMAGE_SIZE_MISSING = "width and height are not whole numbers of a bearable size", "size taken from the file"
+    IMAGE_SIZE_UNKNOWN = "width and height are not whole numbers of a bearable size", "image dropped"
     IMAGE_SIZE_DISAGREES = "width and height disagree with the file", "size taken from the file"
     IMAGE_LABELLED_RAW = "labels fit the picture as stored, not upright", "EXIF orientation not applied"
+
+    ROOT_CATEGORY = "names a group of the other classes and has no object", "kept as a class without objects"
+    ROOT_CATEGORY_TWICE = "names a group of the other classes, as one of them, and has no object", "left out"
 
     ANNOTATION_MALFORMED = "no usable image id", "annotation dropped"
     ANNOTATION_ID_MISSING = "no usable id", "new id given"
@@ -33,12 +39,15 @@ class Fault(Enum):
     UNKNOWN_IMAGE = "unknown image", "annotation dropped"
     DROPPED_IMAGE = "its image was dropped", "annotation dropped"
     UNKNOWN_CATEGORY = "unknown category", "annotation dropped"
+    ANNOTATION_REPEATED = "class, box and mask are those of an earlier annotation", "annotation dropped"
     CROWD_FLAG = "iscrowd is neither 0 nor 1", "read as 0"
 
     POLYGON_UNNESTED = "polygons are not lists of x, y, x, y, ... in a list", "read as if they were"
     POLYGON_SHORT = "polygon has fewer than three points", "polygon dropped"
     POLYGON_ODD = "polygon has an odd number of coordinates", "polygon dropped"
     POLYGON_NUMBERS = "polygon is not a list of numbers of bearable size", "polygon dropped"
+    POLYGON_TEXT = "polygon's numbers are text", "read as numbers"
+    POLYGON_TANGLED = "polygons cross themselves more often than the image has places for", "mask dropped"
     RLE_SIZE = "RLE is for another image size", "mask dropped"
     RLE_BROKEN = "RLE cannot be decoded", "mask dropped"
 
@@ -46,7 +55,10 @@ class Fault(Enum):
     BOX_DEGENERATE = "box has no width or height", "box taken from the mask"
     BOX_DISAGREES = "box and mask are in different places", "box taken from the mask"
     BOX_OUTSIDE = "box reaches outside the image", "box cut at the border"
+    BOX_OF_KEYPOINTS = "neither mask nor box", "box taken from the keypoints"
     MASK_UNUSABLE = "no usable mask", "its box is ignored in training, neither object nor background"
+    AREA_DISAGREES = "area is less than half or more than twice that of the mask", "the metrics take it as it is stated"
+    NORMALISED = "coordinates are from 0 to 1, as fractions of the image's sides", "annotation dropped; give pixels"
     NOTHING_USABLE = "neither mask nor box is usable inside the image", "annotation dropped"
 
     KEYPOINTS_UNNAMED = "its class has no keypoints", "keypoints dropped"
@@ -68,6 +80,9 @@ class Fault(Enum):
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
     SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"
     PICTURE_EMBEDDED = "picture is in the label file alone", "image dropped; save it beside the labels"
+
+    ALL_CROWDS = "crowds (iscrowd 1)", "nothing is left to learn or to find; data.crowd=object takes them as objects"
+    ALL_BOXES = "boxes without a mask", "nothing is left for a mask branch; mask_head.enabled=false learns boxes"
 
 
 @dataclass
@@ -104,6 +119,9 @@ class DataReport:
             f"{self.source}: {self.num_images} images, {self.num_objects} objects, "
             f"{self.num_ignored} ignored regions, {self.counts.total()} faults"
         )
-        for fault, count in self.counts.most_common():
-            wrong, done = fault.value
-            yield f"{self.source}: {count} x {wrong}; {done}"
+        yield from self.faults()
+
+    def faults(self) -> list[str]:
+        """A line for each kind of fault that occurred, the most frequent first."""
+        kinds = [(fault.value, count) for fault, count in self.counts.most_common()]
+        return [f"{self.source}: {count} x {wrong}; {done}" for (wrong, done), count in kinds]

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from maskrcnn.data.geometry import View, Window
-from maskrcnn.structures.labels import LabelStore
 from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE, KeypointSchema, MaskCrops, PackedMasks, Polygons, Size, Targets
+from maskrcnn.structures.labels import LabelStore
 from maskrcnn.structures.masks import ByteArray, FloatArray
 
 SLIVER_PIXELS = 2

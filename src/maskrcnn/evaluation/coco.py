@@ -6,20 +6,19 @@ Letters of the arrays, as in COCOeval: T IoU thresholds, R recall levels, K clas
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.counting import count
-from maskrcnn.evaluation.forms import Annotation
-from maskrcnn.evaluation.inputs import GEOMETRY, GroundTruth, read_ground_truth, read_predictions
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.oks import warnings_of
+from maskrcnn.evaluation.predictions import Result, read_predictions
+from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.structures.masks import FloatArray
 
 ALL, SMALL, MEDIUM, LARGE = range(4)
@@ -31,8 +30,8 @@ IOU_50, IOU_75 = 0, 5
 
 
 def evaluate_coco(
-    ground_truth: Path | Mapping[str, Any] | GroundTruth,
-    predictions: Path | Sequence[Annotation],
+    truth: GroundTruth,
+    predictions: Path | Sequence[Result],
     max_detections: int = 100,
     iou_types: Sequence[IouType] = ("mask", "box"),
     score_threshold: float = 0.5,
@@ -42,7 +41,7 @@ def evaluate_coco(
     Masks, boxes and keypoints are counted apart: a detection's area is its mask's for "mask", its box's for "box".
 
     Args:
-        ground_truth: a COCO instances file, its content, or what `read_ground_truth` made of it.
+        truth: the objects to find.
         predictions: COCO results (image_id, category_id, score, and bbox [x, y, width, height], segmentation and/or
             keypoints).
         max_detections: only this many detections count per image and class, the best (COCO's `maxDets`); at most 20
@@ -55,23 +54,19 @@ def evaluate_coco(
     """
     if max_detections < 1:
         raise UserError(f"max_detections: expected at least 1, got {max_detections}")
-    truth = ground_truth if isinstance(ground_truth, GroundTruth) else read_ground_truth(ground_truth)
     results = read_predictions(predictions, truth, iou_types)
-    objects = {iou_type: truth.with_geometry(iou_type) for iou_type in iou_types}
     by_type = {
-        iou_type: _evaluate_type(truth, usable, results, iou_type, max_detections, score_threshold)
-        for iou_type, usable in objects.items()
+        iou_type: _evaluate_type(truth, results, iou_type, max_detections, score_threshold) for iou_type in iou_types
     }
     assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
-    warnings = (*assumptions, *_left_out_warnings(truth, objects), *_limit_warnings(truth, results, max_detections))
+    warnings = (*assumptions, *_limit_warnings(truth, results, max_detections))
     evaluator = f"hotcoco {hotcoco.__version__}"
     return Metrics(by_type, max_detections, score_threshold, len(truth.images), warnings, evaluator)
 
 
 def _evaluate_type(
     truth: GroundTruth,
-    objects: Sequence[Annotation],
-    predictions: Sequence[Annotation],
+    predictions: Sequence[Result],
     iou_type: IouType,
     max_detections: int,
     score_threshold: float,
@@ -79,7 +74,7 @@ def _evaluate_type(
     limit = detection_limit(iou_type, max_detections)
     lower = () if iou_type == "keypoints" else (1, 10, 100)
     limits = [*(n for n in lower if n < limit), limit]
-    precision, recall, matches = count(truth, objects, predictions, iou_type, limits)
+    precision, recall, matches = count(truth, predictions, iou_type, limits)
     images = per_image_metrics(matches, list(truth.images), score_threshold)
     summary = {
         **(_keypoint_summary(precision, recall) if iou_type == "keypoints" else _summary(precision, recall, limits)),
@@ -172,35 +167,23 @@ def _mean(values: FloatArray | Sequence[float]) -> float:
     return float(computed.mean()) if computed.size else float("nan")
 
 
-def _left_out_warnings(truth: GroundTruth, objects: Mapping[IouType, Sequence[Annotation]]) -> list[str]:
-    totals = {kind: len(truth.of_type(kind, truth.annotations)) for kind in objects}
-    unknown = f"{truth.source}: {truth.num_left_out} annotations left out: unknown image_id or category_id"
-    return [unknown] * (truth.num_left_out > 0) + [
-        f"{truth.source}: {totals[kind] - len(usable)} annotations left out of {kind}: no usable {GEOMETRY[kind]}"
-        for kind, usable in objects.items()
-        if len(usable) < totals[kind]
-    ]
-
-
-def _limit_warnings(truth: GroundTruth, predictions: Sequence[Annotation], max_detections: int) -> list[str]:
-    objects = [a for a in truth.annotations if a.get("iscrowd") != 1]
+def _limit_warnings(truth: GroundTruth, predictions: Sequence[Result], max_detections: int) -> list[str]:
     kinds = (
-        ("objects", objects, "not all of them can be found; raise max_detections"),
-        ("predictions", predictions, f"only the best {max_detections} count"),
+        ("objects", truth.most_objects(), "not all of them can be found; raise max_detections"),
+        ("predictions", _most_predictions(predictions), f"only the best {max_detections} count"),
     )
     return [
         f"max_detections = {max_detections}: {len(over)} of {len(truth.images)} images have more {kind} of one class "
-        f"(up to {max(over.values())}): {consequence}"
-        for kind, entries, consequence in kinds
-        if (over := _over_limit(entries, max_detections))
+        f"(up to {max(over)}): {consequence}"
+        for kind, most, consequence in kinds
+        if (over := [number for number in most.values() if number > max_detections])
     ]
 
 
-def _over_limit(entries: Sequence[Annotation], limit: int) -> dict[int, int]:
-    """Image id -> largest count of one class in it, where that is above `limit`."""
-    numbers = Counter((entry["image_id"], entry["category_id"]) for entry in entries)
-    over: dict[int, int] = {}
+def _most_predictions(predictions: Sequence[Result]) -> dict[int, int]:
+    """Image id -> how many predictions there are of one class, the most frequent."""
+    most: dict[int, int] = {}
+    numbers = Counter((entry["image_id"], entry["category_id"]) for entry in predictions)
     for (image_id, _), number in numbers.items():
-        if number > limit:
-            over[image_id] = max(number, over.get(image_id, 0))
-    return over
+        most[image_id] = max(number, most.get(image_id, 0))
+    return most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,12 +12,15 @@ import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.forms import Annotation
-from maskrcnn.evaluation.inputs import GEOMETRY, GroundTruth
 from maskrcnn.evaluation.matching import Matches
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.evaluation.oks import compared_object, sigmas_of
-from maskrcnn.json_values import is_number
+from maskrcnn.evaluation.predictions import GEOMETRY, Result, of_type, polygons_of
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.masks.polygons import polygon_to_rle
+from maskrcnn.masks.rle import rle_area
+from maskrcnn.masks.rle_coco import rle_to_coco
+from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
 
 COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox", "keypoints": "keypoints"}
@@ -26,17 +30,12 @@ IMAGES_AT_A_TIME = 200
 
 
 def count(
-    truth: GroundTruth,
-    objects: Sequence[Annotation],
-    predictions: Sequence[Annotation],
-    iou_type: IouType,
-    limits: list[int],
+    truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType, limits: list[int]
 ) -> tuple[FloatArray, FloatArray, list[Matches]]:
     """COCO's matching and accumulation.
 
     Args:
-        truth: images and classes.
-        objects: its annotations that can be compared.
+        truth: what is to be found.
         predictions: COCO results.
         iou_type: what to compare.
         limits: detections that count per image and class (maxDets), ascending.
@@ -49,7 +48,7 @@ def count(
         UserError: hotcoco refuses a value.
     """
     try:
-        dataset = hotcoco.COCO(_dataset(truth, objects, iou_type))
+        dataset = hotcoco.COCO(_dataset(truth, iou_type))
         results = dataset.load_res(_results(truth, predictions, iou_type))
         evaluator = _evaluator(truth, dataset, results, iou_type)
         evaluator.params.max_dets = limits
@@ -70,50 +69,65 @@ def _evaluator(truth: GroundTruth, dataset: hotcoco.COCO, results: hotcoco.COCO,
     return evaluator
 
 
-def _dataset(truth: GroundTruth, objects: Sequence[Annotation], iou_type: IouType) -> dict[str, Any]:
+def _dataset(truth: GroundTruth, iou_type: IouType) -> dict[str, Any]:
     """The ground truth as COCO content; image ids become positions in `truth.images`, category ids labels."""
-    position = {image_id: index for index, image_id in enumerate(truth.images)}
-    images = [
-        {"id": position[i], "width": entry["width"], "height": entry["height"]} for i, entry in truth.images.items()
-    ]
+    sizes = map(truth.size_of, truth.images)
+    images = [{"id": index, "width": width, "height": height} for index, (height, width) in enumerate(sizes)]
     categories = [{"id": label, "name": str(label)} for label in range(len(truth.categories))]
     annotations = [
-        {
-            "id": index,  # dealt anew: a file's own may be missing or repeat
-            "image_id": position[annotation["image_id"]],
-            "category_id": truth.categories.label_of(annotation["category_id"]),
-            "iscrowd": int(annotation.get("iscrowd") == 1),
-            "area": _area(annotation, geometry, truth),
-            **geometry,
-        }
-        for index, annotation in enumerate(objects, start=1)
-        for geometry in [_geometry(annotation, iou_type, truth)]
+        {"id": index, **entry}  # COCO's own code takes an object with the id 0 for none
+        for index, entry in enumerate(_objects(truth, iou_type), start=1)
     ]
     return {"images": images, "categories": categories, "annotations": annotations}
 
 
-def _geometry(annotation: Annotation, iou_type: IouType, truth: GroundTruth) -> dict[str, Any]:
-    """What is compared of an object to find."""
-    if iou_type == "keypoints":
-        return compared_object(annotation, truth.keypoint_schema())
-    return {GEOMETRY[iou_type]: annotation[GEOMETRY[iou_type]]}
+def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:
+    """What is to be found, and the regions to be ignored, image by image."""
+    labels = truth.labels
+    for position, (image_id, image) in enumerate(truth.images.items()):
+        for number in labels.objects(image):
+            label = int(labels.labels[number])
+            if truth.is_compared(label, iou_type):
+                geometry, area = _geometry(truth, number, truth.size_of(image_id), iou_type)
+                stated = float(labels.areas[number])
+                yield {
+                    "image_id": position,
+                    "category_id": label,
+                    "iscrowd": int(labels.ignore[number]),
+                    "area": area if math.isnan(stated) else stated,
+                    **geometry,
+                }
 
 
-def _area(annotation: Annotation, geometry: Mapping[str, Any], truth: GroundTruth) -> float:
-    """What decides whether an object is small, medium or large, and how near its keypoints must be met.
+def _geometry(truth: GroundTruth, number: int, size: Size, iou_type: IouType) -> tuple[dict[str, Any], float]:
+    """What is compared of an object to find, and its area.
 
-    The annotation's own `area` if it has one, else that of what is compared.
+    COCO decides by the area whether an object is small, medium or large, and how near its keypoints must be met; where
+    the labels state none, that of what is compared stands in for it.
     """
-    if is_number(annotation.get("area")):
-        return float(annotation["area"])
-    if "bbox" in geometry:
-        return float(geometry["bbox"][2] * geometry["bbox"][3])
-    height, width = truth.size_of(annotation["image_id"])
-    parts = hotcoco.mask.frPyObjects(annotation["segmentation"], height, width)
-    return float(hotcoco.mask.area(hotcoco.mask.merge(parts)))
+    labels = truth.labels
+    box = labels.stated_boxes[number].tolist()
+    if iou_type == "mask":
+        rle = _mask(truth, number, size)
+        return {"segmentation": rle_to_coco(rle)}, float(rle_area(rle))
+    if iou_type == "keypoints":
+        return compared_object(labels.keypoints_of(number), box, truth.keypoint_schema()), box[2] * box[3]
+    return {"bbox": box}, box[2] * box[3]
 
 
-def _results(truth: GroundTruth, predictions: Sequence[Annotation], iou_type: IouType) -> list[dict[str, Any]]:
+def _mask(truth: GroundTruth, number: int, size: Size) -> RLE:
+    """The pixels of an object; of one that is known by its box alone, those of the box.
+
+    hotcoco could draw polygons itself, but walks along every edge, wherever that leads.
+    """
+    mask = truth.labels.mask(number, size)
+    if mask is None:
+        x1, y1, x2, y2 = truth.labels.boxes[number].double().tolist()
+        mask = Polygons((np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]),))
+    return polygon_to_rle(mask, size) if isinstance(mask, Polygons) else mask
+
+
+def _results(truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType) -> list[dict[str, Any]]:
     """Results with one geometry only: given a box as well, COCO would take a mask's area from the box."""
     key = GEOMETRY[iou_type]
     position = {image_id: index for index, image_id in enumerate(truth.images)}
@@ -122,10 +136,17 @@ def _results(truth: GroundTruth, predictions: Sequence[Annotation], iou_type: Io
             "image_id": position[prediction["image_id"]],
             "category_id": truth.categories.label_of(prediction["category_id"]),
             "score": float(prediction["score"]),
-            key: prediction[key],
+            key: _without_polygons(prediction[key], truth.size_of(prediction["image_id"])),
         }
-        for prediction in truth.of_type(iou_type, predictions)
+        for prediction in of_type(predictions, truth, iou_type)
     ]
+
+
+def _without_polygons(value: Any, size: Size) -> Any:
+    """Polygons as run lengths, for the reason given at `_mask`; anything else as it is."""
+    if isinstance(value, list) and isinstance(value[0], list):
+        return rle_to_coco(polygon_to_rle(polygons_of(value), size))
+    return value
 
 
 def _matches(evaluator: hotcoco.COCOeval, num_images: int, limit: int) -> Iterator[Matches]:

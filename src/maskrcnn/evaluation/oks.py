@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.evaluation.forms import Annotation, is_box
 from maskrcnn.structures import KeypointSchema
+from maskrcnn.structures.keypoints import PIXEL_CENTRE
+from maskrcnn.structures.masks import FloatArray
 
 COCO_SIGMAS = {
     "nose": 0.026,
@@ -45,19 +46,20 @@ def warnings_of(schema: KeypointSchema) -> list[str]:
     return [f"keypoints: sigma {OTHER_SIGMA} is assumed for those that COCO does not have: {listed}"]
 
 
-def compared_object(annotation: Annotation, schema: KeypointSchema) -> dict[str, Any]:
+def compared_object(keypoints: FloatArray | None, box: list[float], schema: KeypointSchema) -> dict[str, Any]:
     """What is compared of an object to find: its keypoints, how many are labelled, and its box.
 
     COCO ignores objects without a labelled keypoint, and the detections near their box.
+
+    Args:
+        keypoints: (P, 3) x, y, visibility in continuous pixels; None where none is labelled.
+        box: COCO's x, y, width, height.
+        schema: the P keypoints.
     """
-    keypoints = annotation.get("keypoints") or [0] * (3 * len(schema))
-    points = np.asarray(keypoints, dtype=np.float64).reshape(-1, 3)
-    labelled = points[points[:, 2] > 0, :2]
-    box = annotation.get("bbox")
-    if not is_box(box):
-        corner = labelled.min(axis=0)
-        box = [*corner.tolist(), *(labelled.max(axis=0) - corner).tolist()]
-    return {"keypoints": points.flatten().tolist(), "num_keypoints": len(labelled), "bbox": box}
+    points = np.zeros((len(schema), 3)) if keypoints is None else keypoints.copy()
+    labelled = points[:, 2] > 0
+    points[labelled, :2] -= PIXEL_CENTRE
+    return {"keypoints": points.flatten().tolist(), "num_keypoints": int(labelled.sum()), "bbox": box}
 
 
 def _body_part(name: str) -> str:

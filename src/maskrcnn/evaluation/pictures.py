@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.forms import Annotation, is_box
-from maskrcnn.evaluation.inputs import GroundTruth
 from maskrcnn.evaluation.metrics import ImageMetrics, TypeMetrics
+from maskrcnn.evaluation.predictions import Result, is_box, is_list_of_numbers, is_mask, polygons_of
+from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
 from maskrcnn.masks.rle import Window, rle_window
 from maskrcnn.masks.rle_coco import rle_from_coco
 from maskrcnn.masks.rle_crops import crop_rle
-from maskrcnn.structures import MaskCrops, Polygons, Size
+from maskrcnn.structures import RLE, MaskCrops, Polygons, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import ByteArray, FloatArray
 from maskrcnn.viz.inline import inline_jpeg
 from maskrcnn.viz.overlay import draw_overlay
 from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD, Skeletons
@@ -61,91 +62,116 @@ def choose_images(metrics: TypeMetrics, num_worst: int, num_best: int) -> tuple[
 def make_examples(
     images: Sequence[ImageMetrics],
     truth: GroundTruth,
-    predictions: Iterable[Annotation],
+    predictions: Iterable[Result],
     score_threshold: float,
     load_image: LoadImage,
 ) -> list[Example]:
     """Draw `images`, with the predictions at or above `score_threshold`."""
-    wanted = {image.image_id for image in images}
-    objects = _by_image(truth.annotations, wanted)
-    found = _by_image((p for p in predictions if p["score"] >= score_threshold), wanted)
-    return [
-        _example(image, truth, objects[image.image_id], found[image.image_id], load_image(image.image_id))
-        for image in images
-    ]
+    found: dict[int, list[_Shown]] = {image.image_id: [] for image in images}
+    for result in predictions:
+        if result["score"] >= score_threshold and result["image_id"] in found:
+            found[result["image_id"]].append(_found_object(result, truth))
+    return [_example(image, truth, found[image.image_id], load_image(image.image_id)) for image in images]
 
 
-def _example(
-    image: ImageMetrics,
-    truth: GroundTruth,
-    objects: Sequence[Annotation],
-    found: Sequence[Annotation],
-    pixels: ByteArray,
-) -> Example:
-    name = str(truth.images[image.image_id].get("file_name", image.image_id))
+@dataclass(frozen=True)
+class _Shown:
+    """One object in a picture.
+
+    Attributes:
+        label: its class.
+        box: x1, y1, x2, y2; None: that of the mask.
+        mask: None where there is none.
+        keypoints: (P, 3) in continuous pixels, or None.
+        score: None for ground truth.
+    """
+
+    label: int
+    box: tuple[float, float, float, float] | None
+    mask: Polygons | RLE | None
+    keypoints: FloatArray | None
+    score: float | None = None
+
+
+def _example(image: ImageMetrics, truth: GroundTruth, found: Sequence[_Shown], pixels: ByteArray) -> Example:
+    name = truth.labels.file_name(truth.images[image.image_id]) or str(image.image_id)
+    objects = _true_objects(image.image_id, truth)
     return Example(image, name, _draw(pixels, objects, truth), _draw(pixels, found, truth))
 
 
-def _by_image(entries: Iterable[Annotation], wanted: set[int]) -> dict[int, list[Annotation]]:
-    groups: dict[int, list[Annotation]] = {image_id: [] for image_id in wanted}
-    for entry in entries:
-        if entry["image_id"] in wanted:
-            groups[entry["image_id"]].append(entry)
-    return groups
+def _true_objects(image_id: int, truth: GroundTruth) -> list[_Shown]:
+    labels, size = truth.labels, truth.size_of(image_id)
+    return [
+        _Shown(
+            int(labels.labels[number]),
+            _corners(labels.stated_boxes[number].tolist()),
+            labels.mask(number, size),
+            labels.keypoints_of(number),
+        )
+        for number in labels.objects(truth.images[image_id])
+    ]
 
 
-def _draw(image: ByteArray, entries: Sequence[Annotation], truth: GroundTruth) -> str:
-    """The picture with the objects `entries` outlined, as the address of an inline JPEG."""
+def _found_object(result: Result, truth: GroundTruth) -> _Shown:
+    """A COCO result; what is senseless in it and was not compared is not shown."""
+    label, size = truth.categories.label_of(result["category_id"]), truth.size_of(result["image_id"])
+    box = _corners(result["bbox"]) if is_box(result.get("bbox")) else None
+    mask = _mask(result["segmentation"]) if is_mask(result.get("segmentation"), size) else None
+    keypoints, schema = None, truth.categories.keypoints
+    if schema is not None and is_list_of_numbers(result.get("keypoints"), 3 * len(schema)):
+        keypoints = np.reshape(result["keypoints"], (-1, 3)) + np.array([PIXEL_CENTRE, PIXEL_CENTRE, 0])
+    return _Shown(label, box, mask, keypoints, float(result["score"]))
+
+
+def _draw(image: ByteArray, shown: Sequence[_Shown], truth: GroundTruth) -> str:
+    """The picture with objects outlined, as the address of an inline JPEG."""
     size = (image.shape[0], image.shape[1])
-    crops = [_crop(entry.get("segmentation"), size) for entry in entries]
+    crops = [_crop(item.mask, size) for item in shown]
     masks = MaskCrops.from_crops([pixels for pixels, _ in crops], [window for _, window in crops], size)
-    boxes = [_box(entry, window) for entry, (_, window) in zip(entries, crops, strict=True)]
-    scores = [float(entry["score"]) for entry in entries if "score" in entry]
+    scores = [item.score for item in shown if item.score is not None]
     overlay = draw_overlay(
         image,
         masks,
-        np.array(boxes).reshape(-1, 4),
-        np.array([truth.categories.label_of(entry["category_id"]) for entry in entries], np.int64),
-        np.array(scores) if len(scores) == len(entries) else None,
+        np.array([item.box or window for item, (_, window) in zip(shown, crops, strict=True)]).reshape(-1, 4),
+        np.array([item.label for item in shown], np.int64),
+        np.array(scores) if len(scores) == len(shown) else None,
         truth.categories.names,
-        _skeletons(entries, truth),
+        _skeletons(shown, truth),
     )
     return inline_jpeg(overlay, LONGEST_SIDE)
 
 
-def _skeletons(entries: Sequence[Annotation], truth: GroundTruth) -> Skeletons | None:
-    """The keypoints of annotations or predictions; nothing where they are missing or senseless."""
+def _skeletons(shown: Sequence[_Shown], truth: GroundTruth) -> Skeletons | None:
+    """The keypoints of objects; nothing where they are missing."""
     schema = truth.categories.keypoints
     if schema is None:
         return None
-    keypoints = np.zeros((len(entries), len(schema), 3))
-    for rows, entry in zip(keypoints, entries, strict=True):
-        if truth.is_usable(entry.get("keypoints"), "keypoints", entry["image_id"]):
-            rows[:] = np.reshape(entry["keypoints"], (-1, 3))
-    keypoints[..., :2] += PIXEL_CENTRE
-    found = any("score" in entry for entry in entries)
+    keypoints = np.zeros((len(shown), len(schema), 3))
+    for rows, item in zip(keypoints, shown, strict=True):
+        if item.keypoints is not None:
+            rows[:] = item.keypoints
+    found = any(item.score is not None for item in shown)
     return Skeletons(keypoints, schema.skeleton, KEYPOINT_THRESHOLD if found else 0)
 
 
-def _crop(segmentation: object, size: Size) -> tuple[ByteArray, Window]:
-    """A COCO mask inside its tightest window; empty where there is none that can be read."""
-    try:
-        if isinstance(segmentation, Mapping):
-            rle = rle_from_coco(segmentation)
-            return crop_rle(rle, rle_window(rle)), rle_window(rle)
-        if isinstance(segmentation, list) and segmentation:
-            rings = tuple(np.asarray(ring, dtype=np.float64).reshape(-1, 2) for ring in segmentation)
-            window = polygon_window(Polygons(rings), size)
-            return rasterize_polygons(Polygons(rings), window, size), window
-    except (UserError, ValueError):  # the evaluation has left it out, with a warning
-        pass
+def _crop(mask: Polygons | RLE | None, size: Size) -> tuple[ByteArray, Window]:
+    """A mask inside its tightest window; empty where there is none."""
+    if isinstance(mask, RLE):
+        return crop_rle(mask, rle_window(mask)), rle_window(mask)
+    if mask is not None:
+        window = polygon_window(mask, size)
+        return rasterize_polygons(mask, window, size), window
     return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
 
 
-def _box(entry: Annotation, window: Window) -> tuple[float, float, float, float]:
-    """x1, y1, x2, y2 of an annotation, or of its mask where it gives no box."""
-    if not is_box(entry.get("bbox")):
-        x1, y1, x2, y2 = window
-        return float(x1), float(y1), float(x2), float(y2)
-    x, y, width, height = (float(value) for value in entry["bbox"])
+def _mask(segmentation: Any) -> Polygons | RLE | None:
+    try:
+        return rle_from_coco(segmentation) if isinstance(segmentation, Mapping) else polygons_of(segmentation)
+    except UserError:
+        return None
+
+
+def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """x, y, width, height -> x1, y1, x2, y2."""
+    x, y, width, height = map(float, box)
     return x, y, x + width, y + height

@@ -7,12 +7,12 @@ from html import escape
 from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
-from maskrcnn.evaluation.forms import Annotation
-from maskrcnn.evaluation.inputs import GroundTruth
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
+from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.style import STYLE
 from maskrcnn.evaluation.table import format_number, summary_tables
+from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
 
 NUM_WORST, NUM_BEST = 6, 4
@@ -24,7 +24,7 @@ def write_report(
     path: Path,
     metrics: Metrics,
     truth: GroundTruth,
-    predictions: Sequence[Annotation],
+    predictions: Sequence[Result],
     load_image: LoadImage,
     title: str = "Evaluation",
 ) -> None:

@@ -10,8 +10,9 @@ from maskrcnn.json_values import is_number
 def coco_polygons(segmentation: list[Any]) -> list[Any]:
     """COCO's list of polygons, each x, y, x, y, ...
 
-    What has this form comes back as the same object. Two others are understood: a single polygon that is not inside a
-    list, and points that are pairs [x, y]. Anything else is left as it is, for the caller to judge.
+    What has this form comes back as the same object. Three others are understood: a single polygon that is not inside
+    a list, and points that are pairs [x, y] or objects {"x": x, "y": y}. Anything else is left as it is, for the caller
+    to judge.
     """
     if segmentation and (is_number(segmentation[0]) or all(map(_is_point, segmentation))):
         segmentation = [segmentation]
@@ -25,8 +26,11 @@ def _is_of_points(polygon: Any) -> bool:
 
 
 def _is_point(value: Any) -> bool:
+    if isinstance(value, dict):
+        return is_number(value.get("x")) and is_number(value.get("y"))
     return isinstance(value, list) and len(value) == 2 and is_number(value[0]) and is_number(value[1])
 
 
-def _flat(polygon: list[list[float]]) -> list[float]:
-    return [number for point in polygon for number in point]
+def _flat(polygon: list[Any]) -> list[float]:
+    pairs = ((point["x"], point["y"]) if isinstance(point, dict) else point for point in polygon)
+    return [number for pair in pairs for number in pair]

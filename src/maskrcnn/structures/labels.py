@@ -7,6 +7,7 @@ they are forked or spawned. Masks are packed as polygon points and run lengths a
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class ImageEntry:
         image_id: the data set's id.
         file_name: relative to the folder of images.
         size: (height, width) its labels refer to.
-        group: number of its kind of image, 0 where kinds are not told apart.
+        group: number of the group of images it belongs to, 0 where groups are not told apart.
     """
 
     image_id: int
@@ -58,6 +59,8 @@ class ObjectEntry:
         mask: polygons or run lengths; None for an object that is known by its box alone.
         ignore: a region that is neither object nor background: a crowd, or an object without a usable mask.
         keypoints: (P, 3) x, y, visibility, 0 where not labelled; None where none is labelled.
+        stated_box: COCO's x, y, width, height as the annotation states it; None: the same as `box`.
+        area: in pixels, as the annotation states it; NaN where it does not.
     """
 
     annotation_id: int
@@ -66,6 +69,8 @@ class ObjectEntry:
     mask: Polygons | RLE | None
     ignore: bool
     keypoints: FloatArray | None = None
+    stated_box: tuple[float, float, float, float] | None = None
+    area: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,15 @@ class LabelStore:
     Attributes:
         image_ids: (N,) int64.
         image_sizes: (N, 2) int64 (height, width).
-        groups: (N,) int64, the number of each image's kind.
+        groups: (N,) int64, the number of each image's group.
         names: uint8 UTF-8 bytes of all file names; image i owns first_name_byte[i] up to first_name_byte[i + 1].
         first_name_byte: (N + 1,) int64.
         first_object: (N + 1,) int64.
         annotation_ids: (G,) int64.
         labels: (G,) int64.
         boxes: (G, 4) float32 x1, y1, x2, y2 in the `original` frame.
+        stated_boxes: (G, 4) float64 x, y, width, height: what COCO's metrics compare, not cut at the border.
+        areas: (G,) float64 pixels, NaN where none is stated: what COCO's metrics call small, medium and large.
         ignore: (G,) bool.
         mask_kinds: (G,) uint8, each a `MaskKind`.
         first_ring: (G + 1,) int64; object g owns the rings first_ring[g] up to first_ring[g + 1].
@@ -92,7 +99,7 @@ class LabelStore:
             the few bytes are worth.
         first_keypoint: (G + 1,) int64; object g owns the rows first_keypoint[g] up to first_keypoint[g + 1], one for
             each keypoint of its class, or none.
-        keypoints: (Q, 3) float32 x, y, visibility.
+        keypoints: (Q, 3) float64 x, y, visibility.
     """
 
     image_ids: Tensor
@@ -104,6 +111,8 @@ class LabelStore:
     annotation_ids: Tensor
     labels: Tensor
     boxes: Tensor
+    stated_boxes: Tensor
+    areas: Tensor
     ignore: Tensor
     mask_kinds: Tensor
     first_ring: Tensor
@@ -158,7 +167,7 @@ class LabelStore:
     def keypoints_of(self, number: int) -> FloatArray | None:
         """(P, 3) x, y, visibility of an object in the `original` frame; None where none is labelled."""
         start, end = self.first_keypoint[number : number + 2].tolist()
-        return self.keypoints[start:end].numpy().astype(np.float64) if start < end else None
+        return self.keypoints[start:end].numpy() if start < end else None
 
 
 class StoreBuilder:
@@ -188,7 +197,7 @@ class StoreBuilder:
     def build(self) -> LabelStore:
         """The finished store."""
         packed = {name: _tensor(column) for name, column in self._columns.items()}
-        for name, width in (("image_sizes", 2), ("boxes", 4), ("points", 2), ("keypoints", 3)):
+        for name, width in (("image_sizes", 2), ("boxes", 4), ("stated_boxes", 4), ("points", 2), ("keypoints", 3)):
             packed[name] = packed[name].view(-1, width)
         packed["ignore"] = packed["ignore"].bool()
         return LabelStore(**packed)
@@ -198,12 +207,15 @@ class StoreBuilder:
         columns["annotation_ids"].append(entry.annotation_id)
         columns["labels"].append(entry.label)
         columns["boxes"].extend(entry.box)
+        x1, y1, x2, y2 = entry.box
+        columns["stated_boxes"].extend(entry.stated_box or (x1, y1, x2 - x1, y2 - y1))
+        columns["areas"].append(entry.area)
         columns["ignore"].append(entry.ignore)
         columns["mask_kinds"].append(self._add_mask(entry.mask))
         columns["first_ring"].append(len(columns["first_point"]) - 1)
         columns["first_run"].append(len(columns["runs"]))
         if entry.keypoints is not None:
-            columns["keypoints"].frombytes(entry.keypoints.astype(np.float32).tobytes())
+            columns["keypoints"].frombytes(entry.keypoints.astype(np.float64).tobytes())
         columns["first_keypoint"].append(len(columns["keypoints"]) // 3)
 
     def _add_mask(self, mask: Polygons | RLE | None) -> MaskKind:
@@ -229,6 +241,8 @@ _TYPE_CODES = {
     "annotation_ids": "q",
     "labels": "q",
     "boxes": "f",
+    "stated_boxes": "d",
+    "areas": "d",
     "ignore": "B",
     "mask_kinds": "B",
     "first_ring": "q",
@@ -237,7 +251,7 @@ _TYPE_CODES = {
     "first_run": "q",
     "runs": "i",
     "first_keypoint": "q",
-    "keypoints": "f",
+    "keypoints": "d",
 }
 """The element types of the store's columns, in `array.array`'s letters."""
 

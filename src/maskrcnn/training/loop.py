@@ -49,8 +49,9 @@ class TrainResult:
     Attributes:
         steps: optimiser steps done.
         metrics: of the last evaluation, as in `metrics.json`; empty without a val split.
-        best_score: the best validation score (AP of masks, else of keypoints, else of boxes), None without a val split.
-        best: the model file of that score.
+        best_score: the best validation score (AP of masks, else of keypoints, else of boxes), None without a val split,
+            or where nothing in it can be measured.
+        best: the model file of that score; without one that of the last step.
         last: the model file of the last step.
     """
 
@@ -189,12 +190,12 @@ def _evaluate(
     state: TrainingState, config: Config, data: TrainingData, folder: RunFolder, log: TrainingLog
 ) -> dict[str, Any]:
     """Metrics on the val split (empty without one); the best model so far is kept."""
-    if not data.has_val:
+    if data.val is None:
         return {}
     at_the_end = state.step >= config.schedule.steps
     metrics, score = validate(state.averaged_model, config, data, folder.evaluation, log.say, report=at_the_end)
     log.evaluation(state.step, metrics, score)
-    if state.best_score is None or score > state.best_score:
+    if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
         state.best_score, state.best_step = score, state.step
         save_model(folder.best, state.averaged_model, config, data.categories, _summary(state, metrics))
     return metrics

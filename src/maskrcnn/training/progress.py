@@ -109,9 +109,11 @@ class TrainingLog:
         self._screen.say(f"step {step}/{self._steps}  {describe(entry)}")
         self._screen.move(step, _pace(entry))
 
-    def evaluation(self, step: int, metrics: Mapping[str, Any], score: float) -> None:
+    def evaluation(self, step: int, metrics: Mapping[str, Any], score: float | None) -> None:
         """Show and record the metrics after step `step`; their time does not count as training time."""
-        self._screen.say(f"step {step}/{self._steps}  evaluation: {next(iter(metrics), '')} AP {score:.4f}")
+        kind = next(iter(metrics), "")
+        shown = "no score, since there is nothing to find" if score is None else f"{kind} AP {score:.4f}"
+        self._screen.say(f"step {step}/{self._steps}  evaluation: {shown}")
         self._record("evaluation", {"step": step, "score": score, "metrics": metrics})
         self._speed.restart()
 

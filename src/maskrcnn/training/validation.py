@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Config
-from maskrcnn.evaluator import evaluate
+from maskrcnn.evaluator import evaluate_dataset
 from maskrcnn.model import Model
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.training.data import TrainingData
@@ -22,7 +22,7 @@ def validate(
     say: Callable[[str], None],
     *,
     report: bool,
-) -> tuple[dict[str, Any], float]:
+) -> tuple[dict[str, Any], float | None]:
     """Measure `network` on the val split; what predicts is a copy made ready for it (`Model`).
 
     Args:
@@ -35,18 +35,18 @@ def validate(
 
     Returns:
         The metrics, as in `metrics.json`; and the score that decides what is best: the AP of masks, else of keypoints,
-        else of boxes, as far as model and data have them, and 0 where there is nothing to compute it from.
+        else of boxes, as far as model and data have them, and None where there is nothing to compute it from.
     """
+    assert data.val is not None
     device = next(network.parameters()).device
     model = Model(network, data.categories, config, device)
-    metrics = evaluate(
+    metrics = evaluate_dataset(
         model,
-        data.paths.val,
-        data.paths.images,
+        data.val,
         output,
         proposals=data.paths.val_proposals,
         report=report,
         say=say,
     )
     score = next(iter(metrics.by_type.values()))["AP"]
-    return metrics.to_dict(), score if math.isfinite(score) else 0.0
+    return metrics.to_dict(), score if math.isfinite(score) else None

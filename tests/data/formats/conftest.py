@@ -16,10 +16,10 @@ from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.data.formats import FORMATS, recognise
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.listing import Listing
-from maskrcnn.data.store import LabelStore
 from maskrcnn.masks.polygons import polygon_to_rle
 from maskrcnn.masks.rle import decode_rle, rle_area
 from maskrcnn.structures import RLE, Polygons
+from maskrcnn.structures.labels import LabelStore
 from maskrcnn.structures.masks import ByteArray
 
 ReadForm = Callable[[Path, str], LabelContent]

@@ -11,7 +11,7 @@ from tests.data.formats.scenes import ade20k, save
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -30,4 +30,4 @@ def test_masks_that_are_missing_or_empty_are_reported(tmp_path: Path) -> None:
     save(tmp_path / "training/a/cat.png", np.zeros((24, 31), np.uint8))
     (tmp_path / "training/a/dog.png").unlink()
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 1, Rule.MASK_FILE: 1}
+    assert content.report.counts == {Fault.SHAPE_WITHOUT_AREA: 1, Fault.MASK_FILE: 1}

@@ -11,7 +11,7 @@ from tests.data.formats.scenes import cityscapes, save
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -41,4 +41,4 @@ def test_caravans_are_ignored_and_stuff_is_background(tmp_path: Path, found: Any
 def test_colours_are_no_instances(tmp_path: Path) -> None:
     cityscapes(tmp_path)
     save(tmp_path / "gtFine/train/ulm/ulm_0_gtFine_instanceIds.png", np.zeros((24, 31, 3), np.uint8))
-    assert read_labels(tmp_path).report.counts == {Rule.MASK_FILE: 1}
+    assert read_labels(tmp_path).report.counts == {Fault.MASK_FILE: 1}

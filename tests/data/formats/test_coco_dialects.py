@@ -12,7 +12,7 @@ from tests.data.formats.scenes import coco, write
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -99,8 +99,8 @@ def test_keypoints_and_further_fields_are_kept(read_changed: Any) -> None:
 
 
 def test_annotations_of_unknown_images_and_classes_are_reported(read_changed: Any) -> None:
-    assert read_changed({"image_id": 77}).report.counts == {Rule.UNKNOWN_IMAGE: 2}
-    assert read_changed({"category_id": 77}).report.counts == {Rule.UNKNOWN_CATEGORY: 2}
+    assert read_changed({"image_id": 77}).report.counts == {Fault.UNKNOWN_IMAGE: 2}
+    assert read_changed({"category_id": 77}).report.counts == {Fault.UNKNOWN_CATEGORY: 2}
 
 
 def test_ids_are_numbered_anew_over_several_files(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.data.formats.scenes import colour_masks, masks, picture, save, write
 
 from maskrcnn.data.formats import read_labels, recognise
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
 
@@ -39,11 +39,11 @@ def test_unknown_colours_and_photographs_are_reported(tmp_path: Path) -> None:
     colour_masks(tmp_path)
     save(tmp_path / "masks/a.png", np.full((24, 31, 3), 77, np.uint8))
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.UNKNOWN_CATEGORY: 1} and "colour 77,77,77" in content.report.lines[0]
+    assert content.report.counts == {Fault.UNKNOWN_CATEGORY: 1} and "colour 77,77,77" in content.report.lines[0]
     rng = np.random.default_rng(0)
     save(tmp_path / "masks/a.png", rng.integers(0, 256, (60, 60, 3), dtype=np.uint8))
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.MASK_FILE: 1} and "saved as JPEG" in content.report.lines[0]
+    assert content.report.counts == {Fault.MASK_FILE: 1} and "saved as JPEG" in content.report.lines[0]
 
 
 @pytest.mark.parametrize("text", ["", "cat", "cat:1,2", "cat:a,b,c", "cat:0,0,0::", ":1,2,3", "\x1b[2J:1,2,3::"])
@@ -51,7 +51,7 @@ def test_a_label_map_without_a_colour_names_nothing(tmp_path: Path, text: str) -
     colour_masks(tmp_path)
     write(tmp_path / "labelmap.txt", text)
     content = read_labels(tmp_path)
-    assert content.coco["categories"] == [] and content.report.counts == {Rule.UNKNOWN_CATEGORY: 2}
+    assert content.coco["categories"] == [] and content.report.counts == {Fault.UNKNOWN_CATEGORY: 2}
 
 
 def test_without_a_label_map_they_are_label_images(tmp_path: Path) -> None:

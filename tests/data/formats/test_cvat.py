@@ -12,7 +12,7 @@ from tests.data.formats.scenes import HEIGHT, WIDTH, picture, write
 
 from maskrcnn.data.formats import read_labels, recognise
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures.masks import ByteArray
 
 ReadForm = Callable[[Path, str], LabelContent]
@@ -50,7 +50,7 @@ def test_the_mask_of_the_documentation(shared: Path, read_form: ReadForm, bitmap
     assert mask[888 : 888 + 15, 707 : 707 + 13].sum() == 149
     boxes = [entry["bbox"] for entry in content.coco["annotations"] if "segmentation" not in entry]
     assert np.allclose(boxes, [[797.33, 870.92, 168.19, 58.02]])
-    assert content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 1}  # the polyline
+    assert content.report.counts == {Fault.SHAPE_WITHOUT_AREA: 1}  # the polyline
 
 
 def test_a_task_whose_shapes_have_no_label(shared: Path, read_form: ReadForm) -> None:
@@ -58,7 +58,7 @@ def test_a_task_whose_shapes_have_no_label(shared: Path, read_form: ReadForm) ->
     assert len(content.coco["images"]) == 2 and [entry["bbox"] for entry in content.coco["annotations"]] == [
         [0, 2, 4, 2]
     ]
-    assert content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 2, Rule.CLASS_NAME: 1}
+    assert content.report.counts == {Fault.SHAPE_WITHOUT_AREA: 2, Fault.CLASS_NAME: 1}
 
 
 def test_a_project_with_subsets(shared: Path, read_form: ReadForm) -> None:
@@ -78,7 +78,7 @@ def test_keyframes_of_a_video(shared: Path, read_form: ReadForm) -> None:
         "images/frame_000013.png",
     ] or content.coco["images"]
     assert [entry["bbox"] for entry in content.coco["annotations"]] == [[3, 4, 7, 1]]
-    assert content.report.counts[Rule.BETWEEN_KEYFRAMES] == 1
+    assert content.report.counts[Fault.BETWEEN_KEYFRAMES] == 1
 
 
 def test_runs_go_along_the_rows_of_the_box(read_shapes: Any, bitmaps: Bitmaps) -> None:
@@ -129,7 +129,7 @@ def test_a_turned_box_is_a_polygon_and_an_ellipse_is_one(read_shapes: Any) -> No
 )
 def test_a_bad_shape_is_reported(read_shapes: Any, shape: str) -> None:
     content = read_shapes(shape, '<polygon label="a" points="2,2;6,2;6,6"/>')
-    assert content.report.counts == {Rule.SHAPE_MALFORMED: 1} and len(content.coco["annotations"]) == 1
+    assert content.report.counts == {Fault.SHAPE_MALFORMED: 1} and len(content.coco["annotations"]) == 1
     assert "annotations.xml: image 'a.png': " in content.report.lines[0]
 
 

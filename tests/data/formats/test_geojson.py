@@ -14,7 +14,7 @@ from tests.data.formats.scenes import geojson, picture, write
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 SQUARE = [[4, 4], [14, 4], [14, 14], [4, 14], [4, 4]]
 HOLE = [[6, 6], [10, 6], [10, 10], [6, 10], [6, 6]]
@@ -73,15 +73,15 @@ def test_a_list_a_feature_and_a_bare_geometry(tmp_path: Path, wrap: Callable[[An
 @pytest.mark.parametrize(
     ("geometry", "rule"),
     [
-        ({"type": "Polygon", "coordinates": []}, Rule.SHAPE_MALFORMED),
-        ({"type": "Polygon", "coordinates": [[[1, 2], [3, "4"]]]}, Rule.SHAPE_MALFORMED),
-        ({"type": "MultiPolygon", "coordinates": [[]]}, Rule.SHAPE_MALFORMED),
-        ({"type": "MultiPolygon", "coordinates": {"a": 1}}, Rule.SHAPE_MALFORMED),
-        ({"type": "LineString", "coordinates": [[1, 2], [3, 4]]}, Rule.SHAPE_WITHOUT_AREA),
-        ({"type": "GeometryCollection"}, Rule.SHAPE_UNKNOWN),
-        (None, Rule.SHAPE_UNKNOWN),
+        ({"type": "Polygon", "coordinates": []}, Fault.SHAPE_MALFORMED),
+        ({"type": "Polygon", "coordinates": [[[1, 2], [3, "4"]]]}, Fault.SHAPE_MALFORMED),
+        ({"type": "MultiPolygon", "coordinates": [[]]}, Fault.SHAPE_MALFORMED),
+        ({"type": "MultiPolygon", "coordinates": {"a": 1}}, Fault.SHAPE_MALFORMED),
+        ({"type": "LineString", "coordinates": [[1, 2], [3, 4]]}, Fault.SHAPE_WITHOUT_AREA),
+        ({"type": "GeometryCollection"}, Fault.SHAPE_UNKNOWN),
+        (None, Fault.SHAPE_UNKNOWN),
     ],
 )
-def test_a_bad_geometry_is_reported(read_geometries: Any, geometry: Any, rule: Rule) -> None:
+def test_a_bad_geometry_is_reported(read_geometries: Any, geometry: Any, rule: Fault) -> None:
     content = read_geometries({"type": "Polygon", "coordinates": [SQUARE]}, geometry)
     assert content.report.counts == {rule: 1} and len(content.coco["annotations"]) == 1

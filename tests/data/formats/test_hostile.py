@@ -22,7 +22,7 @@ from tests.data.formats.scenes import SCENES, labelme, picture, write
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats import FORMATS, read_labels, recognise
 from maskrcnn.data.formats.listing import Listing
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
 TEXT = (".json", ".geojson", ".xml", ".txt", ".yaml", ".csv")
@@ -153,7 +153,7 @@ def test_a_mask_that_claims_a_billion_pixels(tmp_path: Path) -> None:
     content["shapes"][1]["mask"] = base64.b64encode(png_that_claims(100_000, 100_000)).decode()
     write(tmp_path / "a.json", content)
     read = read_labels(tmp_path)
-    assert read.report.counts == {Rule.SHAPE_MALFORMED: 1} and "pixels" in read.report.lines[0]
+    assert read.report.counts == {Fault.SHAPE_MALFORMED: 1} and "pixels" in read.report.lines[0]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_mask_file_that_claims_a_billion_pixels(tmp_path: Path, scene: str) ->
     for path in masks:
         path.write_bytes(png_that_claims(100_000, 100_000))
     content = read_labels(tmp_path, form)
-    assert content.coco["annotations"] == [] and content.report.counts[Rule.MASK_FILE] > 0
+    assert content.coco["annotations"] == [] and content.report.counts[Fault.MASK_FILE] > 0
 
 
 def test_base64_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_base64_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     content = json.loads((tmp_path / "a.json").read_text())
     content["shapes"][1]["mask"] = "A" * 1001
     write(tmp_path / "a.json", content)
-    assert read_labels(tmp_path).report.counts == {Rule.SHAPE_MALFORMED: 1}
+    assert read_labels(tmp_path).report.counts == {Fault.SHAPE_MALFORMED: 1}
 
 
 def test_a_folder_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tests.data.formats.scenes import label_images, picture, save
 
 from maskrcnn.data.formats import read_labels, recognise
 from maskrcnn.data.formats.bitmaps import labelled_regions
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import decode_rle
 
@@ -97,7 +97,7 @@ def test_what_is_no_label_image_is_reported(tmp_path: Path) -> None:
     save(tmp_path / "masks/b.tif", np.full((24, 31), 0.5, np.float32))
     (tmp_path / "masks/c.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.MASK_FILE: 4} and content.coco["annotations"] == []
+    assert content.report.counts == {Fault.MASK_FILE: 4} and content.coco["annotations"] == []
     lines = "\n".join(content.report.lines)
     assert "got colours" in lines and "whole numbers" in lines and "broken" in lines and "d.png" in lines
 
@@ -114,7 +114,7 @@ def test_a_mask_of_another_size_is_a_fault_of_the_object(tmp_path: Path, through
     picture(tmp_path / "images/a.png")
     Image.new("L", (10, 10), 1).save((tmp_path / "images/a.png").with_name("a_mask.png"))
     data = through_reader(read_labels(tmp_path))
-    assert data.report.counts[Rule.RLE_SIZE] == 1
+    assert data.report.counts[Fault.RLE_SIZE] == 1
 
 
 def test_a_label_image_is_a_folder(tmp_path: Path) -> None:

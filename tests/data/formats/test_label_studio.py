@@ -14,7 +14,7 @@ from tests.data.formats.scenes import brush_bytes, picture, write
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.label_studio import brush_rle, decode_brush
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import decode_rle
 
@@ -47,7 +47,7 @@ def test_a_sample_of_all_kinds(shared: Path, read_form: ReadForm) -> None:
     content = read_form(shared / "data/formats/label_studio/coco_export_input.json", "label-studio")
     box, polygon = content.coco["annotations"]
     assert np.allclose(box["bbox"], [159.70962, 13.16312, 31.76044, 31.77305], atol=1e-4) and "segmentation" not in box
-    assert len(polygon["segmentation"][0]) == 6 and content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 2}
+    assert len(polygon["segmentation"][0]) == 6 and content.report.counts == {Fault.SHAPE_WITHOUT_AREA: 2}
 
 
 def test_samples_of_turned_boxes_are_polygons(shared: Path, read_form: ReadForm) -> None:
@@ -69,7 +69,7 @@ def test_samples_of_turned_boxes_are_polygons(shared: Path, read_form: ReadForm)
 
 def test_of_several_annotators_the_newest_counts(shared: Path, read_form: ReadForm) -> None:
     content = read_form(shared / "data/formats/label_studio/boxes.json", "label-studio")
-    assert content.report.counts == {Rule.SEVERAL_ANNOTATORS: 1}
+    assert content.report.counts == {Fault.SEVERAL_ANNOTATORS: 1}
 
 
 def test_the_known_answer_of_the_brush(shared: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_broken_brush_is_an_error(stream: Any) -> None:
 def test_a_brush_that_claims_too_much_allocates_nothing(read_results: Any) -> None:
     brush = {"type": "brushlabels", "value": {"rle": [255, 255, 255, 255] * 4, "brushlabels": ["a"]}}
     content = read_results({**BASE, **brush})
-    assert content.report.counts == {Rule.SHAPE_MALFORMED: 1}
+    assert content.report.counts == {Fault.SHAPE_MALFORMED: 1}
 
 
 def test_shapes_are_percent_of_the_original_size(read_results: Any) -> None:
@@ -130,15 +130,15 @@ def test_the_image_is_found_behind_urls_and_uploads(read_results: Any, image: st
 @pytest.mark.parametrize(
     ("result", "rule"),
     [
-        ({"type": "polygonlabels", "value": {"points": "x", "polygonlabels": ["a"]}}, Rule.SHAPE_MALFORMED),
-        ({"type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]]}}, Rule.CLASS_NAME),
-        ({"type": "rectanglelabels", "value": {"x": 1, "rectanglelabels": ["a"]}}, Rule.SHAPE_MALFORMED),
-        ({"type": "keypointlabels", "value": {"x": 1, "y": 1, "keypointlabels": ["a"]}}, Rule.SHAPE_WITHOUT_AREA),
-        ({"type": "cuboidlabels", "value": {}}, Rule.SHAPE_UNKNOWN),
-        ({"type": "polygonlabels", "original_width": -1, "value": {}}, Rule.SHAPE_MALFORMED),
+        ({"type": "polygonlabels", "value": {"points": "x", "polygonlabels": ["a"]}}, Fault.SHAPE_MALFORMED),
+        ({"type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]]}}, Fault.CLASS_NAME),
+        ({"type": "rectanglelabels", "value": {"x": 1, "rectanglelabels": ["a"]}}, Fault.SHAPE_MALFORMED),
+        ({"type": "keypointlabels", "value": {"x": 1, "y": 1, "keypointlabels": ["a"]}}, Fault.SHAPE_WITHOUT_AREA),
+        ({"type": "cuboidlabels", "value": {}}, Fault.SHAPE_UNKNOWN),
+        ({"type": "polygonlabels", "original_width": -1, "value": {}}, Fault.SHAPE_MALFORMED),
     ],
 )
-def test_a_bad_region_is_reported(read_results: Any, result: dict[str, Any], rule: Rule) -> None:
+def test_a_bad_region_is_reported(read_results: Any, result: dict[str, Any], rule: Fault) -> None:
     content = read_results({**BASE, **result})
     assert content.report.counts == {rule: 1} and content.coco["annotations"] == []
 

@@ -14,7 +14,7 @@ import pytest
 from tests.data.formats.scenes import labelme, picture, png_text
 
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures.masks import ByteArray
 
 ReadForm = Callable[[Path, str], LabelContent]
@@ -69,7 +69,7 @@ def test_every_shape_of_the_tool(shared: Path, read_form: ReadForm, bitmaps: Bit
     assert areas["rectangle"] == [100 * 100, 151 * 102]
     (circle,) = areas["circle"]
     assert abs(circle / (math.pi * (30**2 + 41**2)) - 1) < 0.01
-    assert content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 3}  # line, point, linestrip
+    assert content.report.counts == {Fault.SHAPE_WITHOUT_AREA: 3}  # line, point, linestrip
 
 
 def test_the_picture_inside_the_file(shared: Path, read_form: ReadForm, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_picture_inside_the_file(shared: Path, read_form: ReadForm, tmp_path
     source = shared / "data/formats/labelme/imagedata/apc2016_obj3.json"
     shutil.copy(source, tmp_path / "apc2016_obj3.json")
     content = read_form(tmp_path, "labelme")
-    assert content.coco["images"] == [] and content.report.counts == {Rule.PICTURE_EMBEDDED: 1}
+    assert content.coco["images"] == [] and content.report.counts == {Fault.PICTURE_EMBEDDED: 1}
     picture(tmp_path / "apc2016_obj3.jpg")
     content = read_form(tmp_path, "labelme")
     assert content.coco["images"][0]["file_name"] == "apc2016_obj3.jpg" and len(content.coco["annotations"]) == 4
@@ -106,7 +106,7 @@ def test_a_bitmap_at_the_edge_is_cut(read_shapes: Any, bitmaps: Bitmaps) -> None
     content = read_shapes({**shape, "points": [[37, 28], [41, 32]]}, {**shape, "points": [[90, 90], [94, 94]]})
     ((_, mask),) = bitmaps(content)
     assert mask[28:, 37:].all() and mask.sum() == 6
-    assert content.report.counts == {Rule.SHAPE_OUTSIDE: 1}
+    assert content.report.counts == {Fault.SHAPE_OUTSIDE: 1}
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,18 @@ def test_the_image_is_found_by_the_end_of_its_name_or_by_that_of_the_file(read_s
 @pytest.mark.parametrize(
     ("shape", "rule"),
     [
-        ("no object", Rule.SHAPE_MALFORMED),
-        ({"label": "a", "shape_type": "polygon", "points": [[1, "2"]]}, Rule.SHAPE_MALFORMED),
-        ({"label": "a", "shape_type": "rectangle", "points": [[1, 2], [3, 4], [5, 6]]}, Rule.SHAPE_MALFORMED),
-        ({"label": "a", "shape_type": "mask", "points": [[1, 2], [3, 4]], "mask": "no base64!"}, Rule.SHAPE_MALFORMED),
-        ({"label": "a", "shape_type": "mask", "points": [[1, 2], [3, 4]], "mask": "AAAA"}, Rule.SHAPE_MALFORMED),
-        ({"label": "a", "shape_type": "spline", "points": [[1, 2], [3, 4], [5, 5]]}, Rule.SHAPE_UNKNOWN),
-        ({"label": "a", "shape_type": "line", "points": [[1, 2], [3, 4]]}, Rule.SHAPE_WITHOUT_AREA),
-        ({"label": "\x1b[2J", "shape_type": "rectangle", "points": [[1, 2], [3, 4]]}, Rule.CLASS_NAME),
-        ({"label": None, "shape_type": "rectangle", "points": [[1, 2], [3, 4]]}, Rule.CLASS_NAME),
+        ("no object", Fault.SHAPE_MALFORMED),
+        ({"label": "a", "shape_type": "polygon", "points": [[1, "2"]]}, Fault.SHAPE_MALFORMED),
+        ({"label": "a", "shape_type": "rectangle", "points": [[1, 2], [3, 4], [5, 6]]}, Fault.SHAPE_MALFORMED),
+        ({"label": "a", "shape_type": "mask", "points": [[1, 2], [3, 4]], "mask": "no base64!"}, Fault.SHAPE_MALFORMED),
+        ({"label": "a", "shape_type": "mask", "points": [[1, 2], [3, 4]], "mask": "AAAA"}, Fault.SHAPE_MALFORMED),
+        ({"label": "a", "shape_type": "spline", "points": [[1, 2], [3, 4], [5, 5]]}, Fault.SHAPE_UNKNOWN),
+        ({"label": "a", "shape_type": "line", "points": [[1, 2], [3, 4]]}, Fault.SHAPE_WITHOUT_AREA),
+        ({"label": "\x1b[2J", "shape_type": "rectangle", "points": [[1, 2], [3, 4]]}, Fault.CLASS_NAME),
+        ({"label": None, "shape_type": "rectangle", "points": [[1, 2], [3, 4]]}, Fault.CLASS_NAME),
     ],
 )
-def test_a_bad_shape_is_reported_with_its_file_and_number(read_shapes: Any, shape: Any, rule: Rule) -> None:
+def test_a_bad_shape_is_reported_with_its_file_and_number(read_shapes: Any, shape: Any, rule: Fault) -> None:
     content = read_shapes({"label": "a", "points": [[2, 2], [6, 2], [6, 6]]}, shape)
     assert content.report.counts == {rule: 1} and len(content.coco["annotations"]) == 1
     assert "a.json: shape 1: " in content.report.lines[0] and content.report.lines[0].isprintable()

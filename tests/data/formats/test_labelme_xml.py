@@ -10,7 +10,7 @@ from tests.data.formats.scenes import labelme_xml
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -30,4 +30,4 @@ def test_what_is_deleted_malformed_or_missing(tmp_path: Path) -> None:
     assert len(read_labels(tmp_path).coco["annotations"]) == 1
     path.write_text(text.replace("<x>2</x>", "<x>two</x>"))
     (tmp_path / "Masks/x/a_mask_1.png").unlink()
-    assert read_labels(tmp_path).report.counts == {Rule.SHAPE_MALFORMED: 1, Rule.MASK_FILE: 1}
+    assert read_labels(tmp_path).report.counts == {Fault.SHAPE_MALFORMED: 1, Fault.MASK_FILE: 1}

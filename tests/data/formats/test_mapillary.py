@@ -12,7 +12,7 @@ from tests.data.formats.scenes import mapillary, save
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -40,4 +40,4 @@ def test_the_older_version_alone_says_the_same(shared: Path, tmp_path: Path, fou
 def test_classes_beyond_the_configuration(tmp_path: Path) -> None:
     mapillary(tmp_path)
     save(tmp_path / "training/instances/a.png", np.full((24, 31), 3 * 256, np.uint16))
-    assert read_labels(tmp_path).report.counts == {Rule.UNKNOWN_CATEGORY: 1}
+    assert read_labels(tmp_path).report.counts == {Fault.UNKNOWN_CATEGORY: 1}

@@ -9,7 +9,7 @@ import numpy as np
 from tests.data.formats.scenes import object_masks, picture, save
 
 from maskrcnn.data.formats import read_labels, recognise
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 
 def test_overlapping_masks_of_every_kind_of_picture(tmp_path: Path, found: Any) -> None:
@@ -43,4 +43,4 @@ def test_empty_and_broken_masks_are_reported(tmp_path: Path) -> None:
     save(tmp_path / "x1/masks/cat/1.png", np.zeros((24, 31), np.uint8))
     (tmp_path / "x1/masks/cat/2.png").write_bytes(b"nothing")
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.MASK_FILE: 2} and len(content.coco["annotations"]) == 2
+    assert content.report.counts == {Fault.MASK_FILE: 2} and len(content.coco["annotations"]) == 2

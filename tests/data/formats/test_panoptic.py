@@ -11,7 +11,7 @@ from tests.data.formats.scenes import panoptic, write
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -56,4 +56,4 @@ def test_segments_without_pixels_and_crowds(tmp_path: Path) -> None:
     write(path, content)
     read = read_labels(tmp_path)
     assert [entry["iscrowd"] for entry in read.coco["annotations"]] == [1]
-    assert read.report.counts == {Rule.SHAPE_WITHOUT_AREA: 1}
+    assert read.report.counts == {Fault.SHAPE_WITHOUT_AREA: 1}

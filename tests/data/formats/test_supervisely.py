@@ -15,7 +15,7 @@ from tests.data.formats.scenes import pairs, picture, png_text, supervisely, wri
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 SQUARE = [[4, 4], [14, 4], [14, 14], [4, 14]]
 HOLE = [[6, 6], [10, 6], [10, 10], [6, 10]]
@@ -73,20 +73,20 @@ def test_classes_keep_the_order_of_the_project(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "rule"),
     [
-        (polygon("x", []), Rule.SHAPE_MALFORMED),
-        (polygon(SQUARE, ["x"]), Rule.SHAPE_MALFORMED),
-        (polygon(SQUARE[:3], [], "rectangle"), Rule.SHAPE_MALFORMED),
-        (polygon(SQUARE, [], "line"), Rule.SHAPE_WITHOUT_AREA),
-        (polygon(SQUARE, [], "alpha"), Rule.SHAPE_UNKNOWN),
-        (polygon(HOLE, [pairs([0, 0, 20, 0, 20, 20, 0, 20])]), Rule.SHAPE_OUTSIDE),
+        (polygon("x", []), Fault.SHAPE_MALFORMED),
+        (polygon(SQUARE, ["x"]), Fault.SHAPE_MALFORMED),
+        (polygon(SQUARE[:3], [], "rectangle"), Fault.SHAPE_MALFORMED),
+        (polygon(SQUARE, [], "line"), Fault.SHAPE_WITHOUT_AREA),
+        (polygon(SQUARE, [], "alpha"), Fault.SHAPE_UNKNOWN),
+        (polygon(HOLE, [pairs([0, 0, 20, 0, 20, 20, 0, 20])]), Fault.SHAPE_OUTSIDE),
         (
             {"classTitle": "a", "geometryType": "bitmap", "bitmap": {"data": "AAAA", "origin": [0, 0]}},
-            Rule.SHAPE_MALFORMED,
+            Fault.SHAPE_MALFORMED,
         ),
-        ({"classTitle": "a", "geometryType": "bitmap", "bitmap": None}, Rule.SHAPE_MALFORMED),
+        ({"classTitle": "a", "geometryType": "bitmap", "bitmap": None}, Fault.SHAPE_MALFORMED),
     ],
 )
-def test_a_bad_object_is_reported(read_objects: Any, shape: Any, rule: Rule) -> None:
+def test_a_bad_object_is_reported(read_objects: Any, shape: Any, rule: Fault) -> None:
     content = read_objects(polygon(SQUARE, []), shape)
     assert content.report.counts == {rule: 1} and len(content.coco["annotations"]) == 1
 
@@ -99,4 +99,4 @@ def test_a_packed_bitmap_does_not_unpack_without_end(tmp_path: Path, monkeypatch
     content["objects"][1]["bitmap"]["data"] = base64.b64encode(zlib.compress(b"\0" * 100_000)).decode()
     write(path, content)
     read = read_labels(tmp_path)
-    assert read.report.counts == {Rule.SHAPE_MALFORMED: 1} and "at most 1000 bytes" in read.report.lines[0]
+    assert read.report.counts == {Fault.SHAPE_MALFORMED: 1} and "at most 1000 bytes" in read.report.lines[0]

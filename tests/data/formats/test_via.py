@@ -15,7 +15,7 @@ from tests.data.formats.scenes import picture, write
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -51,7 +51,7 @@ def test_version_one_as_json_and_as_csv(shared: Path, read_form: ReadForm, name:
     """Every shape, counted in the file: 3 ellipses, 2 rectangles, a circle and a polygon, and 5 points."""
     content = read_form(shared / "data/formats/via/via1" / name, "via")
     assert len(content.coco["images"]) == 3 and len(content.coco["annotations"]) == 7 - (name[-1] == "?")
-    assert content.report.counts == {Rule.SHAPE_WITHOUT_AREA: 5}
+    assert content.report.counts == {Fault.SHAPE_WITHOUT_AREA: 5}
     rectangles = [entry["bbox"] for entry in content.coco["annotations"] if len(entry["segmentation"][0]) == 8]
     assert sorted(rectangles) == [[79, 310, 66, 62], [290, 208, 127, 113]]
 
@@ -99,16 +99,16 @@ def test_the_class_is_the_attribute_that_most_regions_have(
 @pytest.mark.parametrize(
     ("shape", "rule"),
     [
-        ({"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1, 2]}, Rule.SHAPE_MALFORMED),
-        ({"name": "polygon"}, Rule.SHAPE_MALFORMED),
-        ({"name": "rect", "x": "1", "y": 2, "width": 3, "height": 4}, Rule.SHAPE_MALFORMED),
-        ({"name": "circle", "cx": 1, "cy": 2}, Rule.SHAPE_MALFORMED),
-        ({"name": "polyline", "all_points_x": [1, 2], "all_points_y": [1, 2]}, Rule.SHAPE_WITHOUT_AREA),
-        ({"name": ["polygon"]}, Rule.SHAPE_UNKNOWN),
-        (None, Rule.SHAPE_UNKNOWN),
+        ({"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1, 2]}, Fault.SHAPE_MALFORMED),
+        ({"name": "polygon"}, Fault.SHAPE_MALFORMED),
+        ({"name": "rect", "x": "1", "y": 2, "width": 3, "height": 4}, Fault.SHAPE_MALFORMED),
+        ({"name": "circle", "cx": 1, "cy": 2}, Fault.SHAPE_MALFORMED),
+        ({"name": "polyline", "all_points_x": [1, 2], "all_points_y": [1, 2]}, Fault.SHAPE_WITHOUT_AREA),
+        ({"name": ["polygon"]}, Fault.SHAPE_UNKNOWN),
+        (None, Fault.SHAPE_UNKNOWN),
     ],
 )
-def test_a_bad_region_is_reported(read_regions: Any, shape: Any, rule: Rule) -> None:
+def test_a_bad_region_is_reported(read_regions: Any, shape: Any, rule: Fault) -> None:
     content = read_regions((POLYGON, {}), (shape, {}))
     assert content.report.counts == {rule: 1} and len(content.coco["annotations"]) == 1
     assert "via.json: 'a.png': region 1: " in content.report.lines[0]
@@ -118,4 +118,4 @@ def test_json_that_is_not_vias_is_left_out(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     write(tmp_path / "via.json", {"a": {"filename": "a.png", "regions": []}})
     write(tmp_path / "z.json", json.dumps({"some": {"thing": 1}}))
-    assert read_labels(tmp_path).report.counts == {Rule.LABEL_FILE_OTHER: 1}
+    assert read_labels(tmp_path).report.counts == {Fault.LABEL_FILE_OTHER: 1}

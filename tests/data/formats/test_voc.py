@@ -12,7 +12,7 @@ from tests.data.formats.scenes import masks, picture, save, voc, write
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.voc import CLASSES, palette
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 
 
 def test_the_palette_is_vocs() -> None:
@@ -84,7 +84,7 @@ def test_boxes_count_pixels_from_one_and_name_the_last(tmp_path: Path) -> None:
         ([2, 3, 6, 5], 0),
         ([12, 5, 10, 14], 1),
     ]
-    assert content.report.counts == {Rule.SHAPE_MALFORMED: 1}
+    assert content.report.counts == {Fault.SHAPE_MALFORMED: 1}
 
 
 @pytest.mark.parametrize("size", [(30, 24), (31, 25)])
@@ -92,11 +92,11 @@ def test_pictures_of_unlike_sizes_are_reported(tmp_path: Path, size: tuple[int, 
     voc(tmp_path)
     Image.new("L", size).save(tmp_path / "SegmentationClass/a.png")
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.MASK_FILE: 1} and content.coco["annotations"] == []
+    assert content.report.counts == {Fault.MASK_FILE: 1} and content.coco["annotations"] == []
 
 
 def test_an_object_of_no_known_class_is_reported(tmp_path: Path) -> None:
     voc(tmp_path)
     save(tmp_path / "SegmentationClass/a.png", np.full((24, 31), 99, np.uint8))
     content = read_labels(tmp_path)
-    assert content.report.counts == {Rule.UNKNOWN_CATEGORY: 2}
+    assert content.report.counts == {Fault.UNKNOWN_CATEGORY: 2}

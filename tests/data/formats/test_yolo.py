@@ -13,7 +13,7 @@ from tests.data.formats.scenes import picture, write, yolo
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.yolo import label_file
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.structures.masks import ByteArray
 
 ReadForm = Callable[[Path, str], LabelContent]
@@ -123,17 +123,17 @@ def test_a_line_decides_for_itself_whether_it_is_a_box(read_lines: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
-        ("0 0.1 0.2", Rule.SHAPE_MALFORMED),
-        ("zero 0.1 0.2 0.3 0.4 0.5 0.6", Rule.SHAPE_MALFORMED),
-        ("0 nan 0.2 0.3 0.4 0.5 0.6", Rule.SHAPE_MALFORMED),
-        ("0 1e400 0.2 0.3 0.4 0.5 0.6", Rule.SHAPE_MALFORMED),
-        ("9 0.1 0.2 0.3 0.4 0.5 0.6", Rule.UNKNOWN_CATEGORY),
-        ("-1 0.1 0.2 0.3 0.4 0.5 0.6", Rule.UNKNOWN_CATEGORY),
-        ("0.5 0.1 0.2 0.3 0.4 0.5 0.6", Rule.UNKNOWN_CATEGORY),
-        ("0 0.1 0.2 0.3 0.4 0.5 0.6 0.7", Rule.POLYGON_ODD),
+        ("0 0.1 0.2", Fault.SHAPE_MALFORMED),
+        ("zero 0.1 0.2 0.3 0.4 0.5 0.6", Fault.SHAPE_MALFORMED),
+        ("0 nan 0.2 0.3 0.4 0.5 0.6", Fault.SHAPE_MALFORMED),
+        ("0 1e400 0.2 0.3 0.4 0.5 0.6", Fault.SHAPE_MALFORMED),
+        ("9 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
+        ("-1 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
+        ("0.5 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
+        ("0 0.1 0.2 0.3 0.4 0.5 0.6 0.7", Fault.POLYGON_ODD),
     ],
 )
-def test_a_bad_line_is_reported_with_its_number(read_lines: Any, line: str, rule: Rule) -> None:
+def test_a_bad_line_is_reported_with_its_number(read_lines: Any, line: str, rule: Fault) -> None:
     content = read_lines("1 0.1 0.1 0.4 0.1 0.4 0.5", line)
     assert content.report.counts == {rule: 1} and len(content.coco["annotations"]) == 1
     assert "labels/train/a.txt: line 2: " in content.report.lines[0]
@@ -141,7 +141,7 @@ def test_a_bad_line_is_reported_with_its_number(read_lines: Any, line: str, rule
 
 def test_coordinates_outside_are_cut_and_the_image_stays(read_lines: Any) -> None:
     content = read_lines("0 -0.5 0.5 1.5 0.5 1.5 1.0", "0 -0.0001 0.5 1.0001 0.5 1.0 1.0")
-    assert content.report.counts == {Rule.COORDINATES_OUTSIDE: 1}
+    assert content.report.counts == {Fault.COORDINATES_OUTSIDE: 1}
     assert content.coco["annotations"][0]["segmentation"] == [[0.0, 12.0, 31.0, 12.0, 31.0, 24.0]]
 
 

@@ -15,7 +15,7 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.text import brief
@@ -33,12 +33,12 @@ def read(listing: Listing) -> LabelContent:
         try:
             content = listing.json(name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if _is_label_file(content):
             _read_file(listing, name, content["annotation"], builder)
         else:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
     return builder.content()
 
 
@@ -58,14 +58,14 @@ def _read_file(listing: Listing, name: str, annotation: Json, builder: ContentBu
 def _read_object(listing: Listing, item: Json, where: str, beside: str, image: int, builder: ContentBuilder) -> None:
     mask = listing.picture(str(item.get("instance_mask")), beside)
     if not listing.has(mask):
-        builder.fault(Rule.MASK_FILE, where, f"{brief(item.get('instance_mask'))} is not there")
+        builder.fault(Fault.MASK_FILE, where, f"{brief(item.get('instance_mask'))} is not there")
         return
     try:
         bitmap = foreground(read_values(listing.file(mask)))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, where, error)
+        builder.failure(Fault.MASK_FILE, where, error)
         return
     if bitmap.any():
         builder.add_rle(image, item.get("name"), encode_rle(bitmap.astype(np.uint8)), where)
     else:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, "its mask is empty")
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, "its mask is empty")

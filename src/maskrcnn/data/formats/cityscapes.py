@@ -14,7 +14,7 @@ from maskrcnn.data.formats.bitmaps import labelled_regions
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
 LOOKED_FOR = "Cityscapes (gtFine/, *_instanceIds.png)"
@@ -46,10 +46,10 @@ def read(listing: Listing) -> LabelContent:
         try:
             values = read_values(listing.file(mask))
         except UserError as error:
-            builder.failure(Rule.MASK_FILE, mask, error)
+            builder.failure(Fault.MASK_FILE, mask, error)
             continue
         if values.ndim != 2:
-            builder.fault(Rule.MASK_FILE, mask, "it has colours")
+            builder.fault(Fault.MASK_FILE, mask, "it has colours")
             continue
         for value, rle in labelled_regions(values):
             number = value // 1000 if value >= 1000 else value

@@ -14,7 +14,7 @@ from typing import Any
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
 from maskrcnn.text import brief
@@ -42,12 +42,12 @@ def read(listing: Listing) -> LabelContent:
         try:
             content = listing.json(name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if is_coco(content):
             classes.update(dict.fromkeys(_read_file(listing, name, content, builder)))
         else:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
     builder.classes = list(classes)
     return builder.content()
 
@@ -69,9 +69,9 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
         where = f"{name}: annotation {brief(entry.get('id', number))}"
         image, label = images.get(id_number(entry.get("image_id"))), names.get(id_number(entry.get("category_id")))
         if image is None:
-            builder.fault(Rule.UNKNOWN_IMAGE, where, brief(entry.get("image_id")))
+            builder.fault(Fault.UNKNOWN_IMAGE, where, brief(entry.get("image_id")))
         elif label is None:
-            builder.fault(Rule.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
+            builder.fault(Fault.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
         else:
             builder.add_entry(image, label, _plain(entry, crowd_means_bitmap), where)
     return [label for label in _used(content["categories"], annotations) if is_class_name(label)]

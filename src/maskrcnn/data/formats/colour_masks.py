@@ -17,7 +17,7 @@ from maskrcnn.data.formats.label_images import pairs
 from maskrcnn.data.formats.label_map import find_label_map, read_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
 LOOKED_FOR = "masks of colours with labelmap.txt"
@@ -54,16 +54,16 @@ def _read_mask(listing: Listing, mask: str, names: dict[int, str], image: int, b
     try:
         values = colours_as_numbers(read_values(listing.file(mask)))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, mask, error)
+        builder.failure(Fault.MASK_FILE, mask, error)
         return
     colours = np.unique(values)
     if len(colours) > MAX_COLOURS:
-        builder.fault(Rule.MASK_FILE, mask, f"{len(colours)} colours: a photograph, or saved as JPEG; use PNG")
+        builder.fault(Fault.MASK_FILE, mask, f"{len(colours)} colours: a photograph, or saved as JPEG; use PNG")
         return
     for colour in colours[colours > 0].tolist():
         label = names.get(colour)
         if label is None:
-            builder.fault(Rule.UNKNOWN_CATEGORY, mask, f"colour {colour >> 16},{(colour >> 8) & 255},{colour & 255}")
+            builder.fault(Fault.UNKNOWN_CATEGORY, mask, f"colour {colour >> 16},{(colour >> 8) & 255},{colour & 255}")
             continue
         _, regions = cv2.connectedComponents((values == colour).astype(np.uint8), connectivity=8)
         for number, rle in labelled_regions(np.asarray(regions)):

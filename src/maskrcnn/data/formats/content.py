@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from maskrcnn.data.report import DataReport, Rule
+from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import is_number
 from maskrcnn.masks.rle import rle_window
@@ -118,16 +118,16 @@ class ContentBuilder:
         kept: Json = {name: entry[name] for name in _COPIED if name in entry}
         self._add(image, label, where, False, kept)
 
-    def fault(self, rule: Rule, where: str, detail: str = "") -> None:
-        """One case of a rule; `where` names the file and the shape, and may hold anything a file name can."""
-        self.report.add(rule, one_line(where, LONGEST_NAME), detail)
+    def fault(self, fault: Fault, where: str, detail: str = "") -> None:
+        """One case of a fault; `where` names the file and the shape, and may hold anything a file name can."""
+        self.report.add(fault, one_line(where, LONGEST_NAME), detail)
 
-    def failure(self, rule: Rule, where: str, error: UserError) -> None:
+    def failure(self, fault: Fault, where: str, error: UserError) -> None:
         """A fault by the message of an error, without the file that the line names already."""
         text = str(error)
         for prefix in (f"{self.folder / where}: ", f"{where}: "):
             text = text.removeprefix(prefix)
-        self.fault(rule, where, text)
+        self.fault(fault, where, text)
 
     def content(self) -> LabelContent:
         """Everything so far, classes numbered from 1."""
@@ -146,7 +146,7 @@ class ContentBuilder:
 
     def _add(self, image: int, label: Any, where: str, crowd: bool, entry: Json) -> None:
         if not is_class_name(label) and not (crowd and label is None):
-            self.fault(Rule.CLASS_NAME, where, brief(label))
+            self.fault(Fault.CLASS_NAME, where, brief(label))
             return
         number = len(self.annotations) + 1
         self.annotations.append({"id": number, "image_id": image, "class": label, "iscrowd": int(crowd), **entry})

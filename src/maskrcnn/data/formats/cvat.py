@@ -22,7 +22,7 @@ from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, ellipse, rectangle, turned
 from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import MAX_PIXELS
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import BoolArray
@@ -111,14 +111,14 @@ def _add_objects(
 
 def _add_shape(shape: Element, size: Size | None, where: str, item: _Object, builder: ContentBuilder) -> None:
     if shape.tag in WITHOUT_AREA:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where)
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where)
     elif shape.tag == "mask":
         if (mask := _mask(shape, size)) is not None:
             item.masks.append(mask)
         else:
-            builder.fault(Rule.SHAPE_MALFORMED, where, "mask")
+            builder.fault(Fault.SHAPE_MALFORMED, where, "mask")
     elif (outline := _outline(shape)) is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where)
+        builder.fault(Fault.SHAPE_MALFORMED, where)
     elif shape.tag == "box" and not number_of(shape.get("rotation")):
         item.boxes.append(outline)
     else:
@@ -186,7 +186,7 @@ def _read_tracks(listing: Listing, name: str, root: Element, builder: ContentBui
     for frame, label, shape in _keyframes(root):
         frames.setdefault(frame, []).append((label, shape))
     pictures = _frames(listing, folder_of(name))
-    builder.fault(Rule.BETWEEN_KEYFRAMES, name, f"{len(frames)} frames with keyframes")
+    builder.fault(Fault.BETWEEN_KEYFRAMES, name, f"{len(frames)} frames with keyframes")
     for frame, shapes in sorted(frames.items()):
         image = builder.add_image(pictures.get(frame, f"frame_{frame:06}.png"), size)
         for label, shape in shapes:

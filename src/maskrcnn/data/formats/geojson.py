@@ -13,7 +13,7 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.formats.shapes import entries, mapping, points_of
 from maskrcnn.data.formats.supervisely import add_parts
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Size
 from maskrcnn.text import brief
@@ -34,10 +34,10 @@ def read(listing: Listing) -> LabelContent:
         try:
             features = _features(listing.json(name))
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if features is None:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
         else:
             _read_file(listing, name, features, builder)
     return builder.content()
@@ -66,14 +66,14 @@ def _add(feature: Json, where: str, image: int, size: Size | None, builder: Cont
     geometry = mapping(feature.get("geometry"))
     kind = geometry.get("type")
     if kind in WITHOUT_AREA:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, str(kind))
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, str(kind))
         return
     if kind not in AREAS:
-        builder.fault(Rule.SHAPE_UNKNOWN, where, brief(kind))
+        builder.fault(Fault.SHAPE_UNKNOWN, where, brief(kind))
         return
     parts = _parts(geometry.get("coordinates"), kind == "Polygon")
     if parts is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where, brief(geometry.get("coordinates")))
+        builder.fault(Fault.SHAPE_MALFORMED, where, brief(geometry.get("coordinates")))
     else:
         add_parts(image, _label(feature), parts, size, where, builder)
 

@@ -17,7 +17,7 @@ from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
@@ -46,7 +46,7 @@ def read(listing: Listing) -> LabelContent:
         if mask is not None:
             _read_mask(listing, mask, image, builder)
         else:
-            builder.fault(Rule.MASK_FILE, picture, "there is none")
+            builder.fault(Fault.MASK_FILE, picture, "there is none")
     return builder.content()
 
 
@@ -90,7 +90,7 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
     try:
         values = as_labels(read_values(listing.file(name)), name)
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, name, error)
+        builder.failure(Fault.MASK_FILE, name, error)
         return
     for value, rle in labelled_regions(values):
         builder.add_rle(image, CLASS, rle, f"{name}: value {value}")

@@ -18,7 +18,7 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, ellipse, entries, mapping, numbers, points_of, rectangle, scaled, turned
 from maskrcnn.data.images import MAX_PIXELS
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
 from maskrcnn.structures import RLE, Size
@@ -43,10 +43,10 @@ def read(listing: Listing) -> LabelContent:
         try:
             content = listing.json(name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if not _is_tasks(content):
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
             continue
         for number, task in enumerate(entries(content)):
             _read_task(listing, name, task, f"{name}: task {brief(task.get('id', number))}", builder)
@@ -71,7 +71,7 @@ def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json]:
     """What the newest annotator said."""
     done = [entry for entry in entries(task.get("annotations")) if entry.get("was_cancelled") is not True]
     if len(done) > 1:
-        builder.fault(Rule.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
+        builder.fault(Fault.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
     newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default={})
     return entries(newest.get("result"))
 
@@ -106,15 +106,15 @@ def _add(result: Json, where: str, image: int, builder: ContentBuilder) -> None:
     labels = value.get(kind)
     label = labels[0] if isinstance(labels, list) and labels else None
     if kind.startswith(_WITHOUT_AREA):
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, kind)
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, kind)
     elif not kind.startswith(("polygon", "rectangle", "ellipse", "brush")):
-        builder.fault(Rule.SHAPE_UNKNOWN, where, kind)
+        builder.fault(Fault.SHAPE_UNKNOWN, where, kind)
     elif size is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where, "original_width and original_height")
+        builder.fault(Fault.SHAPE_MALFORMED, where, "original_width and original_height")
     elif kind.startswith("brush"):
         _add_brush(value, label, size, where, image, builder)
     elif (outline := _outline(kind, value, size)) is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where, brief(value))
+        builder.fault(Fault.SHAPE_MALFORMED, where, brief(value))
     elif kind.startswith("rectangle") and not value.get("rotation"):
         builder.add_box(image, label, [*outline[:2], *outline[4:6]], where)
     else:
@@ -143,10 +143,10 @@ def _add_brush(value: Json, label: Any, size: Size, where: str, image: int, buil
     try:
         mask = brush_rle(value.get("rle"), size)
     except UserError as error:
-        builder.failure(Rule.SHAPE_MALFORMED, where, error)
+        builder.failure(Fault.SHAPE_MALFORMED, where, error)
         return
     if mask is None:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, "empty brush")
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, "empty brush")
     else:
         builder.add_rle(image, label, mask, where)
 

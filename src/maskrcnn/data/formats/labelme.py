@@ -15,7 +15,7 @@ from maskrcnn.data.formats.bitmaps import decode_base64, decode_picture, foregro
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, ellipse, points_of, rectangle
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
 from maskrcnn.structures import RLE, Size
@@ -47,12 +47,12 @@ def read(listing: Listing) -> LabelContent:
         try:
             content = listing.json(name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if _is_label_file(content):
             _read_file(listing, name, content, builder)
         else:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
     return builder.content()
 
 
@@ -63,7 +63,7 @@ def _is_label_file(content: Any) -> bool:
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> None:
     picture = _picture(listing, name, content)
     if content.get("imageData") and not _is_picture(listing, picture):
-        builder.fault(Rule.PICTURE_EMBEDDED, name, picture)
+        builder.fault(Fault.PICTURE_EMBEDDED, name, picture)
         return
     size = _stated_size(content) or listing.size(picture)
     image = builder.add_image(picture, size, split_of(name))
@@ -107,17 +107,17 @@ def _groups(shapes: list[Any], name: str, size: Size | None, builder: ContentBui
 def _part(shape: Any, where: str, size: Size | None, builder: ContentBuilder) -> Flat | RLE | None:
     """The outline or the pixels of a shape; None, with a note, where there are none."""
     if not isinstance(shape, dict):
-        builder.fault(Rule.SHAPE_MALFORMED, where, brief(shape))
+        builder.fault(Fault.SHAPE_MALFORMED, where, brief(shape))
         return None
     kind, points = shape.get("shape_type", "polygon"), points_of(shape.get("points"))
     if kind in WITHOUT_AREA:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, kind)
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, kind)
     elif kind == "mask":
         return _mask(shape, points, where, size, builder)
     elif kind not in ("polygon", "rectangle", "circle", "oriented_rectangle"):
-        builder.fault(Rule.SHAPE_UNKNOWN, where, brief(kind))
+        builder.fault(Fault.SHAPE_UNKNOWN, where, brief(kind))
     elif points is None or (kind in ("rectangle", "circle") and len(points) != 4):
-        builder.fault(Rule.SHAPE_MALFORMED, where, f"{kind} of {brief(shape.get('points'))}")
+        builder.fault(Fault.SHAPE_MALFORMED, where, f"{kind} of {brief(shape.get('points'))}")
     elif kind == "rectangle":
         return rectangle(*points)
     elif kind == "circle":  # its centre and a point on its rim
@@ -133,14 +133,14 @@ def _mask(shape: Json, points: Flat | None, where: str, size: Size | None, build
     try:
         bitmap = foreground(decode_picture(decode_base64(shape.get("mask"), "a mask"), where))
     except UserError as error:
-        builder.failure(Rule.SHAPE_MALFORMED, where, error)
+        builder.failure(Fault.SHAPE_MALFORMED, where, error)
         return None
     if points is None or len(points) != 4 or size is None or bitmap.ndim != 2:
-        builder.fault(Rule.SHAPE_MALFORMED, where, f"mask of {brief(shape.get('points'))}")
+        builder.fault(Fault.SHAPE_MALFORMED, where, f"mask of {brief(shape.get('points'))}")
         return None
     mask = rle_at(bitmap, round(min(points[0], points[2])), round(min(points[1], points[3])), size)
     if mask is None:
-        builder.fault(Rule.SHAPE_OUTSIDE, where, brief(points))
+        builder.fault(Fault.SHAPE_OUTSIDE, where, brief(points))
     return mask
 
 

@@ -15,7 +15,7 @@ from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat
 from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
 
@@ -31,7 +31,7 @@ def read(listing: Listing) -> LabelContent:
     for name in listing.labels(".xml"):
         root = _root(listing, name)
         if root is None:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
         else:
             _read_file(listing, name, root, builder)
     return builder.content()
@@ -56,7 +56,7 @@ def _read_file(listing: Listing, name: str, root: Element, builder: ContentBuild
         if item.find("segm") is not None:
             _add_mask(listing, item, where, _instead(folder_of(name), "Masks"), image, builder)
         elif (points := _points(item)) is None:
-            builder.fault(Rule.SHAPE_MALFORMED, where)
+            builder.fault(Fault.SHAPE_MALFORMED, where)
         elif text_of(item, "type") == "bounding_box":
             builder.add_box(
                 image, label, [min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])], where
@@ -79,14 +79,14 @@ def _points(item: Element) -> Flat | None:
 def _add_mask(listing: Listing, item: Element, where: str, folder: str, image: int, builder: ContentBuilder) -> None:
     mask = listing.picture(text_of(item, "segm/mask") or "", folder)
     if not listing.has(mask):
-        builder.fault(Rule.MASK_FILE, where, "there is none")
+        builder.fault(Fault.MASK_FILE, where, "there is none")
         return
     try:
         bitmap = foreground(read_values(listing.file(mask)))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, mask, error)
+        builder.failure(Fault.MASK_FILE, mask, error)
         return
     if bitmap.any():
         builder.add_rle(image, text_of(item, "name"), encode_rle(bitmap.astype(np.uint8)), where)
     else:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, "its mask is empty")
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, "its mask is empty")

@@ -14,7 +14,7 @@ from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.text import brief
 
@@ -70,14 +70,14 @@ def _read_mask(listing: Listing, mask: str, names: list[Any], builder: ContentBu
     try:
         values = read_values(listing.file(mask))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, mask, error)
+        builder.failure(Fault.MASK_FILE, mask, error)
         return
     if values.ndim != 2:
-        builder.fault(Rule.MASK_FILE, mask, "it has colours")
+        builder.fault(Fault.MASK_FILE, mask, "it has colours")
         return
     for value, rle in labelled_regions(values.astype("int64") + 1):  # 0 is the first object of the first class
         where, label = f"{mask}: value {value - 1}", (value - 1) >> 8
         if label >= len(names):
-            builder.fault(Rule.UNKNOWN_CATEGORY, where, brief(label))
+            builder.fault(Fault.UNKNOWN_CATEGORY, where, brief(label))
         elif names[label] is not None:
             builder.add_rle(image, names[label], rle, where)

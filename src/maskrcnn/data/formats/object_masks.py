@@ -14,7 +14,7 @@ from maskrcnn.data.formats.bitmaps import foreground
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of, stem_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
 
@@ -55,10 +55,10 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
     try:
         bitmap = foreground(read_values(listing.file(name)))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, name, error)
+        builder.failure(Fault.MASK_FILE, name, error)
         return
     if not bitmap.any():
-        builder.fault(Rule.MASK_FILE, name, "it is empty")
+        builder.fault(Fault.MASK_FILE, name, "it is empty")
         return
     between = f"/{name}".partition("/masks/")[2].rpartition("/")[0]
     builder.add_rle(image, between or "object", encode_rle(bitmap.astype(np.uint8)), name)

@@ -16,7 +16,7 @@ from maskrcnn.data.formats.bitmaps import foreground
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent, is_class_name
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import read_regular
 from maskrcnn.masks.rle import encode_rle
@@ -44,7 +44,7 @@ def read(listing: Listing) -> LabelContent:
         try:
             rows = _rows(listing, name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         by_image: dict[str, list[Row]] = {}
         for row in rows:
@@ -95,12 +95,12 @@ def _read_image(
         if size is None:
             continue  # the missing image is a line already
         if not listing.has(mask):
-            builder.fault(Rule.MASK_FILE, where, "there is none")
+            builder.fault(Fault.MASK_FILE, where, "there is none")
             continue
         try:
             bitmap = resized(foreground(read_values(listing.file(mask))), size)
         except UserError as error:
-            builder.failure(Rule.MASK_FILE, mask, error)
+            builder.failure(Fault.MASK_FILE, mask, error)
             continue
         builder.add_rle(image, names.get(row["LabelName"], row["LabelName"]), encode_rle(bitmap), where)
 

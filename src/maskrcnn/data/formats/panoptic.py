@@ -16,7 +16,7 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
 from maskrcnn.structures.masks import IntArray
@@ -37,7 +37,7 @@ def read(listing: Listing) -> LabelContent:
         if _is_panoptic(content := listing.peek(name)):
             classes.update(dict.fromkeys(_read_file(listing, name, content, builder)))
         else:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
     builder.classes = list(classes)
     return builder.content()
 
@@ -56,7 +56,7 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     for number, entry in enumerate(entries(content["annotations"])):
         image = images.get(id_number(entry.get("image_id")))
         if image is None or not isinstance(image.get("file_name"), str):
-            builder.fault(Rule.UNKNOWN_IMAGE, f"{name}: annotation {number}", brief(entry.get("image_id")))
+            builder.fault(Fault.UNKNOWN_IMAGE, f"{name}: annotation {number}", brief(entry.get("image_id")))
             continue
         picture = listing.picture(image["file_name"], folder_of(name))
         place = builder.add_image(picture, listing.size(picture), split)
@@ -76,7 +76,7 @@ def _read_segments(
     try:
         regions = dict(labelled_regions(segment_ids(read_values(listing.file(mask)), mask)))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, mask, error)
+        builder.failure(Fault.MASK_FILE, mask, error)
         return
     for segment in entries(entry.get("segments_info")):
         number, label = id_number(segment.get("id")), names.get(id_number(segment.get("category_id")))
@@ -86,7 +86,7 @@ def _read_segments(
         if number in regions:
             builder.add_rle(image, label, regions[number], where, crowd=segment.get("iscrowd") == 1)
         else:
-            builder.fault(Rule.SHAPE_WITHOUT_AREA, where, "no pixel has its colour")
+            builder.fault(Fault.SHAPE_WITHOUT_AREA, where, "no pixel has its colour")
 
 
 def segment_ids(values: Values, where: str) -> IntArray:

@@ -10,7 +10,7 @@ from typing import Any
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.text import brief
 
@@ -29,12 +29,12 @@ def read(listing: Listing) -> LabelContent:
         try:
             content = listing.json(name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if _is_label_file(content):
             _read_file(listing, name, content, builder)
         else:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
     return builder.content()
 
 

@@ -14,7 +14,7 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle
 from maskrcnn.data.images import MAX_PIXELS
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
 from maskrcnn.structures import RLE, Size
@@ -38,12 +38,12 @@ def read(listing: Listing) -> LabelContent:
         try:
             content = listing.json(name)
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if _is_label_file(content):
             _read_file(listing, name, content, builder)
         else:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
     return builder.content()
 
 
@@ -86,11 +86,11 @@ def _add_object(item: Json, where: str, image: int, size: Size | None, builder: 
     if kind == "bitmap":
         _add_bitmap(item, label, where, image, size, builder)
     elif kind in WITHOUT_AREA:
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, str(kind))
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, str(kind))
     elif kind not in ("polygon", "rectangle"):
-        builder.fault(Rule.SHAPE_UNKNOWN, where, brief(kind))
+        builder.fault(Fault.SHAPE_UNKNOWN, where, brief(kind))
     elif outer is None or len(outer) < 4 or None in holes or (kind == "rectangle" and len(outer) != 4):
-        builder.fault(Rule.SHAPE_MALFORMED, where, brief(points))
+        builder.fault(Fault.SHAPE_MALFORMED, where, brief(points))
     elif kind == "rectangle":
         corners = rectangle(*outer)
         builder.add_box(image, label, [*corners[:2], *corners[4:6]], where)
@@ -109,16 +109,16 @@ def add_parts(
     if not any(holes for _, holes in parts):
         builder.add_polygons(image, label, [ring for ring, _ in parts], where)
     elif size is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where, "a hole in an image of unknown size")
+        builder.fault(Fault.SHAPE_MALFORMED, where, "a hole in an image of unknown size")
     elif any(len(ring) < 6 for outline, holes in parts for ring in (outline, *holes)):
-        builder.fault(Rule.SHAPE_MALFORMED, where, "a ring of fewer than three points")
+        builder.fault(Fault.SHAPE_MALFORMED, where, "a ring of fewer than three points")
     else:
         _add_mask(with_holes(parts, size), image, label, where, builder)
 
 
 def _add_mask(mask: RLE | None, image: int, label: Any, where: str, builder: ContentBuilder) -> None:
     if mask is None or not mask.counts[1::2].sum():
-        builder.fault(Rule.SHAPE_OUTSIDE, where)
+        builder.fault(Fault.SHAPE_OUTSIDE, where)
     else:
         builder.add_rle(image, label, mask, where)
 
@@ -129,10 +129,10 @@ def _add_bitmap(item: Json, label: Any, where: str, image: int, size: Size | Non
     try:
         pixels = foreground(decode_picture(_unpacked(decode_base64(bitmap.get("data"), "a bitmap")), where))
     except UserError as error:
-        builder.failure(Rule.SHAPE_MALFORMED, where, error)
+        builder.failure(Fault.SHAPE_MALFORMED, where, error)
         return
     if origin is None or size is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where, f"origin {brief(bitmap.get('origin'))}")
+        builder.fault(Fault.SHAPE_MALFORMED, where, f"origin {brief(bitmap.get('origin'))}")
     else:
         _add_mask(rle_at(pixels, round(origin[0]), round(origin[1]), size), image, label, where, builder)
 

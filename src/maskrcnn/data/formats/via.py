@@ -17,7 +17,7 @@ from typing import Any
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, coordinates, ellipse, entries, mapping, numbers, rectangle
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import read_regular
 from maskrcnn.text import brief
@@ -44,10 +44,10 @@ def read(listing: Listing) -> LabelContent:
                 _csv_pictures(listing, name) if name.lower().endswith(".csv") else _pictures_of(listing.json(name))
             )
         except UserError as error:
-            builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
             continue
         if pictures is None:
-            builder.fault(Rule.LABEL_FILE_OTHER, name)
+            builder.fault(Fault.LABEL_FILE_OTHER, name)
         else:
             _read_pictures(listing, name, pictures, builder)
     return builder.content()
@@ -132,14 +132,14 @@ def _choice(value: Any) -> str | None:
 def _outline(shape: Json, where: str, builder: ContentBuilder) -> Flat | None:
     kind = shape.get("name")
     if kind in ("point", "polyline"):
-        builder.fault(Rule.SHAPE_WITHOUT_AREA, where, str(kind))
+        builder.fault(Fault.SHAPE_WITHOUT_AREA, where, str(kind))
         return None
     if kind not in ("polygon", "rect", "circle", "ellipse"):
-        builder.fault(Rule.SHAPE_UNKNOWN, where, brief(kind))
+        builder.fault(Fault.SHAPE_UNKNOWN, where, brief(kind))
         return None
     outline = _closed(str(kind), shape)
     if outline is None:
-        builder.fault(Rule.SHAPE_MALFORMED, where, brief(shape))
+        builder.fault(Fault.SHAPE_MALFORMED, where, brief(shape))
     return outline
 
 

@@ -18,7 +18,7 @@ from maskrcnn.data.formats.label_map import read_label_map, read_lines
 from maskrcnn.data.formats.listing import Listing, folder_of, stem_of
 from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import read_values
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import IntArray
@@ -120,10 +120,10 @@ def _read_masks(listing: Listing, name: str, names: _Names, image: int, builder:
         objects = read_values(listing.file(name))
         classes = read_values(listing.file(name.replace("SegmentationObject/", "SegmentationClass/")))
     except UserError as error:
-        builder.failure(Rule.MASK_FILE, name, error)
+        builder.failure(Fault.MASK_FILE, name, error)
         return
     if objects.shape[:2] != classes.shape[:2]:
-        builder.fault(Rule.MASK_FILE, name, "SegmentationClass has another size")
+        builder.fault(Fault.MASK_FILE, name, "SegmentationClass has another size")
         return
     flat = colours_as_numbers(classes).T.reshape(-1)
     for number, rle in labelled_regions(_without_border(objects)):
@@ -132,7 +132,7 @@ def _read_masks(listing: Listing, name: str, names: _Names, image: int, builder:
         if class_name is not None:
             builder.add_rle(image, class_name, rle, where)
         else:
-            builder.fault(Rule.UNKNOWN_CATEGORY, where, f"class {label}")
+            builder.fault(Fault.UNKNOWN_CATEGORY, where, f"class {label}")
 
 
 def _without_border(objects: Values) -> IntArray:
@@ -165,16 +165,16 @@ def _read_boxes(listing: Listing, name: str, image: int, builder: ContentBuilder
     try:
         root = read_xml(listing.file(name))
     except UserError as error:
-        builder.failure(Rule.LABEL_FILE_BROKEN, name, error)
+        builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
         return
     if root.tag != "annotation":
-        builder.fault(Rule.LABEL_FILE_OTHER, name)
+        builder.fault(Fault.LABEL_FILE_OTHER, name)
         return
     for number, item in enumerate(root.iter("object")):
         where = f"{name}: object {number}"
         box = _box(item)
         if box is None:
-            builder.fault(Rule.SHAPE_MALFORMED, where, "bndbox")
+            builder.fault(Fault.SHAPE_MALFORMED, where, "bndbox")
         else:
             builder.add_box(image, text_of(item, "name"), box, where, crowd=text_of(item, "difficult") == "1")
 

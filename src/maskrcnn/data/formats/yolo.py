@@ -19,7 +19,7 @@ import yaml
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, scaled
-from maskrcnn.data.report import Rule
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import read_regular
 from maskrcnn.json_values import is_number
@@ -150,7 +150,7 @@ def _read_image(listing: Listing, picture: str, split: str, builder: ContentBuil
     try:
         text = read_regular(listing.file(labels), MAX_LABELS, "YOLO labels").decode("utf-8", "replace")
     except UserError as error:
-        builder.failure(Rule.LABEL_FILE_BROKEN, labels, error)
+        builder.failure(Fault.LABEL_FILE_BROKEN, labels, error)
         return
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
@@ -161,15 +161,15 @@ def _add_line(line: str, where: str, image: int, size: Size, builder: ContentBui
     """`class x1 y1 x2 y2 ...`, or `class centre_x centre_y width height`."""
     values = _numbers(line)
     if values is None or len(values) < 5:
-        builder.fault(Rule.SHAPE_MALFORMED, where, brief(line))
+        builder.fault(Fault.SHAPE_MALFORMED, where, brief(line))
         return
     label, coordinates = _label_of(values[0], builder), values[1:]
     if len(coordinates) % 2 and coordinates[-1] > 1 and coordinates[-1].is_integer():  # the number of a track
         coordinates = coordinates[:-1]
     if label is None:
-        builder.fault(Rule.UNKNOWN_CATEGORY, where, brief(values[0]))
+        builder.fault(Fault.UNKNOWN_CATEGORY, where, brief(values[0]))
     elif len(coordinates) % 2:
-        builder.fault(Rule.POLYGON_ODD, where, f"{len(coordinates)} numbers")
+        builder.fault(Fault.POLYGON_ODD, where, f"{len(coordinates)} numbers")
     elif len(coordinates) == 4:
         x, y, width, height = coordinates
         corners = _cut([x - width / 2, y - height / 2, x + width / 2, y + height / 2], where, builder)
@@ -200,7 +200,7 @@ def _label_of(index: float, builder: ContentBuilder) -> str | None:
 def _cut(values: Flat, where: str, builder: ContentBuilder) -> Flat:
     """Coordinates from 0 to 1."""
     if min(values) < -OUTSIDE or max(values) > 1 + OUTSIDE:
-        builder.fault(Rule.COORDINATES_OUTSIDE, where, f"{min(values):g} to {max(values):g}")
+        builder.fault(Fault.COORDINATES_OUTSIDE, where, f"{min(values):g} to {max(values):g}")
     return [min(max(value, 0.0), 1.0) for value in values]
 
 

@@ -1,0 +1,77 @@
+"""COCO's `area`, compared with the masks: it decides what counts as small, medium or large, and how near is near."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maskrcnn.data.report import DataReport, Fault
+from maskrcnn.masks.polygons import polygon_to_rle
+from maskrcnn.masks.rle import rle_area
+from maskrcnn.structures import Polygons
+from maskrcnn.structures.labels import LabelStore, MaskKind
+from maskrcnn.structures.masks import FloatArray
+
+FACTOR = 2.0
+"""A stated area may be so many times too large or too small: tools that write that of the box are still within it."""
+PIXELS = 16.0
+"""And it may differ by as much, since little is left of small masks on whole pixels."""
+
+
+def note_wrong_areas(labels: LabelStore, report: DataReport) -> None:
+    """Name the objects whose stated area the mask contradicts; the metrics take what is stated, as COCO's do."""
+    stated = labels.areas.numpy()
+    suspects = np.flatnonzero(_contradict(stated, _rough_areas(labels)))
+    image_of = np.searchsorted(labels.first_object.numpy(), suspects, side="right") - 1
+    for number, image in zip(suspects.tolist(), image_of.tolist(), strict=True):
+        area = _exact_area(labels, number, image)
+        if _contradict(stated[number : number + 1], np.array([area]))[0]:
+            where = f"annotation {int(labels.annotation_ids[number])}"
+            report.add(Fault.AREA_DISAGREES, where, f"stated {stated[number]:g}, the mask has {area:g}")
+
+
+def _contradict(stated: FloatArray, areas: FloatArray) -> np.ndarray:
+    """Where both are known and far from one another."""
+    low, high = areas / FACTOR - PIXELS, areas * FACTOR + PIXELS
+    return (stated < low) | (stated > high)  # with NaN neither
+
+
+def _rough_areas(labels: LabelStore) -> FloatArray:
+    """(G,) areas of the masks, cheaply: too large where rings overlap, wrong where a ring crosses itself; else NaN."""
+    areas = np.full(labels.num_objects, np.nan)
+    kinds = labels.mask_kinds.numpy()
+    objects = ~labels.ignore.numpy()
+    for kind, rough in ((MaskKind.POLYGONS, _ring_areas), (MaskKind.RLE, _run_areas)):
+        chosen = np.flatnonzero((kinds == kind) & objects)
+        if len(chosen):
+            areas[chosen] = rough(labels)[chosen]
+    return areas
+
+
+def _ring_areas(labels: LabelStore) -> FloatArray:
+    """(G,) the sum of the areas of an object's rings, by the shoelace formula."""
+    points, first = labels.points.numpy(), labels.first_point.numpy()
+    following = np.arange(1, len(points) + 1)
+    following[first[1:] - 1] = first[:-1]
+    x, y = points.T
+    twice = _sums(x * y[following] - x[following] * y, first)
+    return _sums(np.abs(twice) / 2, labels.first_ring.numpy())
+
+
+def _run_areas(labels: LabelStore) -> FloatArray:
+    """(G,) the number of ones in an object's run lengths."""
+    runs, first = labels.runs.numpy(), labels.first_run.numpy()
+    is_one = (np.arange(len(runs)) - np.repeat(first[:-1], np.diff(first))) % 2 == 1
+    return _sums(np.where(is_one, runs, 0).astype(np.float64), first)
+
+
+def _sums(values: FloatArray, first: np.ndarray) -> FloatArray:
+    """Of each part values[first[i] : first[i + 1]]."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray(sums[first[1:]] - sums[first[:-1]])
+
+
+def _exact_area(labels: LabelStore, number: int, image: int) -> float:
+    size = labels.size(image)
+    mask = labels.mask(number, size)
+    assert mask is not None
+    return float(rle_area(polygon_to_rle(mask, size) if isinstance(mask, Polygons) else mask))

@@ -1,0 +1,67 @@
+"""GroundTruth: the objects to find, as the reader of the labels has made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.structures import Categories, KeypointSchema, Size
+from maskrcnn.structures.labels import LabelStore
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The objects to find: the very labels that training reads, so that both speak of the same objects.
+
+    Attributes:
+        source: the file, for messages.
+        categories: the classes.
+        labels: images and objects; those to be ignored are neither right nor wrong when they are found.
+        images: image id -> number of the image in `labels`, by ascending id; by default all of them.
+    """
+
+    source: str
+    categories: Categories
+    labels: LabelStore
+    images: Mapping[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        images = self.images or {image_id: number for number, image_id in enumerate(self.labels.image_ids.tolist())}
+        object.__setattr__(self, "images", dict(sorted(images.items())))
+
+    def size_of(self, image_id: int) -> Size:
+        """(height, width) of an image, pixels."""
+        return self.labels.size(self.images[image_id])
+
+    def is_compared(self, label: int, iou_type: IouType) -> bool:
+        """Whether `iou_type` is about a class: all are but for keypoints, which not every class has."""
+        return iou_type != "keypoints" or self.categories.has_keypoints(label)
+
+    def has_masks(self) -> bool:
+        """Whether any object has a mask; True where there is no object at all."""
+        return self.labels.num_objects == 0 or bool(self.labels.mask_kinds.any())
+
+    def keypoint_schema(self) -> KeypointSchema:
+        """The keypoints to compare.
+
+        Raises:
+            UserError: the classes have none, or not all the same.
+        """
+        schema = self.categories.keypoints
+        if schema is None:
+            raise UserError(f"{self.source}: expected categories with keypoints, all the same, to compare them")
+        return schema
+
+    def most_objects(self) -> dict[int, int]:
+        """Image id -> how many objects to find it has of one class, the most frequent."""
+        counts = {}
+        for image_id, number in self.images.items():
+            objects = self.labels.objects(number)
+            part = slice(objects.start, objects.stop)
+            own = self.labels.labels[part][~self.labels.ignore[part]]
+            counts[image_id] = int(torch.unique(own, return_counts=True)[1].max()) if len(own) else 0
+        return counts
