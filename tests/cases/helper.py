@@ -51,7 +51,7 @@ def perfect(boxes, image=1, cat=1, h=48, w=64):
 
 def metrics(labels, results, max_detections=100):
     """Through the reader, as `maskrcnn evaluate` does, if possible; else the plain function."""
-    from maskrcnn.evaluation.coco import evaluate_coco
+    from maskrcnn.scoring import evaluate_predictions as evaluate_coco
 
     m = evaluate_coco(labels, results, max_detections)
     return {k: dict(t.summary) for k, t in m.by_type.items()}, list(m.warnings)
