@@ -40,7 +40,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/maskrcnn predict examples/nuclei_mini/images --output $(OUTPUT)/predict
+	$(BIN)/maskrcnn predict examples/nuclei_mini/images --output $(OUTPUT)/predict --overwrite
 	$(BIN)/maskrcnn evaluate --annotations examples/nuclei_mini/instances_val.json \
 	    --images examples/nuclei_mini/images --output $(OUTPUT)/evaluate
 	@echo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -54,6 +55,12 @@ def read_regular(path: str | os.PathLike[str], limit: int, expected: str = "a fi
     if len(content) > limit:
         raise UserError(f"{path}: expected {expected}, of at most {limit} bytes, but the file is larger")
     return content
+
+
+def file_hash(path: str | os.PathLike[str], expected: str = "a file") -> str:
+    """The SHA-256 of a file, hexadecimal. Raises as `open_regular`."""
+    with open_regular(path, expected) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def unexpected(path: str | os.PathLike[str], start: bytes, expected: str, advice: str) -> UserError:

@@ -8,10 +8,11 @@ from pathlib import Path
 from maskrcnn.acceleration import for_prediction
 from maskrcnn.devices import resolve_device, resolve_precision
 from maskrcnn.errors import UserError
+from maskrcnn.files import file_hash
 from maskrcnn.model import Model
 from maskrcnn.settings import nearest
 from maskrcnn.weights.checkpoint import load_model
-from maskrcnn.weights.hub import is_published, load_published
+from maskrcnn.weights.hub import fetch, is_published, load_published
 
 _BUNDLED = Path(__file__).parent / "weights" / "bundled"
 
@@ -41,6 +42,16 @@ def load(
     if accelerate:
         for_prediction(network, target, dtype)
     return Model(network, categories, config, target, summary, name, dtype, accelerate=accelerate)
+
+
+def model_hash(name_or_path: str | PathLike[str]) -> str:
+    """The SHA-256 of a model's file, hexadecimal.
+
+    Raises:
+        UserError: no such model.
+    """
+    name = fspath(name_or_path)
+    return file_hash(fetch(name) if is_published(name) else _find_model(name), "a .safetensors file")
 
 
 def bundled_models() -> dict[str, Path]:

@@ -34,6 +34,7 @@ LAYERS: list[set[str]] = [
     {"weights"},
     {"sources"},
     {"prediction"},
+    {"results"},
     {"model"},
     {"loading"},
     {"scoring"},

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from maskrcnn.cli.predict import overlay_paths
+from maskrcnn.files import file_hash
+from maskrcnn.model import Model
+from maskrcnn.prediction import Prediction
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -52,8 +58,9 @@ def test_results_and_pictures(run: Run, images: Path, model_file: Path, tmp_path
 def test_nothing_found_says_what_to_try(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     arguments = ("predict", images / "a.png", "--model", model_file, "--output", tmp_path / "out", "--score-threshold")
     code, out, _ = run(*arguments, "1")
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []
     assert code == 0 and "a.png: nothing found" in out and "no object scores above 1; a lower --score-threshold" in out
-    code, out, _ = run(*arguments, "0")
+    code, out, _ = run(*arguments, "0", "--overwrite")
     assert code == 0 and "no object" not in out
 
 
@@ -87,7 +94,105 @@ def test_pictures_never_overwrite_a_source(images: Path) -> None:
 def test_no_overlays(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code, _, _ = run("predict", images / "a.png", "--model", model_file, "--output", output, "--no-overlays")
-    assert code == 0 and [path.name for path in output.iterdir()] == ["predictions.json"]
+    assert code == 0 and {path.name for path in output.iterdir()} == {"predictions.json", "predictions.jsonl"}
+
+
+# --- interrupted, and run again -----------------------------------------------------------------------------------
+
+
+def rows(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "predictions.jsonl").read_text().splitlines()]
+
+
+def stopped_at(monkeypatch: pytest.MonkeyPatch, number: int, stop: Callable[[], object]) -> None:
+    """`stop` is called when the image of this number, from 1, has been found."""
+    found, stream = [], Model.stream
+
+    def stopping(*arguments: Any, **more: Any) -> Iterator[Prediction]:
+        for prediction in stream(*arguments, **more):
+            found.append(prediction)
+            if len(found) == number:
+                stop()
+            yield prediction
+
+    monkeypatch.setattr(Model, "stream", stopping)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("stop", "exit_code"), [(interrupt, 130), (terminate, 143)])
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    stop: Callable[[], object], exit_code: int,
+) -> None:  # fmt: skip
+    def command(name: str, *more: str) -> tuple[str | Path, ...]:
+        options = ("--score-threshold", "0.01", "--max-detections", "3")
+        return ("predict", images, "--model", model_file, "--output", tmp_path / name, *options, *more)
+
+    assert run(*command("whole"))[0] == 0
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 3, stop)
+        before = signal.getsignal(signal.SIGTERM)
+        code, _, err = run(*command("out"))
+        assert signal.getsignal(signal.SIGTERM) == before
+    output = tmp_path / "out"
+    done = len(rows(output))
+    assert code == exit_code and f"{done} of 3 images are done; the same command with --resume" in err
+    assert 0 < done < 3, "those waiting to be written may be lost"
+    assert {r["image_id"] for r in json.loads((output / "predictions.json").read_text())} == set(range(1, done + 1))
+    code, out, _ = run(*command("out", "--resume"))
+    assert code == 0 and f"{done} of 3 images are done already" in out and "9 objects in 3 images" in out
+    for name in ("predictions.json", "a.png", "b.png", "b_2.png"):
+        assert (output / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    code, out, _ = run(*command("out", "--resume"))
+    assert code == 0 and "3 of 3 images are done already" in out and "9 objects in 3 images; results" in out
+
+
+def test_rows_have_images_without_objects_and_broken_ones(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    (images / "b.jpg").write_bytes(b"no image")
+    output = tmp_path / "out"
+    arguments = ("predict", images, "--model", model_file, "--output", output, "--score-threshold", "1")
+    assert run(*arguments)[0] == 1
+    by_name = {Path(row["file_name"]).name: row for row in rows(output)}
+    assert by_name.keys() == {"a.png", "b.jpg", "b.png"}
+    assert (by_name["a.png"]["height"], by_name["a.png"]["width"], by_name["a.png"]["objects"]) == (40, 56, [])
+    assert "b.jpg" in by_name["b.jpg"]["error"] and by_name["a.png"]["seconds"] > 0
+    assert {row["model"] for row in rows(output)} == {file_hash(model_file)}
+    Image.new("RGB", (20, 30)).save(images / "b.jpg")
+    code, out, _ = run(*arguments, "--resume")
+    assert code == 0 and "2 of 3 images are done already" in out, "a broken image is tried again"
+    assert [Path(row["file_name"]).name for row in rows(output) if row["error"] is None][-1] == "b.jpg"
+
+
+def test_results_of_another_run_are_never_replaced_unasked(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    arguments = ("predict", images / "a.png", "--model", model_file, "--output", output)
+    assert run(*arguments)[0] == 0
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    assert run(*arguments)[0] == 0, "the very same command may be run again"
+    for changed in (("--score-threshold", "0.3"), ("--max-detections", "2"), ("--score-threshold", "0.3", "--resume")):
+        code, _, err = run(*arguments, *changed)
+        assert code == 2 and "holds results of another run" in err and "--overwrite" in err
+    other = ("predict", images / "b.png", *arguments[2:])
+    code, _, err = run(*other)
+    assert code == 2 and "results of other images, such as" in err and "--resume" in err
+    names = before.keys() - {"predictions.jsonl"}  # which has seconds
+    assert all((output / name).read_bytes() == before[name] for name in names)
+    assert run(*other, "--resume")[0] == 0 and len(rows(output)) == 2
+    assert run(*other, "--overwrite")[0] == 0 and len(rows(output)) == 1
+    (output / "predictions.jsonl").unlink()
+    code, _, err = run(*other)
+    assert code == 2 and "predictions.json: results of another command" in err
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -31,25 +31,24 @@ if TYPE_CHECKING:
 
     from maskrcnn.model import Model
     from maskrcnn.prediction import Prediction
+    from maskrcnn.results.rows import ResultRows
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Predict, write `predictions.json` and the overlay pictures; 1 if some images had to be skipped."""
+    """Predict, write the results and the overlay pictures; 1 if some images had to be skipped."""
     values = _parser().parse(arguments)
-    from maskrcnn.files import write_atomically
     from maskrcnn.loading import load
     from maskrcnn.sources import collect_sources
 
-    sources = collect_sources(values.sources)
-    model = load(values.model, values.device, values.precision)
-    run = _Run(Path(values.output), sources)
-    started = time.perf_counter()
-    predictions = _predict_all(model, run, values)
-    results = run.output / "predictions.json"
-    write_atomically(results, lambda partial: _write(predictions, run, partial, overlays=not values.no_overlays))
-    _finish(run, results, time.perf_counter() - started)
-    if run.num_objects == 0 and values.score_threshold > 0:
-        print(f"no object scores above {values.score_threshold:g}; a lower --score-threshold shows less certain ones")
+    run = _begin(values, collect_sources(values.sources))
+    if run.waiting:
+        model = load(values.model, values.device, values.precision)
+        predictions = _predict_all(model, run, values)
+        with _terminated_as_interrupted(), run.finishing():
+            _keep(predictions, run, overlays=not values.no_overlays)
+    else:
+        run.write_results()
+    _say_what_came_out(run, values.score_threshold)
     return 1 if run.skipped else 0
 
 
@@ -66,7 +65,10 @@ def _parser() -> CommandParser:
     )
     add_batch_size_option(parser)
     add_proposals_option(parser)
-    parser.add_argument("--no-overlays", action="store_true", help="write predictions.json only")
+    parser.add_argument("--no-overlays", action="store_true", help="write the results without pictures")
+    earlier = parser.add_mutually_exclusive_group()
+    earlier.add_argument("--resume", action="store_true", help="keep what is finished in DIR and do what is missing")
+    earlier.add_argument("--overwrite", action="store_true", help="replace the results of another run in DIR")
     add_device_option(parser)
     add_precision_option(parser)
     return parser
@@ -74,39 +76,93 @@ def _parser() -> CommandParser:
 
 @dataclass
 class _Run:
-    """What accumulates over the images: counts and names, never results."""
+    """What accumulates over the images: counts and names, never results.
 
-    output: Path
+    Attributes:
+        sources: all images asked for.
+        waiting: those without a finished result.
+        rows: the results.
+        results: the file of COCO results that is made from them at the end.
+        overlays: where the picture of each image goes.
+        failures: (name, reason) of images that could not be read, until there is a first result to write them with.
+    """
+
     sources: list[Path]
+    waiting: list[Path]
+    rows: ResultRows
+    results: Path
+    overlays: dict[Path, Path]
     num_objects: int = 0
+    num_done: int = 0
     skipped: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.image_ids = {source: i for i, source in enumerate(self.sources, start=1)}
-        self.overlays = overlay_paths(self.sources, self.output)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
 
     def skip(self, source: object, error: UserError) -> None:
         """Leave out one broken image among many; alone, it is an error."""
         if len(self.sources) == 1:
             raise error
         self.skipped.append(str(source))
+        self.failures.append((Path(str(source)).as_posix(), str(error)))
         print(f"skipped: {error}", file=sys.stderr)
 
     def proposals(self, path: Path) -> list[Tensor]:
-        """The boxes of each source that a file of proposals names."""
+        """The boxes of each waiting source that a file of proposals names."""
         from maskrcnn.data.proposals import read_proposals
 
         names = [source.as_posix() for source in self.sources]
-        store = read_proposals(path, names, list(self.image_ids.values()))
-        return [store.of(number) for number in range(len(names))]
+        store = read_proposals(path, names, list(range(1, len(names) + 1)))
+        boxes = {source: store.of(number) for number, source in enumerate(self.sources)}
+        return [boxes[source] for source in self.waiting]
 
-    def results(self, prediction: Prediction) -> list[dict[str, Any]]:
-        """The COCO results of one image; says what was found."""
-        source = prediction.source
-        assert isinstance(source, Path)
-        print(f"{source}: {_describe(prediction)}")
-        self.num_objects += len(prediction)
-        return [{**result, "file_name": source.as_posix()} for result in prediction.to_coco(self.image_ids[source])]
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """However the work in here ends, what is finished is written."""
+        try:
+            yield
+        except BaseException:
+            self.write_results()
+            done = sum(self.rows.is_done(source.as_posix()) for source in self.sources)
+            print(
+                f"{done} of {len(self.sources)} images are done; the same command with --resume does the others",
+                file=sys.stderr,
+            )
+            raise
+        self.write_results()
+
+    def write_results(self) -> None:
+        """COCO's results of everything finished; what lies there stays as long as nothing is."""
+        self.rows.append_failures(self.failures)
+        self.rows.close()
+        if self.rows.any_done:
+            self.num_objects = self.rows.write_coco(self.results, [source.as_posix() for source in self.sources])
+
+
+def _begin(values: Namespace, sources: list[Path]) -> _Run:
+    """Look at the output folder before the work; nothing is written yet."""
+    from maskrcnn.files import file_hash
+    from maskrcnn.loading import model_hash
+    from maskrcnn.results.rows import ResultRows, RunSettings
+
+    settings = RunSettings(
+        model=model_hash(values.model),
+        score_threshold=values.score_threshold,
+        max_detections=values.max_detections,
+        precision=values.precision,
+        proposals=None if values.proposals is None else file_hash(Path(values.proposals)),
+    )
+    output = Path(values.output)
+    results, rows = output / "predictions.json", ResultRows(output / "predictions.jsonl", settings)
+    names = [source.as_posix() for source in sources]
+    rows.look(names, resume=values.resume, overwrite=values.overwrite)
+    if results.exists() and not rows.exist and not values.overwrite:
+        raise UserError(
+            f"{results}: results of another command; choose another --output, or replace them with --overwrite"
+        )
+    waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
+    if len(waiting) < len(sources):
+        print(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
+    return _Run(sources, waiting, rows, results, overlay_paths(sources, output))
 
 
 def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
@@ -126,7 +182,7 @@ def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
 def _predict_all(model: Model, run: _Run, values: Namespace) -> Iterator[Prediction]:
     """The predictions, one after the other; an error at once, before anything is written, if no image can be read."""
     predictions = model.stream(
-        run.sources,
+        run.waiting,
         values.batch_size,
         values.score_threshold,
         values.max_detections,
@@ -134,34 +190,58 @@ def _predict_all(model: Model, run: _Run, values: Namespace) -> Iterator[Predict
         proposals=None if values.proposals is None else run.proposals(Path(values.proposals)),
     )
     first = next(predictions, None)
-    if first is None:
+    if first is None and len(run.waiting) == len(run.sources):
         raise UserError(f"none of the {len(run.sources)} images could be read; see the lines above")
-    return chain([first], predictions)
+    return chain([] if first is None else [first], predictions)
 
 
-def _write(predictions: Iterator[Prediction], run: _Run, results: Path, *, overlays: bool) -> None:
-    """Results go to the file image by image, so that memory does not grow with their number."""
+def _keep(predictions: Iterator[Prediction], run: _Run, *, overlays: bool) -> None:
+    """A row per image as it comes, written behind its picture: an image with a row has everything."""
     from maskrcnn.pipeline import Behind
 
-    with results.open("w") as file, Behind() as behind:
-        separator = "["
+    with Behind() as behind:
+        last = run.started
         for prediction in predictions:
-            for result in run.results(prediction):
-                file.write(separator + json.dumps(result))
-                separator = ", "
-            if overlays:
-                behind.call(prediction.save, run.overlays[Path(str(prediction.source))])
-        file.write("[]" if separator == "[" else "]")
+            source = prediction.source
+            assert isinstance(source, Path)
+            now = time.perf_counter()
+            row = run.rows.found(source.as_posix(), prediction, now - last)
+            last = now
+            print(f"{source}: {_describe(prediction)}")
+            run.num_done += 1
+            behind.call(_finish, run, row, prediction, run.overlays[source] if overlays else None)
 
 
-def _finish(run: _Run, results: Path, seconds: float) -> None:
-    done = len(run.sources) - len(run.skipped)
-    print(
-        f"{run.num_objects} objects in {done} images, {seconds:.1f} s ({done / seconds:.2f} images/s); "
-        f"results in {results}"
-    )
+def _finish(run: _Run, row: dict[str, Any], prediction: Prediction, overlay: Path | None) -> None:
+    if overlay is not None:
+        prediction.save(overlay)
+    run.rows.append(row)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends what happens in here in an orderly way, with the exit code of a terminated process."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_what_came_out(run: _Run, score_threshold: float) -> None:
+    seconds, done = time.perf_counter() - run.started, len(run.sources) - len(run.skipped)
+    speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
+    print(f"{run.num_objects} objects in {done} images{speed}; results in {run.results}")
     if run.skipped:
         print(f"{len(run.skipped)} of {len(run.sources)} images skipped: {', '.join(run.skipped)}", file=sys.stderr)
+    if run.num_objects == 0 and score_threshold > 0:
+        print(f"no object scores above {score_threshold:g}; a lower --score-threshold shows less certain ones")
 
 
 def _describe(prediction: Prediction) -> str:

@@ -1,0 +1,1 @@
+"""What becomes of predictions: files that other programs read. Nothing here needs PyTorch."""

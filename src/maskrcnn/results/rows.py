@@ -1,0 +1,219 @@
+"""Finished results, an image to a line of JSON: what an interrupted run leaves, and what files are made from.
+
+A row is written when its image is done, as one line at the end of the file. Whatever ends the process, at most the last
+line is incomplete; it is dropped when the file is continued.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from maskrcnn.errors import UserError
+from maskrcnn.files import open_regular, write_atomically
+from maskrcnn.prediction import Prediction
+from maskrcnn.text import brief, one_line
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What results depend on beside the image.
+
+    Attributes:
+        model: SHA-256 of the model's file.
+        score_threshold: objects scored above it.
+        max_detections: per image; None: as the model was trained.
+        precision: what the network computed in.
+        proposals: SHA-256 of the file of proposals, None without one.
+    """
+
+    model: str
+    score_threshold: float
+    max_detections: int | None
+    precision: str
+    proposals: str | None
+
+
+class ResultRows:
+    """The rows of one output folder.
+
+    Args:
+        path: of the file.
+        settings: of the run.
+    """
+
+    def __init__(self, path: Path, settings: RunSettings) -> None:
+        self._path, self._settings = path, settings
+        self._starts: dict[str, int] = {}  # where the rows of finished images begin, by the real path of the image
+        self._end = 0  # of the last complete row that stays
+        self._file: BinaryIO | None = None
+
+    def look(self, names: Sequence[str], *, resume: bool, overwrite: bool) -> None:
+        """Look at what lies there, before the work; nothing is changed.
+
+        The same run again replaces its own rows. `resume` keeps those of the same settings, also of other images;
+        `overwrite` replaces whatever lies there.
+
+        Raises:
+            UserError: results would be lost, or rows of other settings continued.
+        """
+        if overwrite or not self._path.exists():
+            return
+        others = ""
+        now = {os.path.realpath(name) for name in names}
+        for start, end, row in read_rows(self._path):
+            self._require_same_settings(row)
+            file = os.path.realpath(row["file_name"])
+            others = others or ("" if file in now else row["file_name"])
+            if resume:
+                self._end = end
+                if row["error"] is None:
+                    self._starts[file] = start
+        if others and not resume:
+            raise UserError(
+                f"{self._path}: holds results of other images, such as {one_line(others)}; "
+                "choose another --output, keep them with --resume, or replace them with --overwrite"
+            )
+
+    def _require_same_settings(self, row: Mapping[str, Any]) -> None:
+        different = [
+            f"{name} {brief(row.get(name))}, now {brief(value)}"
+            for name, value in asdict(self._settings).items()
+            if row.get(name) != value
+        ]
+        if different:
+            raise UserError(
+                f"{self._path}: holds results of another run ({'; '.join(different)}); "
+                "choose another --output, or replace them with --overwrite"
+            )
+
+    @property
+    def exist(self) -> bool:
+        """Whether there are rows."""
+        return self._path.exists()
+
+    @property
+    def any_done(self) -> bool:
+        """Whether an image has a row without error."""
+        return bool(self._starts)
+
+    def is_done(self, name: str) -> bool:
+        """Whether this image has one."""
+        return os.path.realpath(name) in self._starts
+
+    def found(self, name: str, prediction: Prediction, seconds: float) -> dict[str, Any]:
+        """The row of an image: name, size, objects as COCO results without an image id, seconds, and the settings."""
+        height, width = prediction.image_size
+        objects = [{k: v for k, v in result.items() if k != "image_id"} for result in prediction.to_coco()]
+        image = {"file_name": name, "height": height, "width": width}
+        return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(self._settings)}
+
+    def append_failures(self, failures: list[tuple[str, str]]) -> None:
+        """Rows of images that could not be read, given as (name, reason); the list is emptied."""
+        for name, reason in failures:
+            image = {"file_name": name, "height": None, "width": None}
+            self.append({**image, "objects": [], "error": reason, "seconds": None, **asdict(self._settings)})
+        failures.clear()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write a row behind the others; it outlives the process from then on.
+
+        Raises:
+            UserError: the system refused.
+        """
+        line = json.dumps(row).encode() + b"\n"
+        try:
+            self._file = self._file or self._opened()
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{self._path}: expected to write this file, but the system says: {error.strerror or error}; free some "
+                "space or choose another output directory (finished rows are unharmed: --resume keeps them)"
+            ) from error
+        if row["error"] is None:
+            self._starts[os.path.realpath(row["file_name"])] = self._end
+        self._end += len(line)
+
+    def _opened(self) -> BinaryIO:
+        """The file behind its last complete row that stays."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("r+b" if self._end else "wb")
+        file.truncate(self._end)
+        file.seek(self._end)
+        return file
+
+    def close(self) -> None:
+        """Write out what the system still holds back."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+    def write_coco(self, path: Path, names: Sequence[str]) -> int:
+        """Write COCO's results of all finished images; the number of objects.
+
+        Args:
+            path: of the file to write.
+            names: images whose numbers, from 1, are their ids; others that have rows come behind them.
+        """
+        files = dict.fromkeys([*map(os.path.realpath, names), *self._starts])
+        ids = {file: number for number, file in enumerate(files, start=1)}
+        objects = 0
+
+        def write(partial: Path) -> None:
+            nonlocal objects
+            with partial.open("w") as target:
+                separator = "["
+                for result in self._results(ids):
+                    target.write(separator + json.dumps(result))
+                    separator, objects = ", ", objects + 1
+                target.write("[]" if separator == "[" else "]")
+
+        write_atomically(path, write)
+        return objects
+
+    def _results(self, ids: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+        """Image by image, so that memory does not grow with their number."""
+        if not self._starts:
+            return
+        with self._path.open("rb") as rows:
+            for file, image_id in ids.items():
+                if file in self._starts:
+                    rows.seek(self._starts[file])
+                    row = json.loads(rows.readline())
+                    for found in row["objects"]:
+                        yield {"image_id": image_id, **found, "file_name": row["file_name"]}
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Where each row of a file begins and ends, and what it says; an incomplete last line is left out.
+
+    Raises:
+        UserError: a line that is no row.
+    """
+    with open_regular(path, "rows of results") as file:
+        start = 0
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):  # cut off while it was written
+                return
+            yield start, start + len(line), _row(line, f"{path}, line {number}")
+            start += len(line)
+
+
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    kinds = {"file_name": str, "objects": list}
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), kind) for name, kind in kinds.items()):
+        raise UserError(
+            f"{where}: expected a row of results as JSON, got {one_line(line[:200].decode(errors='replace'))}; "
+            "choose another --output, or replace the file with --overwrite"
+        )
+    return {"error": None, **row}

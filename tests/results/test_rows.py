@@ -1,0 +1,151 @@
+"""Rows survive whatever ends the process, and nothing replaces them unasked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskrcnn.errors import UserError
+from maskrcnn.prediction import Prediction
+from maskrcnn.results.rows import ResultRows, RunSettings, read_rows
+from maskrcnn.structures import Categories
+
+SETTINGS = RunSettings(model="ab12", score_threshold=0.5, max_detections=None, precision="float32", proposals=None)
+NAMES = ["a.png", "b.png", "c.png"]
+
+
+def prediction(count: int) -> Prediction:
+    """So many objects in an image of 8 x 10 pixels."""
+    return Prediction(
+        boxes=np.array([[1, 2, 5, 6]] * count, np.float32).reshape(-1, 4),
+        scores=np.full(count, 0.75, np.float32),
+        labels=np.zeros(count, np.int64),
+        image_size=(8, 10),
+        categories=Categories((7,), ("cell",)),
+        source="a.png",
+        mask_probs=np.ones((count, 28, 28), np.float32),
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Rows of two images, the second without objects, and of one that could not be read."""
+    monkeypatch.chdir(tmp_path)
+    rows = ResultRows(tmp_path / "rows.jsonl", SETTINGS)
+    rows.append(rows.found("a.png", prediction(2), 0.25))
+    rows.append(rows.found("b.png", prediction(0), 0.5))
+    failures = [("c.png", "broken")]
+    rows.append_failures(failures)
+    rows.close()
+    assert failures == []
+    return tmp_path / "rows.jsonl"
+
+
+def opened(path: Path, settings: RunSettings = SETTINGS, *, resume: bool = True, overwrite: bool = False) -> ResultRows:
+    rows = ResultRows(path, settings)
+    rows.look(NAMES, resume=resume, overwrite=overwrite)
+    return rows
+
+
+def coco(rows: ResultRows, path: Path) -> list[dict[str, object]]:
+    rows.write_coco(path.with_name("coco.json"), NAMES)
+    return json.loads(path.with_name("coco.json").read_text())
+
+
+def test_a_row_says_everything_of_its_image(path: Path) -> None:
+    first, second, third = (row for _, _, row in read_rows(path))
+    expected = {k: v for k, v in prediction(1).to_coco()[0].items() if k != "image_id"}
+    settings = {"model": "ab12", "score_threshold": 0.5, "max_detections": None, "precision": "float32"}
+    size = {"height": 8, "width": 10}
+    assert first == {
+        "file_name": "a.png", **size, "objects": [expected] * 2, "error": None, "seconds": 0.25, **settings,
+        "proposals": None,
+    }  # fmt: skip
+    assert second["file_name"] == "b.png" and second["objects"] == [] and (second["height"], second["width"]) == (8, 10)
+    assert third["error"] == "broken" and third["objects"] == [] and third["model"] == "ab12"
+
+
+def test_finished_images_are_done_and_broken_ones_are_not(path: Path) -> None:
+    rows = opened(path)
+    assert [rows.is_done(name) for name in NAMES] == [True, True, False] and rows.any_done
+    assert rows.is_done(str(path.with_name("a.png"))) and rows.is_done("./x/../a.png"), "compared as files"
+
+
+@pytest.mark.parametrize("lost", range(1, 40))
+def test_a_line_that_was_cut_off_is_dropped(path: Path, lost: int) -> None:
+    """Wherever the process ended: the rows before stay, and the next one follows them."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-lost])
+    rows = opened(path)
+    rows.append(rows.found("c.png", prediction(1), 0.1))
+    rows.close()
+    assert [row["file_name"] for _, _, row in read_rows(path)] == ["a.png", "b.png", "c.png"]
+    assert path.read_bytes().startswith(b"".join(whole.splitlines(keepends=True)[:2]))
+
+
+def test_coco_results_in_the_order_of_the_images(path: Path) -> None:
+    """Those of c.png come last although its row is the newest; its number is its place among the images."""
+    rows = opened(path)
+    rows.append(rows.found("c.png", prediction(1), 0.1))
+    rows.append(rows.found("old.png", prediction(1), 0.1))
+    found = coco(rows, path)
+    assert [(result["image_id"], result["file_name"]) for result in found] == [
+        (1, "a.png"), (1, "a.png"), (3, "c.png"), (4, "old.png"),
+    ]  # fmt: skip
+    expected = prediction(1).to_coco(1)[0] | {"file_name": "a.png"}
+    assert found[0] == expected and list(found[0]) == list(expected)
+    assert rows.write_coco(path.with_name("coco.json"), NAMES) == 4
+
+
+def test_nothing_found_is_an_empty_list(tmp_path: Path) -> None:
+    assert coco(ResultRows(tmp_path / "rows.jsonl", SETTINGS), tmp_path / "rows.jsonl") == []
+
+
+def test_the_same_run_begins_anew(path: Path) -> None:
+    rows = opened(path, resume=False)
+    assert not rows.any_done and len(list(read_rows(path))) == 3, "nothing is lost before there is something new"
+    rows.append(rows.found("b.png", prediction(1), 0.1))
+    rows.close()
+    assert [row["file_name"] for _, _, row in read_rows(path)] == ["b.png"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(
+    "other", [{"model": "cd34"}, {"score_threshold": 0.3}, {"max_detections": 10}, {"precision": "bfloat16"}], ids=str
+)
+def test_rows_of_another_run_are_not_touched(path: Path, other: dict[str, object], resume: bool) -> None:
+    before = path.read_bytes()
+    settings = replace(SETTINGS, **other)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=rf"another run \({next(iter(other))} .*, now .*--output, .*--overwrite"):
+        opened(path, settings, resume=resume)
+    assert path.read_bytes() == before
+    rows = opened(path, settings, resume=False, overwrite=True)
+    rows.append(rows.found("a.png", prediction(0), 0.1))
+    assert len(list(read_rows(path))) == 1
+
+
+def test_rows_of_other_images_are_kept_or_refused(path: Path) -> None:
+    rows = ResultRows(path, SETTINGS)
+    with pytest.raises(UserError, match=r"other images, such as b\.png; .*--output.*--resume.*--overwrite"):
+        rows.look(["a.png"], resume=False, overwrite=False)
+    rows.look(["d.png"], resume=True, overwrite=False)
+    assert not rows.is_done("d.png") and rows.is_done("b.png")
+
+
+@pytest.mark.parametrize("line", [b"no json", b"[1]", b'{"file_name": 3, "objects": []}', b"[" * 100_000, b"\xff\0"])
+def test_a_line_that_is_no_row_is_named(path: Path, line: bytes) -> None:
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(UserError, match=r"rows\.jsonl, line 4: expected a row") as caught:
+        opened(path)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    rows = ResultRows(tmp_path / "file" / "rows.jsonl", SETTINGS)
+    with pytest.raises(UserError, match=r"rows\.jsonl: expected to write this file, but the system says"):
+        rows.append(rows.found("a.png", prediction(1), 0.1))
