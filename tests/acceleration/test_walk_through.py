@@ -33,7 +33,7 @@ from maskrcnn.models.rpn import RPN, RPNHead
 from maskrcnn.ops.fixed_sizes import fixed_sizes
 from maskrcnn.presets import PRESETS
 from maskrcnn.settings import parse_assignments, update_config
-from maskrcnn.structures import Categories, Detections, MaskCrops, Targets
+from maskrcnn.structures import Categories, Detections, PackedMasks, Targets
 from maskrcnn.weights import save_model
 
 ONE_LEVEL = ("anchors.sizes=[[16,32,64]]",)
@@ -145,7 +145,7 @@ def losses_of(network: MaskRCNN) -> dict[str, Tensor]:
     keypoints = torch.cat(
         [BOXES.view(4, 2, 2).mean(1, keepdim=True) + torch.tensor([[-1.0], [2.0]]), torch.full((4, 2, 1), 2.0)], 2
     )
-    targets = Targets(BOXES, torch.tensor([0, 1, 2, 0]), MaskCrops.from_bitmaps(bitmaps), keypoints=keypoints)
+    targets = Targets(BOXES, torch.tensor([0, 1, 2, 0]), PackedMasks.from_bitmaps(bitmaps), keypoints=keypoints)
     squares = [image[:, :64, :64] for image in images()]
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
     losses = network.loss(squares, [targets] * 2, proposals=proposals_for(network), generators=generators)
