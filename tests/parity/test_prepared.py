@@ -14,7 +14,7 @@ from benchmarks.compare.weights import spread
 
 from maskrcnn.acceleration import choice, for_prediction
 from maskrcnn.build import build_model
-from maskrcnn.kernels.winograd import TILES
+from maskrcnn.kernels.winograd import ROUGH_TILES, TILES
 from maskrcnn.loading import bundled_models
 from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
@@ -28,7 +28,9 @@ _FACTORS = {"rpn.head.objectness": 30.0, "rpn.head.deltas": 10.0, "class_logits"
 
 
 def test_the_bundled_model_on_nuclei(monkeypatch: pytest.MonkeyPatch, transformed_for: list[int]) -> None:
-    monkeypatch.setattr(choice, "MIN_CHANNELS", dict.fromkeys(TILES, 64))  # the pyramid goes Winograd's way as well
+    monkeypatch.setattr(
+        choice, "MIN_CHANNELS", dict.fromkeys((*TILES, *ROUGH_TILES), 64)
+    )  # the pyramid goes Winograd's way as well
     network, config, categories, _ = load_model(bundled_models()["nuclei"])
     assert compare(Model(network, categories, config, CPU, accelerate=False), NUCLEI, 0.05) > 100
     assert transformed_for
