@@ -1,0 +1,54 @@
+"""Two splits that are right by themselves and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.splits import num_measured, split_faults
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def splits(make_coco: Make, square: dict[str, Any], tmp_path: Path) -> Make:
+    """Three images of random pixels in each, one object in the first of each; val's content may be changed."""
+    content = make_coco([square, square | {"id": 2, "image_id": 4}], num_images=6)
+
+    def read(num_train: int = 3, **changes: Any) -> tuple[LabelledImages, LabelledImages]:
+        train, val = ({**content, "images": content["images"][part]} for part in (slice(num_train), slice(3, 6)))
+        return read_coco(train, tmp_path, source="train"), read_coco(val | changes, tmp_path, source="val")
+
+    return read
+
+
+def test_splits_that_belong_together(splits: Any) -> None:
+    assert split_faults(*splits()) == []
+
+
+def test_pictures_of_both(splits: Any, tmp_path: Path) -> None:
+    (tmp_path / "5.png").write_bytes((tmp_path / "2.png").read_bytes())
+    (tmp_path / "6.png").unlink()
+    (tmp_path / "6.png").symlink_to(tmp_path / "1.png")
+    assert split_faults(*splits()) == [
+        f"val: 1 images are in train too, {found}; what is measured on them says nothing"
+        for found in ("the same file (1.png and 6.png)", "files of equal content (2.png and 5.png)")
+    ]
+
+
+def test_splits_that_are_swapped(splits: Any) -> None:
+    assert split_faults(*splits(num_train=1)) == ["val: has 3 images and train only 1; are the two swapped?"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"annotations": []}, {"categories": [{"id": 7, "name": "other"}]}],
+)
+def test_nothing_to_measure_is_said(splits: Any, changes: dict[str, Any]) -> None:
+    train, val = splits(**changes)
+    assert num_measured(train, val) == 0
+    assert split_faults(train, val) == ["val: has no object of a class to be learned, so nothing can be measured on it"]
