@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import id_number, is_number, load_json, whole_number
+from maskrcnn.json_values import id_number, is_number, load_json, number_of, whole_number
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,6 @@ def test_other_text_gives_a_number_of_its_own() -> None:
         "-3",
         "+7",
         "7 ",
-        "7.0",
         "²",
         "٣",
         "\ud800",
@@ -100,3 +99,27 @@ def test_other_text_gives_a_number_of_its_own() -> None:
     assert all(number is not None and 1000 < number < 2**48 for number in numbers)
     assert len(set(numbers)) == len(texts) and numbers == [id_number(text) for text in texts]
     assert id_number("img_1") == 128485014464730  # a fixed value: the same in every file and every run
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, 3),
+        (2.5, 2.5),
+        ("12.5", 12.5),
+        (" 3 ", 3),
+        ("1e3", 1000),
+        ("x", None),
+        ("", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_numbers_that_are_text(value: object, expected: float | None) -> None:
+    assert number_of(value) == expected
+    assert number_of("1" * 1000) is number_of(True) is number_of(None) is number_of([1]) is None
+
+
+def test_whole_numbers_of_spreadsheets_are_ids() -> None:
+    assert id_number("7.0") == id_number("7") == id_number("7.00") == 7
+    assert len({id_number(text) for text in ("7", "007", "7.5", "7.0.0", "-7.0")}) == 5

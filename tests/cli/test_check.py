@@ -75,6 +75,27 @@ def test_files_that_do_not_belong_together(run: Run, dataset: Path) -> None:
     assert "other categories than" in err and "2 images are in" in err and "too, the same file (1.png)" in err
 
 
+def test_settings_change_what_is_checked(run: Run, dataset: Path) -> None:
+    file = dataset / "instances_train.json"
+    content = json.loads(file.read_text())
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+    file.write_text(json.dumps(content))
+    code, out, err = run("check", file)
+    assert code == 1 and "all 2 annotations: crowds (iscrowd 1)" in err and "objects       0 to 0" in out
+    code, out, err = run("check", file, "--set", "data.crowd=object")
+    assert code == 0 and err == "" and "2 images, 2 objects, 0 ignored regions, 0 faults" in out
+
+
+def test_many_classes_are_counted_together(run: Run, dataset: Path) -> None:
+    file = dataset / "instances_train.json"
+    content = json.loads(file.read_text())
+    content["categories"] += [{"id": 100 + i, "name": f"class {i}"} for i in range(50_000)]
+    file.write_text(json.dumps(content))
+    code, out, _ = run("check", file)
+    assert code == 0 and out.count("  class  ") == 101 and "class         and 49902 more with 0 objects" in out
+
+
 def test_one_file_with_images_elsewhere(run: Run, dataset: Path, tmp_path: Path) -> None:
     moved = (dataset / "images").rename(tmp_path / "pictures")
     code, out, _ = run("check", dataset / "instances_val.json", "--images", moved)

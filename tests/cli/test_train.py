@@ -124,3 +124,23 @@ def test_keypoints_are_trained_evaluated_and_predicted(run: Run, persons: Path, 
     assert code == 0, err
     found = json.loads((results / "predictions.json").read_text())
     assert found and all(len(result["keypoints"]) == 9 for result in found) and (results / "1.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (("--val-annotations", "{}/instances_val.json"), "val_annotations"),
+        (("--set", "data.val_annotations=instances_val.json"), "val_annotations"),
+        (("--set", "data.val_annotations=other.json"), "val_annotations"),
+        (("--train-annotations", "{}/none.json"), "train_annotations"),
+        (("--images", "{}/none"), "images"),
+    ],
+)
+def test_what_is_named_must_be_there(
+    run: Run, dataset: Path, tmp_path: Path, options: tuple[str, ...], name: str
+) -> None:
+    (dataset / "instances_val.json").unlink()
+    typed = [option.format(dataset) for option in options]
+    output = tmp_path / "out"
+    code, _, err = run("train", "--data", dataset, "--preset", "tiny", "--init", "none", "--output", output, *typed)
+    assert code == 2 and f"data.{name} names it" in err and not output.exists()

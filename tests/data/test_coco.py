@@ -11,7 +11,8 @@ from maskrcnn.data.coco import read_coco
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
-from maskrcnn.structures import KeypointSchema
+from maskrcnn.masks.polygons import polygon_to_rle
+from maskrcnn.structures import KeypointSchema, Polygons
 
 
 def test_faultless_file(make_coco, read, square: dict[str, Any]) -> None:
@@ -304,6 +305,63 @@ def test_file_in_a_subfolder(make_coco, read, square: dict[str, Any], tmp_path: 
     (tmp_path / "1.png").rename(tmp_path / "a..b" / "1.png")
     content["images"][0]["file_name"] = "a..b/1.png"
     assert read(content).report.counts == {}
+
+
+# --- what only the whole file shows -----------------------------------------------------------------------------
+
+
+def test_a_file_of_crowds_alone_is_named(make_coco, read, square: dict[str, Any]) -> None:
+    content = make_coco([square | {"iscrowd": 1}, square | {"id": 2, "iscrowd": 1}])
+    report = read(content).report
+    assert report.counts == {Fault.ALL_CROWDS: 1}
+    assert "all 2 annotations: crowds (iscrowd 1)" in report.lines[0] and "data.crowd=object" in report.lines[0]
+    data = read(content, crowd="object")
+    assert data.report.counts == {} and (data.report.num_objects, data.report.num_ignored) == (2, 0)
+    assert read(make_coco([square, square | {"id": 2, "iscrowd": 1}])).report.counts == {}
+
+
+def test_a_file_of_boxes_alone_is_named(make_coco, read, square: dict[str, Any]) -> None:
+    content = make_coco([square | {"segmentation": []}, square | {"id": 2, "segmentation": []}])
+    report = read(content).report
+    assert report.counts == {Fault.MASK_UNUSABLE: 2, Fault.ALL_BOXES: 1}
+    assert "mask_head.enabled=false" in report.lines[-1]
+    assert read(content, need_masks=False).report.counts == {}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_fractions_of_the_sides_are_no_pixels(make_coco, read, square: dict[str, Any], alone: bool) -> None:
+    """An object of the first pixel alone has the corners 0 and 1, and is one."""
+    ring = [] if alone else [[0.2, 0.25, 0.6, 0.25, 0.6, 0.7, 0.2, 0.7]]
+    small = square | {"id": 3, "segmentation": [[0, 0, 1, 0, 1, 1, 0, 1]], "bbox": [0, 0, 1, 1]}
+    data = read(make_coco([square | {"segmentation": ring, "bbox": [0.2, 0.25, 0.4, 0.45]}, square | {"id": 2}, small]))
+    assert data.labels.annotation_ids.tolist() == [2, 3] and data.report.counts == {Fault.NORMALISED: 1}
+
+
+def test_ids_as_spreadsheets_write_them(make_coco, read, square: dict[str, Any]) -> None:
+    data = read(make_coco([square | {"id": "1.0", "image_id": "1.0", "category_id": "7.0"}]))
+    assert data.labels.annotation_ids.tolist() == [1] and data.report.counts == {}
+
+
+def test_the_second_entry_of_a_file_joins_the_first(make_coco, read, square: dict[str, Any]) -> None:
+    """With what is new in it: an object that both have is one."""
+    again, other = square | {"id": 2, "image_id": 2}, square | {"id": 3, "image_id": 2, "bbox": [2, 3, 4, 4.5]}
+    content = make_coco([square, again, other], num_images=2)
+    content["images"][1]["file_name"] = "./1.png"
+    data = read(content)
+    assert data.labels.image_ids.tolist() == [1] and data.labels.annotation_ids.tolist() == [1, 3]
+    assert data.report.counts == {Fault.IMAGE_LISTED_TWICE: 1, Fault.ANNOTATION_REPEATED: 1}
+    twice = read(make_coco([square, square | {"id": 2}]))
+    assert twice.labels.num_objects == 2, "in one entry two equal objects are what somebody drew"
+
+
+# --- costs ------------------------------------------------------------------------------------------------------
+
+
+def test_objects_of_very_many_rings(make_coco, read, square: dict[str, Any]) -> None:
+    rings = [[x, y, x + 1, y, x + 1, y + 1, x, y + 1] for x in range(10) for y in range(12)] * 40
+    labels = read(make_coco([square | {"segmentation": rings, "bbox": [0, 0, 10, 12]}])).labels
+    mask = labels.mask(0, (12, 10))
+    assert isinstance(mask, Polygons) and len(mask.rings) == 4800 and polygon_to_rle(mask, (12, 10)).counts[1] == 120
 
 
 # --- files that are no COCO files -------------------------------------------------------------------------------

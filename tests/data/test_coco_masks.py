@@ -113,3 +113,12 @@ def test_endlessly_nested_counts() -> None:
 def test_box_of_an_empty_rle_has_no_size() -> None:
     x1, y1, x2, y2 = mask_box(RLE((12, 10), np.array([120])))
     assert x1 == x2 and y1 == y2
+
+
+def test_polygons_that_cross_themselves_without_end_are_dropped() -> None:
+    """From side to side of a 100 x 12 image; a ring that does not cross itself crosses columns 6,000 times at most."""
+    for times, expected in ((71, []), (73, [Fault.POLYGON_TANGLED])):
+        zigzag = [coordinate for i in range(times) for coordinate in (100 * (i % 2), i / 10)]
+        noted: list[Fault] = []
+        mask = read_mask([zigzag], (12, 100), lambda fault, detail, noted=noted: noted.append(fault))
+        assert noted == expected and (mask is None) == bool(expected)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
-from maskrcnn.data.file_names import find_image, is_safe_name
+from maskrcnn.data.file_names import FoundImage, ImageFolder, file_identity, find_image, is_safe_name
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -34,6 +36,57 @@ def make(folder: Path, *names: str) -> Path:
 )
 def test_the_longest_end_that_is_there(tmp_path: Path, stated: str, found: str | None) -> None:
     assert find_image(make(tmp_path, "a.png", "x/a.png"), stated) == found
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ("b%20c.png", "b c.png"),
+        ("images/b%20c.png", "b c.png"),
+        ("b+c.png", "b c.png"),
+        ("100%25.png", "100%.png"),
+        ("https://host/data/a.png?token=ab%2Fcd", "a.png"),
+        ("/data/local-files/?d=x%2Fa.png", "x/a.png"),
+        ("0f1e2d3c-a.png", "a.png"),
+        ("/data/upload/4/0f1e2d3c-a.png", "a.png"),
+        ("A.PNG", "a.png"),
+        ("X/A.png", "x/a.png"),
+        (" a.png ", "a.png"),
+        ("a.png\n", "a.png"),
+        (normalize("NFD", "é.png"), "é.png"),
+        ("D.png", None),
+        ("%2e%2e/secret.png", None),
+    ],
+)
+def test_other_spellings_of_a_name(tmp_path: Path, stated: str, found: str | None) -> None:
+    """`d.png` and `D.PNG` are two files, so another case of them means neither."""
+    make(tmp_path, "secret.png")
+    folder = make(tmp_path / "images", "a.png", "x/a.png", "b c.png", "100%.png", "é.png", "d.png", "D.PNG")
+    assert find_image(folder, stated) == found
+
+
+def test_a_name_that_is_right_stays_itself(tmp_path: Path) -> None:
+    names = ("100%.png", "b%20c.png", "b c.png", "a+b.png", "0f1e2d3c-a.png", " a.png", "a.png?token=1")
+    folder = make(tmp_path, *names)
+    for name in names:
+        assert ImageFolder(folder).find(name) == FoundImage(name, by_end=False)
+
+
+def test_a_missing_name_is_looked_for_in_one_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walks: list[object] = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda folder: walks.append(folder) or walk(folder))
+    folder = ImageFolder(make(tmp_path, "a.png"))
+    assert [folder.find(f"none{i}.png") for i in range(20)] == [None] * 20 and len(walks) == 1
+
+
+def test_one_file_has_one_identity(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    (tmp_path / "soft.png").symlink_to(tmp_path / "a.png")
+    os.link(tmp_path / "a.png", tmp_path / "hard.png")
+    same = {file_identity(tmp_path / name) for name in ("a.png", "soft.png", "hard.png", "./a.png")}
+    assert len(same) == 1 and file_identity(tmp_path / "b.png") not in same
+    assert file_identity(tmp_path / "x" / ".." / "no.png") == file_identity(tmp_path / "no.png")
 
 
 def test_nothing_outside_the_folder_is_found(tmp_path: Path) -> None:

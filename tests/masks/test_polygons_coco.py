@@ -19,6 +19,8 @@ POINTS = [[2, 3], [6, 3], [6, 8]]
         ([POINTS, RING], [RING, RING]),
         ([RING, POINTS], [RING, RING]),
         ([POINTS, "x"], [RING, "x"]),
+        ([{"x": 2, "y": 3}, {"x": 6, "y": 3}, {"x": 6, "y": 8}], [RING]),
+        ([[{"x": 2, "y": 3}, [6, 3], {"x": 6, "y": 8, "id": "p"}]], [RING]),
     ],
 )
 def test_other_forms(segmentation: list[Any], polygons: list[Any]) -> None:

@@ -153,7 +153,7 @@ def test_evaluation_keeps_the_best_model(
 
     def validate(network: MaskRCNN, *arguments: Any, **options: Any) -> tuple[dict[str, Any], float]:
         metrics, score = real(network, *arguments, **options)
-        assert score >= 0 and not network.training
+        assert score is not None and score >= 0 and not network.training
         reports.append((tmp_path / "run" / "evaluation" / "report.html").exists())
         return metrics, next(scores)
 
@@ -172,6 +172,30 @@ def test_evaluation_keeps_the_best_model(
     ]
     # looking at the model does not change it
     assert weights_of(result.last.read_bytes(), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([0.4, 0.4, 0.3], (0.4, 6)),
+        ([0.0, 0.0, 0.0], (0.0, 7)),
+        ([None, 0.2, None], (0.2, 6)),
+        ([None, None, None], (None, 7)),
+    ],
+)
+def test_of_equal_models_the_later_is_the_best(
+    config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scores: list[float | None],
+    best: tuple[float | None, int],
+) -> None:
+    """None: nothing could be measured, which is never better than a number; with no number at all the last is best."""
+    add_val_split(config)
+    left = iter(scores)
+    monkeypatch.setattr(loop, "validate", lambda *arguments, **options: ({"mask": {}}, next(left)))
+    result = train(change(config, "train.evaluate_every=3"), tmp_path / "run", device="cpu")
+    assert (result.best_score, load_model(result.best).summary["steps"]) == best
 
 
 def test_the_best_score_survives_an_interruption(

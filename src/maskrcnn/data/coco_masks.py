@@ -23,6 +23,9 @@ Note = Callable[[Fault, str], None]
 LARGEST_COORDINATE = 1e9
 """Pixels; a larger number is a mistake, and so are infinity and NaN."""
 
+CROSSINGS_PER_POINT = 16
+"""An edge may cross so many pixel columns whatever the size of the image: rings may overlap."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -56,11 +59,15 @@ def _read_polygons(entries: list[Any], size: Size, note: Note) -> Polygons | Non
 
 
 def _is_bearable(rings: list[FloatArray], size: Size) -> bool:
-    """Whether drawing costs no more than the area: a ring that does not cross itself has at most so many crossings."""
+    """Whether drawing costs no more than in proportion to the points and the area.
+
+    A ring that does not cross itself crosses the columns once at each fine grid point at most.
+    """
     height, width = size
-    if sum(map(len, rings)) <= FINE * height:
+    num_points = sum(map(len, rings))
+    if num_points <= FINE * height:
         return True
-    return count_crossings(rings, width) <= FINE * height * width
+    return count_crossings(rings, width) <= FINE * height * width + CROSSINGS_PER_POINT * num_points
 
 
 def _read_ring(entry: Any, note: Note) -> FloatArray | None:
