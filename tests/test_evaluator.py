@@ -41,8 +41,8 @@ class Oracle(nn.Module):
     def __init__(self, *, masks: bool = True, keypoints: bool = False, label: int = 0) -> None:
         super().__init__()
         self.preprocess = SimpleNamespace(padded_size=lambda image: (32, 32))  # so that all images share a pass
-        self.mask_head = nn.Identity() if masks else None
-        self.keypoint_head = nn.Identity() if keypoints else None
+        enabled = {"mask_head": masks, "keypoint_head": keypoints}
+        self.roi_branches = {name: nn.Identity() for name, wanted in enabled.items() if wanted}
         self.label = label
         self.asked: list[tuple[int, float | None, int | None]] = []
         self.proposals: list[Tensor] = []
@@ -62,9 +62,9 @@ class Oracle(nn.Module):
     def detections(self, size: tuple[int, int]) -> Detections:
         boxes = torch.tensor(BOXES[size], dtype=torch.float32).reshape(-1, 4)
         count = len(boxes)
-        probs = torch.ones(count, 28, 28) if self.mask_head is not None else None
+        probs = torch.ones(count, 28, 28) if "mask_head" in self.roi_branches else None
         corners = torch.cat([boxes.view(count, 2, 2), torch.ones(count, 2, 1)], dim=2)
-        keypoints = corners if self.keypoint_head is not None else None
+        keypoints = corners if "keypoint_head" in self.roi_branches else None
         return Detections(boxes, torch.full((count,), 0.9), torch.full((count,), self.label), probs, size, keypoints)
 
 

@@ -76,7 +76,7 @@ def evaluate(
         Path(images),
         check_files=True,
         max_pixels=model.config.data.max_pixels,
-        need_masks=model.network.mask_head is not None,
+        need_masks="mask_head" in model.network.roi_branches,
         crowd=crowd or model.config.data.crowd,
     )
     return evaluate_dataset(
@@ -258,16 +258,17 @@ def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
 
 def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:
     """Boxes; masks and keypoints where both sides have them. What says most about the model comes first."""
+    branches = model.network.roi_branches
     compared: dict[IouType, bool] = {
-        "mask": model.network.mask_head is not None and truth.has_masks(),
-        "keypoints": model.network.keypoint_head is not None and same_keypoints(model.categories, truth.categories),
+        "mask": "mask_head" in branches and truth.has_masks(),
+        "keypoints": "keypoint_head" in branches and same_keypoints(model.categories, truth.categories),
         "box": True,
     }
     return tuple(kind for kind, wanted in compared.items() if wanted)
 
 
 def _not_compared(model: Model, iou_types: Sequence[IouType]) -> list[str]:
-    if model.network.keypoint_head is None or "keypoints" in iou_types:
+    if "keypoint_head" not in model.network.roi_branches or "keypoints" in iou_types:
         return []
     return ["keypoints are not compared: the classes of the data set have none, or others than the model's"]
 

@@ -152,7 +152,7 @@ def test_the_host_waits_once_for_a_batch_on_a_gpu(recwarn: pytest.WarningsRecord
         assert model.rpn is not None and model.box_head is not None
         features = model.backbone(batch.pixels)
         regions = model.rpn.select(model.rpn(features, batch.pixels.shape[-2:]), batch, model.rpn.test_limits)
-        model.box_head.select(*model._classify(model.box_head, features, regions), regions, batch)
+        model.box_head.predict(model.roi_features(features), regions, batch)
 
     with torch.no_grad():
         detect()  # compiles kernels

@@ -11,7 +11,7 @@ from maskrcnn.acceleration.folding import fold_batch_norms
 from maskrcnn.acceleration.fpn import RecomputingFPN, add_upsampled
 from maskrcnn.acceleration.prediction import fuse
 from maskrcnn.acceleration.training import speed_up_training
-from maskrcnn.build import build_trunk
+from maskrcnn.build.backbones import build_trunk
 from maskrcnn.kernels.winograd import ROUGH_TILES, TILES
 from maskrcnn.models.fpn import FPN
 from maskrcnn.presets import tiny

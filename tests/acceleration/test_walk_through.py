@@ -198,8 +198,7 @@ def assert_ready_for_prediction(network: MaskRCNN, plain: MaskRCNN) -> None:
     assert has_fcs == (FlattenChannelsLast in after)
     rough = {
         layer.tiles
-        for head in (network.mask_head, network.keypoint_head)
-        if head is not None
+        for head in network.roi_branches.values()
         for layer in head.modules()
         if isinstance(layer, FusedConv2d)
     }

@@ -58,7 +58,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(path: Path) -> str:
-    """`src/maskrcnn/ops/nms.py` belongs to the part "ops", `src/maskrcnn/build.py` to "build"."""
+    """`src/maskrcnn/ops/nms.py` belongs to the part "ops", `src/maskrcnn/settings.py` to "settings"."""
     first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
 

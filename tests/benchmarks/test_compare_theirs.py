@@ -69,7 +69,7 @@ def test_both_train_alike(theirs: Any, tmp_path: Path) -> None:
     ours = Ours()
     prepare_both(ours, theirs, scenario, tmp_path)
     theirs._network.roi_heads.fg_bg_sampler.batch_size_per_image = 32  # RoIAlign in Python is slow
-    ours._network.roi_sampler.samples_per_image = 32
+    ours._network.box_head.sampler.samples_per_image = 32
     own, other = answers(ours, theirs, tmp_path)
     assert compare(own, other).suffices, compare(own, other).summary
     trained = [sum(p.numel() for p in engine._network.parameters() if p.requires_grad) for engine in (theirs, ours)]

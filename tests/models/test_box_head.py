@@ -9,14 +9,14 @@ from torch import Tensor
 
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
 from maskrcnn.models.pooling import RoIPooler
-from maskrcnn.models.sampling import SampledRoIs
+from maskrcnn.models.sampling import RoISampler, SampledRoIs
 from maskrcnn.ops.roi_options import RoIAlignOptions
 from maskrcnn.structures import ImageBatch, Proposals
 
 
 def make_head(num_classes: int = 2, **settings: Any) -> BoxHead:
     pooler = RoIPooler((4,), RoIAlignOptions(2))
-    return BoxHead(pooler, BoxTrunk(3, 2, num_fcs=1, fc_channels=4), num_classes, **settings)
+    return BoxHead(pooler, BoxTrunk(3, 2, num_fcs=1, fc_channels=4), num_classes, RoISampler(num_classes), **settings)
 
 
 def logits_of(probs: list[list[float]]) -> Tensor:
@@ -68,7 +68,7 @@ def test_loss_by_hand() -> None:
     )
     deltas = torch.full((3, 2, 4), 7.0)  # class 0 and the negatives must not matter
     deltas[0, 1] = torch.tensor([0.0, 0, 0, 0.5])
-    classification, box = head.loss(torch.zeros(3, 3), deltas, [rois])
+    classification, box = head.loss_of(torch.zeros(3, 3), deltas, [rois]).values()
     assert classification.item() == pytest.approx(math.log(3))
     assert box.item() == pytest.approx((1 + 0.5) / 3)
 

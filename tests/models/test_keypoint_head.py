@@ -115,7 +115,7 @@ def test_nothing_to_learn_is_zero_with_gradients(kind: str) -> None:
     branch = head()
     (rows,) = branch.select([sampled], [target])
     assert len(rows) == 0
-    loss = branch.loss(torch.rand(0, 8, 14, 14), [sampled.take(rows)], [target])
+    loss = branch.loss_of(torch.rand(0, 8, 14, 14), [sampled.take(rows)], [target])
     loss.backward()
     assert loss.item() == 0 and all(p.grad is not None and not p.grad.any() for p in branch.parameters())
 
@@ -129,8 +129,8 @@ def test_loss_reads_the_object_of_each_roi() -> None:
         for p, (x, y, _) in enumerate(targets().keypoints[0].tolist()):
             maps[r, p, int((y - y1) / (y2 - y1) * 56), int((x - x1) / (x2 - x1) * 56)] = 50
     branch.forward = lambda roi_features: roi_features
-    assert branch.loss(maps, [selected], [target]).item() < 1e-6
-    assert branch.loss(maps.flip(0), [selected], [target]).item() > 40
+    assert branch.loss_of(maps, [selected], [target]).item() < 1e-6
+    assert branch.loss_of(maps.flip(0), [selected], [target]).item() > 40
 
 
 # --- in the model -----------------------------------------------------------------------------------------------
@@ -145,8 +145,8 @@ def images(count: int = 2) -> list[Tensor]:
 def test_every_parameter_gets_a_gradient(masks: bool) -> None:
     network = model(masks=masks).train()
     losses = network.loss(images(), [targets(), targets()], generators=[torch.Generator().manual_seed(0)] * 2)
-    assert ("mask" in losses.items()) == masks and losses.keypoint is not None
-    assert 4 < losses.keypoint.item() < 60, "about log(56^2) = 8 and more for random weights"
+    assert ("mask" in losses) == masks
+    assert 4 < losses["keypoint"].item() < 60, "about log(56^2) = 8 and more for random weights"
     losses.total().backward()
     # A softmax over space does not see the last bias: its gradient is rounding alone.
     exempt = {"keypoint_head.upsample.bias"}
@@ -160,7 +160,7 @@ def test_batches_without_keypoints_train_the_rest() -> None:
     for batch in ([empty, empty], [replace(targets(), keypoints=None), empty]):
         losses = network.loss(images(), batch, generators=[torch.Generator().manual_seed(0)] * 2)
         losses.total().backward()
-        assert losses.keypoint is not None and losses.keypoint.item() == 0 and losses.total().isfinite()
+        assert losses["keypoint"].item() == 0 and losses.total().isfinite()
 
 
 def test_another_number_of_keypoints_is_one_clear_line() -> None:
@@ -210,4 +210,4 @@ def test_predictions_do_not_depend_on_portions(monkeypatch: pytest.MonkeyPatch) 
 def test_number_of_keypoints() -> None:
     assert build_model(config(), 1).keypoint_head.num_keypoints == 17
     assert model().keypoint_head.num_keypoints == NUM_KEYPOINTS
-    assert build_model(replace(config(), keypoint_head=KeypointHeadConfig()), 1).keypoint_head is None
+    assert "keypoint_head" not in build_model(replace(config(), keypoint_head=KeypointHeadConfig()), 1).roi_branches

@@ -83,9 +83,9 @@ def test_loss_by_hand() -> None:
     output = output_of(rpn, fill=0.0)
     target = Targets(torch.tensor([[8.0, 8, 16, 16]]), torch.tensor([0]))
     generator = torch.Generator().manual_seed(0)
-    objectness, box = rpn.loss(output, [target], [generator])
+    objectness, box = rpn.loss(output, [target], [generator]).values()
     assert objectness.item() == pytest.approx(0.6931472)
     assert box.item() == 0
     output.deltas[0][0, 3 * 8 + 3] = torch.tensor([0.0, 1.0, 0, 0])  # cell (3, 3) is centred at (12, 12)
-    _, box = rpn.loss(output, [target], [generator])
+    _, box = rpn.loss(output, [target], [generator]).values()
     assert box.item() == pytest.approx((1 - 1 / 18) / 10)  # smooth-L1 above beta = 1/9, over 10 samples

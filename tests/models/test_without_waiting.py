@@ -132,7 +132,7 @@ def test_nothing_is_waited_for_between_the_pixels_and_the_number_of_detections(p
         features = model.backbone(batch.pixels)
         regions = model.rpn.select(model.rpn(features, batch.pixels.shape[-2:]), batch, model.rpn.test_limits)
         assert all(isinstance(proposals, Proposals) for proposals in regions)
-        class_logits, deltas = model._classify(model.box_head, features, regions)
+        class_logits, deltas = model.box_head.classify(model.roi_features(features), regions)
         probs = class_logits.softmax(1)[:, :-1].split([len(p) for p in regions])
         for own, image_deltas, proposals, size in zip(
             probs, deltas.split([len(p) for p in regions]), regions, batch.sizes, strict=True

@@ -6,7 +6,7 @@ Each stage gets the library's own output of the stage before, so that a differen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -97,7 +97,9 @@ def box_head(golden: Golden) -> Iterator[Difference]:
     """Class logits and box deltas of the library's proposals."""
     model = golden.model
     assert model.box_head is not None
-    class_logits, deltas = model._classify(model.box_head, model.backbone(golden.batch().pixels), golden.proposals())
+    class_logits, deltas = model.box_head.classify(
+        model.roi_features(model.backbone(golden.batch().pixels)), golden.proposals()
+    )
     yield compare(golden, "box.class_logits", class_logits, golden.class_logits())
     yield compare(golden, "box.deltas", deltas, golden.deltas())
 
@@ -138,14 +140,15 @@ def _theirs(golden: Golden) -> list[Detections]:
 def masks(golden: Golden) -> Iterator[Difference]:
     """Mask probabilities of the library's detections; pixels that differ in all pasted masks together."""
     model = golden.model
-    if model.mask_head is None:
+    if "mask_head" not in model.roi_branches:
         return
     theirs = _theirs(golden)
-    ours = model._masks(model.mask_head, model.backbone(golden.batch().pixels), theirs)
+    maps = model.backbone(golden.batch().pixels)
+    ours = model.roi_branches["mask_head"].predict(model.roi_features(maps), theirs)
     different = 0
     for i in IMAGES:
         name = f"detections.{i}.mask_probs"
-        yield compare(golden, name, ours[i], golden.tensors[name])
+        yield compare(golden, name, ours[i].mask_probs, golden.tensors[name])
         boxes, size = golden.tensors[f"detections.{i}.boxes_original"], golden.batch().original_sizes[i]
         pasted = paste_rles(golden.tensors[name].numpy(), boxes.numpy(), size, rule=golden.config.mask_head.paste)
         for rle, bitmap in zip(pasted, golden.case.rle(i), strict=True):
@@ -156,14 +159,13 @@ def masks(golden: Golden) -> Iterator[Difference]:
 def keypoints(golden: Golden) -> Iterator[Difference]:
     """Heat maps, and points in the original frame with their scores, of the library's detections."""
     model = golden.model
-    if model.keypoint_head is None:
+    if "keypoint_head" not in model.roi_branches:
         return
-    maps, theirs = model.backbone(golden.batch().pixels), _theirs(golden)
-    found = model._keypoints(model.keypoint_head, maps, theirs)
-    found = [replace(d, keypoints=k) for d, k in zip(theirs, found, strict=True)]
+    maps, theirs, head = model.backbone(golden.batch().pixels), _theirs(golden), model.roi_branches["keypoint_head"]
+    found = head.predict(model.roi_features(maps), theirs)
     for i, restored in enumerate(model.preprocess.to_original(found, golden.batch())):
-        first_two = [level[i : i + 1] for level in maps], [theirs[i].boxes[:2]]
-        heatmaps = model.keypoint_head(model._roi_features(model.keypoint_head, *first_two))
+        own = model.roi_features([level[i : i + 1] for level in maps])
+        heatmaps = head(own.of_boxes(head.pooler, [theirs[i].boxes[:2]]))
         name = f"detections.{i}.keypoint_heatmaps_first2"
         yield compare(golden, name, heatmaps, golden.tensors[name])
         name = f"detections.{i}.keypoints_original"
@@ -180,7 +182,7 @@ def whole(golden: Golden) -> Iterator[Difference]:
     assert model.rpn is not None and model.box_head is not None
     maps = model.backbone(batch.pixels)
     regions = model.rpn.select(model.rpn(maps, batch.pixels.shape[-2:]), batch, model.rpn.test_limits)
-    ours = model.box_head.select(*model._classify(model.box_head, maps, regions), regions, batch)
+    ours = model.box_head.predict(model.roi_features(maps), regions, batch)
     yield from _found(golden, ours)
 
 

@@ -95,14 +95,14 @@ def test_every_stage_of_prediction(name: str) -> None:
     features = ours.backbone(batch.pixels)
     for level, expected in zip(features, outputs["backbone"].values(), strict=True):
         assert relative(level, expected) < 1e-4
-    assert ours.rpn is not None and ours.box_head is not None and ours.mask_head is not None
+    assert ours.rpn is not None and ours.box_head is not None
     rpn_output = ours.rpn(features, batch.pixels.shape[-2:])
     for logits, expected in zip(rpn_output.objectness_logits, outputs["rpn.head"][0], strict=True):
         assert relative(logits, expected.permute(0, 2, 3, 1).flatten(1)) < 1e-4
     regions = ours.rpn.select(rpn_output, batch, ours.rpn.test_limits)
     for proposals, expected in zip(regions, outputs["rpn"][0], strict=True):
         torch.testing.assert_close(proposals.boxes, expected, atol=1e-3, rtol=0)
-    class_logits, deltas = ours._classify(ours.box_head, features, regions)
+    class_logits, deltas = ours.box_head.classify(ours.roi_features(features), regions)
     their_logits, their_deltas = outputs["roi_heads.box_predictor"]
     assert relative(class_logits, torch.cat([their_logits[:, 1:], their_logits[:, :1]], dim=1)) < 1e-4
     assert relative(deltas, their_deltas.view(len(deltas), -1, 4)[:, 1:]) < 1e-4
@@ -166,7 +166,7 @@ def test_losses_and_every_gradient(name: str, precision: torch.dtype, monkeypatc
         "box": "loss_box_reg",
         "mask": "loss_mask",
     }
-    for part, value in losses.items().items():
+    for part, value in losses.items():
         assert value.item() == pytest.approx(expected[names[part]].item(), rel=loss_error), part
     wanted = import_tensors(dict(theirs.state_dict()) | oracle.gradients(theirs)).state_dict
     for parameter, gradient in oracle.gradients(ours).items():

@@ -71,7 +71,7 @@ def _step(golden: Golden, noise_seed: int | None = None) -> Step:
         losses = model.train().loss(list(batch.pixels), golden.targets())
         losses.total().backward()
         return Step(
-            {name: loss.item() for name, loss in losses.items().items()},
+            {name: loss.item() for name, loss in losses.items()},
             {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
             {name: buffer.clone() for name, buffer in model.named_buffers()},
         )
@@ -84,19 +84,20 @@ def _as_recorded(golden: Golden) -> Iterator[None]:
     The RoIs are made from the library's proposals: rounding may decide which of two near equals survives NMS.
     """
     model, batch, limits = golden.model, golden.batch(), golden.meta["train"]["all"]
-    assert model.rpn is not None
-    before = model.rpn.samples_per_image, model.roi_sampler.samples_per_image
+    assert model.rpn is not None and model.box_head is not None
+    sampler = model.box_head.sampler
+    before = model.rpn.samples_per_image, sampler.samples_per_image
     proposals = golden.proposals("train.all.proposals")
     state = {name: value.clone() for name, value in model.state_dict().items()}
     hooks = [norm.register_forward_pre_hook(_contiguous) for norm in model.modules() if _takes_statistics(norm)]
     model.rpn.samples_per_image = limits["rpn_batch_size_per_image"]
-    model.roi_sampler.samples_per_image = limits["roi_batch_size_per_image"]
+    sampler.samples_per_image = limits["roi_batch_size_per_image"]
     model.preprocess.batch = lambda images, originals=None: batch  # type: ignore[method-assign]
     model.rpn.select = lambda *arguments: proposals  # type: ignore[method-assign]
     try:
         yield
     finally:
-        model.rpn.samples_per_image, model.roi_sampler.samples_per_image = before
+        model.rpn.samples_per_image, sampler.samples_per_image = before
         del model.preprocess.batch, model.rpn.select  # the classes' own come back
         for hook in hooks:
             hook.remove()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
-from maskrcnn.models.mask_rcnn import Losses
+from maskrcnn.models.losses import Losses
 from maskrcnn.presets import preset
 from maskrcnn.structures import Targets
 
@@ -39,7 +39,7 @@ class StandIn(nn.Module):
     ) -> Losses:
         pixels = torch.stack([image.flatten() for image in images]).to(self.layer.weight) / 255
         parts = (self.norm(self.layer(pixels)) ** 2).mean(dim=0)
-        return Losses(parts[0], parts[1], parts[2], parts.sum())
+        return Losses(objectness=parts[0], rpn_box=parts[1], classification=parts[2], box=parts.sum())
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ import torch
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
-from maskrcnn.models.mask_rcnn import Losses, MaskRCNN
+from maskrcnn.models.losses import Losses
+from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import parse_assignments, update_config
 from maskrcnn.training import loop
 from maskrcnn.training.folder import RunFolder
@@ -315,8 +315,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, calls_to_poison: range) -> None:
         nonlocal calls
         calls += 1
         losses = real(self, *arguments, **options)
-        assert losses.mask is not None
-        return replace(losses, mask=losses.mask * float("nan")) if calls in calls_to_poison else losses
+        return Losses(losses, mask=losses["mask"] * float("nan")) if calls in calls_to_poison else losses
 
     monkeypatch.setattr(MaskRCNN, "loss", loss)
 

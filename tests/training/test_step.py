@@ -82,8 +82,8 @@ def test_a_step_that_is_not_finite_changes_nothing_and_names_the_files(
             losses = super().loss(images, targets, **options)
             if any(torch.equal(image, samples[4].image) for image in images):
                 # sqrt(0) is 0, but its derivative is infinite
-                bad = losses.box * float("nan") if poison == "loss" else (losses.box * 0).sqrt()
-                object.__setattr__(losses, "box", bad)
+                box = losses["box"]
+                losses["box"] = box * float("nan") if poison == "loss" else (box * 0).sqrt()
             return losses
 
     model = Poisoned(norm=True).train()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 import torch
+from torch import Tensor
 
 from maskrcnn.acceleration.cuda_graphs import replay_dense_parts
 from maskrcnn.acceleration.folding import fold_batch_norms
@@ -13,6 +15,7 @@ from maskrcnn.acceleration.training import speed_up_training, undo_speed_up
 from maskrcnn.errors import UserError
 from maskrcnn.kernels.winograd import transforming_once
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.models.roi_features import RoIFeatures
 
 
 class MaskRCNNForPrediction(MaskRCNN):
@@ -34,9 +37,18 @@ class MaskRCNNForPrediction(MaskRCNN):
         """
         raise UserError(_final("its weights cannot be saved"))
 
-    def _in_chunks(self, *args: Any) -> list[Any]:
-        with transforming_once():  # for all chunks
-            return super()._in_chunks(*args)
+    def roi_features(self, features: Sequence[Tensor]) -> RoIFeatures:
+        """As `MaskRCNN.roi_features`."""
+        return RoIFeaturesForPrediction(features, self.roi_layers)
+
+
+class RoIFeaturesForPrediction(RoIFeatures):
+    """Lets Winograd's way transform the weights of a branch once for all chunks."""
+
+    def in_chunks(self, *args: Any) -> list[Any]:
+        """As `RoIFeatures.in_chunks`."""
+        with transforming_once():
+            return super().in_chunks(*args)
 
 
 def prepared_for(network: MaskRCNN) -> Literal["training", "prediction"] | None:

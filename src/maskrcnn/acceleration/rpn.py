@@ -19,6 +19,7 @@ from maskrcnn.acceleration.layers import FusedConv2d
 from maskrcnn.kernels.convolution import ConvolutionOptions, convolve, is_plain_float
 from maskrcnn.kernels.places import in_places
 from maskrcnn.kernels.winograd import convolve_winograd, transformed, transforming_once
+from maskrcnn.models.losses import Losses
 from maskrcnn.models.rpn import RPN, DrawnAnchors, RPNHead, RPNOutput
 from maskrcnn.structures import Size, Targets
 
@@ -85,7 +86,7 @@ class FastRPN(RPN):
 
     def loss(
         self, output: RPNOutput, targets: Sequence[Targets], generators: Sequence[torch.Generator | None]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Losses:
         """As `RPN.loss`."""
         if not isinstance(output, OutputAndFeatures):
             return super().loss(output, targets, generators)

@@ -17,7 +17,7 @@ from maskrcnn.benchmark.stages import stages_of
 from maskrcnn.build import build_model_without_memory
 from maskrcnn.config import Config
 from maskrcnn.models.box_head import BoxHead
-from maskrcnn.models.keypoint_head import KeypointHead
+from maskrcnn.models.branches import RoIBranch
 from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Categories
@@ -63,13 +63,12 @@ def _compute(network: MaskRCNN, workload: Workload) -> None:
         network.box_head(_roi_features(network, network.box_head, workload.num_proposals, channels))
     if not workload.num_detections:
         return
-    if network.mask_head is not None:
-        labels = torch.zeros(workload.num_detections, dtype=torch.int64)
-        network.mask_head(_roi_features(network, network.mask_head, len(labels), channels), labels)
-    if network.keypoint_head is not None:
-        network.keypoint_head(_roi_features(network, network.keypoint_head, workload.num_detections, channels))
+    for branch in network.roi_branches.values():
+        roi_features = _roi_features(network, branch, workload.num_detections, channels)
+        labels = [torch.zeros(len(roi_features), dtype=torch.int64)] if isinstance(branch, MaskHead) else []
+        branch(roi_features, *labels)
 
 
-def _roi_features(network: MaskRCNN, head: BoxHead | MaskHead | KeypointHead, count: int, channels: int) -> Tensor:
+def _roi_features(network: MaskRCNN, head: BoxHead | RoIBranch, count: int, channels: int) -> Tensor:
     roi_features: Tensor = network.roi_layers(torch.empty(count, channels, *head.pooler.options.bins))
     return roi_features

@@ -9,18 +9,15 @@ A run is one `Config`. Sections sit one level deep, so that a setting is named t
 
 from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.config.data import DataConfig
+from maskrcnn.config.heads import BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig, RoIBranchConfig, RoIConfig
 from maskrcnn.config.model import (
     AnchorConfig,
     BackboneConfig,
-    BoxHeadConfig,
     Features,
     FPNConfig,
     InputConfig,
-    KeypointHeadConfig,
-    MaskHeadConfig,
     Norm,
     ResNetConfig,
-    RoIConfig,
     RPNConfig,
 )
 from maskrcnn.config.run import Config, EvaluationConfig
@@ -43,6 +40,7 @@ __all__ = [
     "OptimizerConfig",
     "RPNConfig",
     "ResNetConfig",
+    "RoIBranchConfig",
     "RoIConfig",
     "ScheduleConfig",
     "TrainConfig",

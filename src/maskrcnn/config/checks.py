@@ -61,6 +61,8 @@ Depth = Annotated[int, Range(0, 64)]
 Bins = Annotated[int, Range(1, 64)]
 Grid = Bins | tuple[Bins, Bins]
 """What an operation on regions cuts out: bins a side, or (rows, columns)."""
+Weight = Annotated[float, Range(0, 1e6)]
+"""Factor of a loss."""
 Count = Annotated[int, Range(1, 1_000_000)]
 Steps = Annotated[int, Range(0, 1_000_000_000)]
 Text = Annotated[str, Length(0, 4096)]

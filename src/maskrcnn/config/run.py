@@ -7,16 +7,13 @@ from dataclasses import dataclass, field
 from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.config.checks import Count, Section, require
 from maskrcnn.config.data import DataConfig
+from maskrcnn.config.heads import BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig, RoIBranchConfig, RoIConfig
 from maskrcnn.config.model import (
     AnchorConfig,
     BackboneConfig,
-    BoxHeadConfig,
     FPNConfig,
     InputConfig,
-    KeypointHeadConfig,
-    MaskHeadConfig,
     ResNetConfig,
-    RoIConfig,
     RPNConfig,
 )
 from maskrcnn.config.training import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -68,9 +65,9 @@ class Config:
                 self.anchors.sizes,
             )
         require(self.rpn.enabled or self.box_head.enabled, "rpn.enabled", "an RPN or a box head, or both", False)
-        for name, head in (("mask_head", self.mask_head), ("keypoint_head", self.keypoint_head)):
+        for name, section in vars(self).items():
             require(
-                self.box_head.enabled or not head.enabled,
+                self.box_head.enabled or not (isinstance(section, RoIBranchConfig) and section.enabled),
                 f"{name}.enabled",
                 "false without a box head, which finds the boxes to look into",
                 True,

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from maskrcnn.models.box_head import BOX_WEIGHTS
+from maskrcnn.models.keypoint_head import KeypointHead
+from maskrcnn.models.mask_head import MaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes
 from maskrcnn.ops.roi_align import roi_align
@@ -189,8 +191,8 @@ def _refined(scored: Scored, label: int) -> Tensor:
 
 def _masks(network: MaskRCNN, features: Sequence[Tensor], box: Tensor, label: int) -> tuple[Tensor | None, int]:
     """Probabilities (M, m, m) of every mask of a box, and which one belongs to the label."""
-    head = network.mask_head
-    if head is None:
+    head = network.roi_branches.get("mask_head")
+    if not isinstance(head, MaskHead):
         return None, 0
     roi_features = network.roi_layers(head.pooler(features, [box[None].to(features[0].device)]))
     logits = head.all_logits(roi_features)[0].float()
@@ -199,8 +201,8 @@ def _masks(network: MaskRCNN, features: Sequence[Tensor], box: Tensor, label: in
 
 
 def _keypoints(network: MaskRCNN, features: Sequence[Tensor], box: Tensor) -> KeypointMaps | None:
-    head = network.keypoint_head
-    if head is None:
+    head = network.roi_branches.get("keypoint_head")
+    if not isinstance(head, KeypointHead):
         return None
     own = box[None].to(features[0].device)
     logits = head(network.roi_layers(head.pooler(features, [own])))

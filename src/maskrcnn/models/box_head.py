@@ -12,14 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.models.losses import Losses
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
-from maskrcnn.models.sampling import SampledRoIs
+from maskrcnn.models.roi_features import RoIFeatures
+from maskrcnn.models.sampling import RoISampler, SampledRoIs
 from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes, is_larger_than
 from maskrcnn.ops.fixed_sizes import has_fixed_sizes
 from maskrcnn.ops.losses import classification_loss, smooth_l1
 from maskrcnn.ops.nms import ABSENT, nms_padded
-from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
+from maskrcnn.structures import Detections, ImageBatch, Proposals, Size, Targets
 
 BOX_WEIGHTS: BoxWeights = (10.0, 10.0, 5.0, 5.0)
 """Deltas are divided by their usual spread (0.1, 0.1, 0.2, 0.2), so that all losses have one scale."""
@@ -58,25 +60,32 @@ class BoxTrunk(nn.Sequential):
 
 
 class BoxHead(nn.Module):
-    """Classifies RoIs, refines their boxes, and keeps the best.
+    """Classifies RoIs, refines their boxes, and keeps the best: a stage from regions to detections.
 
     Args:
         pooler: gives the RoI features.
         trunk: RoI features -> vectors.
         num_classes: K.
+        sampler: chooses the RoIs to learn from.
         class_agnostic: one box regression for all classes.
         smooth_l1_beta: of the box loss.
         score_threshold: detections score above this.
         min_size: shortest side of a detection before NMS, `input` pixels.
         nms_threshold: per class.
         max_detections: per image.
+        classification_weight: factor of the loss of classes.
+        box_weight: factor of the loss of boxes.
     """
+
+    class_outputs = ("class_logits", "deltas")
+    """Layers with outputs for each class, which mean nothing to other classes."""
 
     def __init__(
         self,
         pooler: RoIPooler,
         trunk: BoxTrunk,
         num_classes: int,
+        sampler: RoISampler,
         *,
         class_agnostic: bool = False,
         smooth_l1_beta: float = 1 / 9,
@@ -84,8 +93,11 @@ class BoxHead(nn.Module):
         min_size: float = 0.0,
         nms_threshold: float = 0.5,
         max_detections: int = 100,
+        classification_weight: float = 1.0,
+        box_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        self.sampler = sampler
         self.pooler = pooler
         self.trunk = trunk
         self.num_classes = num_classes
@@ -97,6 +109,8 @@ class BoxHead(nn.Module):
         self.min_size = min_size
         self.nms_threshold = nms_threshold
         self.max_detections = max_detections
+        self.classification_weight = classification_weight
+        self.box_weight = box_weight
         for layer, std in ((self.class_logits, 0.01), (self.deltas, 0.001)):
             nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
@@ -106,7 +120,26 @@ class BoxHead(nn.Module):
         x = self.trunk(roi_features)
         return self.class_logits(x), self.deltas(x).view(x.shape[0], self.num_box_classes, 4)
 
-    def loss(self, class_logits: Tensor, deltas: Tensor, sampled: Sequence[SampledRoIs]) -> tuple[Tensor, Tensor]:
+    def loss(
+        self,
+        features: RoIFeatures,
+        regions: Sequence[Proposals],
+        targets: Sequence[Targets],
+        generators: Sequence[torch.Generator | None],
+    ) -> tuple[Losses, list[SampledRoIs]]:
+        """The losses, and the RoIs they were computed on, which the other branches learn from.
+
+        Args:
+            features: of the batch.
+            regions: of each image.
+            targets: of each image.
+            generators: what each image's RoIs are drawn with.
+        """
+        rois: list[SampledRoIs] = self.sampler(regions, targets, generators)
+        class_logits, deltas = self(features.of_rois(self.pooler, rois))
+        return self.loss_of(class_logits, deltas, rois), rois
+
+    def loss_of(self, class_logits: Tensor, deltas: Tensor, sampled: Sequence[SampledRoIs]) -> Losses:
         """L_cls over all RoIs; L_box over the positives, also divided by the number of all (Fast R-CNN, eq. 1)."""
         labels = torch.cat([rois.labels for rois in sampled])
         positive = (labels < self.num_classes).nonzero()[:, 0]
@@ -118,7 +151,35 @@ class BoxHead(nn.Module):
         column = labels[positive] if self.num_box_classes > 1 else torch.zeros_like(positive)
         difference = deltas[positive, column].float() - truth
         box = smooth_l1(difference, self.smooth_l1_beta) / max(labels.shape[0], 1)
-        return classification_loss(class_logits.float(), labels), box
+        classification = classification_loss(class_logits.float(), labels)
+        return Losses(classification=self.classification_weight * classification, box=self.box_weight * box)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        features: RoIFeatures,
+        regions: Sequence[Proposals],
+        batch: ImageBatch,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> list[Detections]:
+        """The detections of each image's regions; arguments and result as for `select`."""
+        class_logits, deltas = self.classify(features, regions)
+        return self.select(
+            class_logits,
+            deltas,
+            regions,
+            batch,
+            score_threshold=score_threshold,
+            max_detections=max_detections,
+        )
+
+    def classify(self, features: RoIFeatures, regions: Sequence[Proposals]) -> tuple[Tensor, Tensor]:
+        """Class logits and deltas of all regions, image after image, a bounded number at a time."""
+        boxes = [proposals.boxes for proposals in regions]
+        outputs = features.in_chunks(self.pooler, boxes, lambda roi_features, _: self(roi_features))
+        class_logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
+        return class_logits, deltas
 
     @torch.no_grad()
     def select(

@@ -13,14 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.errors import UserError
+from maskrcnn.models.branches import RoIBranch
+from maskrcnn.models.losses import Losses
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
+from maskrcnn.models.roi_features import RoIFeatures
 from maskrcnn.models.sampling import SampledRoIs
-from maskrcnn.ops.keypoints import Rule, decode_keypoints, encode_keypoints, keypoint_loss
+from maskrcnn.ops.keypoints import KeypointRule, decode_keypoints, encode_keypoints, keypoint_loss
 from maskrcnn.structures import Detections, Targets
 
 
-class KeypointHead(nn.Module):
+class KeypointHead(RoIBranch):
     """3x3 convolutions, a deconvolution to P maps, and bilinear upsampling (section 5, "Implementation Details").
 
     The maps are the same for all classes; only objects with labelled keypoints train them.
@@ -33,7 +36,10 @@ class KeypointHead(nn.Module):
         channels: their width.
         rule: how maps become points and scores, see `decode_keypoints`.
         shift: from the points that the maps were trained on to continuous coordinates, `original` pixels.
+        loss_weight: factor of L_keypoint.
     """
+
+    keypoint_outputs = ("upsample",)
 
     def __init__(
         self,
@@ -43,13 +49,13 @@ class KeypointHead(nn.Module):
         *,
         num_convs: int = 8,
         channels: int = 512,
-        rule: Rule = "detectron2",
+        rule: KeypointRule = "detectron2",
         shift: float = 0.0,
+        loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.pooler = pooler
+        super().__init__(pooler, loss_weight)
         self.num_keypoints = num_keypoints
-        self.rule: Rule = rule
+        self.rule: KeypointRule = rule
         self.shift = shift
         layers: list[nn.Module] = []
         for i in range(num_convs):
@@ -65,6 +71,28 @@ class KeypointHead(nn.Module):
         maps = self.upsample(self.convs(roi_features))
         return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
 
+    def loss(self, features: RoIFeatures, rois: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Losses:
+        """L_keypoint on the positive RoIs that have something to learn.
+
+        Raises:
+            UserError: objects with another number of keypoints than the branch has maps.
+        """
+        rows = self.select(rois, targets)
+        roi_features = features.of_rois(self.pooler, rois, rows)
+        chosen = [own.take(visible) for own, visible in zip(rois, rows, strict=True)]
+        return Losses(keypoint=self.loss_weight * self.loss_of(roi_features, chosen, targets))
+
+    def predict(self, features: RoIFeatures, detections: Sequence[Detections]) -> list[Detections]:
+        """With the keypoints (D, P, 3) of each image's objects."""
+        boxes = [found.boxes for found in detections]
+        keypoints = features.in_chunks(
+            self.pooler,
+            boxes,
+            lambda roi_features, chunk: self.decode(self(roi_features), torch.cat(list(chunk.boxes))),
+        )
+        per_image = torch.cat(keypoints).split([own.shape[0] for own in boxes])
+        return [replace(found, keypoints=own) for found, own in zip(detections, per_image, strict=True)]
+
     def select(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> list[Tensor]:
         """Of each image, the rows (V,) of the positives to learn from: a labelled keypoint of their object is inside.
 
@@ -77,7 +105,7 @@ class KeypointHead(nn.Module):
             rows.append(valid.any(dim=1).nonzero()[:, 0])
         return rows
 
-    def loss(self, roi_features: Tensor, selected: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
+    def loss_of(self, roi_features: Tensor, selected: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
         """L_keypoint on the RoIs whose rows `select` chose: a softmax over the m^2 cells for each visible keypoint."""
         logits = self(roi_features).float()
         truth = [self._truth(rois, target) for rois, target in zip(selected, targets, strict=True)]
@@ -88,11 +116,12 @@ class KeypointHead(nn.Module):
         """(D, P, 3) x, y, score, from logits (D, P, m, m) and the boxes (D, 4) they were computed for."""
         return decode_keypoints(logits, boxes, self.rule)
 
-    def shifted(self, found: Detections) -> Detections:
-        """Detections of the `original` frame with their points, as decoded, in continuous coordinates."""
-        if found.keypoints is None or self.shift == 0:
-            return found
-        return replace(found, keypoints=found.keypoints + found.keypoints.new_tensor([self.shift, self.shift, 0]))
+    def finish(self, detections: Detections) -> Detections:
+        """With its points, as decoded in the `original` frame, in continuous coordinates."""
+        keypoints = detections.keypoints
+        if keypoints is None or self.shift == 0:
+            return detections
+        return replace(detections, keypoints=keypoints + keypoints.new_tensor([self.shift, self.shift, 0]))
 
     def _truth(self, rois: SampledRoIs, target: Targets) -> Tensor:
         """(R, P, 3) the keypoints of each positive RoI's object; not labelled where the data has none."""

@@ -5,46 +5,54 @@ Shapes: R RoIs, K classes, M masks per RoI (K; 1 if class-agnostic; one more for
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.errors import UserError
+from maskrcnn.models.branches import RoIBranch
+from maskrcnn.models.losses import Losses
 from maskrcnn.models.norm import conv_norm
 from maskrcnn.models.pooling import RoIPooler
+from maskrcnn.models.roi_features import RoIFeatures
 from maskrcnn.models.sampling import SampledRoIs
 from maskrcnn.ops.losses import mask_competition_loss, mask_loss
 from maskrcnn.ops.mask_crops import crop_masks
-from maskrcnn.structures import Targets
+from maskrcnn.structures import Detections, Targets
 
 
-class MaskHead(nn.Module, ABC):
+class MaskHead(RoIBranch):
     """What all mask branches share: which mask is meant, and what it should be.
 
     Args:
         pooler: gives the RoI features.
         num_classes: K.
+        loss_weight: factor of L_mask.
         class_agnostic: one mask for all classes.
         competing: classes and background compete for each pixel (softmax), instead of a sigmoid per class (table 2b).
         target_aligned: where pixel centres lie when the ground truth is cropped.
         target_binary: round the cropped ground truth to 0 or 1.
     """
 
+    class_outputs = ("mask_logits",)
+
     def __init__(
         self,
         pooler: RoIPooler,
         num_classes: int,
         *,
+        loss_weight: float = 1.0,
         class_agnostic: bool = False,
         competing: bool = False,
         target_aligned: bool = True,
         target_binary: bool = False,
     ) -> None:
-        super().__init__()
-        self.pooler = pooler
+        super().__init__(pooler, loss_weight)
         self.class_agnostic = class_agnostic
         self.competing = competing
         self.num_masks = (1 if class_agnostic else num_classes) + (1 if competing else 0)
@@ -76,12 +84,26 @@ class MaskHead(nn.Module, ABC):
         masks = torch.arange(self.num_masks, device=labels.device)
         return (masks == self.mask_index(labels)[:, None])[:, :, None, None].expand_as(logits)
 
-    def loss(self, roi_features: Tensor, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
+    def loss(self, features: RoIFeatures, rois: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Losses:
         """L_mask on the positive RoIs; the target is the object's mask cropped by the RoI at m x m.
 
         Raises:
             UserError: objects without masks.
         """
+        roi_features = features.of_rois(self.pooler, rois, [slice(own.num_positives) for own in rois])
+        return Losses(mask=self.loss_weight * self.loss_of(roi_features, rois, targets))
+
+    def predict(self, features: RoIFeatures, detections: Sequence[Detections]) -> list[Detections]:
+        """With the probabilities (D, m, m) of each image's masks."""
+        boxes, labels = [found.boxes for found in detections], torch.cat([found.labels for found in detections])
+        logits = features.in_chunks(
+            self.pooler, boxes, lambda roi_features, chunk: self(roi_features, labels[chunk.rows])
+        )
+        probs = torch.cat(logits).float().sigmoid().split([own.shape[0] for own in boxes])
+        return [replace(found, mask_probs=own) for found, own in zip(detections, probs, strict=True)]
+
+    def loss_of(self, roi_features: Tensor, sampled: Sequence[SampledRoIs], targets: Sequence[Targets]) -> Tensor:
+        """L_mask from the features (R, C, S, S) of the positive RoIs."""
         labels = torch.cat([rois.labels[: rois.num_positives] for rois in sampled])
         if self.competing:
             logits = self.all_logits(roi_features)
@@ -116,7 +138,7 @@ class FCNMaskHead(MaskHead):
         num_convs: 3x3 convolutions before the deconvolution.
         channels: their width.
         norm: a name from `models.norm.NORMS`, or None.
-        rules: further arguments of `MaskHead`.
+        options: further arguments of `MaskHead`.
     """
 
     def __init__(
@@ -128,9 +150,9 @@ class FCNMaskHead(MaskHead):
         num_convs: int = 4,
         channels: int = 256,
         norm: str | None = None,
-        **rules: bool,
+        **options: Any,
     ) -> None:
-        super().__init__(pooler, num_classes, **rules)
+        super().__init__(pooler, num_classes, **options)
         layers: list[nn.Module] = []
         for i in range(num_convs):
             layers += [
@@ -160,7 +182,7 @@ class MLPMaskHead(MaskHead):
         num_classes: K.
         roi_size: side of the RoI features; masks have twice that.
         fc_channels: width of the layers.
-        rules: further arguments of `MaskHead`.
+        options: further arguments of `MaskHead`.
     """
 
     def __init__(
@@ -171,9 +193,9 @@ class MLPMaskHead(MaskHead):
         *,
         roi_size: int,
         fc_channels: int = 1024,
-        **rules: bool,
+        **options: Any,
     ) -> None:
-        super().__init__(pooler, num_classes, **rules)
+        super().__init__(pooler, num_classes, **options)
         self.mask_size = 2 * roi_size
         self.fcs = nn.Sequential(
             nn.Flatten(),

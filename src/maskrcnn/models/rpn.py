@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.models.anchors import Anchors
+from maskrcnn.models.losses import Losses
 from maskrcnn.models.matching import match, sample
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes, is_larger_than
 from maskrcnn.ops.fixed_sizes import has_fixed_sizes
@@ -97,6 +98,8 @@ class RPN(nn.Module):
         crowd_overlap: anchors with more of their area in a crowd region are never negatives.
         score_threshold: least objectness probability of a proposal.
         divide_by_sampled: the losses' divisor is the number of anchors drawn, not `samples_per_image` x images.
+        objectness_weight: factor of the loss of objectness.
+        box_weight: factor of the loss of boxes.
     """
 
     def __init__(
@@ -116,6 +119,8 @@ class RPN(nn.Module):
         crowd_overlap: float = 0.7,
         score_threshold: float = 0.0,
         divide_by_sampled: bool = True,
+        objectness_weight: float = 1.0,
+        box_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.head = head
@@ -132,6 +137,8 @@ class RPN(nn.Module):
         self.crowd_overlap = crowd_overlap
         self.score_threshold = score_threshold
         self.divide_by_sampled = divide_by_sampled
+        self.objectness_weight = objectness_weight
+        self.box_weight = box_weight
 
     def forward(self, features: Sequence[Tensor], image_size: Size) -> RPNOutput:
         """Objectness and deltas of every anchor; `image_size` is the padded (height, width) of the batch."""
@@ -161,7 +168,7 @@ class RPN(nn.Module):
 
     def loss(
         self, output: RPNOutput, targets: Sequence[Targets], generators: Sequence[torch.Generator | None]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Losses:
         """Objectness and box loss over the sampled anchors, both divided by one number (Faster R-CNN, eq. 1).
 
         Each image's anchors are drawn with its own generator.
@@ -193,7 +200,7 @@ class RPN(nn.Module):
         images = [torch.full_like(own, i) for group in (positives, negatives) for i, own in enumerate(group)]
         return DrawnAnchors(torch.cat(images), torch.cat(positives + negatives), torch.cat(deltas))
 
-    def loss_of(self, drawn: DrawnAnchors, logits: Tensor, deltas: Tensor, num_images: int) -> tuple[Tensor, Tensor]:
+    def loss_of(self, drawn: DrawnAnchors, logits: Tensor, deltas: Tensor, num_images: int) -> Losses:
         """`loss` from the logits (S,) and deltas (S, 4) of the drawn anchors."""
         num_drawn, num_positives = logits.shape[0], drawn.deltas.shape[0]
         is_object = torch.arange(num_drawn, device=logits.device) < num_positives
@@ -201,7 +208,7 @@ class RPN(nn.Module):
         divisor = num_drawn if self.divide_by_sampled else self.samples_per_image * num_images
         objectness = objectness_loss(logits.float(), is_object) / max(divisor, 1)
         box = smooth_l1(differences.float(), self.smooth_l1_beta) / max(divisor, 1)
-        return objectness, box
+        return Losses(objectness=self.objectness_weight * objectness, rpn_box=self.box_weight * box)
 
 
 def _best_of_level(logits: Tensor, deltas: Tensor, anchors: Tensor, top_k: int) -> tuple[Tensor, Tensor]:

@@ -43,12 +43,6 @@ class SampledRoIs:
         return SampledRoIs(self.boxes[rows], self.labels[rows], self.gt_indices[rows], self.gt_boxes[rows])
 
 
-def rows_of(values: Tensor, sampled: Sequence[SampledRoIs], rows: Sequence[Tensor | slice]) -> Tensor:
-    """Of values (R, ...) of all RoIs, image after image, the given rows of each image."""
-    parts = values.split([len(rois.boxes) for rois in sampled])
-    return torch.cat([part[own] for part, own in zip(parts, rows, strict=True)])
-
-
 class RoISampler(nn.Module):
     """Chooses RoIs for the losses of the second stage (Mask R-CNN section 3.1).
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from maskrcnn.ways import Ways
 
-Rule = Literal["detectron2", "torchvision"]
+KeypointRule = Literal["detectron2", "torchvision"]
 
 # --- ground truth -> cells --------------------------------------------------------------------------------------
 
@@ -167,10 +167,13 @@ def _peak_logit(peaks: Tensor, logits: Tensor) -> Tensor:
     return peaks
 
 
-SCORES: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"detectron2": _peak_probability, "torchvision": _peak_logit}
+SCORES: dict[KeypointRule, Callable[[Tensor, Tensor], Tensor]] = {
+    "detectron2": _peak_probability,
+    "torchvision": _peak_logit,
+}
 
 
-def decode_keypoints(logits: Tensor, boxes: Tensor, rule: Rule = "detectron2") -> Tensor:
+def decode_keypoints(logits: Tensor, boxes: Tensor, rule: KeypointRule = "detectron2") -> Tensor:
     """(D, P, 3) float32 x, y, score: where each map is highest once it is as large as its box (Detectron's way).
 
     A map is enlarged bicubically to the box's width and height, rounded up to whole pixels, at least 1. The centre of

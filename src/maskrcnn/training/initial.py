@@ -18,7 +18,6 @@ from maskrcnn.weights.foreign import import_foreign
 from maskrcnn.weights.hub import import_published, is_published
 from maskrcnn.weights.tensor_file import is_tensor_file
 
-_CLASS_LAYERS = ("box_head.class_logits", "box_head.deltas", "mask_head.mask_logits")
 _BOTTOM_UP = "backbone.bottom_up"
 _STAGE_5 = (f"{_BOTTOM_UP}.stages.3", "roi_layers")
 """The same layers, before the heads or (C4) as the heads' first."""
@@ -91,7 +90,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
     _require_same_use(initial, config)
     target = model.state_dict()
     weights = _with_stage_5_in_place(initial.weights, target)
-    anew = _outputs_of_other_classes(target, initial.categories, categories)
+    anew = _outputs_of_other_classes(model, initial.categories, categories)
     theirs = _parts(weights.keys() - target.keys())
     for part, names in _parts(target.keys() - anew).items():
         unfit = [name for name in names if not _fits(name, weights, target)]
@@ -123,11 +122,16 @@ def _with_stage_5_in_place(weights: Mapping[str, Tensor], target: Mapping[str, T
     return {name.replace(f"{behind}.", f"{inside}."): tensor for name, tensor in weights.items()}
 
 
-def _outputs_of_other_classes(target: Mapping[str, Tensor], theirs: Categories, ours: Categories) -> set[str]:
-    layers = () if theirs.names == ours.names else _CLASS_LAYERS
-    if theirs.keypoints != ours.keypoints:
-        layers = (*layers, "keypoint_head.upsample")
-    return {name for name in target if name.rpartition(".")[0] in layers}
+def _outputs_of_other_classes(model: nn.Module, theirs: Categories, ours: Categories) -> set[str]:
+    """The weights that mean nothing to other classes, and to other keypoints, as each branch says of its layers."""
+    kinds = {"class_outputs": theirs.names != ours.names, "keypoint_outputs": theirs.keypoints != ours.keypoints}
+    layers = {
+        f"{part}.{layer}"
+        for part, module in model.named_children()
+        for kind, are_others in kinds.items()
+        for layer in (getattr(module, kind, ()) if are_others else ())
+    }
+    return {name for name in model.state_dict() if name.rpartition(".")[0] in layers}
 
 
 def _parts(names: Iterable[str]) -> dict[str, list[str]]:

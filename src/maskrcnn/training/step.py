@@ -86,7 +86,7 @@ def _backward(
         losses = model.loss(images, targets, proposals=proposals, generators=generators)
         total = losses.total() * weight
     total.backward()
-    parts = {name: value.detach() * weight for name, value in losses.items().items()}
+    parts = {name: value.detach() * weight for name, value in losses.items()}
     return parts | {"total": total.detach()}
 
 

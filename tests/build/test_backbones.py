@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from maskrcnn import build
-from maskrcnn.build import BackboneFamily, build_backbone, build_model, build_model_without_memory, build_trunk
+from maskrcnn.build import backbones, build_model, build_model_without_memory
+from maskrcnn.build.backbones import BackboneFamily, build_backbone, build_trunk
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.backbones.backbone import StagedBackbone
@@ -48,7 +48,7 @@ def plain(in_channels: int, norm: str) -> StagedBackbone:
 def two_more(monkeypatch: pytest.MonkeyPatch) -> None:
     pooled = BackboneFamily(lambda config: Pooled(config.input.channels))
     staged = BackboneFamily(lambda config: plain(config.input.channels, config.backbone.norm), ("backbone.norm",))
-    monkeypatch.setattr(build, "BACKBONES", {**build.BACKBONES, "pooled": pooled, "plain*": staged})
+    monkeypatch.setattr(backbones, "BACKBONES", {**backbones.BACKBONES, "pooled": pooled, "plain*": staged})
 
 
 @pytest.mark.parametrize("name", ["pooled", "plain", "plainer"])
