@@ -21,13 +21,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: help setup demo test test-all fmt lint types bench clean
+.PHONY: help setup demo test test-all fmt lint types bench dist clean
 
 help:
 	@echo "make demo      predict and evaluate on the example images; ends with pictures and an HTML report"
 	@echo "make test      the tests, without the slow ones (make test-all: with them)"
 	@echo "make setup     make the environment in $(VENV) (demo and test do so themselves)"
 	@echo "make bench     what the fast ways gain, and ours beside torchvision (TORCHVISION_PYTHON=...): an hour"
+	@echo "make dist      wheel and source archive in dist/: the same sources give the same bytes"
 	@echo "make fmt lint types clean"
 
 setup: $(READY)
@@ -69,6 +70,11 @@ bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 	@echo "== benchmarks/compare"
 	$(BIN)/python -m benchmarks.compare
+
+dist: $(READY)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip install --quiet "setuptools>=77"
+	PYTHONPATH=build_tools $(BIN)/python -c 'import reproducible; reproducible.build_sdist("dist")'
 
 clean:
 	rm -rf $(VENV) outputs build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

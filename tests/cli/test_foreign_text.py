@@ -66,7 +66,7 @@ def test_class_names(run: Run, model: Path, labels: Path, tmp_path: Path, comman
         ["train", "--data", "x", "--output", "y", "--set", "rpn.num_convs=" + "9" * 100_000],
         ["\x1b[2J" * 500],
         ["predict", "x", "--\x1b[2J" * 500],
-        ["evaluate", "--model", "\x1b[2J", "--data", "\x1b[2J"],
+        ["evaluate", "--model", "\x1b[2J", "--data", "x", "--output", "\x1b[2J"],
     ],
 )
 def test_what_is_typed(run: Run, arguments: list[str]) -> None:
