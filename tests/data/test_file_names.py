@@ -109,3 +109,25 @@ def test_safe_names(name: str) -> None:
 )
 def test_unsafe_names(name: str) -> None:
     assert not is_safe_name(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes with names")
+def test_links_are_followed_to_regular_files(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder.mkdir()
+    (elsewhere / "a.png").write_bytes(b"x")
+    os.mkfifo(elsewhere / "pipe.png")
+    for name, target in {
+        "file.png": elsewhere / "a.png",
+        "folder": elsewhere,
+        "nowhere.png": elsewhere / "absent.png",
+        "itself.png": folder / "itself.png",
+        "pipe.png": elsewhere / "pipe.png",
+        "device.png": Path("/dev/zero"),
+    }.items():
+        (folder / name).symlink_to(target)
+    assert find_image(folder, "file.png") == "file.png" and find_image(folder, "folder/a.png") == "folder/a.png"
+    for name in ("nowhere.png", "itself.png", "pipe.png", "device.png", "folder/pipe.png"):
+        assert find_image(folder, name) is None
+    assert find_image(tmp_path / "images" / "folder", "a.png") == "a.png"

@@ -21,7 +21,8 @@ from maskrcnn.cli.arguments import (
     add_score_threshold_option,
     number,
 )
-from maskrcnn.errors import UserError
+from maskrcnn.cli.shrinking import Shrinking
+from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import one_line
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ def main(arguments: Sequence[str]) -> int:
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         predictions = _predict_all(model, run, values)
+        shrinking = Shrinking(model.config)
         with _terminated_as_interrupted(), run.finishing():
-            _keep(predictions, run, overlays=not values.no_overlays)
+            _keep(_noted(predictions, shrinking), run, overlays=not values.no_overlays)
+        if warning := shrinking.warning():
+            print(warning, file=sys.stderr)
     else:
         run.write_results()
     _say_what_came_out(run, values.score_threshold)
@@ -195,6 +199,12 @@ def _predict_all(model: Model, run: _Run, values: Namespace) -> Iterator[Predict
     return chain([] if first is None else [first], predictions)
 
 
+def _noted(predictions: Iterator[Prediction], shrinking: Shrinking) -> Iterator[Prediction]:
+    for prediction in predictions:
+        shrinking.add(prediction.image_size)
+        yield prediction
+
+
 def _keep(predictions: Iterator[Prediction], run: _Run, *, overlays: bool) -> None:
     """A row per image as it comes, written behind its picture: an image with a row has everything."""
     from maskrcnn.pipeline import Behind
@@ -207,7 +217,7 @@ def _keep(predictions: Iterator[Prediction], run: _Run, *, overlays: bool) -> No
             now = time.perf_counter()
             row = run.rows.found(source.as_posix(), prediction, now - last)
             last = now
-            print(f"{source}: {_describe(prediction)}")
+            print(f"{one_line(str(source), LONGEST_MESSAGE)}: {_describe(prediction)}")
             run.num_done += 1
             behind.call(_finish, run, row, prediction, run.overlays[source] if overlays else None)
 
@@ -239,7 +249,8 @@ def _say_what_came_out(run: _Run, score_threshold: float) -> None:
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
     print(f"{run.num_objects} objects in {done} images{speed}; results in {run.results}")
     if run.skipped:
-        print(f"{len(run.skipped)} of {len(run.sources)} images skipped: {', '.join(run.skipped)}", file=sys.stderr)
+        names = one_line(", ".join(run.skipped), LONGEST_MESSAGE)
+        print(f"{len(run.skipped)} of {len(run.sources)} images skipped: {names}", file=sys.stderr)
     if run.num_objects == 0 and score_threshold > 0:
         print(f"no object scores above {score_threshold:g}; a lower --score-threshold shows less certain ones")
 

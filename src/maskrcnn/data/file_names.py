@@ -67,7 +67,10 @@ class ImageFolder:
         return None
 
     def _named(self, name: str) -> str | None:
-        return name if self._has(name) else self._by_letters.get(_letters(name)) if is_safe_name(name) else None
+        if self._has(name):
+            return name
+        like = self._by_letters.get(_letters(name)) if is_safe_name(name) else None
+        return like if like is not None and self._has(like) else None  # a link may lead nowhere, or to a pipe
 
     def _has(self, name: str) -> bool:
         return is_safe_name(name) and os.path.isfile(self.path / name)

@@ -25,7 +25,7 @@ from maskrcnn.files import first_bytes, unexpected, write_atomically
 from maskrcnn.text import one_line
 
 KEY = "maskrcnn"
-MAX_HEADER = 64 * 2**20
+MAX_HEADER = 16 * 2**20
 """Bytes of names, shapes, settings and categories."""
 MAX_TENSORS = 20_000
 """In a file; the largest models have a thousand, the state of their training four times as many."""
