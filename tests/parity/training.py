@@ -16,6 +16,9 @@ from parity.golden import Golden
 ROUNDING, DRAWS = 3e-7, 3
 """How the golden files' `sensitivity` was found: so many times, every weight is changed by about so much of itself."""
 
+UNKNOWN = -(2.0**100)
+"""In the place of a weight of which nothing is recorded; an import refuses NaN."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -49,11 +52,11 @@ def in_our_names(golden: Golden, values: Mapping[str, Tensor | float]) -> dict[s
     A tensor is imported as the weight itself is, its classes and channels in our order; a number stays a number.
     """
     weights = {name: torch.from_numpy(value) for name, value in golden.case.weights.items()}
-    filled = {name: torch.full_like(w, torch.nan) if w.is_floating_point() else w for name, w in weights.items()}
+    filled = {name: torch.full_like(w, UNKNOWN) if w.is_floating_point() else w for name, w in weights.items()}
     for name, value in values.items():
         filled[name] = value if isinstance(value, Tensor) else torch.full_like(weights[name], value)
     imported = import_tensors(filled, golden.knowledge).state_dict
-    known = {name: t for name, t in imported.items() if t.is_floating_point() and not t.isnan().any()}
+    known = {name: t for name, t in imported.items() if t.is_floating_point() and not (t == UNKNOWN).any()}
     numbers = not any(isinstance(value, Tensor) for value in values.values())
     return {name: t.flatten()[0] if numbers else t for name, t in known.items()}
 
