@@ -1,6 +1,6 @@
 """Every setting of the package, as frozen dataclasses: what can be set, its range, its default.
 
-`presets.py` holds the functions that fill them in; `settings.py` reads them from YAML, `--set` and checkpoints.
+`presets/` holds the functions that fill them in; `settings.py` reads them from YAML, `--set` and checkpoints.
 
 A run is one `Config`. Sections sit one level deep, so that a setting is named the same in Python
 (`config.rpn.nms_threshold`), in YAML (`rpn: {nms_threshold: 0.6}`) and on the command line
