@@ -25,10 +25,12 @@ from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
+from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Categories
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.given import require_classes, require_usable, with_its_learning_rate
 from maskrcnn.training.initial import Initial, read_initial, start_from
 from maskrcnn.training.interruption import Interruption
 from maskrcnn.training.optimizer import build_optimizer, full_learning_rate, set_learning_rate
@@ -69,6 +71,8 @@ def train(
     device: str = "auto",
     resume: bool = False,
     init: Initial | str | None = None,
+    network: MaskRCNN | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
 ) -> TrainResult:
     """Train a model and leave it, its settings, its log and its state in the directory `output`.
 
@@ -78,18 +82,25 @@ def train(
         device: "auto", "cpu", "cuda" or "cuda:<number>".
         resume: go on from the newest state in `output`; start anew if there is none.
         init: weights to start anew with: a model's name, a file, or what `read_initial` gave; None: random ones.
+        network: one of your own with parts that no setting names, trained in place; None: that of the settings. `load`
+            builds models from settings, so read its weights with `read_checkpoint` and `load_state_dict`.
+        optimizer: one of your own over the network's parameters; its learning rates follow the schedule. None: that of
+            the settings.
 
     Raises:
         UserError: what a user can mend: data, settings, the output directory, a loss that stays non-finite.
         SystemExit: after SIGINT or SIGTERM, with code 128 + the signal's number, when the state is saved.
     """
     _require_one_process()
+    require_usable(network, optimizer)
+    if optimizer is not None:
+        config = with_its_learning_rate(config, optimizer)
     folder, screen = RunFolder(Path(output)), Screen()
     with _deterministic(config.train.deterministic), Interruption() as interruption:
         data = TrainingData.open(config, screen.say)
-        if init is None and not resume:
+        if init is None and network is None and not resume:
             screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
-        state = _fresh_state(config, data.categories, resolve_device(device), init, screen)
+        state = _fresh_state(config, data.categories, resolve_device(device), init, screen, network, optimizer)
         with folder.locked():
             if resume:
                 resume_run(folder, state, config, data.fingerprint, screen.say)
@@ -135,18 +146,25 @@ def _run(
 
 
 def _fresh_state(
-    config: Config, categories: Categories, device: torch.device, init: Initial | str | None, screen: Screen
+    config: Config,
+    categories: Categories,
+    device: torch.device,
+    init: Initial | str | None,
+    screen: Screen,
+    network: MaskRCNN | None,
+    optimizer: torch.optim.Optimizer | None,
 ) -> TrainingState:
     """A model with given weights, or with random ones that depend on the seed alone, and what trains it."""
     torch.manual_seed(config.train.seed)
-    model = build_model(config, len(categories), categories.num_keypoints)
+    model = build_model(config, len(categories), categories.num_keypoints) if network is None else network
+    require_classes(model, categories)
     if init is not None:
         initial = read_initial(init) if isinstance(init, str) else init
         screen.say(start_from(model, initial, config, categories))
     model = for_training(model).to(device).train()
-    optimizer = build_optimizer(model, config.optimizer)
+    steps = build_optimizer(model, config.optimizer) if optimizer is None else optimizer
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
-    return TrainingState(model, optimizer, ema)
+    return TrainingState(model, steps, ema)
 
 
 def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config) -> StepReport:

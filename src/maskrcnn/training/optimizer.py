@@ -114,10 +114,10 @@ def full_learning_rate(config: Config) -> float:
     return config.optimizer.lr * images_per_step / config.optimizer.reference_batch_size
 
 
-def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Use `rate` for every group from the next step on."""
+def set_learning_rate(optimizer: Optimizer | torch.optim.Optimizer, rate: float) -> None:
+    """Use `rate` for every group from the next step on, times the group's own factor (`lr_scale`) if it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("lr_scale", 1.0)
 
 
 def _kind(module: nn.Module, name: str) -> str:

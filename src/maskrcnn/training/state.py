@@ -22,6 +22,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.files import remove_partial_files
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.settings import config_to_dict
+from maskrcnn.text import brief
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.optimizer import Optimizer
 from maskrcnn.weights.checkpoint import load_weights
@@ -48,7 +49,7 @@ class TrainingState:
     """
 
     model: MaskRCNN
-    optimizer: Optimizer
+    optimizer: Optimizer | torch.optim.Optimizer
     ema: EMA[MaskRCNN] | None
     step: int = 0
     skipped_in_row: int = 0
@@ -161,9 +162,17 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
     if state.ema is not None:
         tensors |= {f"ema/{name}": tensor for name, tensor in state.ema.model.state_dict().items()}
     for name, parameter in state.model.named_parameters():
-        for what, tensor in state.optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer/{name}/{what}"] = tensor
+        for what, value in state.optimizer.state.get(parameter, {}).items():
+            if value is not None:  # torch's SGD without momentum
+                tensors[f"optimizer/{name}/{what}"] = _require_tensor(value, what)
     return tensors
+
+
+def _require_tensor(value: object, what: str) -> Tensor:
+    """An optimizer of the user's own may remember anything."""
+    if not isinstance(value, Tensor):
+        raise UserError(f"optimizer: expected tensors in its state, which is saved, got {what}={brief(value)}")
+    return value
 
 
 def _split(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -35,7 +35,7 @@ class StepReport:
 
 def training_step(
     model: MaskRCNN,
-    optimizer: Optimizer,
+    optimizer: Optimizer | torch.optim.Optimizer,
     batches: Sequence[Sequence[Sample]],
     config: Config,
     generators: Sequence[torch.Generator],
