@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from maskrcnn.cli import benchmark, check, doctor, evaluate, import_weights, inspect, models, predict, train
+from maskrcnn.cli import benchmark, check, convert, doctor, evaluate, import_weights, inspect, models, predict, train
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.settings import nearest
 from maskrcnn.text import one_line
@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "inspect": (inspect.main, "watch an image go through the network, on one page"),
     "import-weights": (import_weights.main, "convert a model of torchvision or detectron2"),
     "check": (check.main, "check a data set before training on it"),
+    "convert": (convert.main, "write labels of one form in another"),
     "models": (models.main, "list the bundled models and the presets"),
     "benchmark": (benchmark.main, "measure a model on this machine, stage by stage"),
     "doctor": (doctor.main, "report on this installation and machine"),

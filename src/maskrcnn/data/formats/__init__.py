@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.formats import (
     ade20k,
     cityscapes,
@@ -100,6 +102,17 @@ def read_labels(path: Path, form: str | None = None) -> LabelContent:
     if name not in FORMATS:
         raise UserError(f"{name}: expected a form of labels, one of {', '.join(FORMATS)}")
     return FORMATS[name].read(listing)
+
+
+def labelled_images(content: LabelContent, **settings: Any) -> LabelledImages:
+    """Labels of any form through the one reader of COCO content; `settings` are those of `read_coco`.
+
+    The report begins with what the reader of the form has met.
+    """
+    data = read_coco(content.coco, content.folder, source=str(content.source), **settings)
+    data.report.counts.update(content.report.counts)
+    data.report.lines[:0] = content.report.lines
+    return data
 
 
 def _recognise(listing: Listing) -> str:

@@ -1,0 +1,65 @@
+"""`maskrcnn convert`: labels of one form to another."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from maskrcnn.data.coco import LabelledImages
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read, check, write; says what was wrong and what the new form cannot say. 1 if there were faults."""
+    values = _parser().parse(arguments)
+    from maskrcnn.data.formats import labelled_images, read_labels, recognise
+    from maskrcnn.data.formats.writers import WRITERS
+    from maskrcnn.data.formats.writers.clean import clean_content
+    from maskrcnn.data.formats.writers.scene import Scene
+
+    source, target = Path(values.source), Path(values.target)
+    if values.to not in WRITERS:
+        raise UserError(f"--to {values.to}: expected one of {', '.join(WRITERS)}")
+    _require_new(target)
+    form = values.form or recognise(source)
+    print(f"{source}: {form}")
+    content = read_labels(source, form)
+    data = labelled_images(content, check_files=True, need_masks=False)
+    _print_report(data)
+    loss = WRITERS[values.to](Scene(clean_content(data, content), data.folder), target)
+    for sentence, count in loss.items():
+        print(f"{target}: {count} {sentence}")
+    print(f"{target}: {values.to}, {data.report.num_images} images, {data.report.num_objects} objects")
+    return 1 if data.report.counts else 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("convert", "Read labels of any known form and write them in another.")
+    parser.add_argument("source", metavar="SRC", help="a folder of labels, or a label file")
+    parser.add_argument("target", metavar="DST", help="a new folder")
+    parser.add_argument(
+        "--to",
+        default="coco",
+        metavar="FORM",
+        help="coco, yolo, labelme, voc, masks, label-studio, cvat (%(default)s)",
+    )
+    parser.add_argument("--from", dest="form", metavar="FORM", help="the form of SRC, where it is not recognised")
+    return parser
+
+
+def _require_new(target: Path) -> None:
+    """Two data sets in one folder would become one."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target}: expected a new or an empty folder, found something in it; name another")
+
+
+def _print_report(data: LabelledImages) -> None:
+    for line in data.report.lines:
+        print(f"fault: {line}", file=sys.stderr)
+    for line in data.report.summary():
+        print(line)

@@ -1,0 +1,38 @@
+"""What the reader of COCO content passed, as COCO content again: every mask is good, every box stated."""
+
+from __future__ import annotations
+
+from maskrcnn.data.coco import LabelledImages
+from maskrcnn.data.formats.content import Json, LabelContent
+from maskrcnn.masks.rle_coco import rle_to_coco
+from maskrcnn.structures import RLE
+
+
+def clean_content(data: LabelledImages, content: LabelContent) -> Json:
+    """The objects of `data`, with the splits of the `content` they were read from."""
+    splits = {image["id"]: image.get("split") for image in content.coco["images"]}
+    labels, images, annotations = data.labels, [], []
+    for place in range(len(labels)):
+        height, width = labels.size(place)
+        number = int(labels.image_ids[place])
+        named = {"split": splits[number]} if splits.get(number) else {}
+        images.append({"id": number, "file_name": labels.file_name(place), "height": height, "width": width, **named})
+        annotations += [_annotation(data, item, number, (height, width)) for item in labels.objects(place)]
+    return {"images": images, "annotations": annotations, "categories": data.categories.to_coco()}
+
+
+def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, int]) -> Json:
+    labels = data.labels
+    x1, y1, x2, y2 = labels.boxes[item].tolist()
+    mask = labels.mask(item, size)
+    entry = {
+        "id": int(labels.annotation_ids[item]),
+        "image_id": image,
+        "category_id": data.categories.ids[int(labels.labels[item])],
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "iscrowd": int(labels.ignore[item]),
+    }
+    if mask is None:
+        return entry
+    rings = rle_to_coco(mask) if isinstance(mask, RLE) else [ring.reshape(-1).tolist() for ring in mask.rings]
+    return {**entry, "segmentation": rings}

@@ -1,0 +1,58 @@
+"""`maskrcnn convert`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.data.formats.scenes import SCENES, labelme, write, yolo
+
+from maskrcnn.data.formats.writers import WRITERS
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_labelme_to_every_form_and_back_to_coco(run: Run, tmp_path: Path, form: str) -> None:
+    labelme(tmp_path / "source")
+    code, out, err = run("convert", tmp_path / "source", tmp_path / "written", "--to", form)
+    assert (code, err) == (0, "")
+    assert f"{tmp_path / 'source'}: labelme" in out and f"{form}, 1 images, 2 objects" in out
+    code, out, _ = run("convert", tmp_path / "written", tmp_path / "coco")
+    assert code == 0
+    (file,) = (tmp_path / "coco").glob("instances*.json")
+    content = json.loads(file.read_text())
+    assert [entry["bbox"] for entry in content["annotations"]] == [[2, 3, 6, 5], [12, 5, 10, 14]]
+    assert (tmp_path / "coco/images/a.png").read_bytes() == (tmp_path / "source/a.png").read_bytes()
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_every_form_to_coco(run: Run, tmp_path: Path, scene: str) -> None:
+    form, make = SCENES[scene]
+    make(tmp_path / "source")
+    code, out, err = run("convert", tmp_path / "source", tmp_path / "written")
+    assert (code, err) == (0, "") and f": {form}\n" in out and "1 images, 2 objects" in out
+
+
+def test_faults_are_named_and_the_rest_is_written(run: Run, tmp_path: Path) -> None:
+    yolo(tmp_path / "source")
+    labels = tmp_path / "source/labels/train/a.txt"
+    write(labels, labels.read_text() + "\n0 1 2\n")
+    code, out, err = run("convert", tmp_path / "source", tmp_path / "written")
+    assert code == 1 and "line 3: shape is malformed" in err and "1 images, 2 objects" in out
+
+
+def test_what_cannot_be_done_is_one_line(run: Run, tmp_path: Path) -> None:
+    labelme(tmp_path / "source")
+    for arguments, message in (
+        (("--to", "bmp"), "expected one of coco, yolo"),
+        (("--from", "nothing"), "expected a form of labels"),
+    ):
+        code, _, err = run("convert", tmp_path / "source", tmp_path / "written", *arguments)
+        assert code == 2 and message in err and not (tmp_path / "written").exists()
+    code, _, err = run("convert", tmp_path / "source", tmp_path / "source")
+    assert code == 2 and "new or an empty folder" in err
+    code, _, err = run("convert", tmp_path / "nowhere", tmp_path / "written")
+    assert code == 2 and "no such file or folder" in err
