@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.arguments import CommandParser
 from maskrcnn.errors import UserError
@@ -27,14 +27,11 @@ CLASSES_SHOWN = 100
 def main(arguments: Sequence[str]) -> int:
     """Print what is in the data set, what is wrong with it, and which settings it asks for; 1 if there are faults."""
     values = _parser().parse(arguments)
-    from maskrcnn.data.coco import read_coco
     from maskrcnn.presets import preset
     from maskrcnn.settings import parse_assignments, update_config
 
     config = update_config(preset(values.preset), parse_assignments(values.set), "--set")
-    files, images = _locate(values, config)
-    need_masks, crowd = config.mask_head.enabled, config.data.crowd
-    splits = [read_coco(file, images, check_files=True, need_masks=need_masks, crowd=crowd) for file in files]
+    splits = _read(values, config)
     faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
     faults += _print_disagreements(splits)
     _print_suggestions(splits, config, values.preset)
@@ -45,8 +42,9 @@ def _parser() -> CommandParser:
     parser = CommandParser("check", "Check a data set: files, annotations, object sizes; and suggest settings.")
     parser.add_argument(
         "data",
-        metavar="DIR|FILE.json",
-        help="a folder with images/ and instances_*.json (person_keypoints_*.json for a keypoint preset), or one file",
+        metavar="DIR|FILE",
+        help="a folder with images/ and instances_*.json (person_keypoints_*.json for a keypoint preset), or with "
+        "labels in another known form, or one file",
     )
     parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
     parser.add_argument(
@@ -59,20 +57,45 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _locate(values: Namespace, config: Config) -> tuple[list[Path], Path]:
-    """The annotation files, by the names that the preset gives them, and the folder of images."""
+def _read(values: Namespace, config: Config) -> list[LabelledImages]:
+    """Every split: of the files that the preset names, of the one file given, or of labels in another form."""
+    from maskrcnn.config.data import TRAIN_LAYOUT_NAMES
+    from maskrcnn.data.coco import read_coco
+    from maskrcnn.data.formats import labelled_images, read_splits
+
     data = Path(values.data)
-    folder = data if data.is_dir() else data.parent
-    train, val = config.data.train_annotations, config.data.val_annotations
-    files = sorted(data.glob(train.replace("train", "*")), key=lambda file: "train" not in file.name)
-    if not data.is_dir():
-        files = [data]
-    if not files:
+    settings: dict[str, Any] = {"check_files": True, "need_masks": config.mask_head.enabled, "crowd": config.data.crowd}
+    images = Path(values.images) if values.images else (data if data.is_dir() else data.parent) / "images"
+    files = _files(data, config)
+    if files and not _is_of_another_form(data):
+        return [read_coco(file, images, **settings) for file in files]
+    if any((data / name).is_file() for name in TRAIN_LAYOUT_NAMES):
         raise UserError(
-            f"{data}: expected {train} and {val} in this folder, found neither; "
-            "give the annotation file itself: maskrcnn check FILE.json --images DIR"
+            f"{data}: expected {config.data.train_annotations} and {config.data.val_annotations} in this folder, found "
+            "neither; give the annotation file itself: maskrcnn check FILE.json --images DIR, or another --preset"
         )
-    return files, Path(values.images) if values.images else folder / "images"
+    form, contents = read_splits(data)
+    print(f"{data}: labels of the form {form}")
+    return [labelled_images(content, **settings) for content in contents.values()]
+
+
+def _files(data: Path, config: Config) -> list[Path]:
+    """The annotation files: those of the names that the preset gives them, train first, or the one given."""
+    if data.is_file():
+        return [data]
+    pattern = config.data.train_annotations.replace("train", "*")
+    return sorted(data.glob(pattern), key=lambda file: "train" not in file.name)
+
+
+def _is_of_another_form(data: Path) -> bool:
+    """Whether a file is known to hold labels, and no COCO instances."""
+    from maskrcnn.data.formats import FORMATS
+    from maskrcnn.data.formats.listing import Listing
+
+    if not data.is_file():
+        return False
+    listing = Listing(data)
+    return not FORMATS["coco"].recognise(listing) and any(form.recognise(listing) for form in FORMATS.values())
 
 
 def _print_split(split: LabelledImages, decode: bool) -> int:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     form = values.form or recognise(source)
     print(f"{source}: {form}")
     content = read_labels(source, form)
-    data = labelled_images(content, check_files=True, need_masks=False)
+    data = labelled_images(content, check_files=True, need_masks=False, crowd=values.crowd)
     _print_report(data)
     loss = WRITERS[values.to](Scene(clean_content(data, content), data.folder), target)
     for sentence, count in loss.items():
@@ -49,6 +49,9 @@ def _parser() -> CommandParser:
         help="coco, yolo, labelme, voc, masks, label-studio, cvat (%(default)s)",
     )
     parser.add_argument("--from", dest="form", metavar="FORM", help="the form of SRC, where it is not recognised")
+    parser.add_argument(
+        "--crowd", choices=("ignore", "object"), default="ignore", help="what COCO's iscrowd 1 means (%(default)s)"
+    )
     return parser
 
 

@@ -13,6 +13,9 @@ DATA_PATHS = ("root", "train_annotations", "val_annotations", "images", "train_p
 LAYOUT_NAMES = ("instances_val.json", "person_keypoints_val.json")
 """What validation files are called in the usual layout, which may go without one."""
 
+TRAIN_LAYOUT_NAMES = ("instances_train.json", "person_keypoints_train.json")
+"""What training files are called there; where neither is there, labels of another form are looked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section, name="data"):

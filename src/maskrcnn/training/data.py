@@ -16,7 +16,7 @@ from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
-from maskrcnn.training.labels import read_train, read_val
+from maskrcnn.training.labels import find_labels, read_train, read_val
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ class TrainingData:
                 object (no keypoint) to learn from.
         """
         paths = DataPaths.of(config)
-        train = read_train(paths.train, paths.images, config, say)
-        val = read_val(paths.val, paths.images, config, train, say)
+        found = find_labels(paths.train, config, say)
+        train = read_train(found.get("train", paths.train), paths.images, config, say)
+        val = read_val(found.get("val", paths.val), paths.images, config, train, say)
         if (sides := config.augment.min_sizes) and config.input.min_size not in sides:
             say(f"augment.min_sizes: training images get short sides of {sides}, others {config.input.min_size}")
         if not config.box_head.enabled:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Config
-from maskrcnn.config.data import LAYOUT_NAMES
+from maskrcnn.config.data import LAYOUT_NAMES, TRAIN_LAYOUT_NAMES
 from maskrcnn.data.coco import LabelledImages, read_coco, read_to_measure
+from maskrcnn.data.formats import labelled_images, read_splits
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import split_faults
 from maskrcnn.errors import UserError
@@ -19,23 +21,51 @@ Say = Callable[[str], None]
 _NAMES_SHOWN = 10
 
 
-def read_train(path: Path, images: Path, config: Config, say: Say) -> LabelledImages:
+Labels = Path | LabelContent
+"""A COCO file, or what was read from labels of another form."""
+
+
+def find_labels(train: Path, config: Config, say: Say) -> dict[str, LabelContent]:
+    """The splits of labels in another form, where the data folder has no file `train` of the usual name.
+
+    Raises:
+        UserError: there is no such file, and no other form of labels, or several.
+    """
+    root = Path(config.data.root)
+    is_usual = config.data.images == "images" and config.data.train_annotations in TRAIN_LAYOUT_NAMES
+    is_there = train.is_file() or any((root / name).is_file() for name in TRAIN_LAYOUT_NAMES)
+    if is_there or not is_usual or not root.is_dir():
+        return {}
+    form, splits = read_splits(root)
+    say(f"{root}: labels of the form {form}, {' and '.join(splits)}")
+    if "train" not in splits:
+        raise UserError(f"{root}: expected images to learn from (train), found only {' and '.join(splits)}")
+    return splits
+
+
+def _read(read: Callable[..., LabelledImages], labels: Labels, images: Path, config: Config) -> LabelledImages:
+    if isinstance(labels, LabelContent):
+        return labelled_images(labels, read, **_settings(config))
+    return read(labels, images, **_settings(config))
+
+
+def read_train(labels: Labels, images: Path, config: Config, say: Say) -> LabelledImages:
     """What to learn from; `say` gets the report.
 
     Raises:
         UserError: no annotation file, or no object (no keypoint) to learn from.
     """
-    train = read_coco(path, images, **_settings(config))
+    train = _read(read_coco, labels, images, config)
     _say_summary(train, say)
-    _require_objects(train, path)
+    _require_objects(train)
     if config.keypoint_head.enabled:
-        _require_keypoints(train, path)
+        _require_keypoints(train)
     if config.data.balance_by:
         say(_groups(train, config.data.balance_by))
     return train
 
 
-def read_val(path: Path, images: Path, config: Config, train: LabelledImages, say: Say) -> LabelledImages | None:
+def read_val(labels: Labels, images: Path, config: Config, train: LabelledImages, say: Say) -> LabelledImages | None:
     """What to measure on; None where nothing is to be evaluated.
 
     Found out now, not after hours of training: what would keep the split from being used, or make it useless.
@@ -43,16 +73,10 @@ def read_val(path: Path, images: Path, config: Config, train: LabelledImages, sa
     Raises:
         UserError: a file that is named and not there, no annotation file, or no class in common.
     """
-    name = config.data.val_annotations
-    if not path.is_file() and name not in ("", *LAYOUT_NAMES):
-        raise UserError(
-            f"{path}: no such file, though data.val_annotations names it; correct the path, or leave it empty to train "
-            "without evaluation"
-        )
-    if not path.is_file():
-        say(f"{path}: no such file, so nothing is evaluated" if name else "no val_annotations: nothing is evaluated")
+    if isinstance(labels, Path) and not _is_there(labels, config.data.val_annotations, say):
         return None
-    val = read_to_measure(path, images, **_settings(config))
+    val = _read(read_to_measure, labels, images, config)
+    path = val.report.source
     _say_summary(val, say)
     if not set(val.categories.names) & set(train.categories.names):
         raise UserError(
@@ -66,6 +90,19 @@ def read_val(path: Path, images: Path, config: Config, train: LabelledImages, sa
     for fault in split_faults(train, val):
         say(fault)
     return val
+
+
+def _is_there(path: Path, name: str, say: Say) -> bool:
+    """Whether the validation file is there; only those of the usual layout may be missing."""
+    if path.is_file():
+        return True
+    if name not in ("", *LAYOUT_NAMES):
+        raise UserError(
+            f"{path}: no such file, though data.val_annotations names it; correct the path, or leave it empty to train "
+            "without evaluation"
+        )
+    say(f"{path}: no such file, so nothing is evaluated" if name else "no val_annotations: nothing is evaluated")
+    return False
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -83,8 +120,8 @@ def _say_summary(labelled: LabelledImages, say: Say) -> None:
         say(line)
 
 
-def _require_objects(labelled: LabelledImages, path: Path) -> None:
-    counts = labelled.report.counts
+def _require_objects(labelled: LabelledImages) -> None:
+    path, counts = labelled.report.source, labelled.report.counts
     if labelled.report.num_objects:
         return
     if counts[Fault.ALL_CROWDS]:
@@ -101,7 +138,8 @@ def _require_objects(labelled: LabelledImages, path: Path) -> None:
     raise UserError(f"{path}: expected annotated objects to learn from, got none{found}; check the annotations")
 
 
-def _require_keypoints(labelled: LabelledImages, path: Path) -> None:
+def _require_keypoints(labelled: LabelledImages) -> None:
+    path = labelled.report.source
     schemas = [schema for schema in labelled.categories.schemas if schema is not None]
     if schemas and labelled.categories.keypoints is None:
         raise UserError(

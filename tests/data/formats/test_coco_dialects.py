@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.data.formats.scenes import coco, write
 
-from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats import labelled_images, read_labels
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.report import Fault
 
@@ -32,7 +32,7 @@ def read_changed(tmp_path: Path) -> Callable[..., LabelContent]:
 
 
 def test_samples_of_roboflow(shared: Path, read_form: ReadForm, found: Any) -> None:
-    """Objects counted in the files; boxes alone are ignored regions."""
+    """Objects counted in the files; a box alone and a crowd are ignored regions."""
     folder = shared / "data/formats/roboflow_coco"
     first = read_form(folder / "coco_dataset/coco_roboflow", "coco")
     second = read_form(folder / "roboflow_dataset/coco", "coco")
@@ -42,7 +42,7 @@ def test_samples_of_roboflow(shared: Path, read_form: ReadForm, found: Any) -> N
         "train/train_002.jpg",
         "val/val_001.jpg",
     ]
-    assert (found(first).ignored, sum(found(first).objects.values())) == (1, 2)
+    assert (found(first).ignored, sum(found(first).objects.values())) == (2, 1)
     assert (found(second).ignored, found(second).objects) == (4, {})
 
 
@@ -71,17 +71,12 @@ def test_classes_without_objects_are_kept(read_changed: Any) -> None:
     assert [entry["name"] for entry in read_changed(categories=categories).coco["categories"]] == ["cat", "dog", "cow"]
 
 
-def test_bitmaps_that_are_all_crowds_are_objects(read_changed: Any) -> None:
-    """CVAT marks every bitmap so; where only some are, they are crowds."""
-    counts = {"size": [24, 31], "counts": [75, 5, 24 * 31 - 80]}
-    content = read_changed({"segmentation": counts, "iscrowd": 1})
-    assert [entry["iscrowd"] for entry in content.coco["annotations"]] == [0, 0]
-    coco_file = [
-        {"id": k, "image_id": 5, "category_id": 9, "segmentation": counts, "iscrowd": k, "bbox": [3, 3, 1, 5]}
-        for k in (0, 1)
-    ]
-    content = read_changed(annotations=coco_file)
-    assert [entry["iscrowd"] for entry in content.coco["annotations"]] == [0, 1]
+def test_crowds_stay_what_the_file_says(read_changed: Any, found: Any) -> None:
+    """CVAT marks every bitmap so; the one reader says that nothing is left, and what to set."""
+    content = read_changed({"iscrowd": 1})
+    assert [entry["iscrowd"] for entry in content.coco["annotations"]] == [1, 1]
+    assert labelled_images(content).report.counts == {Fault.ALL_CROWDS: 1}
+    assert labelled_images(content, crowd="object").report.num_objects == 2
 
 
 def test_coco_annotator_marks_what_is_deleted_and_what_is_a_box(read_changed: Any) -> None:

@@ -104,12 +104,26 @@ def read_labels(path: Path, form: str | None = None) -> LabelContent:
     return FORMATS[name].read(listing)
 
 
-def labelled_images(content: LabelContent, **settings: Any) -> LabelledImages:
-    """Labels of any form through the one reader of COCO content; `settings` are those of `read_coco`.
+def read_splits(path: Path) -> tuple[str, dict[str, LabelContent]]:
+    """The form of a folder or file, and its splits by their names: all of it as "train" where it names none.
+
+    Raises:
+        UserError: none or several forms are found.
+    """
+    listing = Listing(path)
+    form = _recognise(listing)
+    content = FORMATS[form].read(listing)
+    return form, {name: content.split(name) for name in content.splits} or {"train": content}
+
+
+def labelled_images(
+    content: LabelContent, read: Callable[..., LabelledImages] = read_coco, **settings: Any
+) -> LabelledImages:
+    """Labels of any form through the one reader of COCO content, `read_coco` or `read_to_measure`, and its settings.
 
     The report begins with what the reader of the form has met.
     """
-    data = read_coco(content.coco, content.folder, source=str(content.source), **settings)
+    data = read(content.coco, content.folder, source=content.report.source, **settings)
     data.report.counts.update(content.report.counts)
     data.report.lines[:0] = content.report.lines
     return data

@@ -3,8 +3,8 @@
 A file for each split, beside the images (Roboflow's `train/_annotations.coco.json`) or in `annotations/` (CVAT's and
 COCO's `instances_train.json`). Classes are joined by name, ids are numbered anew. Dialects that are understood:
 Roboflow's first category, a group without objects, is left out; COCO Annotator's deleted annotations too, and its
-`isbbox` annotations are boxes; CVAT marks every bitmap as a crowd, which is taken back where all bitmaps of a file are
-so marked; LVIS 1 names its images by `coco_url` alone.
+`isbbox` annotations are boxes; LVIS 1 names its images by `coco_url` alone. CVAT marks every bitmap as a crowd:
+`data.crowd` decides what that means.
 """
 
 from __future__ import annotations
@@ -59,8 +59,6 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
         if is_class_name(entry.get("name")):
             builder.class_fields.setdefault(entry["name"], {k: v for k, v in entry.items() if k not in ("id", "name")})
     annotations = [entry for entry in entries(content["annotations"]) if entry.get("deleted") is not True]
-    bitmaps = [entry for entry in annotations if isinstance(entry.get("segmentation"), dict)]
-    crowd_means_bitmap = bool(bitmaps) and all(entry.get("iscrowd") == 1 for entry in bitmaps)
     split = split_of(name) or split_of(f"{stem_of(name).rpartition('_')[2]}/x")
     images: dict[int | None, int] = {}
     for entry in entries(content["images"]):
@@ -73,7 +71,7 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
         elif label is None:
             builder.fault(Fault.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
         else:
-            builder.add_entry(image, label, _plain(entry, crowd_means_bitmap), where)
+            builder.add_entry(image, label, _plain(entry), where)
     return [label for label in _used(content["categories"], annotations) if is_class_name(label)]
 
 
@@ -86,12 +84,10 @@ def _add_image(listing: Listing, name: str, entry: Json, split: str, builder: Co
     )
 
 
-def _plain(entry: Json, crowd_means_bitmap: bool) -> Json:
+def _plain(entry: Json) -> Json:
     """An annotation as COCO has it."""
     if entry.get("isbbox") is True:
         return {key: value for key, value in entry.items() if key != "segmentation"}
-    if crowd_means_bitmap and isinstance(entry.get("segmentation"), dict):
-        return {**entry, "iscrowd": 0}
     return entry
 
 

@@ -57,12 +57,15 @@ class LabelContent:
         return [split for split in ("train", "val", "test") if split in named]
 
     def split(self, name: str) -> LabelContent:
-        """The images of one split with their annotations, and all categories."""
+        """The images of one split with their annotations, and all categories; the first has the report."""
         images = [image for image in self.coco["images"] if image.get("split") == name]
         ids = {image["id"] for image in images}
         annotations = [entry for entry in self.coco["annotations"] if entry["image_id"] in ids]
         coco = {**self.coco, "images": images, "annotations": annotations}
-        return LabelContent(self.source, self.folder, coco, self.report)
+        report = DataReport(f"{self.source} ({name})")
+        if name == self.splits[0]:
+            report.counts, report.lines = self.report.counts, self.report.lines
+        return LabelContent(self.source, self.folder, coco, report)
 
 
 @dataclass
