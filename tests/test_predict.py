@@ -206,6 +206,14 @@ def test_objects_under_better_ones_are_dropped_where_the_settings_say_so(model: 
     assert np.array_equal(found.boxes, everything.boxes[expected])
 
 
+def test_the_mask_threshold_is_the_models(model: Model, pixels: np.ndarray) -> None:
+    usual = model.predict(pixels, 0.1)
+    config = replace(model.config, mask_head=replace(model.config.mask_head, threshold=0.01))
+    lower = Model(model.network, CATEGORIES, config, accelerate=False).predict(pixels, 0.1)
+    assert np.array_equal(lower.boxes, usual.boxes) and (usual.mask_threshold, lower.mask_threshold) == (0.5, 0.01)
+    assert lower.masks().sum() > usual.masks().sum() and (lower.masks() | usual.masks() == lower.masks()).all()
+
+
 def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -> None:
     """Without this, the images behind the last proposals would be left out unnoticed."""
     with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):

@@ -172,6 +172,24 @@ def pastes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
+def test_the_threshold_decides_what_belongs_to_an_object() -> None:
+    """A mask whose left half is likely and whose right half is not; the lower threshold takes both."""
+    halves = np.where(np.arange(28) < 14, 0.7, 0.3).astype(np.float32)
+    probs = np.broadcast_to(halves, (2, 28, 28)).copy()
+    areas = [
+        [rle_area(rle) for rle in prediction(mask_probs=probs, mask_threshold=threshold).rle()]
+        for threshold in (0.2, 0.5, 0.8)
+    ]
+    assert areas == [[12, 30], [6, 15], [0, 0]]
+    lower = prediction(mask_probs=probs, mask_threshold=0.2)
+    assert lower[:1].mask_threshold == 0.2 and rle_area(lower[:1].rle()[0]) == 12
+
+
+def test_masks_may_have_more_rows_than_columns() -> None:
+    found = prediction(mask_probs=np.ones((2, 28, 14), np.float32))
+    assert np.array_equal(found.masks(), bitmaps())
+
+
 def test_a_mask_is_pasted_once(tmp_path: Path, pastes: list[int]) -> None:
     """Whatever it is asked for: suppression, JSON, fill and outline, polygons, areas, a part of them."""
     found = prediction(labels=np.array([0, 0])).without_covered(0.3)

@@ -209,6 +209,7 @@ class Model:
             mask_probs=None if found.mask_probs is None else _array(found.mask_probs),
             keypoints=None if found.keypoints is None else _array(found.keypoints),
             paste=self.config.mask_head.paste,
+            mask_threshold=self.config.mask_head.threshold,
         )
 
 

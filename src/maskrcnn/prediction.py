@@ -26,7 +26,7 @@ from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.viz.skeletons import Skeletons
 
 MASK_THRESHOLD = 0.5
-"""A pixel belongs to an object from this probability on (Mask R-CNN section 3.1)."""
+"""A pixel belongs to an object from this probability on (Mask R-CNN section 3.1), unless the model says otherwise."""
 
 Part = tuple[Ring, list[Ring]]
 """The outer ring of a connected part and the rings of its holes, each (n, 2) x, y in continuous pixels."""
@@ -53,6 +53,7 @@ class Prediction:
         given_masks: masks that are decided already, such as imported ones; they count instead of `mask_probs`.
         keypoints: (D, P, 3) float32 x, y, score; None without a keypoint branch.
         paste: how probabilities become pixels, one of `masks.paste.RULES`.
+        mask_threshold: from which probability on a pixel belongs to an object.
     """
 
     boxes: Float32Array
@@ -65,6 +66,7 @@ class Prediction:
     given_masks: PackedRLE | None = None
     keypoints: Float32Array | None = None
     paste: Rule = "exact"
+    mask_threshold: float = MASK_THRESHOLD
 
     def __post_init__(self) -> None:
         rows = {name: len(part) for name, part in self._rows().items()}
@@ -130,7 +132,7 @@ class Prediction:
             return self.given_masks
         if self.mask_probs is None:
             raise UserError("this model has no mask branch (mask_head.enabled is false), so there are no masks")
-        rles = paste_rles(self.mask_probs, self.boxes, self.image_size, MASK_THRESHOLD, self.paste)
+        rles = paste_rles(self.mask_probs, self.boxes, self.image_size, self.mask_threshold, self.paste)
         return PackedRLE.from_rles(rles, self.image_size)
 
     def masks(self) -> BoolArray:

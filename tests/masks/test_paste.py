@@ -47,8 +47,8 @@ def random_boxes(random: np.random.Generator, count: int, size: Size) -> Float32
     return np.hstack([centres - sides / 2, centres + sides / 2]).astype(np.float32)
 
 
-def random_probs(random: np.random.Generator, count: int, side: int) -> Float32Array:
-    return random.random((count, side, side), np.float32)
+def random_probs(random: np.random.Generator, count: int, side: int | tuple[int, int]) -> Float32Array:
+    return random.random((count, *((side, side) if isinstance(side, int) else side)), np.float32)
 
 
 def pasted(way: str, probs: Float32Array, boxes: Float32Array, size: Size, threshold: float, rule: Rule) -> MaskCrops:
@@ -96,9 +96,9 @@ def test_the_threshold_is_met_by_equality_in_one_rule_only(way: str) -> None:
 
 
 @EACH_RULE
-@pytest.mark.parametrize("side", [14, 28])
+@pytest.mark.parametrize("side", [14, 28, (28, 14)])
 @pytest.mark.parametrize("threshold", [0.5, 0.1])
-def test_ways_agree(random: np.random.Generator, rule: Rule, side: int, threshold: float) -> None:
+def test_ways_agree(random: np.random.Generator, rule: Rule, side: int | tuple[int, int], threshold: float) -> None:
     size = (40, 60)
     boxes = np.vstack([random_boxes(random, 30, size), boxes_of(*WITHOUT_MASK)])
     probs = random_probs(random, len(boxes), side)
@@ -112,9 +112,10 @@ def test_ways_agree(random: np.random.Generator, rule: Rule, side: int, threshol
 def test_the_definition_is_what_pytorch_computes(random: np.random.Generator, rule: Rule) -> None:
     """By operators that know nothing of ours: `grid_sample`, and `interpolate` of a padded mask."""
     size = (40, 60)
-    boxes, probs = random_boxes(random, 30, size), random_probs(random, 30, 14)
-    expected = [_BY_PYTORCH[rule](one, box, size) for one, box in zip(probs, boxes, strict=True)]
-    assert (paste_masks(probs, boxes, size, 0.5, rule) != np.stack(expected)).sum() <= 1
+    for side in (14, (14, 9)):
+        boxes, probs = random_boxes(random, 30, size), random_probs(random, 30, side)
+        expected = [_BY_PYTORCH[rule](one, box, size) for one, box in zip(probs, boxes, strict=True)]
+        assert (paste_masks(probs, boxes, size, 0.5, rule) != np.stack(expected)).sum() <= 1
 
 
 def exact_by_pytorch(probs: Float32Array, box: Float32Array, size: Size) -> BoolArray:
@@ -129,7 +130,8 @@ def exact_by_pytorch(probs: Float32Array, box: Float32Array, size: Size) -> Bool
 
 
 def torchvision_by_pytorch(probs: Float32Array, box: Float32Array, size: Size) -> BoolArray:
-    centre, half = (box[2:] + box[:2]) * 0.5, (box[2:] - box[:2]) * 0.5 * ((len(probs) + 2) / len(probs))
+    sides = np.array(probs.shape[::-1])
+    centre, half = (box[2:] + box[:2]) * 0.5, (box[2:] - box[:2]) * 0.5 * ((sides + 2) / sides).astype(np.float32)
     x1, y1 = (centre - half).astype(int).tolist()
     x2, y2 = ((centre + half).astype(int) + 1).tolist()
     padded = F.pad(torch.from_numpy(probs).double(), (1, 1, 1, 1))[None, None]

@@ -98,6 +98,8 @@ class MaskHeadConfig(RoIBranchConfig, name="mask_head"):
     """Round the cropped ground truth to 0 or 1 (detectron2) instead of keeping partly covered pixels."""
     paste: Literal["exact", "torchvision"] = "exact"
     """How a mask becomes pixels of the image: on exactly its box, or on its grown box cut to whole pixels."""
+    threshold: Annotated[float, Range(0, 1, above=True, below=True)] = 0.5
+    """In prediction, from which probability on a pixel belongs to the object (section 3.1: 0.5)."""
     max_overlap: Fraction = 1.0
     """In prediction, objects with a larger share of their pixels under better ones of their class are dropped; 1 keeps
     all, as in the paper. For objects that cannot overlap, such as cells, NMS of boxes is not enough."""

@@ -194,7 +194,11 @@ def result_step(trace: Trace) -> Step:
     if region is not None and region.number is not None:
         parts.append(boxes(torch.from_numpy(trace.prediction.boxes[None, region.number - 1]), "box strong follow"))
     kinds = "boxes only" if found.keypoints is None else "boxes and keypoints"
-    last = f"this model gives {kinds}" if not found.has_masks else "masks are resized to them and cut at 0.5"
+    last = (
+        f"this model gives {kinds}"
+        if not found.has_masks
+        else f"masks are resized to them and cut at {found.mask_threshold:g}"
+    )
     text = (
         f"Boxes go back to the pixels of the original image; {last}. Rest the pointer on an object to see its number: "
         "<code>--roi</code> with that number follows it. The one that was followed is framed."

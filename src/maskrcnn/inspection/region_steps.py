@@ -17,7 +17,6 @@ from maskrcnn.inspection.svg import PHOTO, around, boxes, drawing, picture
 from maskrcnn.inspection.trace import Trace
 from maskrcnn.masks.paste import paste_windows
 from maskrcnn.masks.polygons import bitmap_to_polygons
-from maskrcnn.prediction import MASK_THRESHOLD
 
 MAX_CLASSES = 12
 """More bars or masks than this would not be looked at."""
@@ -136,18 +135,19 @@ def _pasting(trace: Trace, region: Region) -> list[str]:
     stretched = [PHOTO, picture(map_picture(probs, 0.0, 1.0), box.tolist(), "pixels veil")]
     outline = [PHOTO, f'<path class="mask" d="{_outline(trace, probs, box)}"/>']
     frame = boxes(box[None], "box strong refined")
+    threshold = trace.model.config.mask_head.threshold
     return [
         figure(drawing(window, [*stretched, frame], "mask over its box"), "The mask, stretched over the refined box"),
-        figure(drawing(window, [*outline, frame], "pasted mask"), "Resampled to pixels and cut at 0.5"),
+        figure(drawing(window, [*outline, frame], "pasted mask"), f"Resampled to pixels and cut at {threshold:g}"),
     ]
 
 
 def _outline(trace: Trace, probs: Tensor, box: Tensor) -> str:
     """The pasted mask's rings as SVG path data, `input` frame."""
-    rule = trace.model.config.mask_head.paste
-    data = ""
-    probs_of_one, box_of_one = probs[None].numpy(), box[None].numpy()
-    for crop, (left, top, *_) in paste_windows(probs_of_one, box_of_one, trace.input_size, MASK_THRESHOLD, rule):
+    settings = trace.model.config.mask_head
+    data, mask_and_box = "", (probs[None].numpy(), box[None].numpy())
+    pasted = paste_windows(*mask_and_box, trace.input_size, settings.threshold, settings.paste)
+    for crop, (left, top, *_) in pasted:
         for outer, holes in bitmap_to_polygons(crop):
             for ring in (outer, *holes):
                 data += "M" + "L".join(f"{x + left:.1f} {y + top:.1f}" for x, y in ring.tolist()) + "z"

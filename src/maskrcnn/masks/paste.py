@@ -1,5 +1,7 @@
 """Paste: from an m x m mask relative to its box to pixels of the image (Mask R-CNN section 3.1, "Inference").
 
+A mask may have more rows than columns, or fewer: each axis is resampled by itself.
+
 Bilinear resampling is separable, so the mask of a box is (row weights) x (m x m probabilities) x (column weights), made
 only for the pixels that the box reaches: a window. Two rules say which place of the mask a pixel sees, see `RULES`.
 """
@@ -101,26 +103,29 @@ def paste_masks(
 
 def _exact_reference(probs: FloatArray, box: Float32Array, size: Size, threshold: float) -> BoolArray:
     """Every pixel centre, as a place in the box, looks into the mask; beyond the mask there are zeros."""
-    side, (x1, y1, x2, y2) = len(probs), box.astype(np.float64)
-    x = (np.arange(size[1]) + 0.5 - x1) / (x2 - x1) * side - 0.5
-    y = (np.arange(size[0]) + 0.5 - y1) / (y2 - y1) * side - 0.5
+    (rows, columns), (x1, y1, x2, y2) = probs.shape, box.astype(np.float64)
+    x = (np.arange(size[1]) + 0.5 - x1) / (x2 - x1) * columns - 0.5
+    y = (np.arange(size[0]) + 0.5 - y1) / (y2 - y1) * rows - 0.5
     # One zero beyond each side is enough: further out it is the nearest value.
-    return _bilinear(np.pad(probs, 1), np.clip(x, -1, side) + 1, np.clip(y, -1, side) + 1) >= threshold
+    return _bilinear(np.pad(probs, 1), np.clip(x, -1, columns) + 1, np.clip(y, -1, rows) + 1) >= threshold
 
 
 def _torchvision_reference(probs: FloatArray, box: Float32Array, size: Size, threshold: float) -> BoolArray:
     """The mask with its border is resized to the whole pixels of its box, and these are laid into the frame."""
-    half = (box[2:] - box[:2]) * 0.5 * ((len(probs) + 2) / len(probs))
+    rows, columns = probs.shape
+    half = (box[2:] - box[:2]) * 0.5 * np.array([(columns + 2) / columns, (rows + 2) / rows], np.float32)
     centre = (box[2:] + box[:2]) * 0.5
     x1, y1 = map(int, np.trunc(centre - half))
     x2, y2 = (int(end) + 1 for end in np.trunc(centre + half))
     left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, size[1]), min(y2, size[0])
     frame = np.zeros(size, bool)
     if left < right and top < bottom:
-        side = len(probs) + 2
         x, y = (
             np.clip((np.arange(first, last) + 0.5 - start) * (side / (stop - start)) - 0.5, 0, side - 1)
-            for first, last, start, stop in ((left, right, x1, x2), (top, bottom, y1, y2))
+            for first, last, start, stop, side in (
+                (left, right, x1, x2, columns + 2),
+                (top, bottom, y1, y2, rows + 2),
+            )
         )
         frame[top:bottom, left:right] = _bilinear(np.pad(probs, 1), x, y) > threshold
     return frame
@@ -128,7 +133,8 @@ def _torchvision_reference(probs: FloatArray, box: Float32Array, size: Size, thr
 
 def _bilinear(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """(h, w) a map read between its pixels, at columns x (w,) and rows y (h,), all inside the map."""
-    left, top = (np.clip(np.floor(at), 0, len(values) - 2).astype(np.int64) for at in (x, y))
+    rows, columns = values.shape
+    left, top = (np.clip(np.floor(at), 0, n - 2).astype(np.int64) for at, n in ((x, columns), (y, rows)))
     to_right, down = x - left, (y - top)[:, None]
     upper, lower = (
         values[row[:, None], left] * (1 - to_right) + values[row[:, None], left + 1] * to_right
@@ -159,12 +165,12 @@ def paste_windows_separable(
     mask_probs: Float32Array, boxes: Float32Array, size: Size, threshold: float, rule: Rule
 ) -> Iterator[tuple[ByteArray, Window]]:
     """The same as two matrix products per mask, for the pixels that its box reaches."""
-    side, usable = mask_probs.shape[-1], _is_usable(boxes)
+    (rows, columns), usable = mask_probs.shape[1:], _is_usable(boxes)
     x1, y1, x2, y2 = np.where(usable[:, None], boxes, np.array([0, 0, 1, 1], np.float32)).T
-    x, y = RULES[rule].grid(x1, x2, side, size[1]), RULES[rule].grid(y1, y2, side, size[0])
+    x, y = RULES[rule].grid(x1, x2, columns, size[1]), RULES[rule].grid(y1, y2, rows, size[0])
     for index, window in enumerate(_windows(x, y, usable).tolist()):
         if any(window):
-            weights = y.weights(index, side), x.weights(index, side)
+            weights = y.weights(index, rows), x.weights(index, columns)
             yield _paste(mask_probs[index], *weights, RULES[rule].is_mask, threshold), tuple(window)
         else:
             yield np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
@@ -208,7 +214,7 @@ def paste_windows(
     """The masks of D detections in the image, one after the other; memory for one window at a time.
 
     Args:
-        mask_probs: (D, M, M) float32 foreground probabilities relative to the box.
+        mask_probs: (D, M, M) float32 foreground probabilities relative to the box; rows and columns may differ.
         boxes: (D, 4) float32 x1, y1, x2, y2 in the image's frame. A box that is empty, reversed, outside the image or
             not finite gives an empty mask.
         size: (height, width) of the image.
