@@ -259,8 +259,8 @@ def test_load_by_name_and_by_path(bundled: Path, model: Model, pixels: np.ndarra
     [
         ("cell", "neither a file nor a bundled model; did you mean cells?"),
         ("coco", "neither a file nor a bundled model; expected one of cells"),
-        ("absent.safetensors", "absent.safetensors: expected a .safetensors file"),
-        ("absent/cells", "absent/cells: expected a .safetensors file"),
+        ("absent.safetensors", "absent.safetensors: no such file; expected a .safetensors file"),
+        ("absent/cells", "absent/cells: no such file; expected a .safetensors file"),
     ],
 )
 def test_a_model_that_is_not_there(bundled: Path, name: str, message: str) -> None:

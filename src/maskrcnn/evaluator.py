@@ -13,7 +13,6 @@ from typing import Any
 from torch import Tensor
 
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
-from maskrcnn.data.images import read_labelled_image
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
@@ -25,7 +24,7 @@ from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.model import Model
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
-from maskrcnn.scoring import ground_truth_of
+from maskrcnn.scoring import ground_truth_of, read_picture, write_metrics
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
@@ -174,12 +173,6 @@ def predict_dataset(
         yield waiting.popleft(), prediction
 
 
-def read_picture(data: LabelledImages, number: int, max_pixels: int) -> ByteArray:
-    """(H, W, 3) uint8 RGB pixels of an image of a data set, in the orientation its labels refer to."""
-    labels = data.labels
-    return read_labelled_image(data.folder / labels.file_name(number), labels.size(number), max_pixels)
-
-
 @dataclass
 class _Run:
     """What accumulates over the images.
@@ -282,7 +275,7 @@ def same_keypoints(model: Categories, data: Categories) -> bool:
 
 def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics) -> None:
     write_atomically(folder / "predictions.json", json.dumps(results))
-    write_atomically(folder / "metrics.json", json.dumps(metrics.to_dict(), indent=2, allow_nan=False) + "\n")
+    write_metrics(folder, metrics)
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
+from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.metrics import IouType, Metrics
+from maskrcnn.evaluation.predictions import GEOMETRY
+from maskrcnn.evaluation.report import write_report
+from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.files import make_folder, write_atomically
+from maskrcnn.json_values import load_json
+from maskrcnn.structures.masks import ByteArray
 
 
 def evaluate_predictions(
@@ -40,3 +51,77 @@ def evaluate_predictions(
 def ground_truth_of(data: LabelledImages) -> GroundTruth:
     """All objects of a data set, to be found."""
     return GroundTruth(data.report.source, data.categories, data.labels)
+
+
+def evaluate_results(
+    annotations: str | PathLike[str],
+    predictions: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    *,
+    images: str | PathLike[str] | None = None,
+    max_detections: int = 100,
+    score_threshold: float = 0.5,
+    crowd: Crowd = "ignore",
+    say: Callable[[str], object] = print,
+) -> Metrics:
+    """Measure results that any program found, in COCO's form, and write `metrics.json`.
+
+    Args:
+        annotations: a COCO instances or keypoints file.
+        predictions: COCO results; what they hold is compared: masks, boxes, keypoints.
+        output: where `metrics.json` goes, and `report.html` if there are images; None writes nothing.
+        images: the folder of the images, for their true sizes and the report; None: they are not looked at.
+        max_detections: per image and class, those that count (COCO's maxDets).
+        score_threshold: for the per-image numbers and the pictures; AP and AR use all detections.
+        crowd: what annotations with iscrowd 1 are.
+        say: gets the table of results.
+
+    Raises:
+        UserError: unreadable input, predictions that do not belong to these labels, or `output` cannot be written.
+    """
+    if output is not None:
+        make_folder(Path(output))
+    results, folder = load_json(Path(predictions)), None if images is None else Path(images)
+    kinds = _held(results)
+    need_masks = "mask" in kinds or not kinds
+    data = read_coco(Path(annotations), folder, check_files=folder is not None, need_masks=need_masks, crowd=crowd)
+    truth = ground_truth_of(data)
+    try:
+        metrics = evaluate_coco(truth, results, max_detections, kinds or _expected(truth), score_threshold)
+    except UserError as error:
+        raise UserError(f"{predictions}: {error}") from None
+    metrics = replace(metrics, warnings=(*data.report.faults(), *metrics.warnings))
+    say(format_table(metrics))
+    if output is not None:
+        write_metrics(Path(output), metrics)
+        if folder is not None:
+            title = f"{Path(predictions).name} on {Path(annotations).name}"
+            pictures = partial(_picture, data, truth)
+            write_report(Path(output) / "report.html", metrics, truth, results, pictures, title)
+    return metrics
+
+
+def write_metrics(folder: Path, metrics: Metrics) -> None:
+    """`metrics.json` in a folder."""
+    write_atomically(folder / "metrics.json", json.dumps(metrics.to_dict(), indent=2, allow_nan=False) + "\n")
+
+
+def read_picture(data: LabelledImages, number: int, max_pixels: int) -> ByteArray:
+    """(H, W, 3) uint8 RGB pixels of an image of a data set, in the orientation its labels refer to."""
+    labels = data.labels
+    return read_labelled_image(data.folder / labels.file_name(number), labels.size(number), max_pixels)
+
+
+def _picture(data: LabelledImages, truth: GroundTruth, image_id: int) -> ByteArray:
+    return read_picture(data, truth.images[image_id], MAX_PIXELS)
+
+
+def _held(results: Any) -> tuple[IouType, ...]:
+    """What results hold; nothing where there are none."""
+    entries = results if isinstance(results, list) else []
+    keys = {key for entry in entries if isinstance(entry, Mapping) for key in entry}
+    return tuple(kind for kind, key in GEOMETRY.items() if key in keys)
+
+
+def _expected(truth: GroundTruth) -> tuple[IouType, ...]:
+    return ("mask", "box") if truth.has_masks() else ("box",)

@@ -122,3 +122,56 @@ def test_the_threshold_and_the_batch_size_arrive(
 def test_mistakes(run: Run, model_file: Path, arguments: list[str], message: str) -> None:
     code, _, err = run("evaluate", "--model", model_file, *arguments)
     assert code == 2 and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "results", "expected"), [("box", "fakebbox", 0.504581), ("mask", "fakesegm", 0.319545)]
+)
+def test_published_results_give_the_published_numbers(
+    run: Run, shared: Path, tmp_path: Path, kind: str, results: str, expected: float
+) -> None:
+    """Sizes come from the annotations: none of these images is here."""
+    folder = shared / "data" / "cocoapi_eval"
+    code, out, err = run(
+        "evaluate", "--predictions", folder / f"instances_val2014_{results}100_results.json",
+        "--annotations", folder / "instances_val2014_100.json", "--output", tmp_path,
+    )  # fmt: skip
+    assert code == 0 and f"results in {tmp_path}: metrics.json" in out, err
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert round(metrics[kind]["AP"], 6) == expected
+    assert ("box" in metrics) == (kind == "box") and not (tmp_path / "report.html").exists()
+
+
+def test_predictions_of_a_model_measure_as_the_model_did(
+    run: Run, dataset: Path, model_file: Path, tmp_path: Path
+) -> None:
+    code, _, err = run("evaluate", "--model", model_file, "--data", dataset, "--output", tmp_path / "model")
+    assert code == 0, err
+    code, _, err = run(
+        "evaluate", "--predictions", tmp_path / "model/predictions.json", "--data", dataset,
+        "--images", dataset / "images", "--output", tmp_path / "again",
+    )  # fmt: skip
+    assert code == 0 and (tmp_path / "again/report.html").stat().st_size > 1000, err
+    first, again = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("model", "again"))
+    assert (first["mask"], first["box"]) == (again["mask"], again["box"])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("[]", ("--model", "nuclei2", "--device", "cpu"), "without a model: leave out --model, --device"),
+        ("[]", (), ""),
+        ("{}", (), "found.json: predictions: expected a list of COCO results, got dict"),
+        ("[{}]", (), "found.json: predictions: entry 0: expected the key"),
+        ("nonsense", (), "found.json: expected JSON text"),
+    ],
+)
+def test_results_that_cannot_be_measured(
+    run: Run, dataset: Path, tmp_path: Path, content: str, options: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "found.json").write_text(content)
+    code, out, err = run(
+        "evaluate", "--predictions", tmp_path / "found.json", "--data", dataset, "--output", tmp_path / "out", *options
+    )
+    assert code == (2 if message else 0) and message in err
+    assert message or "AP" in out  # nothing found: all is missed

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """Predict, count, and write `predictions.json`, `metrics.json` and `report.html`."""
-    values = _parser().parse(arguments)
+    parser = _parser()
+    values = parser.parse(arguments)
     _require_one_place(values)
+    if values.predictions:
+        return _score(values, parser)
     from maskrcnn.evaluator import evaluate
     from maskrcnn.loading import load
 
@@ -47,8 +50,40 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _score(values: Namespace, parser: CommandParser) -> int:
+    """Measure what another program found, or this one before."""
+    given = [option for option in _OF_A_MODEL if getattr(values, option) != parser.get_default(option)]
+    if given:
+        names = ", ".join(f"--{option.replace('_', '-')}" for option in given)
+        raise UserError(f"--predictions are compared as they are, without a model: leave out {names}")
+    from maskrcnn.scoring import evaluate_results
+
+    output = Path(values.output)
+    annotations, images = _locate(values, has_keypoints=False)
+    evaluate_results(
+        annotations,
+        values.predictions,
+        output,
+        images=images if values.images else None,
+        max_detections=values.max_detections or _COCO_LIMIT,
+        score_threshold=values.score_threshold,
+        crowd=values.crowd or "ignore",
+    )
+    print(f"\nresults in {output}: metrics.json" + (", report.html" if values.images else ""))
+    return 0
+
+
+_OF_A_MODEL = ("model", "device", "precision", "batch_size", "proposals")
+"""Options that mean nothing to results that are there already."""
+
+_COCO_LIMIT = 100
+
+
 def _parser() -> CommandParser:
-    parser = CommandParser("evaluate", "Measure a model against annotated images with the COCO metrics.")
+    parser = CommandParser(
+        "evaluate",
+        "Measure a model, or results that are there already, against annotations with the COCO metrics.",
+    )
     add_model_option(parser)
     parser.add_argument(
         "--data",
@@ -58,13 +93,19 @@ def _parser() -> CommandParser:
     parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of those in DIR")
     parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
     parser.add_argument(
+        "--predictions",
+        metavar="FILE",
+        help="COCO results to measure instead of a model: masks, boxes or keypoints, whichever it holds; images are "
+        "needed for the report alone (--images)",
+    )
+    parser.add_argument(
         "--output", default="evaluation", metavar="DIR", help="where the results go (default: %(default)s)"
     )
     parser.add_argument(
         "--max-detections",
         type=number(int, 1),
         metavar="N",
-        help="per image, COCO's maxDets (default: as the model was trained)",
+        help="per image, COCO's maxDets (default: as the model was trained; for --predictions 100)",
     )
     parser.add_argument(
         "--crowd",
