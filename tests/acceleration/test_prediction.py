@@ -162,10 +162,13 @@ def test_rounded_weights_may_be_made_in_inference_mode() -> None:
 
 
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
-def test_the_first_linear_layer_reads_features_as_they_lie_in_memory(memory_format: torch.memory_format) -> None:
+@pytest.mark.parametrize("roi_size", [(7, 7), (7, 3)])
+def test_the_first_linear_layer_reads_features_as_they_lie_in_memory(
+    roi_size: tuple[int, int], memory_format: torch.memory_format
+) -> None:
     torch.manual_seed(0)
-    trunk = BoxTrunk(8, 7, fc_channels=16)
-    x = torch.rand(5, 8, 7, 7).to(memory_format=memory_format)
+    trunk = BoxTrunk(8, roi_size, fc_channels=16)
+    x = torch.rand(5, 8, *roi_size).to(memory_format=memory_format)
     with torch.no_grad():
         expected = trunk(x)
         fused = fuse(nn.Sequential(trunk))

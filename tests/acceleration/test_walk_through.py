@@ -46,6 +46,15 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "competing masks": ("tiny", ("mask_head.loss=softmax",)),
     "class-agnostic": ("tiny", ("mask_head.class_agnostic=true", "box_head.class_agnostic=true")),
     "keypoints and masks": ("keypoints_tiny", ("mask_head.enabled=true",)),
+    "bins that are not square": (
+        "keypoints_tiny",
+        (
+            "mask_head.enabled=true",
+            "box_head.pooled_size=[5,7]",
+            "mask_head.pooled_size=[8,6]",
+            "keypoint_head.pooled_size=[6,8]",
+        ),
+    ),
     "Faster R-CNN": ("tiny", NO_MASKS),
     "Fast R-CNN": ("tiny", ("rpn.enabled=false",)),
     "RPN alone": ("tiny", ("box_head.enabled=false", *NO_MASKS)),

@@ -124,6 +124,17 @@ def test_every_kind_of_model(
     assert [part for part in missing if part in text] == []
 
 
+@pytest.mark.parametrize("num_classes", [1, 12, 13])
+def test_one_of_a_kind_is_said_in_the_singular(make_model: MakeModel, image: ByteArray, num_classes: int) -> None:
+    """One sample, one class, one proposal, one mask or class left out."""
+    model = make_model(
+        num_classes, roi={"sampling_ratio": 1}, rpn={"post_nms_top_k_test": 1}, anchors={"ratios": (1.0,)}
+    )
+    text = text_of(render_page(trace_image(model, image, score_threshold=0.01), "x"))
+    assert re.findall(r"(?<![\d.,]) 1 (?!is\b)[a-z]+s\b", text) == []
+    assert "1 point between" in text and "1 sample each" in text and "about 1 box of" in text
+
+
 def test_an_rpn_alone_ends_with_its_proposals(make_model: MakeModel, image: ByteArray) -> None:
     trace = trace_image(make_model(1, box_head={"enabled": False}, mask_head={"enabled": False}), image)
     assert [step.name for step in all_steps(trace)] == [n for n in NAMES if n not in ("cutting", "class", "masks")]
@@ -137,8 +148,8 @@ def test_nothing_found(make_model: MakeModel, image: ByteArray) -> None:
 
 def test_many_classes_are_cut_short(make_model: MakeModel, image: ByteArray) -> None:
     html = render_page(trace_image(make_model(30), image, score_threshold=0.03), "x")
-    assert "The other 19 classes score less." in Page(html).text
-    assert "18 masks of less likely classes are not shown." in Page(html).text
+    assert "19 other classes with lower scores." in Page(html).text
+    assert "18 masks of less likely classes not shown." in Page(html).text
     assert html.count('alt="mask: ') == 12
 
 

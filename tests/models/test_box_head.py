@@ -16,7 +16,9 @@ from maskrcnn.structures import ImageBatch, Proposals
 
 def make_head(num_classes: int = 2, **settings: Any) -> BoxHead:
     pooler = RoIPooler((4,), RoIAlignOptions(2))
-    return BoxHead(pooler, BoxTrunk(3, 2, num_fcs=1, fc_channels=4), num_classes, RoISampler(num_classes), **settings)
+    return BoxHead(
+        pooler, BoxTrunk(3, (2, 2), num_fcs=1, fc_channels=4), num_classes, RoISampler(num_classes), **settings
+    )
 
 
 def logits_of(probs: list[list[float]]) -> Tensor:
@@ -74,6 +76,6 @@ def test_loss_by_hand() -> None:
 
 
 def test_trunk_of_convolutions_then_fully_connected() -> None:
-    trunk = BoxTrunk(3, 7, num_convs=2, conv_channels=8, num_fcs=1, fc_channels=16, norm="gn")
+    trunk = BoxTrunk(3, (7, 7), num_convs=2, conv_channels=8, num_fcs=1, fc_channels=16, norm="gn")
     assert trunk(torch.rand(5, 3, 7, 7)).shape == (5, 16)
     assert trunk(torch.rand(0, 3, 7, 7)).shape == (0, 16)

@@ -64,6 +64,8 @@ SYSTEMS: dict[str, Config] = {
         mask_head={"norm": "bn"},
     ),
     "mlp masks": config(mask_head={"kind": "mlp", "fc_channels": 16}),
+    "bins that are not square": config(box_head={"pooled_size": (5, 7)}, mask_head={"pooled_size": (14, 10)}),
+    "mlp masks that are not square": config(mask_head={"kind": "mlp", "fc_channels": 16, "pooled_size": (6, 10)}),
     "softmax masks": config(mask_head={"loss": "softmax"}),
     "softmax mlp masks": config(mask_head={"kind": "mlp", "fc_channels": 16, "loss": "softmax"}),
     "roipool": config(roi={"operator": "pool"}),

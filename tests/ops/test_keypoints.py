@@ -14,7 +14,7 @@ BOX = torch.tensor([[10.0, 20.0, 18.0, 36.0]])  # 8 wide, 16 high
 
 
 def encoded(x: float, y: float, visibility: int = 2, box: Tensor = BOX, size: int = 4) -> tuple[int, int] | None:
-    cells, valid = encode_keypoints(torch.tensor([[[x, y, visibility]]], dtype=torch.float32), box, size)
+    cells, valid = encode_keypoints(torch.tensor([[[x, y, visibility]]], dtype=torch.float32), box, (size, size))
     return divmod(int(cells), size)[::-1] if bool(valid) else None
 
 
@@ -41,6 +41,14 @@ def test_cells_by_hand(point: tuple[float, float], cell: tuple[int, int] | None)
     assert encoded(*point) == cell
 
 
+def test_rows_and_columns_by_hand() -> None:
+    """A box 8 wide and 16 high in 2 rows and 4 columns: cells of 2 x 8 pixels."""
+    box = torch.tensor([[10.0, 20, 18, 36]])
+    points = torch.tensor([[[17.9, 20.0, 2], [10.0, 28.0, 2], [18.0, 36.0, 2], [18.1, 36.0, 2]]])
+    cells, valid = encode_keypoints(points, box, (2, 4))
+    assert cells.tolist() == [[3, 4, 7, 0]] and valid.tolist() == [[True, True, True, False]]
+
+
 @pytest.mark.parametrize(("visibility", "counts"), [(0, False), (1, True), (2, True)])
 def test_hidden_keypoints_count_and_unlabelled_ones_do_not(visibility: int, counts: bool) -> None:
     assert (encoded(12, 24, visibility) is not None) == counts
@@ -54,7 +62,7 @@ def test_empty_boxes_have_no_cells() -> None:
 @pytest.mark.parametrize("library", ["detectron2", "torchvision"])
 def test_cells_equal_the_golden_ones(shared: Path, library: str) -> None:
     golden = load_file(shared / "golden/ops/crops_keypoints.safetensors")
-    cells, valid = encode_keypoints(golden["gt_keypoints"], golden["keypoint_boxes"], 56)
+    cells, valid = encode_keypoints(golden["gt_keypoints"], golden["keypoint_boxes"], (56, 56))
     assert torch.equal(valid.long(), golden[f"{library}.heatmap_valid"])
     assert torch.equal(cells, golden[f"{library}.heatmap_index"])
     assert 0 < valid.sum() < valid.numel()
@@ -158,19 +166,19 @@ def awkward_boxes() -> Tensor:
 
 
 @pytest.mark.parametrize("max_pixels", [module._MAX_PIXELS, 5000, 1])
-@pytest.mark.parametrize("size", [56, 7, 1])
+@pytest.mark.parametrize("size", [(56, 56), (7, 7), (4, 9), (1, 1)])
 @pytest.mark.parametrize("count", [7, 1, 0])
-def test_all_ways_agree(count: int, size: int, max_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ways_agree(count: int, size: tuple[int, int], max_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when memory is so short that maps go one by one."""
     monkeypatch.setattr(module, "_MAX_PIXELS", max_pixels)
     torch.manual_seed(0)
-    maps, boxes = torch.randn(count, 5, size, size) * 3, awkward_boxes()[:count]
+    maps, boxes = torch.randn(count, 5, *size) * 3, awkward_boxes()[:count]
     points, peaks = DECODE["reference"](maps, boxes)
     assert points.shape == (count, 5, 2) and peaks.shape == (count, 5)
     for decode in DECODE.values():
         other_points, other_peaks = decode(maps, boxes)
         torch.testing.assert_close(other_peaks, peaks, atol=1e-4, rtol=1e-5)
-        if size > 1:  # a single cell gives maps that are level but for rounding
+        if size != (1, 1):  # a single cell gives maps that are level but for rounding
             torch.testing.assert_close(other_points, points, atol=1e-3, rtol=1e-5)
 
 
@@ -186,15 +194,16 @@ def test_peaks_below_zero_are_found() -> None:
     assert (points < boxes[:, None, 2:]).all()
 
 
-def test_encoding_finds_the_decoded_cell_again() -> None:
+@pytest.mark.parametrize("size", [(56, 56), (56, 28)])
+def test_encoding_finds_the_decoded_cell_again(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     boxes = torch.tensor([[10.0, 20.0, 66.0, 76.0], [3.0, 5.0, 115.0, 117.0]])
     keypoints = torch.rand(2, 9, 3) * (boxes[:, None, 2:] - boxes[:, None, :2])[..., [0, 1, 1]] + 5
     keypoints[..., :2] = boxes[:, None, :2] + (keypoints[..., :2] - 5)
-    cells, valid = encode_keypoints(keypoints, boxes, 56)
+    cells, valid = encode_keypoints(keypoints, boxes, size)
     assert valid.all()
-    maps = torch.nn.functional.one_hot(cells, 56 * 56).view(2, 9, 56, 56) * 15.0
-    again, _ = encode_keypoints(decode_keypoints(maps, boxes), boxes, 56)
+    maps = torch.nn.functional.one_hot(cells, size[0] * size[1]).view(2, 9, *size) * 15.0
+    again, _ = encode_keypoints(decode_keypoints(maps, boxes), boxes, size)
     assert torch.equal(again, cells)
 
 

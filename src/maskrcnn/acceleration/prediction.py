@@ -7,6 +7,7 @@ speed.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise, zip_longest
 from typing import TypeVar
 
@@ -95,7 +96,7 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
     """Flatten channels-last, as RoIAlign leaves its features, and put the next layer's weights into the same order."""
     for position, (layer, following) in enumerate(pairwise(list(trunk))):
         if type(layer) is nn.Flatten and isinstance(following, nn.Linear):
-            channels = following.in_features // trunk.pooled_size**2
+            channels = following.in_features // math.prod(trunk.roi_size)
             _reorder_channels_last(following.weight.requires_grad_(False), channels)
             trunk[position] = FlattenChannelsLast()
 

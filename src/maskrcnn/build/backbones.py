@@ -29,7 +29,7 @@ class Trunk:
         strides: of the maps that the heads read.
         roi_layers: what the heads share behind RoIAlign, or None.
         roi_channels: channels of what a head sees.
-        roi_shrink: how many times smaller its side is than RoIAlign's output.
+        roi_shrink: how many times smaller its sides are than RoIAlign's output.
     """
 
     backbone: FPN | SingleLevel | ImageItself
@@ -38,9 +38,10 @@ class Trunk:
     roi_channels: int
     roi_shrink: int = 1
 
-    def roi_size(self, pooled_size: int) -> int:
-        """The side of what a head sees, from the bins a side that RoIAlign cuts out."""
-        return -(-pooled_size // self.roi_shrink)
+    def roi_size(self, pooled_size: int | tuple[int, int]) -> tuple[int, int]:
+        """The height and width of what a head sees, from the bins that RoIAlign cuts out."""
+        rows, columns = (pooled_size, pooled_size) if isinstance(pooled_size, int) else pooled_size
+        return -(-rows // self.roi_shrink), -(-columns // self.roi_shrink)
 
 
 def build_trunk(config: Config) -> Trunk:

@@ -55,7 +55,7 @@ def build_rpn(config: Config, trunk: Trunk) -> RPN:
     )
 
 
-def build_pooler(config: Config, trunk: Trunk, output_size: int) -> RoIPooler:
+def build_pooler(config: Config, trunk: Trunk, output_size: int | tuple[int, int]) -> RoIPooler:
     """RoIAlign, or what it is compared with, over the maps that the heads read."""
     settings = config.roi
     options = RoIAlignOptions(

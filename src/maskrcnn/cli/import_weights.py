@@ -112,5 +112,6 @@ def _report(imported: Imported, output: Path) -> None:
         print(f"a backbone alone: train from it with --init {output}")
         return
     names = imported.categories.names
-    print(f"{len(names)} classes: {', '.join(map(one_line, names[:10]))}{', ...' if len(names) > 10 else ''}")
+    shown = ", ".join(map(one_line, names[:10])) + (", ..." if len(names) > 10 else "")
+    print(f"{len(names)} class{'es' * (len(names) != 1)}: {shown}")
     print(f"use it: maskrcnn predict IMAGES --model {output}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from maskrcnn.config.checks import Bins, Count, Depth, Fraction, Range, Section, Side, Weight, Width
+from maskrcnn.config.checks import Count, Depth, Fraction, Grid, Range, Section, Side, Weight, Width
 from maskrcnn.config.model import Norm
 
 
@@ -39,8 +39,9 @@ class BoxHeadConfig(Section, name="box_head"):
 
     enabled: bool = True
     """False: the model ends with its proposals (RPN alone)."""
-    pooled_size: Bins = 7
-    """Bins a side that RoIAlign cuts out; stage 5 behind it (C4) halves them unless its stride is 1."""
+    pooled_size: Grid = 7
+    """Bins a side that RoIAlign cuts out, or [rows, columns]; stage 5 behind it (C4) halves them unless its stride is
+    1."""
     num_convs: Depth = 0
     conv_channels: Width = 256
     num_fcs: Depth = 2
@@ -68,7 +69,7 @@ class RoIBranchConfig(Section, name="(branch)"):
     """What the sections of all branches beside the box head have in common."""
 
     enabled: bool = False
-    pooled_size: Bins = 14
+    pooled_size: Grid = 14
     """Bins a side that RoIAlign cuts out, as for the box head."""
     loss_weight: Weight = 1.0
     """Factor of its loss."""

@@ -29,8 +29,8 @@ _SCORE = {
 
 def keypoint_step(trace: Trace, region: Region, maps: KeypointMaps) -> Step:
     """Heat maps of the surest keypoints, and all points in the box."""
-    number, side = maps.logits.shape[:2]
-    brief = f"{number} × {side} × {side}"
+    number, rows, columns = maps.logits.shape
+    brief = f"{number} × {rows} × {columns}"
     title, source = "Keypoints", "Mask R-CNN, section 5"
     categories = trace.model.categories
     schema = categories.keypoints
@@ -38,8 +38,8 @@ def keypoint_step(trace: Trace, region: Region, maps: KeypointMaps) -> Step:
         name = escape(categories.names[region.label])
         return Step("keypoints", title, source, f"The class {name} has no keypoints.", "", "none")
     text = (
-        f"For the refined box a further network gives {count(number, 'map')} of {side} × {side} values, one for each "
-        f"keypoint. A softmax over all {side * side:,} cells makes each map choose a single one: it learns from maps "
+        f"For the refined box a further network gives {count(number, 'map')} of {rows} × {columns} values, one for "
+        f"each keypoint. A softmax over all {rows * columns:,} cells makes each map choose one: it learns from maps "
         "that are 1 in the true cell and 0 elsewhere. A map is then enlarged to the pixels of the box, so that its "
         "cells do not limit the accuracy, and its highest pixel is the keypoint. Each step in colour is a factor, from "
         f"the peak down to {DARKEST:g} of it. "

@@ -68,7 +68,8 @@ def _bars(region: Region, names: Sequence[str]) -> str:
         for label in order
     )
     left_out = len(names) - len(order)
-    note = f'<p class="quiet">The other {left_out} classes score less.</p>' if left_out else ""
+    others = count(left_out, "other class", "other classes")
+    note = f'<p class="quiet">{others} with lower scores.</p>' if left_out else ""
     return f'<ul class="bars">{bars}</ul>{note}'
 
 
@@ -81,17 +82,18 @@ def _mask_step(trace: Trace, region: Region) -> Step:
         kind = "it is Faster R-CNN." if region.keypoints is None else "it finds keypoints instead."
         text = f"This model has no mask branch (<code>mask_head.enabled</code> is false): {kind}"
         return Step("masks", "Masks", source, text, "", "none")
-    number, side = len(region.mask_probs), region.mask_probs.shape[-1]
+    number, rows, columns = region.mask_probs.shape
+    threshold = trace.model.config.mask_head.threshold
     text = (
-        f"For the refined box a small network gives {count(number, 'mask')} of {side} × {side} probabilities. "
+        f"For the refined box a small network gives {count(number, 'mask')} of {rows} × {columns} probabilities. "
         f"{_mask_kind(trace, number)} The chosen mask is stretched over the box; a pixel belongs to the object from "
-        "0.5 on."
+        f"{threshold:g} on."
     )
     masks = [_mask_figure(trace, region, i) for i in _masks_to_show(region)]
     left_out = number - len(masks)
-    note = f'<p class="quiet">{left_out} masks of less likely classes are not shown.</p>' if left_out else ""
+    note = f'<p class="quiet">{count(left_out, "mask")} of less likely classes not shown.</p>' if left_out else ""
     body = row(masks, "many") + note + row(_pasting(trace, region))
-    return Step("masks", "Masks", source, text, body, f"{number} × {side} × {side}")
+    return Step("masks", "Masks", source, text, body, f"{number} × {rows} × {columns}")
 
 
 def _mask_kind(trace: Trace, number: int) -> str:

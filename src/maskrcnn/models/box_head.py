@@ -31,12 +31,21 @@ class BoxTrunk(nn.Sequential):
     """The shared layers before the two outputs: optional 3x3 convolutions, then fully connected ones with ReLU.
 
     Without fully connected layers, the mean over the RoI is what the outputs see (ResNet's own end).
+
+    Args:
+        in_channels: of the RoI features.
+        roi_size: their height and width.
+        num_convs: how many convolutions.
+        conv_channels: their width.
+        num_fcs: how many fully connected layers.
+        fc_channels: their width.
+        norm: of the convolutions, a name from `models.norm.NORMS`, or None.
     """
 
     def __init__(
         self,
         in_channels: int,
-        pooled_size: int,
+        roi_size: tuple[int, int],
         *,
         num_convs: int = 0,
         conv_channels: int = 256,
@@ -50,12 +59,12 @@ class BoxTrunk(nn.Sequential):
             layers += [*conv_norm(channels, conv_channels, 3, norm=norm), nn.ReLU(inplace=True)]
             channels = conv_channels
         layers += [nn.Flatten()] if num_fcs else [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        features = channels * pooled_size**2 if num_fcs else channels
+        features = channels * math.prod(roi_size) if num_fcs else channels
         for _ in range(num_fcs):
             layers += [nn.Linear(features, fc_channels), nn.ReLU(inplace=True)]
             features = fc_channels
         super().__init__(*layers)
-        self.pooled_size = pooled_size
+        self.roi_size = roi_size
         self.out_features = features
 
 

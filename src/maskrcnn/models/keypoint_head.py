@@ -101,7 +101,7 @@ class KeypointHead(RoIBranch):
         """
         rows = []
         for rois, target in zip(sampled, targets, strict=True):
-            _, valid = encode_keypoints(self._truth(rois, target), rois.positive_boxes, 1)
+            _, valid = encode_keypoints(self._truth(rois, target), rois.positive_boxes, (1, 1))
             rows.append(valid.any(dim=1).nonzero()[:, 0])
         return rows
 
@@ -110,7 +110,7 @@ class KeypointHead(RoIBranch):
         logits = self(roi_features).float()
         truth = [self._truth(rois, target) for rois, target in zip(selected, targets, strict=True)]
         boxes = torch.cat([rois.positive_boxes for rois in selected])
-        return keypoint_loss(logits, *encode_keypoints(torch.cat(truth), boxes, logits.shape[-1]))
+        return keypoint_loss(logits, *encode_keypoints(torch.cat(truth), boxes, (logits.shape[-2], logits.shape[-1])))
 
     def decode(self, logits: Tensor, boxes: Tensor) -> Tensor:
         """(D, P, 3) x, y, score, from logits (D, P, m, m) and the boxes (D, 4) they were computed for."""

@@ -5,6 +5,7 @@ Shapes: R RoIs, K classes, M masks per RoI (K; 1 if class-agnostic; one more for
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from maskrcnn.models.roi_features import RoIFeatures
 from maskrcnn.models.sampling import SampledRoIs
 from maskrcnn.ops.losses import mask_competition_loss, mask_loss
 from maskrcnn.ops.mask_crops import crop_masks
-from maskrcnn.structures import Detections, Targets
+from maskrcnn.structures import Detections, Size, Targets
 
 
 class MaskHead(RoIBranch):
@@ -108,16 +109,16 @@ class MaskHead(RoIBranch):
         if self.competing:
             logits = self.all_logits(roi_features)
             return mask_competition_loss(
-                logits.float(), self.mask_index(labels), self._targets(sampled, targets, logits.shape[-1])
+                logits.float(), self.mask_index(labels), self._targets(sampled, targets, _size(logits))
             )
         logits = self(roi_features, labels)
-        return mask_loss(logits.float(), self._targets(sampled, targets, logits.shape[-1]))
+        return mask_loss(logits.float(), self._targets(sampled, targets, _size(logits)))
 
-    def _targets(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets], size: int) -> Tensor:
+    def _targets(self, sampled: Sequence[SampledRoIs], targets: Sequence[Targets], size: Size) -> Tensor:
         cropped = torch.cat([self._crops(rois, target, size) for rois, target in zip(sampled, targets, strict=True)])
         return (cropped >= 0.5).to(cropped.dtype) if self.target_binary else cropped
 
-    def _crops(self, rois: SampledRoIs, target: Targets, size: int) -> Tensor:
+    def _crops(self, rois: SampledRoIs, target: Targets, size: Size) -> Tensor:
         if target.masks is not None:
             return crop_masks(target.masks, rois.positive_boxes, rois.gt_indices, size, aligned=self.target_aligned)
         if len(target):
@@ -125,7 +126,12 @@ class MaskHead(RoIBranch):
                 f"targets: expected a mask for each object, which the mask branch learns from, got {len(target)} "
                 "object(s) with boxes alone; give masks, or build the model with mask_head.enabled=false"
             )
-        return rois.boxes.new_zeros((0, size, size))
+        return rois.boxes.new_zeros((0, *size))
+
+
+def _size(logits: Tensor) -> Size:
+    """(height, width) of masks (..., m, m)."""
+    return int(logits.shape[-2]), int(logits.shape[-1])
 
 
 class FCNMaskHead(MaskHead):
@@ -133,7 +139,7 @@ class FCNMaskHead(MaskHead):
 
     Args:
         pooler: gives the RoI features.
-        in_channels: C; masks have twice the RoI features' side.
+        in_channels: C; masks have twice the RoI features' height and width.
         num_classes: K.
         num_convs: 3x3 convolutions before the deconvolution.
         channels: their width.
@@ -180,7 +186,7 @@ class MLPMaskHead(MaskHead):
         pooler: gives the RoI features.
         in_channels: C.
         num_classes: K.
-        roi_size: side of the RoI features; masks have twice that.
+        roi_size: height and width of the RoI features; masks have twice as many pixels.
         fc_channels: width of the layers.
         options: further arguments of `MaskHead`.
     """
@@ -191,24 +197,24 @@ class MLPMaskHead(MaskHead):
         in_channels: int,
         num_classes: int,
         *,
-        roi_size: int,
+        roi_size: tuple[int, int],
         fc_channels: int = 1024,
         **options: Any,
     ) -> None:
         super().__init__(pooler, num_classes, **options)
-        self.mask_size = 2 * roi_size
+        self.mask_size = 2 * roi_size[0], 2 * roi_size[1]
         self.fcs = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(in_channels * roi_size**2, fc_channels),
+            nn.Linear(in_channels * math.prod(roi_size), fc_channels),
             nn.ReLU(inplace=True),
             nn.Linear(fc_channels, fc_channels),
             nn.ReLU(inplace=True),
         )
-        self.mask_logits = nn.Linear(fc_channels, self.num_masks * self.mask_size**2)
+        self.mask_logits = nn.Linear(fc_channels, self.num_masks * math.prod(self.mask_size))
         nn.init.normal_(self.mask_logits.weight, std=0.001)
         nn.init.zeros_(self.mask_logits.bias)
 
     def all_logits(self, roi_features: Tensor) -> Tensor:
         """(R, M, m, m) logits of every mask."""
         logits: Tensor = self.mask_logits(self.fcs(roi_features))
-        return logits.view(-1, self.num_masks, self.mask_size, self.mask_size)
+        return logits.view(-1, self.num_masks, *self.mask_size)

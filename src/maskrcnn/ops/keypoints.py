@@ -23,26 +23,30 @@ KeypointRule = Literal["detectron2", "torchvision"]
 # --- ground truth -> cells --------------------------------------------------------------------------------------
 
 
-def encode_keypoints(keypoints: Tensor, boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def encode_keypoints(keypoints: Tensor, boxes: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The cell each keypoint falls into, of a grid over its own RoI.
 
     Args:
         keypoints: (R, P, 3) x, y, visibility, in the boxes' frame.
         boxes: (R, 4) RoIs x1, y1, x2, y2.
-        size: M, cells a side.
+        size: rows and columns of cells, M of each as a rule.
 
     Returns:
-        (R, P) int64 cells y * M + x, and (R, P) bool whether there is one: the keypoint is labelled and inside the RoI.
-        A point on the right or bottom edge belongs to the last cell (Detectron's rule). Where there is none, 0.
+        (R, P) int64 cells y * columns + x, and (R, P) bool whether there is one: the keypoint is labelled and inside
+        the RoI. A point on the right or bottom edge belongs to the last cell (Detectron's rule); without one it is 0.
     """
-    start, stop = boxes[:, None, :2], boxes[:, None, 2:]
-    points = keypoints[..., :2]
-    position = ((points - start) * (size / (stop - start))).floor()
-    position = torch.where(points == stop, size - 1, position)  # (R, P, 2)
-    inside = ((position >= 0) & (position < size)).all(dim=-1)  # False for the NaN of an empty box
+    y = _cells_along(keypoints[..., 1], boxes[:, None, 1::2], size[0])
+    x = _cells_along(keypoints[..., 0], boxes[:, None, 0::2], size[1])
+    inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])  # False for the NaN of an empty box
     valid = inside & (keypoints[..., 2] > 0)
-    x, y = torch.where(valid[..., None], position, 0).to(torch.int64).unbind(dim=-1)
-    return y * size + x, valid
+    return torch.where(valid, y * size[1] + x, 0).to(torch.int64), valid
+
+
+def _cells_along(points: Tensor, extents: Tensor, size: int) -> Tensor:
+    """(R, P) in which of `size` cells points lie along one axis of boxes that reach from one place to another."""
+    start, stop = extents.unbind(dim=-1)
+    position = ((points - start) * (size / (stop - start))).floor()
+    return torch.where(points == stop, size - 1, position)
 
 
 def keypoint_loss(logits: Tensor, cells: Tensor, valid: Tensor) -> Tensor:
@@ -77,7 +81,7 @@ def decode_separable(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     sides, pixels = _pixels(boxes)
     for members, (width, height) in _groups(pixels, logits.shape[1]):
         x_weights = _bicubic_weights(pixels[members, 0], width, logits.shape[-1])
-        y_weights = _bicubic_weights(pixels[members, 1], height, logits.shape[-1])
+        y_weights = _bicubic_weights(pixels[members, 1], height, logits.shape[-2])
         for own in torch.arange(logits.shape[1]).split(max(_MAX_PIXELS // (members.shape[0] * width * height), 1)):
             rows = members[:, None], own.to(members.device)
             places[rows], peaks[rows] = _highest(logits[rows], x_weights, y_weights)

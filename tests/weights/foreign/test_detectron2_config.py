@@ -69,6 +69,11 @@ def test_each_setting_in_our_terms(tmp_path: Path) -> None:
     [
         ("MODEL.RPN.IOU_THRESHOLDS", [0.2, 0.6], "rpn.negative_iou", 0.2),
         ("MODEL.RPN.IOU_THRESHOLDS", [0.2, 0.6], "rpn.positive_iou", 0.6),
+        ("MODEL.RPN.LOSS_WEIGHT", 0.5, "rpn.objectness_weight", 0.5),
+        ("MODEL.RPN.LOSS_WEIGHT", 0.5, "rpn.box_weight", 0.5),
+        ("MODEL.RPN.BBOX_REG_LOSS_WEIGHT", 2, "rpn.box_weight", 2.0),
+        ("MODEL.RPN.BBOX_REG_LOSS_WEIGHT", 2, "rpn.objectness_weight", 1.0),
+        ("MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT", 3, "box_head.box_weight", 3.0),
         ("MODEL.ROI_HEADS.IOU_THRESHOLDS", [0.6], "roi.positive_iou", 0.6),
         ("MODEL.ROI_BOX_HEAD.POOLER_TYPE", "ROIPool", "roi.operator", "pool"),
         ("MODEL.ANCHOR_GENERATOR.SIZES", [[16, 24]], "anchors.sizes", ((16, 24),) * 5),

@@ -170,7 +170,16 @@ def _of_anchors(config: Config, values: Mapping[str, Any]) -> dict[str, Any]:
         ours["anchors.ratios"] = levels[0]
     if (name := "MODEL.RPN.IOU_THRESHOLDS") in values:
         ours["rpn.negative_iou"], ours["rpn.positive_iou"] = _list(name, values[name], float, 2)
-    return ours
+    return ours | _rpn_weights(values)
+
+
+def _rpn_weights(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One weight is for both losses, the other for the boxes' besides."""
+    names = ("MODEL.RPN.LOSS_WEIGHT", "MODEL.RPN.BBOX_REG_LOSS_WEIGHT")
+    if not any(name in values for name in names):
+        return {}
+    both, box = (_list(name, [values.get(name, 1.0)], float, 1)[0] for name in names)
+    return {"rpn.objectness_weight": both, "rpn.box_weight": both * box}
 
 
 def _levels(name: str, value: Any) -> list[list[float]]:
