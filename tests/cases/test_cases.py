@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-CASES = sorted(path.parent for path in HERE.glob("*/check.py"))
+SLOW = {"22-very-many-objects"}
+CASES = [
+    pytest.param(path.parent, id=path.parent.name, marks=[pytest.mark.slow] if path.parent.name in SLOW else [])
+    for path in sorted(HERE.glob("*/check.py"))
+]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@pytest.mark.parametrize("case", CASES)
 def test_case(case: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(HERE), *sys.path])
     with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
