@@ -11,13 +11,14 @@ from maskrcnn.evaluation import Metrics
 
 def test_to_dict_has_the_shape_of_metrics_json(metrics: Metrics) -> None:
     content = json.loads(json.dumps(metrics.to_dict(), allow_nan=False))
-    assert list(content) == ["mask", "box", "per_class", "settings", "warnings"]
+    assert list(content) == ["mask", "box", "best_score_threshold", "per_class", "settings", "warnings"]
     coco = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR5", "ARs", "ARm", "ARl"]
     assert list(content["mask"]) == [*coco, "per_image_ap50", "per_image_ap"]
     assert content["mask"]["AP50"] == metrics["mask"]["AP50"] > 0.5
     assert content["mask"]["APl"] is None and math.isnan(metrics["mask"]["APl"])
     present, absent = content["per_class"]["box"]
     assert present["num_truths"] == 3 and present["num_predictions"] == 3 and present["AR"] == pytest.approx(2 / 3)
+    assert content["best_score_threshold"]["mask"] == pytest.approx(0.7)
     assert absent["AP"] is None and absent["best_score_threshold"] is None and absent["num_truths"] == 0
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from maskrcnn.data.coco import read_coco
 from maskrcnn.evaluation import Metrics, TypeMetrics
+from maskrcnn.evaluation.matching import best_operating_point
 from maskrcnn.evaluation.metrics import ImageMetrics
 from maskrcnn.evaluation.pictures import LONGEST_SIDE, choose_images, make_examples
 from maskrcnn.evaluation.truth import GroundTruth
@@ -22,7 +23,7 @@ def image(image_id: int, ap50: float, ap: float = 0.0, *, empty: bool = False) -
 
 
 def chosen(images: list[ImageMetrics], num_worst: int, num_best: int) -> tuple[list[int], list[int]]:
-    worst, best = choose_images(TypeMetrics({}, (), (), tuple(images)), num_worst, num_best)
+    worst, best = choose_images(TypeMetrics({}, (), (), tuple(images), best_operating_point([])), num_worst, num_best)
     return [i.image_id for i in worst], [i.image_id for i in best]
 
 

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,15 @@ def test_the_output_directory(config: Config, tmp_path: Path) -> None:
     assert [p.stem for p in saved_states(tmp_path / "run" / "state")] == ["step-00000007", "step-00000006"]
     assert (result.steps, result.metrics, result.best_score) == (7, {}, None)
     loaded = load_model(result.best)
-    assert loaded.config == config and loaded.categories.names == ("dim", "bright")
-    assert loaded.summary["steps"] == 7
+    assert replace(loaded.config, data=config.data) == config and loaded.categories.names == ("dim", "bright")
+    assert loaded.summary["steps"] == 7 and loaded.summary["score_threshold"] is None
+    assert loaded.summary["object_sizes"].keys() == {"0.05", "0.25", "0.5", "0.75", "0.95"}
+
+
+def test_a_name_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train: expected settings, such as preset\('small'\), got 'nuclei'"):
+        train("nuclei", tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_log(config: Config, tmp_path: Path) -> None:

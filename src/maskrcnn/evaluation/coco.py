@@ -84,7 +84,7 @@ def _evaluate_type(
     classes = _class_metrics(truth, precision, recall, matches)
     if iou_type == "keypoints":
         classes = tuple(row for label, row in enumerate(classes) if truth.categories.has_keypoints(label))
-    return TypeMetrics(summary, classes, _curves(precision, iou_type), images)
+    return TypeMetrics(summary, classes, _curves(precision, iou_type), images, best_operating_point(matches))
 
 
 def _summary(precision: FloatArray, recall: FloatArray, limits: list[int]) -> dict[str, float]:

@@ -93,7 +93,7 @@ def _count(matches: Sequence[Matches], num_images: int, score_threshold: float) 
 
 
 def best_operating_point(matches: Sequence[Matches]) -> OperatingPoint:
-    """The score threshold with the highest F1 at the first IoU threshold, for the matches of one class.
+    """The score threshold with the highest F1 at the first IoU threshold, for matches of one class or of several.
 
     NaN throughout where nothing is to be found or nothing was.
     """

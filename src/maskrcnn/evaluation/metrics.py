@@ -101,12 +101,14 @@ class TypeMetrics:
         classes: by ascending category id.
         curves: IoU 0.50, IoU 0.75, and the mean of all ten thresholds.
         images: by ascending image id.
+        best: the score threshold with the highest F1 over all classes together.
     """
 
     summary: Mapping[str, float]
     classes: tuple[ClassMetrics, ...]
     curves: tuple[Curve, ...]
     images: tuple[ImageMetrics, ...]
+    best: OperatingPoint
 
     def __getitem__(self, name: str) -> float:
         """One number of the summary, such as `metrics["mask"]["AP"]`."""
@@ -142,6 +144,7 @@ class Metrics:
         limit = {"max_detections_keypoints": detection_limit("keypoints", self.max_detections)}
         return {
             **{kind: _jsonable(metrics.summary) for kind, metrics in self.by_type.items()},
+            "best_score_threshold": _jsonable({kind: metrics.best.score for kind, metrics in self.by_type.items()}),
             "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
             "settings": {
                 "max_detections": self.max_detections,

@@ -27,6 +27,7 @@ from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Categories
+from maskrcnn.text import brief
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.folder import RunFolder
@@ -40,6 +41,7 @@ from maskrcnn.training.schedule import learning_rate_factor
 from maskrcnn.training.seeds import image_generator, seed_globally
 from maskrcnn.training.state import TrainingState, save_state
 from maskrcnn.training.step import StepReport, training_step
+from maskrcnn.training.summary import training_summary
 from maskrcnn.training.validation import validate
 from maskrcnn.weights import save_model
 
@@ -91,6 +93,10 @@ def train(
         UserError: what a user can mend: data, settings, the output directory, a loss that stays non-finite.
         SystemExit: after SIGINT or SIGTERM, with code 128 + the signal's number, when the state is saved.
     """
+    if not isinstance(config, Config):
+        raise UserError(
+            f"train: expected settings, such as preset('small'), got {brief(config)}; name the data in them"
+        )
     _require_one_process()
     require_usable(network, optimizer)
     if optimizer is not None:
@@ -141,7 +147,7 @@ def _run(
                 _leave(folder, state, interruption.signal, screen)
         save_state(folder.states, state, config, data.fingerprint)
         metrics = _evaluate(state, config, data, folder, log)
-        save_model(folder.last, state.averaged_model, config, data.categories, _summary(state, metrics))
+        save_model(folder.last, state.averaged_model, config, data.categories, _summary(state, metrics, config, data))
     return metrics
 
 
@@ -215,12 +221,12 @@ def _evaluate(
     log.evaluation(state.step, metrics, score)
     if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
         state.best_score, state.best_step = score, state.step
-        save_model(folder.best, state.averaged_model, config, data.categories, _summary(state, metrics))
+        save_model(folder.best, state.averaged_model, config, data.categories, _summary(state, metrics, config, data))
     return metrics
 
 
-def _summary(state: TrainingState, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {"steps": state.step, "averaged": state.ema is not None, "metrics": metrics}
+def _summary(state: TrainingState, metrics: dict[str, Any], config: Config, data: TrainingData) -> dict[str, Any]:
+    return training_summary(state.step, state.ema is not None, metrics, data.dataset.labels, config.input)
 
 
 def _leave(folder: RunFolder, state: TrainingState, signal: int, screen: Screen) -> NoReturn:
