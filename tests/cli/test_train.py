@@ -119,11 +119,11 @@ def test_keypoints_are_trained_evaluated_and_predicted(run: Run, persons: Path, 
     assert code == 0, err
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["keypoints"]["AP"] is not None and ("mask" in metrics) == masks
-    all_of_them = ["--score-threshold", "0"]
-    code, _, err = run("predict", persons / "images" / "1.png", "--model", model, "--output", results, *all_of_them)
+    found_in, all_of_them = tmp_path / "found", ["--score-threshold", "0"]
+    code, _, err = run("predict", persons / "images" / "1.png", "--model", model, "--output", found_in, *all_of_them)
     assert code == 0, err
-    found = json.loads((results / "predictions.json").read_text())
-    assert found and all(len(result["keypoints"]) == 9 for result in found) and (results / "1.png").is_file()
+    found = json.loads((found_in / "predictions.json").read_text())
+    assert found and all(len(result["keypoints"]) == 9 for result in found) and (found_in / "1.png").is_file()
 
 
 @pytest.mark.parametrize(
