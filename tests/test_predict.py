@@ -301,6 +301,12 @@ def test_the_bundled_nuclei_model_finds_nuclei() -> None:
     assert grey[filled].mean() > 3 * grey[~filled].mean()  # nuclei are bright
 
 
+def test_the_bundled_model_says_what_it_learned_from_and_which_threshold_is_best() -> None:
+    summary = maskrcnn.load("nuclei", device="cpu").summary
+    assert summary["score_threshold"] == 0.4334
+    assert summary["object_sizes"] == {"0.05": 12.49, "0.25": 25.0, "0.5": 34.1, "0.75": 43.87, "0.95": 86.96}
+
+
 # --- memory ---------------------------------------------------------------------------------------------------------
 
 _MEMORY = """
