@@ -18,10 +18,11 @@ import maskrcnn
 from maskrcnn.acceleration import for_training
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
+from maskrcnn.data.dataset import Sample
 from maskrcnn.process import begin_with_settings
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
-from maskrcnn.training.step import training_step
+from maskrcnn.training.step import accumulate_gradients
 
 
 def milliseconds(run: Callable[[], object]) -> float:
@@ -44,8 +45,13 @@ def measure(config: Config, num_batches: int) -> tuple[float, float]:
     optimizer = build_optimizer(model, config.optimizer)
     set_learning_rate(optimizer, 1e-6)
     generators = [torch.Generator().manual_seed(number) for number in range(config.train.batch_size)]
-    step = partial(training_step, model, optimizer, config=config, generators=generators * config.train.accumulate)
-    steps = [milliseconds(partial(step, batches=batches)) for batches in read]
+    generators = generators * config.train.accumulate
+
+    def step(batches: list[list[Sample]]) -> None:
+        accumulate_gradients(model, batches, config, generators)
+        optimizer.step()
+
+    steps = [milliseconds(partial(step, batches)) for batches in read]
     return statistics.median(reading), statistics.median(steps)
 
 

@@ -25,7 +25,7 @@ from maskrcnn.data.dataset import Sample
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories, PackedMasks, Targets
 from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
-from maskrcnn.training.step import training_step
+from maskrcnn.training.step import accumulate_gradients
 from maskrcnn.weights import load_model, save_model
 from maskrcnn.weights.checkpoint import save_weights
 from maskrcnn.weights.foreign import import_foreign
@@ -136,9 +136,10 @@ class Ours(Engine):
             run_pass(self._model, self._images, self.scenario.batch_size, self.threshold, self.scenario.detections)
 
     def _train(self) -> dict[str, float]:
-        report = training_step(self._network, self._optimizer, [self._samples], self._config, self._generators)
+        report = accumulate_gradients(self._network, [self._samples], self._config, self._generators)
         if report.complaint:
             raise RuntimeError(report.complaint)
+        self._optimizer.step()
         return report.losses
 
     def _versions(self) -> dict[str, str]:

@@ -102,14 +102,16 @@ def evaluate_dataset(
     proposals: str | Path | None = None,
     report: bool = True,
     say: Callable[[str], object] = print,
+    after_image: Callable[[], object] = lambda: None,
 ) -> Metrics:
-    """`evaluate` for images whose labels are read already."""
+    """`evaluate` for images whose labels are read already; what `after_image` raises, between images, ends it."""
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
     tells_classes = model.config.box_head.enabled
     given = None if proposals is None else _read_proposals(Path(proposals), data)
     run = _Run(data if tells_classes else without_classes(data), model.categories, model.config.data.max_pixels)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
+        after_image()
         if len(run.images) % PROGRESS_EVERY == 0:
             say(f"{len(run.images)} of {len(run.data.labels)} images")
     truth = run.ground_truth()

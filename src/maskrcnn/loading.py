@@ -24,7 +24,8 @@ def load(
 
     Args:
         name_or_path: a bundled model's name, such as "nuclei"; a published one's, such as
-            "torchvision/maskrcnn_resnet50_fpn_v2", which is downloaded on first use; or a .safetensors file.
+            "torchvision/maskrcnn_resnet50_fpn_v2", which is downloaded on first use; a .safetensors file; or the folder
+            of a training run, whose best model is taken, else its last.
         device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1", ...
         precision: "float32"; "bfloat16" for GPUs and for CPUs with AMX, where it takes a third to six tenths of the
             time, or "float16" for GPUs: their results differ a little.
@@ -37,7 +38,7 @@ def load(
     target = resolve_device(device)
     dtype = resolve_precision(precision, target)
     name = fspath(name_or_path)
-    read = load_published(name) if is_published(name) else load_model(_find_model(name))
+    read = load_published(name) if is_published(name) else load_model(find_model(name))
     network, config, categories, summary = read
     if accelerate:
         for_prediction(network, target, dtype)
@@ -51,7 +52,7 @@ def model_hash(name_or_path: str | PathLike[str]) -> str:
         UserError: no such model.
     """
     name = fspath(name_or_path)
-    return file_hash(fetch(name) if is_published(name) else _find_model(name), "a .safetensors file")
+    return file_hash(fetch(name) if is_published(name) else find_model(name), "a .safetensors file")
 
 
 def bundled_models() -> dict[str, Path]:
@@ -59,11 +60,29 @@ def bundled_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_BUNDLED.glob("*.safetensors"))}
 
 
-def _find_model(name: str) -> Path:
+def find_model(name: str) -> Path:
+    """The file of a bundled model, of a training run in a folder, or of the path that `name` is.
+
+    Raises:
+        UserError: `name` is neither, or a folder without a model.
+    """
     bundled, path = bundled_models(), Path(name).expanduser()
     if name in bundled:
         return bundled[name]
+    if path.is_dir():
+        return _model_of_run(path)
     if path.exists() or path.suffix or path.name != name:  # it was meant as a file: reading it says what is wrong
         return path
     hint = nearest(name, bundled) if bundled else "none is bundled"
     raise UserError(f"model {name!r}: neither a file nor a bundled model; {hint}")
+
+
+def _model_of_run(folder: Path) -> Path:
+    """The best model where training has found one, else the last."""
+    for name in ("best.safetensors", "last.safetensors"):
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(
+        f"{folder}: expected a model file, or the folder of a training run with best.safetensors or last.safetensors; "
+        "there is neither in it"
+    )

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "maskrcnn"
 
 LAYERS: list[set[str]] = [
     {"text"},
-    {"errors", "file_kinds"},
+    {"errors", "file_kinds", "failures"},
     {"config"},
     {"files", "memory"},
     {"ways", "structures", "devices", "json_values", "yaml_values", "process", "pipeline"},

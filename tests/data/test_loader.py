@@ -146,14 +146,13 @@ def test_like_shapes_share_batches(make_coco, read, tmp_path: Path) -> None:
 
 
 def test_workers_have_one_thread_and_outlive_the_signals_that_end_their_parent() -> None:
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers, threads = [signal.getsignal(number) for number in numbers], torch.get_num_threads()
     try:
         _set_up_worker(0)
         assert torch.get_num_threads() == 1
         for number in numbers:
             os.kill(os.getpid(), number)
-        assert 0 < signal.alarm(0) <= 60, "but not for ever"
     finally:
         for number, handler in zip(numbers, handlers, strict=True):
             signal.signal(number, handler)

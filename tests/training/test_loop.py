@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import threading
@@ -23,12 +24,15 @@ from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.losses import Losses
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.settings import parse_assignments, update_config
+from maskrcnn.settings import parse_assignments, read_settings, update_config
 from maskrcnn.training import loop
 from maskrcnn.training.folder import RunFolder
 from maskrcnn.training.loop import train
+from maskrcnn.training.optimizer import AdamW
+from maskrcnn.training.schedule import learning_rate_factor
 from maskrcnn.training.state import saved_states
 from maskrcnn.weights import load_model
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
 
 class Crash(BaseException):
@@ -151,6 +155,10 @@ def add_val_split(config: Config) -> None:
     shutil.copy(root / "instances_train.json", root / "instances_val.json")
 
 
+FEW = "box_head.max_detections=3"
+"""A model that has learned nothing finds a hundred objects in every image, which all take part in the evaluation."""
+
+
 def test_evaluation_keeps_the_best_model(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: bytes
 ) -> None:
@@ -268,7 +276,52 @@ def test_resuming_with_other_data_says_what_differs(config: Config, tmp_path: Pa
         run(config, tmp_path / "unbroken", resume=True)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("steps", "said", "rates"),
+    [
+        (8, "8 instead of 7; the learning rate is that of a run of 8 steps from step 4 on", [3, 4, 5, 6, 7]),
+        (4, "4 instead of 7; the learning rate is that of a run of 4 steps from step 4 on", [3]),
+        (2, "2 instead of 7; .* 3 are done, so what is left is the evaluation", []),
+    ],
+)
+def test_resuming_with_another_number_of_steps(
+    config: Config,
+    tmp_path: Path,
+    break_at: Callable[[int], None],
+    capfd: pytest.CaptureFixture[str],
+    steps: int,
+    said: str,
+    rates: list[int],
+) -> None:
+    break_at(4)
+    with pytest.raises(Crash):
+        run(config, tmp_path / "run")
+    config = change(config, f"schedule.steps={steps}")
+    result = train(config, tmp_path / "run", device="cpu", resume=True)
+    assert result.steps == max(steps, 3) and load_model(result.last).summary["steps"] == max(steps, 3)
+    assert re.search(f"schedule.steps: {said}", capfd.readouterr().err)
+    entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    full = 1e-3 * 2 / 4
+    expected = [full * learning_rate_factor(step, config.schedule) for step in rates]
+    assert [entry["learning_rate"] for entry in entries[3:]] == pytest.approx(expected)
+    assert read_settings(tmp_path / "run" / "config.yaml")["schedule"]["steps"] == steps
+
+
+def test_another_version_is_said_and_no_refusal(
+    config: Config, tmp_path: Path, unbroken: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    newest = saved_states(tmp_path / "unbroken" / "state")[0]
+    tensors, header = read_tensors(newest)
+    write_tensors(newest, tensors, header | {"torch": "1.0", "package": "0.0.9"})
+    assert run(config, tmp_path / "unbroken", resume=True) == unbroken
+    lines = [line for line in capfd.readouterr().err.splitlines() if "the last bits may differ" in line]
+    assert [re.sub("this is .*:", "", line)[:50] for line in lines] == [
+        "the state was written with maskrcnn 0.0.9,  the la",
+        "the state was written with torch 1.0,  the last bi",
+    ]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_finishes_the_step_and_saves(
     config: Config,
     tmp_path: Path,
@@ -278,40 +331,172 @@ def test_a_signal_finishes_the_step_and_saves(
     number: int,
     code: int,
 ) -> None:
-    config = change(config, "train.checkpoint_every=100")
+    """All processes of the job get it, as from a terminal or a batch system; the workers outlive it."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)  # pytest may run under nohup
+    config = change(config, "train.checkpoint_every=100", "data.num_workers=2")
     real = MaskRCNN.loss
 
     def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
-        os.kill(os.getpid(), number)
-        return real(self, *arguments, **options)
+        children = multiprocessing.active_children()
+        assert len(children) == 2
+        for process in (*(child.pid for child in children), os.getpid()):
+            os.kill(process or 0, number)
+        losses = real(self, *arguments, **options)
+        assert all(child.is_alive() for child in children)
+        return losses
 
     with monkeypatch.context() as patched:
         patched.setattr(MaskRCNN, "loss", loss)
         with pytest.raises(SystemExit) as leaving:
             run(config, tmp_path / "stopped")
     assert leaving.value.code == code
-    assert "stopped after step 1; the state is saved" in capfd.readouterr().err
+    assert multiprocessing.active_children() == []
+    lines = capfd.readouterr().err.splitlines()
+    assert sum("stopping after this step" in line for line in lines) == 1
+    assert "stopped after step 1; the state is saved, resume with --resume" in lines[-1]
     assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000001"]
+    assert load_model(tmp_path / "stopped" / "last.safetensors").summary["steps"] == 1
     assert weights_of(run(config, tmp_path / "stopped", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
 
 
-def test_signals_that_reach_the_workers_too_leave_time_to_finish_the_step(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("steps", [4, 3], ids=["in mid-training", "at the end"])
+def test_a_signal_during_an_evaluation_is_looked_at_between_images(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    real = MaskRCNN.loss
+    add_val_split(config)
+    config = change(config, FEW, "train.checkpoint_every=100", "train.evaluate_every=3", f"schedule.steps={steps}")
+    unbroken = run(config, tmp_path / "unbroken")
+    real, seen = MaskRCNN.predict, []
 
-    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
-        children = multiprocessing.active_children()
-        assert len(children) == 2
-        for child in children:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                os.kill(child.pid, number)
+    def predict(self: MaskRCNN, *arguments: Any, **options: Any) -> Any:
+        seen.append(len(seen))
+        if len(seen) == 2:
+            signal.raise_signal(signal.SIGTERM)
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(MaskRCNN, "loss", loss)
-    config = change(config, "data.num_workers=2", "schedule.steps=3")
-    assert train(config, tmp_path / "run", device="cpu").steps == 3
+    with monkeypatch.context() as patched:
+        patched.setattr(MaskRCNN, "predict", predict)
+        with pytest.raises(SystemExit) as leaving:
+            run(config, tmp_path / "stopped")
+    assert leaving.value.code == 143 and len(seen) == 2, "of four images"
+    assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000003"]
+    assert load_model(tmp_path / "stopped" / "last.safetensors").summary["steps"] == 3
+    assert run(config, tmp_path / "stopped", resume=True) == unbroken
+    assert evaluations(tmp_path / "stopped") == evaluations(tmp_path / "unbroken")
+
+
+def evaluations(folder: Path) -> list[dict[str, Any]]:
+    """What is logged of them."""
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [entry for entry in entries if entry["kind"] == "evaluation"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_evaluation_that_was_cut_off_is_done_again(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The process ends in mid-evaluation, or when its result is logged and the state not yet saved."""
+    add_val_split(config)
+    config = change(config, FEW, "train.evaluate_every=2", "train.checkpoint_every=100", "schedule.steps=3")
+    unbroken = run(config, tmp_path / "unbroken")
+    with monkeypatch.context() as patched:
+        if moment == "before":
+            patched.setattr(loop, "validate", crash)
+        else:
+            patched.setattr(loop._Run, "_save_model", lambda self, path, metrics: crash() if metrics else None)
+        with pytest.raises(Crash):
+            run(config, tmp_path / "broken")
+    assert run(config, tmp_path / "broken", resume=True) == unbroken
+    assert evaluations(tmp_path / "broken") == evaluations(tmp_path / "unbroken")
+    assert (tmp_path / "broken" / "best.safetensors").read_bytes() == (
+        tmp_path / "unbroken" / "best.safetensors"
+    ).read_bytes()
+
+
+def crash(*arguments: Any, **options: Any) -> None:
+    raise Crash
+
+
+FAILURES = {
+    "no memory": MemoryError(),
+    "no space": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "log.jsonl"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_of_the_machine_is_one_line_and_loses_nothing(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In the second pass of step 2, when the batch norms of the first have changed already."""
+    settings = ("train.checkpoint_every=100", "train.accumulate=2", "backbone.norm=bn", "schedule.steps=3")
+    config = change(config, *settings)
+    unbroken = run(config, tmp_path / "unbroken")
+    real, calls = MaskRCNN.loss, []
+
+    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+        calls.append(1)
+        if len(calls) == 4:
+            raise FAILURES[name]
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MaskRCNN, "loss", loss)
+        with pytest.raises(UserError, match=r"stopped after step 1: .*(memory|space).*the state is saved, resume"):
+            run(config, tmp_path / "failed")
+    assert load_model(tmp_path / "failed" / "last.safetensors").summary["steps"] == 1
+    assert run(config, tmp_path / "failed", resume=True) == unbroken
+
+
+def test_a_failure_while_the_weights_change_leaves_the_state_before(
+    config: Config, tmp_path: Path, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = AdamW.step, []
+
+    def step(self: AdamW) -> None:
+        real(self)
+        calls.append(1)
+        if len(calls) == 3:
+            raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AdamW, "step", step)
+        with pytest.raises(UserError, match=r"after step 2: out of memory.*half done, so the last saved state counts"):
+            run(config, tmp_path / "failed")
+    assert [p.stem for p in saved_states(tmp_path / "failed" / "state")] == ["step-00000002", "step-00000001"]
+    assert weights_of(run(config, tmp_path / "failed", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+def test_a_worker_that_is_killed_is_one_line_and_loses_nothing(
+    config: Config, tmp_path: Path, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the system, for want of memory."""
+    config = change(config, "train.checkpoint_every=100", "data.num_workers=2")
+    real, calls = MaskRCNN.loss, []
+
+    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+        calls.append(1)
+        if len(calls) == 3:
+            multiprocessing.active_children()[0].kill()
+            time.sleep(10)  # interrupted by torch's handler as soon as the worker is dead
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MaskRCNN, "loss", loss)
+        with pytest.raises(
+            UserError, match=r"after step 2: a process that reads images was killed.*the state is saved"
+        ):
+            run(config, tmp_path / "failed")
     assert multiprocessing.active_children() == []
+    assert weights_of(run(config, tmp_path / "failed", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
+
+
+def test_there_is_a_model_to_use_from_the_first_checkpoint_on(
+    config: Config, tmp_path: Path, break_at: Callable[[int], None]
+) -> None:
+    break_at(6)
+    with pytest.raises(Crash):
+        run(change(config, "train.checkpoint_every=2"), tmp_path / "broken")
+    assert load_model(tmp_path / "broken" / "last.safetensors").summary["steps"] == 4
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, calls_to_poison: range) -> None:

@@ -100,7 +100,7 @@ def test_the_same_to_the_last_bit_as_torchs_own_classes(name: str) -> None:
     for step in range(5):
         x = torch.randn(4, 3, 3, 3)
         for model, update in ((ours, optimizer), (theirs, other)):
-            update.zero_grad()
+            model.zero_grad()
             model(x)[:, step % 2].square().sum().backward()
             update.step()
     for mine, reference in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -118,7 +118,7 @@ def test_what_has_no_gradient_stays() -> None:
     optimizer.step()
     same = {name: torch.equal(value, before[name]) for name, value in model.state_dict().items()}
     assert same == {"0.weight": True, "0.bias": True, "1.weight": False, "1.bias": False}
-    optimizer.zero_grad()
+    model.zero_grad()
     assert all(p.grad is None for p in model.parameters())
 
 

@@ -24,7 +24,7 @@ def fresh(seed: int, name: str = "adamw") -> TrainingState:
 
 
 def advance(state: TrainingState) -> None:
-    state.optimizer.zero_grad()
+    state.model.zero_grad()
     pixels = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(state.step))
     state.model(pixels.to(memory_format=torch.channels_last)).square().mean().backward()
     state.optimizer.step()

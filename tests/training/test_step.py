@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from maskrcnn.config import Config, OptimizerConfig, TrainConfig
 from maskrcnn.data.dataset import Sample
 from maskrcnn.training.optimizer import SGD
-from maskrcnn.training.step import StepReport, training_step
+from maskrcnn.training.step import StepReport, accumulate_gradients
 
 Samples = list[Sample]
 
@@ -20,7 +20,10 @@ Samples = list[Sample]
 def step(model: nn.Module, batches: Sequence[Samples], config: Config | None = None) -> StepReport:
     optimizer = SGD([{"params": list(model.parameters())}], lr=0.1, momentum=0.0)
     generators = [torch.Generator() for batch in batches for _ in batch]
-    return training_step(model, optimizer, batches, config or Config(), generators)
+    report = accumulate_gradients(model, batches, config or Config(), generators)
+    if not report.complaint:
+        optimizer.step()
+    return report
 
 
 def gradients(model: nn.Module) -> list[Tensor]:

@@ -52,8 +52,9 @@ def add_model_option(parser: CommandParser) -> None:
     parser.add_argument(
         "--model",
         default="nuclei",
-        metavar="NAME|FILE",
-        help="a bundled or published model (see `maskrcnn models`) or a .safetensors file (default: %(default)s)",
+        metavar="NAME|FILE|RUN",
+        help="a bundled or published model (see `maskrcnn models`), a .safetensors file, or the folder of a training "
+        "run (default: %(default)s)",
     )
 
 

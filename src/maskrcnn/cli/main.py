@@ -10,6 +10,7 @@ from importlib import metadata
 
 from maskrcnn.cli import benchmark, check, convert, doctor, evaluate, import_weights, inspect, models, predict, train
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
+from maskrcnn.failures import failure_of_machine
 from maskrcnn.settings import nearest
 from maskrcnn.text import one_line
 
@@ -46,8 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (for the interpreter's last flush)
         return OK
-    except MemoryError as error:
-        return _fail(f"out of memory ({error}); try smaller images or a smaller batch", USER_ERROR)
     except OSError as error:  # a full disk, a name that is too long, ...: the world's fault
         if "--debug" in arguments:
             traceback.print_exception(error)
@@ -82,8 +81,8 @@ def _overview() -> str:
 
 
 def _unexpected(error: Exception, debug: bool) -> int:
-    if type(error).__name__ == "OutOfMemoryError":  # torch's; PyTorch is not imported here
-        return _fail("out of GPU memory; lower the batch or image size, or use --device cpu", USER_ERROR)
+    if (reason := failure_of_machine(error)) is not None:
+        return _fail(reason, USER_ERROR)
     if debug or os.environ.get("MASKRCNN_DEBUG"):
         traceback.print_exception(error)
     return _fail(

@@ -69,7 +69,11 @@ def _parser() -> CommandParser:
         "none for random ones; without --preset the model is that of the weights (default: the best published model of "
         "the same architecture, trained on COCO where there is one; else none)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in the output folder; with --set schedule.steps=N for longer or shorter",
+    )
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
     add_device_option(parser)
     return parser

@@ -137,16 +137,15 @@ class _DrawnSamples(Dataset[DrawnSample]):
         return DrawnSample(None, tuple(complaints))
 
 
-GRACE_SECONDS = 30
-"""How long a worker outlives a SIGTERM, which may have gone to all processes of a job."""
-
-
 def _set_up_worker(worker_id: int) -> None:
-    """A worker is one of many, so it has one thread; and it ends when its parent wants, not at the user's Ctrl-C.
+    """A worker is one of many, so it has one thread; and it lives as long as its parent, no longer and no shorter.
 
-    Were it to die at once of a signal, torch would stop the parent in the middle of the step that it wants to finish.
+    Signals may go to all processes of a job. Were a worker to die of one, torch would stop the parent in the middle of
+    the step that it wants to finish. When there is nothing more to read, or no parent, torch's workers end themselves.
     """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE_SECONDS))
+    signal.set_wakeup_fd(-1)  # a forked worker has its parent's
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -3,7 +3,7 @@
 config.yaml              the settings of the run; `--config` reads them back
 log.jsonl                one JSON object per logged step ("kind": "step") and per evaluation
 best.safetensors         the model with the best validation score so far
-last.safetensors         the model at the end of training
+last.safetensors         the model at the last checkpoint or interruption, and at the end
 state/step-*.safetensors the last two training states, for `--resume`
 evaluation/              metrics and predictions of the newest evaluation; report.html of the one at the end
 tensorboard/             the same numbers for TensorBoard, when it is installed
@@ -47,7 +47,7 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The final model."""
+        """The newest model, in the end the final one."""
         return self.root / "last.safetensors"
 
     @property

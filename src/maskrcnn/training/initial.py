@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
-from maskrcnn.loading import bundled_models
+from maskrcnn.loading import find_model
 from maskrcnn.settings import differing_settings, setting
 from maskrcnn.structures import Categories
 from maskrcnn.weights.checkpoint import read_checkpoint
@@ -56,7 +55,7 @@ class Initial:
 
 
 def read_initial(name_or_path: str) -> Initial:
-    """The weights of a bundled or published model, or of a file of ours or of another library.
+    """The weights of a bundled or published model, of a run's folder, or of a file of ours or of another library.
 
     Raises:
         UserError: there is no such model or file, it cannot be had, or it is damaged.
@@ -64,7 +63,7 @@ def read_initial(name_or_path: str) -> Initial:
     if is_published(name_or_path):
         imported = import_published(name_or_path)
         return Initial(name_or_path, imported.state_dict, imported.config, imported.categories)
-    path = bundled_models().get(name_or_path, Path(name_or_path).expanduser())
+    path = find_model(name_or_path)
     if is_tensor_file(path):
         weights, config, categories, _ = read_checkpoint(path)
         return Initial(name_or_path, weights, config, categories)

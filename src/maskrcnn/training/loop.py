@@ -15,32 +15,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from maskrcnn.acceleration import for_training
-from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
+from maskrcnn.failures import failure_of_machine
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Categories
 from maskrcnn.text import brief
 from maskrcnn.training.data import TrainingData
-from maskrcnn.training.ema import EMA
+from maskrcnn.training.determinism import deterministic
 from maskrcnn.training.folder import RunFolder
-from maskrcnn.training.given import require_classes, require_usable, with_its_learning_rate
-from maskrcnn.training.initial import Initial, read_initial, start_from
-from maskrcnn.training.interruption import Interruption
-from maskrcnn.training.optimizer import build_optimizer, full_learning_rate, set_learning_rate
+from maskrcnn.training.given import require_usable, with_its_learning_rate
+from maskrcnn.training.initial import Initial
+from maskrcnn.training.interruption import Interrupted, Interruption
+from maskrcnn.training.optimizer import full_learning_rate, set_learning_rate
 from maskrcnn.training.progress import Screen, TrainingLog
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.schedule import learning_rate_factor
 from maskrcnn.training.seeds import image_generator, seed_globally
+from maskrcnn.training.start import fresh_state
 from maskrcnn.training.state import TrainingState, save_state
-from maskrcnn.training.step import StepReport, training_step
+from maskrcnn.training.step import StepReport, accumulate_gradients
 from maskrcnn.training.summary import training_summary
 from maskrcnn.training.validation import validate
 from maskrcnn.weights import save_model
@@ -82,7 +81,7 @@ def train(
         config: the model, the data, and how to train.
         output: a new or empty directory, or with `resume` one that holds a run.
         device: "auto", "cpu", "cuda" or "cuda:<number>".
-        resume: go on from the newest state in `output`; start anew if there is none.
+        resume: continue from the newest state in `output`; start anew if there is none.
         init: weights to start anew with: a model's name, a file, or what `read_initial` gave; None: random ones.
         network: one of your own with parts that no setting names, trained in place; None: that of the settings. `load`
             builds models from settings, so read its weights with `read_checkpoint` and `load_state_dict`.
@@ -90,8 +89,9 @@ def train(
             the settings.
 
     Raises:
-        UserError: what a user can mend: data, settings, the output directory, a loss that stays non-finite.
-        SystemExit: after SIGINT or SIGTERM, with code 128 + the signal's number, when the state is saved.
+        UserError: anything the user can fix: data, settings, the output directory, a loss that stays non-finite, no
+            memory or no space left.
+        SystemExit: after SIGINT, SIGTERM or SIGHUP, with code 128 + the signal's number, when the state is saved.
     """
     if not isinstance(config, Config):
         raise UserError(
@@ -102,16 +102,16 @@ def train(
     if optimizer is not None:
         config = with_its_learning_rate(config, optimizer)
     folder, screen = RunFolder(Path(output)), Screen()
-    with _deterministic(config.train.deterministic), Interruption() as interruption:
+    with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
         data = TrainingData.open(config, screen.say)
         if init is None and network is None and not resume:
             screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
-        state = _fresh_state(config, data.categories, resolve_device(device), init, screen, network, optimizer)
+        state = fresh_state(config, data.categories, resolve_device(device), init, screen.say, network, optimizer)
         with folder.locked():
             if resume:
                 resume_run(folder, state, config, data.fingerprint, screen.say)
             folder.claim(config, resume=resume)
-            metrics = _run(state, config, data, folder, screen, interruption)
+            metrics = _Run(state, config, data, folder, screen, interruption).to_its_end()
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
 
@@ -125,52 +125,100 @@ def _require_one_process() -> None:
         )
 
 
-def _run(
-    state: TrainingState,
-    config: Config,
-    data: TrainingData,
-    folder: RunFolder,
-    screen: Screen,
-    interruption: Interruption,
-) -> dict[str, Any]:
-    """All steps that are left, and what comes after them; the metrics at the end."""
-    with TrainingLog(folder, screen, config, state) as log:
-        for batches in data.steps(config, start=state.step):
-            report = _advance(state, batches, config)
-            log.step(state.step, _learning_rate(config, state.step - 1), report)
-            _check_finite(state, report, config, screen)
-            if _is_due(state.step, config.train.evaluate_every) and state.step < config.schedule.steps:
-                _evaluate(state, config, data, folder, log)
-            if _is_due(state.step, config.train.checkpoint_every) or interruption.signal:
-                save_state(folder.states, state, config, data.fingerprint)
-            if interruption.signal:
-                _leave(folder, state, interruption.signal, screen)
-        save_state(folder.states, state, config, data.fingerprint)
-        metrics = _evaluate(state, config, data, folder, log)
-        save_model(folder.last, state.averaged_model, config, data.categories, _summary(state, metrics, config, data))
-    return metrics
+@dataclass(frozen=True)
+class _Run:
+    """Everything that a run is made of; `state` changes."""
 
+    state: TrainingState
+    config: Config
+    data: TrainingData
+    folder: RunFolder
+    screen: Screen
+    interruption: Interruption
 
-def _fresh_state(
-    config: Config,
-    categories: Categories,
-    device: torch.device,
-    init: Initial | str | None,
-    screen: Screen,
-    network: MaskRCNN | None,
-    optimizer: torch.optim.Optimizer | None,
-) -> TrainingState:
-    """A model with given weights, or with random ones that depend on the seed alone, and what trains it."""
-    torch.manual_seed(config.train.seed)
-    model = build_model(config, len(categories), categories.num_keypoints) if network is None else network
-    require_classes(model, categories)
-    if init is not None:
-        initial = read_initial(init) if isinstance(init, str) else init
-        screen.say(start_from(model, initial, config, categories))
-    model = for_training(model).to(device).train()
-    steps = build_optimizer(model, config.optimizer) if optimizer is None else optimizer
-    ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
-    return TrainingState(model, steps, ema)
+    def to_its_end(self) -> dict[str, Any]:
+        """All steps that are left, and what comes after them; the metrics at the end."""
+        state, config = self.state, self.config
+        with self._kept(), TrainingLog(self.folder, self.screen, config, state) as log:
+            self._evaluate_if_due(log)  # a run may have been cut off while it did
+            for batches in self.data.steps(config, start=state.step):
+                report = _advance(state, batches, config)
+                log.step(state.step, _learning_rate(config, state.step - 1), report)
+                _check_finite(state, report, config, self.screen)
+                self._evaluate_if_due(log)
+                if _is_due(state.step, config.train.checkpoint_every):
+                    self._save()
+                self.interruption.check()
+            self._save()
+            metrics = self._evaluate(log)
+            self._save_model(self.folder.last, metrics)
+        return metrics
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Nothing is lost when training ends early, by a signal or because the machine fails."""
+        try:
+            yield
+        except Interrupted as interrupted:
+            self.screen.say(f"stopped after step {self.state.step}; {self._saved()}")
+            raise SystemExit(128 + interrupted.signal) from None
+        except Exception as error:
+            reason = failure_of_machine(error)
+            if reason is None:
+                raise
+            raise UserError(f"training stopped after step {self.state.step}: {reason}; {self._saved()}") from error
+
+    def _saved(self) -> str:
+        """Save what there is, and say how to continue."""
+        resume = f"resume with --resume --output {self.folder.root}"
+        if not self.state.is_whole:
+            return f"the step was half done, so the last saved state counts; {resume}"
+        try:
+            self._save()
+        except (UserError, MemoryError) as error:
+            return f"the state cannot be saved ({error}), so the last saved one counts; {resume}"
+        return f"the state is saved, {resume}; the model so far is {self.folder.last}"
+
+    def _save(self) -> None:
+        """The state, and a model that can be used."""
+        save_state(self.folder.states, self.state, self.config, self.data.fingerprint)
+        self._save_model(self.folder.last, {})
+
+    def _save_model(self, path: Path, metrics: dict[str, Any]) -> None:
+        state = self.state
+        labels, config = self.data.dataset.labels, self.config
+        summary = training_summary(state.step, state.ema is not None, metrics, labels, config.input)
+        save_model(path, state.averaged_model, config, self.data.categories, summary)
+
+    def _evaluate_if_due(self, log: TrainingLog) -> None:
+        """In mid-training; evaluating may take long, so the state is saved before as well as after."""
+        state = self.state
+        is_due = _is_due(state.step, self.config.train.evaluate_every) and state.step < self.config.schedule.steps
+        if self.data.val is not None and is_due and state.evaluated_step != state.step:
+            self._save()
+            self._evaluate(log)
+            self._save()
+
+    def _evaluate(self, log: TrainingLog) -> dict[str, Any]:
+        """Metrics on the val split (empty without one); the best model so far is kept."""
+        state = self.state
+        if self.data.val is None:
+            return {}
+        metrics, score = validate(
+            state.averaged_model,
+            self.config,
+            self.data,
+            self.folder.evaluation,
+            log.say,
+            after_image=self.interruption.check,
+            report=state.step >= self.config.schedule.steps,
+        )
+        log.evaluation(state.step, metrics, score)
+        if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
+            self._save_model(self.folder.best, metrics)
+            state.best_score, state.best_step = score, state.step
+        state.evaluated_step = state.step
+        return metrics
 
 
 def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config) -> StepReport:
@@ -179,14 +227,17 @@ def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: 
     seed_globally(config.train.seed, state.step)
     positions = range(sum(map(len, batches)))
     generators = [image_generator(config.train.seed, state.step, position, state.device) for position in positions]
-    report = training_step(state.model, state.optimizer, batches, config, generators)
+    report = accumulate_gradients(state.model, batches, config, generators)
+    state.is_whole = False
     if report.complaint:
         state.skipped_in_row += 1
     else:
+        state.optimizer.step()
         state.skipped_in_row = 0
         if state.ema is not None:
             state.ema.update(state.model, state.step)
     state.step += 1
+    state.is_whole = True
     return report
 
 
@@ -208,48 +259,3 @@ def _check_finite(state: TrainingState, report: StepReport, config: Config, scre
 
 def _is_due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _evaluate(
-    state: TrainingState, config: Config, data: TrainingData, folder: RunFolder, log: TrainingLog
-) -> dict[str, Any]:
-    """Metrics on the val split (empty without one); the best model so far is kept."""
-    if data.val is None:
-        return {}
-    at_the_end = state.step >= config.schedule.steps
-    metrics, score = validate(state.averaged_model, config, data, folder.evaluation, log.say, report=at_the_end)
-    log.evaluation(state.step, metrics, score)
-    if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
-        state.best_score, state.best_step = score, state.step
-        save_model(folder.best, state.averaged_model, config, data.categories, _summary(state, metrics, config, data))
-    return metrics
-
-
-def _summary(state: TrainingState, metrics: dict[str, Any], config: Config, data: TrainingData) -> dict[str, Any]:
-    return training_summary(state.step, state.ema is not None, metrics, data.dataset.labels, config.input)
-
-
-def _leave(folder: RunFolder, state: TrainingState, signal: int, screen: Screen) -> NoReturn:
-    screen.say(f"stopped after step {state.step}; the state is saved, go on with --resume --output {folder.root}")
-    raise SystemExit(128 + signal)
-
-
-@contextmanager
-def _deterministic(wanted: bool) -> Iterator[None]:
-    """While entered, operations that give the same bits every time, where torch has them.
-
-    On the CPU only gradients of indexing need it: they are otherwise added up by all threads in any order. On a GPU
-    some operations have no such form; torch then warns and goes on. Torch would also fill all new memory with NaN, for
-    programs that read what they never wrote; ours does not, and is spared the time.
-    """
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_before = torch.is_deterministic_algorithms_warn_only_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
-    fill_before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(wanted, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill_before  # type: ignore[attr-defined]

@@ -32,12 +32,6 @@ class Optimizer(ABC):
         self.param_groups: list[dict[str, Any]] = [{"lr": lr, "weight_decay": 0.0, **group} for group in groups]
         self.state: dict[nn.Parameter, dict[str, Tensor]] = defaultdict(dict)
 
-    def zero_grad(self) -> None:
-        """Let all gradients go."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
     @torch.no_grad()
     def step(self) -> None:
         """Change every parameter that has a gradient."""

@@ -72,7 +72,7 @@ class TrainingLog:
         self._device = state.device
         self._start = state.step
         self._speed = _Speed()
-        _cut_log(self._path, state.step)
+        _cut_log(self._path, state.step, state.evaluated_step)
         self._tensorboard = _open_tensorboard(folder.tensorboard, state.step, screen.say)
 
     def __enter__(self) -> Self:
@@ -175,12 +175,14 @@ class _Speed:
         return rate, (steps - step) * self._seconds / self._steps
 
 
-def _cut_log(path: Path, start: int) -> None:
+def _cut_log(path: Path, start: int, evaluated: int) -> None:
     """Drop what was logged after the state that training resumes from, and a last line that was cut off."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    write_atomically(path, "".join(f"{line}\n" for line in lines if _step_of(line) <= start))
+    last = {"step": start, "evaluation": evaluated}
+    kept = [line for line in lines if (entry := _entry(line)) is not None and entry["step"] <= last[entry["kind"]]]
+    write_atomically(path, "".join(f"{line}\n" for line in kept))
 
 
 def _append(path: Path, line: str) -> None:
@@ -191,11 +193,13 @@ def _append(path: Path, line: str) -> None:
         raise UserError(f"{path}: cannot be written: {error.strerror}; free some space, then --resume") from error
 
 
-def _step_of(line: str) -> float:
+def _entry(line: str) -> dict[str, Any] | None:
+    """A line of the log; None if it is damaged."""
     try:
-        return float(json.loads(line)["step"])
+        entry = json.loads(line)
+        return entry if entry["kind"] in ("step", "evaluation") and entry["step"] >= 0 else None
     except (ValueError, KeyError, TypeError):
-        return math.inf
+        return None
 
 
 def _open_tensorboard(folder: Path, start: int, say: Callable[[str], None]) -> Any:

@@ -1,10 +1,13 @@
-"""Going on with a run that was interrupted."""
+"""Continuing a run that was interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
@@ -19,6 +22,7 @@ _HARMLESS = frozenset(
         "data.train_annotations",
         "data.val_annotations",
         "data.num_workers",
+        "schedule.steps",  # said, since the learning rate depends on it
         "train.log_every",
         "train.evaluate_every",
         "train.checkpoint_every",
@@ -26,7 +30,7 @@ _HARMLESS = frozenset(
         "evaluation.max_detections",
     }
 )
-"""Settings that a resumed run may change, since the weights do not depend on them."""
+"""Settings that a resumed run may change: all but one without an effect on the weights."""
 
 
 def resume_run(
@@ -51,7 +55,22 @@ def resume_run(
     _check_settings(saved, config)
     _check_data(saved, data)
     restore(state, saved)
-    say(f"{saved.path}: going on after step {state.step}")
+    for line in _changes(saved, config):
+        say(line)
+    say(f"{saved.path}: continuing after step {state.step}")
+
+
+def _changes(saved: SavedState, config: Config) -> Iterator[str]:
+    """What is another than it was, and is no reason to refuse."""
+    for name, now in (("maskrcnn", version("maskrcnn")), ("torch", torch.__version__)):
+        before = saved.header["package" if name == "maskrcnn" else name]
+        if before != now:
+            yield f"the state was written with {name} {before}, this is {now}: the last bits may differ from now on"
+    old, new = config_from_dict(saved.header["config"]).schedule.steps, config.schedule.steps
+    done = saved.header["step"]
+    if new != old:
+        rest = f"step {done + 1} on" if new > done else f"now on; {done} are done, so what is left is the evaluation"
+        yield f"schedule.steps: {new} instead of {old}; the learning rate is that of a run of {new} steps from {rest}"
 
 
 def _check_settings(saved: SavedState, config: Config) -> None:

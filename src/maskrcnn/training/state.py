@@ -28,7 +28,7 @@ from maskrcnn.training.optimizer import Optimizer
 from maskrcnn.weights.checkpoint import load_weights
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
-FORMAT = 2
+FORMAT = 3
 """As of model files: goes up when another version of the package could not read the file any more."""
 KEEP = 2
 """The newest, and the one before in case the disk damages the newest."""
@@ -46,6 +46,8 @@ class TrainingState:
         skipped_in_row: how many of the last steps were skipped for a non-finite loss.
         best_score: the best validation score so far, or None before the first evaluation.
         best_step: the step it belongs to.
+        evaluated_step: the step after which it was last evaluated, 0 before the first time.
+        is_whole: False while a step is being taken, when it must not be saved.
     """
 
     model: MaskRCNN
@@ -55,6 +57,8 @@ class TrainingState:
     skipped_in_row: int = 0
     best_score: float | None = None
     best_step: int = 0
+    evaluated_step: int = 0
+    is_whole: bool = True
 
     @property
     def device(self) -> torch.device:
@@ -67,7 +71,7 @@ class TrainingState:
         return self.model if self.ema is None else self.ema.model
 
 
-_COUNTERS = ("step", "skipped_in_row", "best_score", "best_step")
+_COUNTERS = ("step", "skipped_in_row", "best_score", "best_step", "evaluated_step")
 
 
 def save_state(folder: Path, state: TrainingState, config: Config, data: Mapping[str, Any]) -> Path:

@@ -1,4 +1,4 @@
-"""One optimiser step: losses, gradients, and what to do when they are not finite."""
+"""The gradients of a step, and what to do when they are not finite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.training.optimizer import Optimizer
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class StepReport:
     Attributes:
         losses: each part and `total`, averaged over the step's images.
         gradient_norm: L2 norm over all gradients, before clipping.
-        complaint: empty if all was finite; else what was not and in which files, and the model is unchanged.
+        complaint: empty if all was finite; else what was not and in which files, and the step is to be skipped.
         num_images: images in the step.
     """
 
@@ -33,40 +32,36 @@ class StepReport:
     num_images: int
 
 
-def training_step(
-    model: MaskRCNN,
-    optimizer: Optimizer | torch.optim.Optimizer,
-    batches: Sequence[Sequence[Sample]],
-    config: Config,
-    generators: Sequence[torch.Generator],
+def accumulate_gradients(
+    model: MaskRCNN, batches: Sequence[Sequence[Sample]], config: Config, generators: Sequence[torch.Generator]
 ) -> StepReport:
-    """Accumulate the gradients of `batches`, clip them, and step, unless something is not finite.
+    """The clipped gradients of `batches`; the optimizer may use them, unless something is not finite.
 
     Each batch weighs as many images as it has, so the gradients are those of one pass over all the images
     (for losses that are means over images).
 
     Args:
         model: has `loss(images, targets, proposals=..., generators=...)`; in train mode.
-        optimizer: over its parameters, with the learning rate already set.
         batches: the passes of this step.
         config: for autocast and clipping.
         generators: one per image of the step, in order, which the model draws its samples with.
     """
     statistics = _batch_statistics(model)
-    optimizer.zero_grad()
-    num_images = sum(len(batch) for batch in batches)
-    rest = iter(generators)
-    parts = [
-        _backward(model, batch, config, list(islice(rest, len(batch))), weight=len(batch) / num_images)
-        for batch in batches
-    ]
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm or math.inf)
-    names, values, norm_value = list(parts[0]), *_to_host(parts, norm)
+    model.zero_grad()
+    num_images, rest = sum(len(batch) for batch in batches), iter(generators)
+    try:
+        parts = [
+            _backward(model, batch, config, list(islice(rest, len(batch))), weight=len(batch) / num_images)
+            for batch in batches
+        ]
+        norm = nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm or math.inf)
+        names, values, norm_value = list(parts[0]), *_to_host(parts, norm)
+    except BaseException:  # out of memory, say: the model is as it was, so it can be saved
+        _restore(statistics)
+        raise
     complaint = _complaint(names, values, norm_value, batches)
     if complaint:
         _restore(statistics)
-    else:
-        optimizer.step()
     sums = [math.fsum(column) for column in zip(*values, strict=True)]
     return StepReport(dict(zip(names, sums, strict=True)), norm_value, complaint, num_images)
 

@@ -21,6 +21,7 @@ def validate(
     output: Path,
     say: Callable[[str], None],
     *,
+    after_image: Callable[[], object],
     report: bool,
 ) -> tuple[dict[str, Any], float | None]:
     """Measure `network` on the val split; what predicts is a copy made ready for it (`Model`).
@@ -31,6 +32,7 @@ def validate(
         data: with a val split.
         output: the folder for metrics and predictions.
         say: gets the lines of progress and the table of results.
+        after_image: called between images; what it raises ends the evaluation.
         report: whether to write `report.html` too.
 
     Returns:
@@ -45,6 +47,7 @@ def validate(
         data.val,
         output,
         proposals=data.paths.val_proposals,
+        after_image=after_image,
         report=report,
         say=say,
     )
