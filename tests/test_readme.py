@@ -100,7 +100,8 @@ def test_few_blocks_are_exempt() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/conventions.md", "docs/own_data.md", "docs/importing.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/conventions.md", "docs/own_data.md", "docs/importing.md", "docs/family.md"],
 )
 def test_links_lead_to_files(page: str) -> None:
     path = ROOT / page

@@ -39,13 +39,16 @@ from maskrcnn.weights import save_model
 ONE_LEVEL = ("anchors.sizes=[[16,32,64]]",)
 NO_MASKS = ("mask_head.enabled=false",)
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    **{name: (name, ("anchors.sizes=[[16,32,64]]",) if name == "c4" else ()) for name in PRESETS},
-    "ResNeXt": ("tiny", ("backbone.name=resnext50_4x32d",)),
+    **{name: (name, ()) for name in PRESETS},
+    "c4": ("c4", ONE_LEVEL),
+    "c5": ("c5", ONE_LEVEL),
+    "dc5": ("dc5", ONE_LEVEL),
+    "resnext": ("resnext", ("backbone.name=resnext50_4x32d",)),
+    "r_cnn": ("r_cnn", ("box_head.pooled_size=32",)),
     "group norm": ("tiny", ("backbone.norm=gn", "fpn.norm=gn", "mask_head.norm=gn")),
     "MLP masks": ("tiny", ("mask_head.kind=mlp", "mask_head.fc_channels=32")),
     "competing masks": ("tiny", ("mask_head.loss=softmax",)),
     "class-agnostic": ("tiny", ("mask_head.class_agnostic=true", "box_head.class_agnostic=true")),
-    "keypoints and masks": ("keypoints_tiny", ("mask_head.enabled=true",)),
     "bins that are not square": (
         "keypoints_tiny",
         (
@@ -57,14 +60,6 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Faster R-CNN": ("tiny", NO_MASKS),
     "Fast R-CNN": ("tiny", ("rpn.enabled=false",)),
-    "RPN alone": ("tiny", ("box_head.enabled=false", *NO_MASKS)),
-    "C5": ("tiny", ("backbone.features=c5", *ONE_LEVEL)),
-    "dilated C5": ("tiny", ("backbone.features=c5", "resnet.stage5_stride=1", "resnet.stage5_dilation=2", *ONE_LEVEL)),
-    "R-CNN": (
-        "tiny",
-        ("backbone.features=image", "rpn.enabled=false", "box_head.pooled_size=32", "box_head.num_fcs=0", *NO_MASKS),
-    ),
-    "RoIPool": ("tiny", ("roi.operator=pool",)),
 }
 SMALL = (
     *(

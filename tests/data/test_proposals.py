@@ -41,6 +41,18 @@ def test_best_first_by_name_and_by_id(tmp_path: Path) -> None:
     assert read_proposals(path, *IMAGES, limit=1).of(0).tolist() == [[1, 2, 11, 7]]
 
 
+def test_names_of_files_may_begin_at_another_folder(tmp_path: Path) -> None:
+    """`predict` writes paths as they were typed and numbers the images anew: a number beside a name says nothing."""
+    names = ("a.png", "left/b.png", "right/b.png")
+    stated = {"my data/images/a.png": [0], "right/b.png": [2], "/x/left/b.png": [1], "b.png": [], "c.png": []}
+    for name, expected in stated.items():
+        entries = [proposal(0.5, [0, 0, 4, 4], image_id=5, file_name=name), proposal(0.1, [0, 0, 1, 1], image_id=7)]
+        store = read_proposals(write(tmp_path, entries), names, (7, 3, 5))
+        assert [i for i in range(3) if [0, 0, 4, 4] in store.of(i).tolist()] == expected, name
+    path = write(tmp_path, [proposal(0.5, [0, 0, 4, 4], file_name="b.png")])
+    assert len(read_proposals(path, ("photos/b.png",), (1,)).of(0)) == 1
+
+
 def test_a_view_moves_cuts_and_drops(tmp_path: Path) -> None:
     boxes = [[0, 0, 10, 10], [15, 5, 10, 10], [30, 0, 10, 20]]
     path = write(tmp_path, [proposal(1 - i / 10, box, image_id=7) for i, box in enumerate(boxes)])

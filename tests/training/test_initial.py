@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.build import build_model
-from maskrcnn.config import AnchorConfig, BackboneConfig, Config, FPNConfig
+from maskrcnn.config import AnchorConfig, BackboneConfig, BoxHeadConfig, Config, FPNConfig, MaskHeadConfig
 from maskrcnn.errors import UserError
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
@@ -80,20 +80,36 @@ def test_a_backbone_alone(tmp_path: Path) -> None:
     assert torch.equal(new.state_dict()["backbone.bottom_up.stem.0.weight"], state["conv1.weight"])
 
 
-@pytest.mark.parametrize("there", ["fpn", "c4", "c5"])
-@pytest.mark.parametrize("here", ["fpn", "c4", "c5"])
+@pytest.mark.parametrize("there", ["fpn", "c4", "c5", "image"])
+@pytest.mark.parametrize("here", ["fpn", "c4", "c5", "image"])
 def test_stage_5_finds_its_place(there: Any, here: Any) -> None:
-    def config(features: Any) -> Config:
-        sizes = AnchorConfig() if features == "fpn" else AnchorConfig(sizes=((32,),))
-        return replace(TINY, backbone=replace(TINY.backbone, features=features), anchors=sizes)
+    """And with it, in R-CNN, the whole backbone."""
+    old, new = initial(on(there)), model(on(here))
+    start_from(new, old, on(here), DOGS)
+    names = {"c4": "roi_layers.0", "image": "roi_layers.bottom_up.stages.3.0"}
+    usual = "backbone.bottom_up.stages.3.0"
+    expected = old.weights[f"{names.get(there, usual)}.residual.0.weight"]
+    assert torch.equal(new.state_dict()[f"{names.get(here, usual)}.residual.0.weight"], expected)
 
-    old, new = initial(config(there)), model(config(here))
-    start_from(new, old, config(here), DOGS)
-    expected = old.weights.get("roi_layers.0.residual.0.weight")
-    if expected is None:
-        expected = old.weights["backbone.bottom_up.stages.3.0.residual.0.weight"]
-    name = "roi_layers.0" if here == "c4" else "backbone.bottom_up.stages.3.0"
-    assert torch.equal(new.state_dict()[f"{name}.residual.0.weight"], expected)
+
+@pytest.mark.parametrize("there", ["fpn", "c4"])
+def test_an_rpn_alone_on_c4_has_no_stage_5_to_start(there: Any) -> None:
+    config = replace(on("c4"), box_head=BoxHeadConfig(enabled=False), mask_head=MaskHeadConfig(enabled=False))
+    old, new = initial(on(there)), model(config)
+    assert not any(name.startswith("roi_layers") for name in new.state_dict())
+    start_from(new, old, config, DOGS)
+    name = "backbone.bottom_up.stages.2.0.residual.0.weight"
+    assert torch.equal(new.state_dict()[name], old.weights[name])
+
+
+def on(features: Any) -> Config:
+    """`TINY` with another kind of features; R-CNN has no RPN."""
+    return replace(
+        TINY,
+        backbone=replace(TINY.backbone, features=features),
+        anchors=AnchorConfig() if features == "fpn" else AnchorConfig(sizes=((32,),)),
+        rpn=replace(TINY.rpn, enabled=features != "image"),
+    )
 
 
 def test_keypoints_of_another_body_are_made_anew() -> None:

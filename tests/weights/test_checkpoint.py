@@ -167,7 +167,7 @@ HOSTILE = {
     "large regions": {"box_head": {"pooled_size": 2000}, "mask_head": {"kind": "mlp", "pooled_size": 2000}},
     "wide groups": {"backbone": {"name": "resnext50_1000000000x1000000000d"}},
     "very many anchors": {"anchors": {"sizes": [[8.0] * 10**5] * 5}},
-    "as large as is allowed": {"rpn": {"num_convs": 64}, "fpn": {"channels": 8192}, "box_head": {"pooled_size": 64}},
+    "as large as is allowed": {"rpn": {"num_convs": 64}, "fpn": {"channels": 8192}, "box_head": {"pooled_size": 224}},
 }
 
 

@@ -37,7 +37,7 @@ def build_model(config: Config, num_classes: int, num_keypoints: int | None = No
             for name, build in ROI_BRANCHES.items()
             if getattr(config, name).enabled
         },
-        roi_layers=trunk.roi_layers,
+        roi_layers=trunk.roi_layers if config.box_head.enabled else None,
     )
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.cli.arguments import CommandParser, add_device_option
+from maskrcnn.cli.arguments import CommandParser, add_device_option, add_proposals_option
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _parser() -> CommandParser:
         help="continue the run in the output folder; with --set schedule.steps=N for longer or shorter",
     )
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
+    add_proposals_option(parser)
     add_device_option(parser)
     return parser
 
@@ -134,8 +135,10 @@ def _data_options(values: Namespace, root: str) -> dict[str, str]:
     """Files are meant relative to where the command is typed; the settings hold those in the root relative to it."""
     root = values.data if values.data is not None else root
     options = {"root": root}
-    for name in ("train_annotations", "val_annotations", "images"):
-        if (path := getattr(values, name)) is not None:
+    given = {name: getattr(values, name) for name in ("train_annotations", "val_annotations", "images")}
+    given |= dict.fromkeys(("train_proposals", "val_proposals"), values.proposals)
+    for name, path in given.items():
+        if path is not None:
             relative = os.path.relpath(path, root or ".")
             options[name] = os.path.abspath(path) if relative.startswith("..") else relative
     return options

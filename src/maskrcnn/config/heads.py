@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from maskrcnn.config.checks import Count, Depth, Fraction, Grid, Range, Section, Side, Weight, Width
 from maskrcnn.config.model import Norm
 
+_RegionSide = Annotated[int, Range(1, 224)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoIConfig(Section, name="roi"):
@@ -39,9 +41,9 @@ class BoxHeadConfig(Section, name="box_head"):
 
     enabled: bool = True
     """False: the model ends with its proposals (RPN alone)."""
-    pooled_size: Grid = 7
+    pooled_size: _RegionSide | tuple[_RegionSide, _RegionSide] = 7
     """Bins a side that RoIAlign cuts out, or [rows, columns]; stage 5 behind it (C4) halves them unless its stride is
-    1."""
+    1. In R-CNN these are pixels: 224 a side, as networks are trained for ImageNet."""
     num_convs: Depth = 0
     conv_channels: Width = 256
     num_fcs: Depth = 2

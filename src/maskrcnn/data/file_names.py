@@ -61,7 +61,7 @@ class ImageFolder:
         if self._has(stated):
             return FoundImage(stated, by_end=False)
         for spelling in _spellings(stated):
-            for end in _ends(spelling):
+            for end in ends_of(spelling):
                 if (name := self._named(end)) is not None:
                     return FoundImage(name, by_end=end != spelling)
         return None
@@ -122,7 +122,7 @@ def _spellings(stated: str) -> Iterator[str]:
     yield from dict.fromkeys(spellings)
 
 
-def _ends(name: str) -> Iterator[str]:
+def ends_of(name: str) -> Iterator[str]:
     """The name, and its ends from the longest to the last part."""
     parts = re.split(r"[/\\]", name)[-_LONGEST_END:]
     yield name

@@ -7,20 +7,42 @@ from collections.abc import Callable
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.presets.desktop import facades, keypoints_tiny, nuclei, small, tiny
-from maskrcnn.presets.family import c4, keypoints, paper
+from maskrcnn.presets.family import (
+    c4,
+    c5,
+    dc5,
+    fast_r_cnn,
+    faster_r_cnn,
+    faster_r_cnn_pool,
+    joint,
+    keypoints,
+    paper,
+    r_cnn,
+    resnext,
+    rpn,
+)
 from maskrcnn.presets.libraries import detectron2, torchvision, torchvision_v2
 from maskrcnn.settings import nearest
 
 __all__ = [
     "PRESETS",
     "c4",
+    "c5",
+    "dc5",
     "detectron2",
     "facades",
+    "fast_r_cnn",
+    "faster_r_cnn",
+    "faster_r_cnn_pool",
+    "joint",
     "keypoints",
     "keypoints_tiny",
     "nuclei",
     "paper",
     "preset",
+    "r_cnn",
+    "resnext",
+    "rpn",
     "small",
     "tiny",
     "torchvision",
@@ -28,9 +50,18 @@ __all__ = [
 ]
 
 PRESETS: dict[str, Callable[[], Config]] = {
-    "paper": paper,
+    "r_cnn": r_cnn,
+    "fast_r_cnn": fast_r_cnn,
+    "faster_r_cnn_pool": faster_r_cnn_pool,
+    "faster_r_cnn": faster_r_cnn,
+    "rpn": rpn,
     "c4": c4,
+    "c5": c5,
+    "dc5": dc5,
+    "paper": paper,
+    "resnext": resnext,
     "keypoints": keypoints,
+    "joint": joint,
     "torchvision": torchvision,
     "torchvision_v2": torchvision_v2,
     "detectron2": detectron2,

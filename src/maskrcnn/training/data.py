@@ -115,7 +115,7 @@ def _proposals(labelled: LabelledImages, paths: DataPaths, has_val: bool) -> Pro
         if needed and (path is None or not path.is_file()):
             raise UserError(
                 f"data.{setting}_proposals: expected a file of COCO results with the boxes to look at, since "
-                f"rpn.enabled is false; got {path or 'none'}"
+                f"rpn.enabled is false; got {path or 'none'}; give one with --proposals"
             )
     assert paths.train_proposals is not None
     labels = labelled.labels

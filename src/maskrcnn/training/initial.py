@@ -18,8 +18,9 @@ from maskrcnn.weights.hub import import_published, is_published
 from maskrcnn.weights.tensor_file import is_tensor_file
 
 _BOTTOM_UP = "backbone.bottom_up"
-_STAGE_5 = (f"{_BOTTOM_UP}.stages.3", "roi_layers")
-"""The same layers, before the heads or (C4) as the heads' first."""
+_STAGE_5 = f"{_BOTTOM_UP}.stages.3."
+_ELSEWHERE = {"roi_layers.bottom_up.": f"{_BOTTOM_UP}.", "roi_layers.": _STAGE_5}
+"""The same layers as the heads' first: the whole network in R-CNN, stage 5 with C4."""
 _COUNTER = ".num_batches_tracked"
 
 BOUND = (
@@ -88,7 +89,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
     """
     _require_same_use(initial, config)
     target = model.state_dict()
-    weights = _with_stage_5_in_place(initial.weights, target)
+    weights = _under_the_names_of(target, initial.weights)
     anew = _outputs_of_other_classes(model, initial.categories, categories)
     theirs = _parts(weights.keys() - target.keys())
     for part, names in _parts(target.keys() - anew).items():
@@ -113,12 +114,19 @@ def _require_same_use(initial: Initial, config: Config) -> None:
         )
 
 
-def _with_stage_5_in_place(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stage 5 under the name that it has in the target."""
-    inside, behind = _STAGE_5
-    if any(name.startswith(f"{behind}.") for name in target):
-        return {name.replace(f"{inside}.", f"{behind}."): tensor for name, tensor in weights.items()}
-    return {name.replace(f"{behind}.", f"{inside}."): tensor for name, tensor in weights.items()}
+def _under_the_names_of(target: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone's layers where the target has them; without stage 5 if it has none (an RPN alone on C4)."""
+    theirs = {_before_the_heads(name): name for name in target}
+    has_stage_5 = any(name.startswith(_STAGE_5) for name in theirs)
+    plain = {_before_the_heads(name): tensor for name, tensor in weights.items()}
+    return {theirs.get(n, n): tensor for n, tensor in plain.items() if has_stage_5 or not n.startswith(_STAGE_5)}
+
+
+def _before_the_heads(name: str) -> str:
+    for elsewhere, usual in _ELSEWHERE.items():
+        if name.startswith(elsewhere):
+            return usual + name.removeprefix(elsewhere)
+    return name
 
 
 def _outputs_of_other_classes(model: nn.Module, theirs: Categories, ours: Categories) -> set[str]:

@@ -24,9 +24,10 @@ def published_starts(config: Config) -> tuple[str, ...]:
     backbone, resnet = config.backbone, config.resnet
     if resnet.stem_channels != _STEM or resnet.stage_channels not in (0, _STEM):
         return ()
-    if config.input.channels != _CHANNELS or backbone.features == "image":
+    if config.input.channels != _CHANNELS:
         return ()
-    whole = [name for system in _systems(config) for name in _models(config, system)]
+    systems = [] if backbone.features == "image" else _systems(config)  # no R-CNN has been published
+    whole = [name for system in systems for name in _models(config, system)]
     alone = [f"detectron2/{_DETECTRON2.get(backbone.name, '').replace('_', '-')}", f"torchvision/{backbone.name}"]
     libraries = ("detectron2", "torchvision") if config.roi.aligned else ("torchvision", "detectron2")
     best_first = [
