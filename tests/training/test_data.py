@@ -44,17 +44,6 @@ def test_steps_differ_and_cover_the_data(config: Config) -> None:
     assert {name for batches in seen for batch in batches for name in batch} == {f"{i}.png" for i in range(4)}
 
 
-def test_the_fingerprint_is_json_and_knows_the_data_again(config: Config) -> None:
-    first = TrainingData.open(config, ignore).fingerprint
-    assert json.loads(json.dumps(first)) == TrainingData.open(config, ignore).fingerprint
-    path = Path(config.data.root) / "instances_train.json"
-    content = json.loads(path.read_text())
-    content["annotations"][0]["bbox"][2] += 3
-    path.write_text(json.dumps(content))
-    second = TrainingData.open(config, ignore).fingerprint
-    assert {name for name in first if first[name] != second[name]} == {"boxes"}
-
-
 def label_keypoints(config: Config, *names: str, visibility: int = 2) -> Config:
     """The same data, with keypoints of these names for the first class, all at one place."""
     path = Path(config.data.root) / "instances_train.json"
@@ -67,13 +56,13 @@ def label_keypoints(config: Config, *names: str, visibility: int = 2) -> Config:
     return replace(config, keypoint_head=KeypointHeadConfig(enabled=True))
 
 
-def test_keypoints_reach_the_samples_and_the_fingerprint(config: Config) -> None:
+def test_keypoints_reach_the_samples(config: Config) -> None:
     without = TrainingData.open(config, ignore)
-    assert without.dataset[0].targets.keypoints is None and "keypoints" not in without.fingerprint
+    assert without.dataset[0].targets.keypoints is None
     data = TrainingData.open(label_keypoints(config, "left", "right"), ignore)
     keypoints = data.dataset[0].targets.keypoints
     assert keypoints is not None and keypoints[..., 2].tolist() == [[2, 2], [0, 0]]
-    assert "keypoints" in data.fingerprint and data.categories.num_keypoints == 2
+    assert data.categories.num_keypoints == 2
 
 
 def test_without_keypoints_none_can_be_learned(config: Config) -> None:
@@ -176,10 +165,3 @@ def test_rare_groups_are_drawn_more_often(config: Config) -> None:
     config = replace(config, schedule=replace(config.schedule, steps=20))
     names = [name for batches in files(TrainingData.open(config, ignore).steps(config, 0)) for name in batches[0]]
     assert len(names) == 40 and names.count("2.png") == pytest.approx(14.6, abs=3)
-
-
-def test_the_fingerprint_knows_the_groups(config: Config) -> None:
-    first, second = (
-        TrainingData.open(name_groups(config, list(groups)), ignore).fingerprint for groups in ("aaab", "aaba")
-    )
-    assert {name for name in first if first[name] != second[name]} == {"groups of images"}

@@ -272,7 +272,17 @@ def test_resuming_with_other_data_says_what_differs(config: Config, tmp_path: Pa
     content = json.loads(path.read_text())
     content["annotations"].pop()
     path.write_text(json.dumps(content))
-    with pytest.raises(UserError, match="the training data is not the run's: other objects, boxes"):
+    with pytest.raises(UserError, match=r"is not the run's: other objects, classes, boxes, crowd flags, masks"):
+        run(config, tmp_path / "unbroken", resume=True)
+
+
+def test_resuming_with_other_pictures_names_them(config: Config, tmp_path: Path, unbroken: bytes) -> None:
+    """Time stamps alone are no difference."""
+    folder = Path(config.data.root) / "images"
+    os.utime(folder / "0.png", (0, 0))
+    assert run(config, tmp_path / "unbroken", resume=True) == unbroken
+    shutil.copy(folder / "0.png", folder / "2.png")
+    with pytest.raises(UserError, match=r"cannot resume, since pictures have changed .* read: '2\.png'; restore"):
         run(config, tmp_path / "unbroken", resume=True)
 
 

@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from maskrcnn.data.batches import BatchPlan, balanced_repeats
+from maskrcnn.data.content import Content, content_of
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.errors import UserError
 
@@ -34,10 +35,19 @@ class Draw:
 
 @dataclass(frozen=True)
 class DrawnSample:
-    """A sample, and what is wrong with the images that were tried before it; no sample if that was all of them."""
+    """A sample, and what is wrong with the images that were tried before it; no sample if that was all of them.
+
+    Attributes:
+        sample: the image that could be read.
+        complaints: a line for each that could not.
+        index: of the sample.
+        content: of its file, when this process reads it for the first time and somebody wants to know.
+    """
 
     sample: Sample | None
     complaints: tuple[str, ...]
+    index: int = 0
+    content: Content | None = None
 
 
 class TrainBatches:
@@ -56,6 +66,7 @@ class TrainBatches:
         balanced: draw rare groups of images (`LabelStore.groups`) more often, see `balanced_repeats`.
         rank: of this process, 0 to `world` - 1.
         world: how many processes share each batch.
+        note: told the number of an image and what its file held, when a sample of it is handed out for the first time.
 
     Raises:
         UserError: while iterating, when `MAX_ATTEMPTS` images in a row, or all, cannot be read.
@@ -72,6 +83,7 @@ class TrainBatches:
         balanced: bool = False,
         rank: int = 0,
         world: int = 1,
+        note: Callable[[int, Content], object] | None = None,
     ) -> None:
         labels = dataset.labels
         heights, widths = labels.image_sizes.numpy().T
@@ -82,11 +94,12 @@ class TrainBatches:
         self._seed = seed
         self._num_workers = num_workers
         self._start = start
+        self._note = note
         self._reported: set[str] = set()
 
     def __iter__(self) -> Iterator[list[Sample]]:
         loader = DataLoader(
-            _DrawnSamples(self._dataset),
+            _DrawnSamples(self._dataset, with_content=self._note is not None),
             batch_sampler=self._draws(),  # type: ignore[arg-type]
             num_workers=min(self._num_workers, usable_cpus()),
             collate_fn=list,
@@ -111,6 +124,8 @@ class TrainBatches:
             if complaint not in self._reported:
                 self._reported.add(complaint)
                 logger.warning("%s (another image takes its place)", complaint)
+        if self._note is not None and drawn.content is not None:
+            self._note(drawn.index, drawn.content)
         return drawn.sample
 
 
@@ -122,8 +137,9 @@ def usable_cpus() -> int:
 class _DrawnSamples(Dataset[DrawnSample]):
     """Samples by draw; failures are values, since torch would wrap an exception of a worker in its traceback."""
 
-    def __init__(self, dataset: CocoDataset) -> None:
+    def __init__(self, dataset: CocoDataset, with_content: bool) -> None:
         self._dataset = dataset
+        self._is_wanted = bytearray([with_content]) * len(dataset)  # the content of an image's file
 
     def __getitem__(self, draw: Draw) -> DrawnSample:
         complaints: list[str] = []
@@ -131,10 +147,20 @@ class _DrawnSamples(Dataset[DrawnSample]):
             index = (draw.index + attempt) % len(self._dataset)
             try:
                 sample = self._dataset.sample(index, np.random.default_rng(draw.seed))
-                return DrawnSample(sample, tuple(complaints))
+                return DrawnSample(sample, tuple(complaints), index, self._content(index))
             except UserError as error:
                 complaints.append(str(error))
         return DrawnSample(None, tuple(complaints))
+
+    def _content(self, index: int) -> Content | None:
+        """Read once more, from the system's cache, but only once by each process."""
+        if not self._is_wanted[index]:
+            return None
+        self._is_wanted[index] = False
+        try:
+            return content_of(self._dataset.path(index))
+        except OSError:  # gone since it was decoded
+            return None
 
 
 def _set_up_worker(worker_id: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
+from maskrcnn.training.fingerprint import fingerprint
 from maskrcnn.training.labels import find_labels, read_train, read_val
+from maskrcnn.training.pictures import SeenPictures
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,15 @@ class TrainingData:
         """The classes of both splits."""
         return self.dataset.categories
 
-    @property
+    @cached_property
     def fingerprint(self) -> dict[str, Any]:
-        """JSON-able facts by which a resumed run knows its training data again."""
-        labels = self.dataset.labels
-        keypoints = {"keypoints": zlib.crc32(labels.keypoints.numpy().data)} if len(labels.keypoints) else {}
-        return {
-            "categories": self.categories.to_coco(),
-            "images": len(labels),
-            "objects": labels.num_objects,
-            "file names": zlib.crc32(labels.names.numpy().data),
-            "boxes": zlib.crc32(labels.boxes.numpy().data),
-            "groups of images": zlib.crc32(labels.groups.numpy().data),
-            **keypoints,
-        }
+        """JSON-able facts by which a resumed run knows its labels again."""
+        return fingerprint(self.dataset)
+
+    @cached_property
+    def pictures(self) -> SeenPictures:
+        """What `steps` has read so far."""
+        return SeenPictures(self.dataset)
 
     def steps(self, config: Config, start: int) -> Iterator[list[list[Sample]]]:
         """The batches of step `start`, `start` + 1, ... up to the last; each step has `train.accumulate` of them."""
@@ -103,6 +100,7 @@ class TrainingData:
                 config.data.num_workers,
                 first,
                 balanced=config.data.balance_by != "",
+                note=self.pictures.note,
             )
         )
         for _ in range(start, config.schedule.steps):

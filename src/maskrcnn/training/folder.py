@@ -5,6 +5,7 @@ log.jsonl                one JSON object per logged step ("kind": "step") and pe
 best.safetensors         the model with the best validation score so far
 last.safetensors         the model at the last checkpoint or interruption, and at the end
 state/step-*.safetensors the last two training states, for `--resume`
+state/pictures.safetensors checksums of the pictures that training has read
 evaluation/              metrics and predictions of the newest evaluation; report.html of the one at the end
 tensorboard/             the same numbers for TensorBoard, when it is installed
 .lock                    held while a process trains; empty, and in nobody's way afterwards
@@ -39,6 +40,11 @@ class RunFolder:
     def states(self) -> Path:
         """Training states."""
         return self.root / "state"
+
+    @property
+    def pictures(self) -> Path:
+        """What training has read of the pictures."""
+        return self.states / "pictures.safetensors"
 
     @property
     def best(self) -> Path:

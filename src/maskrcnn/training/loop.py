@@ -109,7 +109,7 @@ def train(
         state = fresh_state(config, data.categories, resolve_device(device), init, screen.say, network, optimizer)
         with folder.locked():
             if resume:
-                resume_run(folder, state, config, data.fingerprint, screen.say)
+                resume_run(folder, state, config, data, screen.say)
             folder.claim(config, resume=resume)
             metrics = _Run(state, config, data, folder, screen, interruption).to_its_end()
     best = folder.best if state.best_score is not None else folder.last
@@ -181,6 +181,7 @@ class _Run:
 
     def _save(self) -> None:
         """The state, and a model that can be used."""
+        self.data.pictures.save(self.folder.pictures)
         save_state(self.folder.states, self.state, self.config, self.data.fingerprint)
         self._save_model(self.folder.last, {})
 

@@ -12,6 +12,8 @@ import torch
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.settings import config_from_dict, differing_settings
+from maskrcnn.text import brief
+from maskrcnn.training.data import TrainingData
 from maskrcnn.training.folder import RunFolder
 from maskrcnn.training.state import SavedState, TrainingState, read_newest_state, restore
 
@@ -34,7 +36,7 @@ _HARMLESS = frozenset(
 
 
 def resume_run(
-    folder: RunFolder, state: TrainingState, config: Config, data: dict[str, Any], say: Callable[[str], None]
+    folder: RunFolder, state: TrainingState, config: Config, data: TrainingData, say: Callable[[str], None]
 ) -> None:
     """Make the fresh `state` that of the run in `folder`; leave it as it is when there is none yet.
 
@@ -42,7 +44,7 @@ def resume_run(
         folder: of the run.
         state: built from `config`.
         config: the settings now.
-        data: the fingerprint of the training data now.
+        data: the training data now.
         say: gets a line on what was done.
 
     Raises:
@@ -53,7 +55,8 @@ def resume_run(
         say(f"{folder.root}: no training state yet, starting anew")
         return
     _check_settings(saved, config)
-    _check_data(saved, data)
+    _check_labels(saved, data.fingerprint)
+    _check_pictures(saved, data.pictures.compare(folder.pictures, say))
     restore(state, saved)
     for line in _changes(saved, config):
         say(line)
@@ -79,10 +82,16 @@ def _check_settings(saved: SavedState, config: Config) -> None:
         raise _refusal(saved.path, f"these settings differ from the run's: {', '.join(sorted(differing))}")
 
 
-def _check_data(saved: SavedState, data: dict[str, Any]) -> None:
+def _check_labels(saved: SavedState, data: dict[str, Any]) -> None:
     differing = [name for name in data if saved.header["data"].get(name) != data[name]]
     if differing:
         raise _refusal(saved.path, f"the training data is not the run's: other {', '.join(differing)}")
+
+
+def _check_pictures(saved: SavedState, changed: list[str]) -> None:
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise _refusal(saved.path, f"pictures have changed or gone since they were read: {brief(changed[0])}{more}")
 
 
 def _refusal(path: Path, reason: str) -> UserError:

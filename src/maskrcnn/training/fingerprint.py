@@ -1,0 +1,44 @@
+"""By what a resumed run knows its labels again."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from torch import Tensor
+
+from maskrcnn.data.dataset import CocoDataset
+
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "file names": ("names", "first_name_byte"),
+    "sizes of images": ("image_sizes",),
+    "groups of images": ("groups",),
+    "objects": ("first_object",),
+    "classes": ("labels",),
+    "boxes": ("boxes",),
+    "crowd flags": ("ignore",),
+    "masks": ("mask_kinds", "first_ring", "first_point", "points", "first_run", "runs"),
+    "keypoints": ("first_keypoint", "keypoints"),
+}
+"""What training reads of a `LabelStore`; ids and the numbers that only an evaluation compares are not among it."""
+
+
+def fingerprint(dataset: CocoDataset) -> dict[str, Any]:
+    """JSON-able facts about everything that training reads of the labels, each under a name for people.
+
+    The pictures are known by `SeenPictures`.
+    """
+    facts: dict[str, Any] = {"categories": dataset.categories.to_coco(), "images": len(dataset)}
+    for name, columns in _COLUMNS.items():
+        facts[name] = _checksum(*(getattr(dataset.labels, column) for column in columns))
+    if dataset.proposals is not None:
+        facts["proposals"] = _checksum(dataset.proposals.first, dataset.proposals.boxes)
+    return facts
+
+
+def _checksum(*tensors: Tensor) -> int:
+    """CRC-32 of their bytes; about a second for a gigabyte."""
+    value = 0
+    for tensor in tensors:
+        value = zlib.crc32(tensor.contiguous().numpy().data, value)
+    return value

@@ -1,0 +1,80 @@
+"""By what a resumed run knows its pictures again: checksums, taken when training first reads each.
+
+So nothing is read for them alone, however large the data, and a picture that training has not read may still change.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from maskrcnn.data.content import Content, content_of
+from maskrcnn.data.dataset import CocoDataset
+from maskrcnn.errors import UserError
+from maskrcnn.weights.tensor_file import read_tensors, write_tensors
+
+_FIELDS = ("checksum", "size", "time")
+_NEVER = -1
+
+
+class SeenPictures:
+    """The contents of the pictures that training has read.
+
+    Args:
+        dataset: N images.
+    """
+
+    def __init__(self, dataset: CocoDataset) -> None:
+        self._dataset = dataset
+        self._table = {name: torch.full((len(dataset),), _NEVER) for name in _FIELDS}
+        self._is_saved = True
+
+    def note(self, image: int, content: Content) -> None:
+        """Training has read this."""
+        for name in _FIELDS:
+            self._table[name][image] = getattr(content, name)
+        self._is_saved = False
+
+    def save(self, path: Path) -> None:
+        """Write the table, unless it is written already.
+
+        Raises:
+            UserError: the system refused to write.
+        """
+        if not self._is_saved:
+            write_tensors(path, self._table, {"folder": str(self._dataset.folder.resolve())})
+            self._is_saved = True
+
+    def compare(self, path: Path, say: Callable[[str], None]) -> list[str]:
+        """Take over the table in `path`; return the file names of pictures that are others now, or gone.
+
+        A picture with its old place, size and time stamp is the same; of others the checksum is taken anew.
+        """
+        try:
+            table, header = read_tensors(path)
+        except UserError as error:
+            say(f"{error}; so the pictures are not compared with those that training has read")
+            return []
+        self._table, self._is_saved = table, False
+        same_place = header["folder"] == str(self._dataset.folder.resolve())
+        if not same_place:
+            say(f"the images have moved from {header['folder']}: comparing the checksums of those that were read")
+        return [self._dataset.labels.file_name(image) for image in self._changed(same_place)]
+
+    def _changed(self, same_place: bool) -> Iterator[int]:
+        for image in (self._table["checksum"] != _NEVER).nonzero()[:, 0].tolist():
+            checksum, size, time = (int(self._table[name][image]) for name in _FIELDS)
+            try:
+                status = os.stat(self._dataset.path(image))
+                if same_place and (status.st_size, status.st_mtime_ns) == (size, time):
+                    continue
+                content = content_of(self._dataset.path(image)) if status.st_size == size else None
+            except OSError:
+                content = None
+            if content is None or content.checksum != checksum:
+                yield image
+            else:
+                self.note(image, content)
