@@ -46,10 +46,10 @@ VARIANTS: dict[str, tuple[str, Sequence[str]]] = {
 
 
 def each(of_people: bool) -> list[ParameterSet]:
-    """Preset and settings; what takes long or is made of parts of the others runs with `make test-all` alone."""
+    """Preset and settings; what is made of parts of the others runs with `make test-all` alone."""
     systems = {name: (name, ()) for name in TRAIN if name != "rpn"} | VARIANTS
     return [
-        pytest.param(*system, id=name, marks=[pytest.mark.slow] * (name in VARIANTS or name == "resnext"))
+        pytest.param(*system, id=name, marks=[pytest.mark.slow] * (name in VARIANTS))
         for name, system in systems.items()
         if preset(system[0]).keypoint_head.enabled == of_people
     ]

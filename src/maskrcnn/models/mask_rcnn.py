@@ -175,7 +175,8 @@ class MaskRCNN(nn.Module):
         if self.rpn is None and (proposals is None or len(proposals) != num_images):
             got = "none" if proposals is None else f"those of {len(proposals)}"
             raise UserError(
-                f"proposals: expected boxes for each of {num_images} image(s), got {got}; this model has no RPN"
+                f"proposals: expected boxes for each of {num_images} image(s), got {got}; this model has no RPN "
+                "(a command takes them by --proposals FILE)"
             )
 
 
