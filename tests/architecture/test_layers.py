@@ -48,9 +48,8 @@ LAYERS: list[set[str]] = [
 MODULE_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
 """What a distribution is imported as, where that is not its own name."""
 
-MAX_FUNCTION_LINES = 48
-MAX_FILE_LINES = 321
-"""As long as the longest are; 47 and 300 are aimed at."""
+MAX_FUNCTION_LINES = 47
+MAX_FILE_LINES = 300
 MEDIAN_FUNCTION_LINES, LONG_FUNCTION_LINES = 6, 15
 """Half of all functions have at most so many lines, and nine of ten."""
 

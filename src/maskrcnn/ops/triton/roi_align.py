@@ -199,14 +199,13 @@ def _backward(
     across = (width + tile - 1) // tile
     y_first, x_first = tl.program_id(0) // across * tile, tl.program_id(0) % across * tile
     image = tl.program_id(2).to(tl.int64)
-    cell = tl.arange(0, tile * tile)
+    cell, channel = tl.arange(0, tile * tile), tl.program_id(1) * block + tl.arange(0, block)
     y, x = y_first + cell // tile, x_first + cell % tile
-    channel = tl.program_id(1) * block + tl.arange(0, block)
     total = tl.zeros([tile * tile, block], sum_type)
     for first in range(0, num_boxes, chunk):
         roi = first + tl.arange(0, chunk)
         present = roi < num_boxes
-        waits = (tl.load(levels + roi, present, other=-1) == level) & present
+        waits = tl.load(levels + roi, present, other=-1) == level  # absent ones are on no level
         waits &= tl.load(image_index + roi, present, other=-1) == image
         start, step, _ = _axis(boxes, roi, present, 1, scale, size_y, ratio, aligned)
         waits &= _touches(start, start + step * size_y, y_first, tile, height)
