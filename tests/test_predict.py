@@ -333,7 +333,8 @@ found = model.predict(image, score_threshold=0.0, max_detections=1000)
 assert len(found) == 1000, len(found)
 found.to_coco(), found.polygons()
 found.save(sys.argv[1])
-print(peak() - before, sum(v.nbytes for v in vars(found).values() if isinstance(v, np.ndarray)))
+arrays = [found.run_lengths.counts, *vars(found).values()]
+print(peak() - before, sum(v.nbytes for v in arrays if isinstance(v, np.ndarray)))
 """
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from maskrcnn.evaluator import evaluate
     from maskrcnn.loading import load
     from maskrcnn.model import Model
-    from maskrcnn.prediction import Prediction
+    from maskrcnn.prediction import DetectedObject, Prediction
     from maskrcnn.presets import preset
     from maskrcnn.structures import Categories, Detections
     from maskrcnn.training.loop import train
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Categories",
     "Config",
+    "DetectedObject",
     "Detections",
     "Model",
     "Prediction",
@@ -35,6 +36,7 @@ __all__ = [
 _HOMES = {
     "Categories": "maskrcnn.structures",
     "Config": "maskrcnn.config",
+    "DetectedObject": "maskrcnn.prediction",
     "Detections": "maskrcnn.structures",
     "Model": "maskrcnn.model",
     "Prediction": "maskrcnn.prediction",
