@@ -18,13 +18,14 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.report import write_report
+from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.model import Model
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
-from maskrcnn.scoring import ground_truth_of, read_picture, write_metrics
+from maskrcnn.scoring import ground_truth_of, read_picture, true_label_map, write_metrics
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
@@ -75,7 +76,7 @@ def evaluate(
         Path(images),
         check_files=True,
         max_pixels=model.config.data.max_pixels,
-        need_masks="mask_head" in model.network.roi_branches,
+        need_masks="mask_head" in model.network.roi_branches or model.config.semantic_head.enabled,
         crowd=crowd or model.config.data.crowd,
     )
     return evaluate_dataset(
@@ -106,9 +107,10 @@ def evaluate_dataset(
 ) -> Metrics:
     """`evaluate` for images whose labels are read already; what `after_image` raises, between images, ends it."""
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
-    tells_classes = model.config.box_head.enabled
     given = None if proposals is None else _read_proposals(Path(proposals), data)
-    run = _Run(data if tells_classes else without_classes(data), model.categories, model.config.data.max_pixels)
+    seen = data if model.config.tells_classes else without_classes(data)
+    confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
+    run = _Run(seen, model.categories, model.config.data.max_pixels, confusion)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
         after_image()
@@ -116,8 +118,15 @@ def evaluate_dataset(
             say(f"{len(run.images)} of {len(run.data.labels)} images")
     truth = run.ground_truth()
     iou_types = _iou_types(model, truth)
-    metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold)
-    metrics = replace(metrics, warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings))
+    if iou_types:
+        metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold)
+    else:
+        metrics = Metrics({}, limit, score_threshold, len(truth.images), (), "maskrcnn")
+    metrics = replace(
+        metrics,
+        warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings),
+        semantic=None if confusion is None else confusion.metrics(),
+    )
     say(format_table(metrics))
     if output is not None:
         _write_results(output, run.results, metrics)
@@ -183,6 +192,7 @@ class _Run:
         data: the images and their labels.
         categories: the model's classes.
         max_pixels: larger images are refused.
+        confusion: counts the pixels of a model that tells their classes; else None.
         results: COCO results, with the data set's ids and with file names.
         images: image id -> number of an image the model has seen.
         unreadable: a line for each image that could not be read.
@@ -191,6 +201,7 @@ class _Run:
     data: LabelledImages
     categories: Categories
     max_pixels: int
+    confusion: Confusion | None = None
     results: list[dict[str, Any]] = field(default_factory=list)
     images: dict[int, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
@@ -215,6 +226,8 @@ class _Run:
             for result in prediction.to_coco(image_id)
             if result["category_name"] in self.ids
         ]
+        if self.confusion is not None and prediction.semantic is not None:
+            self.confusion.add(true_label_map(self.data, number, self.categories), prediction.semantic)
 
     def leave_out(self, number: int, error: UserError) -> None:
         """Go on without an image that cannot be read."""
@@ -252,12 +265,12 @@ def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
 
 
 def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:
-    """Boxes; masks and keypoints where both sides have them. What says most about the model comes first."""
+    """Boxes, masks and keypoints where both sides have them. What says most about the model comes first."""
     branches = model.network.roi_branches
     compared: dict[IouType, bool] = {
         "mask": "mask_head" in branches and truth.has_masks(),
         "keypoints": "keypoint_head" in branches and same_keypoints(model.categories, truth.categories),
-        "box": True,
+        "box": model.config.rpn.enabled or model.config.box_head.enabled,
     }
     return tuple(kind for kind, wanted in compared.items() if wanted)
 

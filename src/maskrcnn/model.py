@@ -210,6 +210,7 @@ class Model:
             keypoints=None if found.keypoints is None else _array(found.keypoints),
             paste=self.config.mask_head.paste,
             mask_threshold=self.config.mask_head.threshold,
+            semantic=None if found.semantic is None else _array(found.semantic),
         )
 
 

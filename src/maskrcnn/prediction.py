@@ -22,6 +22,7 @@ from maskrcnn.sources import Source, source_pixels
 from maskrcnn.structures import RLE, Categories, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import BoolArray, ByteArray, Float32Array, IntArray
+from maskrcnn.viz.label_maps import name_classes, save_label_map, tint_classes
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.viz.skeletons import Skeletons
 
@@ -54,6 +55,7 @@ class Prediction:
         keypoints: (D, P, 3) float32 x, y, score; None without a keypoint branch.
         paste: how probabilities become pixels, one of `masks.paste.RULES`.
         mask_threshold: from which probability on a pixel belongs to an object.
+        semantic: (H, W) uint8 the class of every pixel, K for background; None without a branch that tells it.
     """
 
     boxes: Float32Array
@@ -67,6 +69,7 @@ class Prediction:
     keypoints: Float32Array | None = None
     paste: Rule = "exact"
     mask_threshold: float = MASK_THRESHOLD
+    semantic: ByteArray | None = None
 
     def __post_init__(self) -> None:
         rows = {name: len(part) for name, part in self._rows().items()}
@@ -202,10 +205,20 @@ class Prediction:
 
     def overlay(self) -> ByteArray:
         """(H, W, 3) uint8 RGB: the picture that `save` writes; a small image comes enlarged by a whole factor."""
-        masks = self.run_lengths if self.has_masks else None
-        return draw_overlay(
-            self.image(), masks, self.boxes, self.labels, self.scores, self.categories.names, self._skeletons()
-        )
+        masks, names, semantic = self.run_lengths if self.has_masks else None, self.categories.names, self.semantic
+        image = self.image() if semantic is None else tint_classes(self.image(), semantic, len(names))
+        picture = draw_overlay(image, masks, self.boxes, self.labels, self.scores, names, self._skeletons())
+        return picture if semantic is None else name_classes(picture, semantic, names)
+
+    def save_label_map(self, path: str | PathLike[str]) -> None:
+        """Write `semantic` as a PNG whose values are the classes, with a palette to look at it.
+
+        Raises:
+            UserError: the model does not tell the class of every pixel, or `path` cannot be written.
+        """
+        if self.semantic is None:
+            raise UserError("this model does not tell the class of every pixel (semantic_head.enabled is false)")
+        save_label_map(Path(path), self.semantic, len(self.categories))
 
     def _skeletons(self) -> Skeletons | None:
         """None without keypoints; those of classes without any score nothing."""

@@ -10,8 +10,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
+from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.metrics import IouType, Metrics
@@ -21,7 +25,9 @@ from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
+from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.semantic import IGNORED
 
 
 def evaluate_predictions(
@@ -125,3 +131,10 @@ def _held(results: Any) -> tuple[IouType, ...]:
 
 def _expected(truth: GroundTruth) -> tuple[IouType, ...]:
     return ("mask", "box") if truth.has_masks() else ("box",)
+
+
+def true_label_map(data: LabelledImages, number: int, categories: Categories) -> ByteArray:
+    """The class of each pixel by the labels of an image, as a label in `categories`; other classes are ignored."""
+    ours = {name: label for label, name in enumerate(categories.names)}
+    values = np.array([ours.get(name, IGNORED) for name in data.categories.names], np.uint8)
+    return draw_semantic(data.labels, number, View.whole(data.labels.size(number)), values, len(ours))

@@ -114,6 +114,8 @@ def case_of(kind: str, trained: bool) -> Case:
         for name, parameter in network.named_parameters():
             if parameter.dim() > 1 and any(part in name for part in ("objectness", "class_logits", "mask_logits")):
                 parameter.mul_(20)
+            if "semantic_head.score" in name:  # it begins at zero
+                parameter.normal_()
     if trained:
         network.train()
         optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
@@ -149,7 +151,11 @@ def losses_of(network: MaskRCNN) -> dict[str, Tensor]:
     keypoints = torch.cat(
         [BOXES.view(4, 2, 2).mean(1, keepdim=True) + torch.tensor([[-1.0], [2.0]]), torch.full((4, 2, 1), 2.0)], 2
     )
-    targets = Targets(BOXES, torch.tensor([0, 1, 2, 0]), PackedMasks.from_bitmaps(bitmaps), keypoints=keypoints)
+    semantic = torch.full((64, 64), NUM_CLASSES, dtype=torch.uint8)
+    semantic[6:50, 4:40] = 0
+    targets = Targets(
+        BOXES, torch.tensor([0, 1, 2, 0]), PackedMasks.from_bitmaps(bitmaps), keypoints=keypoints, semantic=semantic
+    )
     squares = [image[:, :64, :64] for image in images()]
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
     losses = network.loss(squares, [targets] * 2, proposals=proposals_for(network), generators=generators)
@@ -170,6 +176,9 @@ def assert_same_detections(actual: Sequence[Detections], expected: Sequence[Dete
         assert (ours.mask_probs is None) == (theirs.mask_probs is None)
         if ours.mask_probs is not None and theirs.mask_probs is not None:
             torch.testing.assert_close(ours.mask_probs, theirs.mask_probs, atol=1e-3, rtol=0)
+        assert (ours.semantic is None) == (theirs.semantic is None)
+        if ours.semantic is not None and theirs.semantic is not None:
+            assert (ours.semantic == theirs.semantic).double().mean() > 0.99
 
 
 def assert_same_losses(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -1,6 +1,6 @@
 """The one room where named choices become modules and parts are wired into a model.
 
-Three literal tables: `BACKBONES`, `ROI_BRANCHES`, and the operators that cut out RoI features.
+Four literal tables: `BACKBONES`, `ROI_BRANCHES`, `DENSE_BRANCHES`, and the operators that cut out RoI features.
 """
 
 from maskrcnn.build.model import build_model, build_model_without_memory, build_preprocess

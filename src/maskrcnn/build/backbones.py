@@ -12,7 +12,7 @@ from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.backbones.backbone import Backbone, StagedBackbone
 from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
-from maskrcnn.models.backbones.single import ImageItself, LastMap, SingleLevel
+from maskrcnn.models.backbones.single import EveryMap, ImageItself, LastMap, SingleLevel
 from maskrcnn.models.fpn import FPN
 from maskrcnn.settings import differing_settings, setting
 
@@ -32,11 +32,17 @@ class Trunk:
         roi_shrink: how many times smaller its sides are than RoIAlign's output.
     """
 
-    backbone: FPN | SingleLevel | ImageItself
+    backbone: FPN | SingleLevel | ImageItself | EveryMap
     strides: tuple[int, ...]
     roi_layers: nn.Module | None
     roi_channels: int
     roi_shrink: int = 1
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Of each of the backbone's maps."""
+        own = self.backbone.channels
+        return own if isinstance(own, tuple) else (own,) * len(self.backbone.strides)
 
     def roi_size(self, pooled_size: int | tuple[int, int]) -> tuple[int, int]:
         """The height and width of what a head sees, from the bins that RoIAlign cuts out."""
@@ -54,6 +60,8 @@ def build_trunk(config: Config) -> Trunk:
     if features == "image":
         pixels = ImageItself(config.input.channels)
         return Trunk(pixels, pixels.strides, LastMap(backbone), channels, roi_shrink=strides[-1])
+    if features == "stages":
+        return Trunk(EveryMap(backbone), strides, None, channels)
     if features == "c4":
         stage5 = _staged(backbone, "backbone.features", features).detach_last_stage()
         return Trunk(SingleLevel(backbone), strides[-2:-1], stage5, channels, roi_shrink=strides[-1] // strides[-2])

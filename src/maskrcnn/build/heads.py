@@ -6,18 +6,21 @@ from collections.abc import Callable
 
 from maskrcnn.build.backbones import Trunk
 from maskrcnn.config import Config
+from maskrcnn.errors import UserError
 from maskrcnn.models.anchors import Anchors
 from maskrcnn.models.box_head import BoxHead, BoxTrunk
-from maskrcnn.models.branches import RoIBranch
+from maskrcnn.models.branches import DenseBranch, RoIBranch
 from maskrcnn.models.keypoint_head import KeypointHead
 from maskrcnn.models.mask_head import FCNMaskHead, MaskHead, MLPMaskHead
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.rpn import RPN, ProposalLimits, RPNHead
 from maskrcnn.models.sampling import RoISampler
+from maskrcnn.models.semantic_head import FCNHead
 from maskrcnn.ops.roi_align import roi_align
 from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
 from maskrcnn.ops.roi_pool import roi_pool
 from maskrcnn.ops.roi_warp import roi_warp
+from maskrcnn.structures.semantic import MOST_CLASSES
 
 _COCO_KEYPOINTS = 17
 
@@ -36,7 +39,7 @@ def build_rpn(config: Config, trunk: Trunk) -> RPN:
         stride_from_size=config.anchors.stride_from_size,
     )
     return RPN(
-        RPNHead(trunk.backbone.channels, anchors.per_cell, settings.num_convs),
+        RPNHead(trunk.channels[0], anchors.per_cell, settings.num_convs),
         anchors,
         train_limits=ProposalLimits(settings.pre_nms_top_k_train, settings.post_nms_top_k_train),
         test_limits=ProposalLimits(settings.pre_nms_top_k_test, settings.post_nms_top_k_test),
@@ -152,3 +155,25 @@ ROI_BRANCHES: dict[str, BuildRoIBranch] = {
     "keypoint_head": build_keypoint_head,
 }
 """By their sections of the settings, whose names are those of the branches; in the order of the computation."""
+
+
+def build_semantic_head(config: Config, trunk: Trunk, num_classes: int) -> FCNHead:
+    """The branch that tells the class of every pixel.
+
+    Raises:
+        UserError: more classes than a label map can hold.
+    """
+    if num_classes > MOST_CLASSES:
+        raise UserError(f"semantic_head: expected at most {MOST_CLASSES} classes, got {num_classes}")
+    settings = config.semantic_head
+    return FCNHead(
+        trunk.channels,
+        trunk.backbone.strides,
+        num_classes,
+        finest=settings.stride,
+        loss_weight=settings.loss_weight,
+    )
+
+
+DENSE_BRANCHES: dict[str, Callable[[Config, Trunk, int], DenseBranch]] = {"semantic_head": build_semantic_head}
+"""The same, from the settings, what lies before the branch, and K."""

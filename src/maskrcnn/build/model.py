@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from maskrcnn.build.backbones import build_trunk
-from maskrcnn.build.heads import ROI_BRANCHES, build_box_head, build_rpn
+from maskrcnn.build.heads import DENSE_BRANCHES, ROI_BRANCHES, build_box_head, build_rpn
 from maskrcnn.config import Config
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.preprocess import Preprocess
@@ -35,6 +35,11 @@ def build_model(config: Config, num_classes: int, num_keypoints: int | None = No
         roi_branches={
             name: build(config, trunk, num_classes, num_keypoints)
             for name, build in ROI_BRANCHES.items()
+            if getattr(config, name).enabled
+        },
+        dense_branches={
+            name: build(config, trunk, num_classes)
+            for name, build in DENSE_BRANCHES.items()
             if getattr(config, name).enabled
         },
         roi_layers=trunk.roi_layers if config.box_head.enabled else None,

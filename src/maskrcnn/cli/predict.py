@@ -88,6 +88,7 @@ class _Run:
         rows: the results.
         results: the file of COCO results that is made from them at the end.
         overlays: where the picture of each image goes.
+        label_maps: the folder of those that were written.
         failures: (name, reason) of images that could not be read, until there is a first result to write them with.
     """
 
@@ -100,6 +101,7 @@ class _Run:
     num_done: int = 0
     skipped: list[str] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    label_maps: Path | None = None
     started: float = field(default_factory=time.perf_counter)
 
     def skip(self, source: object, error: UserError) -> None:
@@ -169,13 +171,17 @@ def _begin(values: Namespace, sources: list[Path]) -> _Run:
     return _Run(sources, waiting, rows, results, overlay_paths(sources, output))
 
 
+LABEL_MAPS = "label_maps"
+"""The folder for them in the output, where they are named as the overlays are."""
+
+
 def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
     """`output/<stem>.png` for each source; a number is added rather than overwriting a source or another overlay."""
     taken = {source.resolve() for source in sources}
     paths = {}
     for source in sources:
         path, count = output / f"{source.stem}.png", 1
-        while path.resolve() in taken:
+        while path.resolve() in taken or (output / LABEL_MAPS / path.name).resolve() in taken:
             count += 1
             path = output / f"{source.stem}_{count}.png"
         taken.add(path.resolve())
@@ -219,12 +225,15 @@ def _keep(predictions: Iterator[Prediction], run: _Run, *, overlays: bool) -> No
             last = now
             print(f"{one_line(str(source), LONGEST_MESSAGE)}: {_describe(prediction)}")
             run.num_done += 1
-            behind.call(_finish, run, row, prediction, run.overlays[source] if overlays else None)
+            behind.call(_finish, run, row, prediction, run.overlays[source], overlays)
 
 
-def _finish(run: _Run, row: dict[str, Any], prediction: Prediction, overlay: Path | None) -> None:
-    if overlay is not None:
-        prediction.save(overlay)
+def _finish(run: _Run, row: dict[str, Any], prediction: Prediction, path: Path, overlay: bool) -> None:
+    if overlay:
+        prediction.save(path)
+    if prediction.semantic is not None:
+        run.label_maps = path.parent / LABEL_MAPS
+        prediction.save_label_map(run.label_maps / path.name)
     run.rows.append(row)
 
 
@@ -247,15 +256,22 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _say_what_came_out(run: _Run, score_threshold: float) -> None:
     seconds, done = time.perf_counter() - run.started, len(run.sources) - len(run.skipped)
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
-    print(f"{run.num_objects} objects in {done} images{speed}; results in {run.results}")
+    maps = "" if run.label_maps is None else f", the class of every pixel in {run.label_maps}"
+    objects = "" if maps and not run.num_objects else f"{run.num_objects} objects in "
+    print(f"{objects}{done} images{speed}; results in {run.results}{maps}")
     if run.skipped:
         names = one_line(", ".join(run.skipped), LONGEST_MESSAGE)
         print(f"{len(run.skipped)} of {len(run.sources)} images skipped: {names}", file=sys.stderr)
-    if run.num_objects == 0 and score_threshold > 0:
+    if run.num_objects == 0 and score_threshold > 0 and run.label_maps is None:
         print(f"no object scores above {score_threshold:g}; a lower --score-threshold shows less certain ones")
 
 
 def _describe(prediction: Prediction) -> str:
+    from maskrcnn.viz.label_maps import class_shares
+
     names = prediction.names
-    counts = ", ".join(f"{names.count(name)} {one_line(name)}" for name in dict.fromkeys(names))
-    return counts or "nothing found"
+    counts = [f"{names.count(name)} {one_line(name)}" for name in dict.fromkeys(names)]
+    if prediction.semantic is not None:
+        shares = class_shares(prediction.semantic, prediction.categories.names)
+        counts += [f"{share:.1%} {one_line(name)}" for name, share in shares.items()]
+    return ", ".join(counts) or "nothing found"

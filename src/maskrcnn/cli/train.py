@@ -172,6 +172,6 @@ def _require_named_files(values: Namespace, config: Config) -> None:
 
 
 def _report(result: TrainResult) -> None:
-    score = "" if result.best_score is None else f" (best validation AP {result.best_score:.3f})"
+    score = "" if result.best_score is None else f" (best validation score {result.best_score:.3f})"
     print(f"model: {result.best}{score}")
     print(f"use it: maskrcnn predict IMAGES --model {result.best}")

@@ -9,6 +9,7 @@ A run is one `Config`. Sections sit one level deep, so that a setting is named t
 
 from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.config.data import DataConfig
+from maskrcnn.config.dense import DenseBranchConfig, SemanticHeadConfig
 from maskrcnn.config.heads import BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig, RoIBranchConfig, RoIConfig
 from maskrcnn.config.model import (
     AnchorConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "BoxHeadConfig",
     "Config",
     "DataConfig",
+    "DenseBranchConfig",
     "EvaluationConfig",
     "FPNConfig",
     "Features",
@@ -43,5 +45,6 @@ __all__ = [
     "RoIBranchConfig",
     "RoIConfig",
     "ScheduleConfig",
+    "SemanticHeadConfig",
     "TrainConfig",
 ]

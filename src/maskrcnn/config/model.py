@@ -21,7 +21,7 @@ from maskrcnn.config.checks import (
 )
 
 Norm = Literal["frozen_bn", "bn", "sync_bn", "gn"]
-Features = Literal["fpn", "c4", "c5", "image"]
+Features = Literal["fpn", "c4", "c5", "image", "stages"]
 _AnchorSizes = Annotated[tuple[Annotated[float, Range(0, 65536, above=True)], ...], Length(1, 64)]
 
 
@@ -63,7 +63,7 @@ class BackboneConfig(Section, name="backbone"):
     """resnet18, 34, 50, 101, 152, or resnext50_32x4d and the like: depth, groups, channels per group."""
     features: Features = "fpn"
     """What the heads read (section 3, "Network Architecture"): the pyramid P2..P5; C4, with stage 5 as the heads' first
-    layers; C5; or the image itself, with the whole network behind RoIAlign (R-CNN)."""
+    layers; C5; the image itself, with the whole network behind RoIAlign (R-CNN); or C2..C5 of all stages (FCN)."""
     norm: Norm = "frozen_bn"
     """To be left as it is for a backbone that has norms of its own."""
     frozen_stages: Annotated[int, Range(0, 5)] = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.config.checks import Count, Section, require
 from maskrcnn.config.data import DataConfig
+from maskrcnn.config.dense import DenseBranchConfig, SemanticHeadConfig
 from maskrcnn.config.heads import BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig, RoIBranchConfig, RoIConfig
 from maskrcnn.config.model import (
     AnchorConfig,
@@ -41,6 +42,7 @@ class Config:
     box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
     mask_head: MaskHeadConfig = field(default_factory=MaskHeadConfig)
     keypoint_head: KeypointHeadConfig = field(default_factory=KeypointHeadConfig)
+    semantic_head: SemanticHeadConfig = field(default_factory=SemanticHeadConfig)
     data: DataConfig = field(default_factory=DataConfig)
     augment: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -64,7 +66,10 @@ class Config:
                 f"{levels} tuple(s) of sizes, one per level of backbone.features {features!r}",
                 self.anchors.sizes,
             )
-        require(self.rpn.enabled or self.box_head.enabled, "rpn.enabled", "an RPN or a box head, or both", False)
+        dense = [s for s in vars(self).values() if isinstance(s, DenseBranchConfig) and s.enabled]
+        asks = self.rpn.enabled or self.box_head.enabled or dense
+        require(bool(asks), "rpn.enabled", "an RPN, a box head or a branch for every pixel", False)
+        self._check_stages()
         for name, section in vars(self).items():
             require(
                 self.box_head.enabled or not (isinstance(section, RoIBranchConfig) and section.enabled),
@@ -72,3 +77,33 @@ class Config:
                 "false without a box head, which finds the boxes to look into",
                 True,
             )
+
+    def _check_stages(self) -> None:
+        """The maps of all stages differ in width: one RPN or head cannot read them, and FCN needs them."""
+        fcn, stages = self.semantic_head.enabled, self.backbone.features == "stages"
+        require(
+            fcn == stages,
+            "backbone.features",
+            "stages with semantic_head.enabled, and only then",
+            self.backbone.features,
+        )
+        for name in ("rpn", "box_head"):
+            enabled = getattr(self, name).enabled
+            require(
+                not (stages and enabled), f"{name}.enabled", "false where backbone.features is stages (FCN)", enabled
+            )
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether objects without a mask are of no use."""
+        return self.mask_head.enabled or self.semantic_head.enabled
+
+    @property
+    def needs_proposals(self) -> bool:
+        """Whether boxes to look at come from outside."""
+        return self.box_head.enabled and not self.rpn.enabled
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether there is more than an RPN, which knows objects alone."""
+        return self.box_head.enabled or self.semantic_head.enabled

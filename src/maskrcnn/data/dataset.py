@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch import Tensor
 from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.colour import change_colours, draw_colour_change
+from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
 from maskrcnn.data.proposals import ProposalStore
+from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.data.targets import draw_targets
 from maskrcnn.data.transforms import Sizes, draw_view
 from maskrcnn.structures import Categories, Size, Targets
@@ -50,6 +52,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         sizes: how large it makes them.
         max_pixels: images that claim more are refused.
         proposals: of the same images, for a model without RPN.
+        semantic: whether targets get a label map too.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         sizes: Sizes,
         max_pixels: int = MAX_PIXELS,
         proposals: ProposalStore | None = None,
+        semantic: bool = False,
     ) -> None:
         self.folder = data.folder
         self.categories: Categories = data.categories
@@ -67,6 +71,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         self.sizes = sizes
         self.max_pixels = max_pixels
         self.proposals = proposals
+        self.semantic = semantic
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,12 +94,20 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), self.sizes.antialias)
         return Sample(
             image=_to_tensor(change_colours(pixels, draw_colour_change(augmentation, generator))),
-            targets=draw_targets(labels, index, view, self.categories.keypoints),
+            targets=self._targets(index, view),
             image_id=int(labels.image_ids[index]),
             file_name=labels.file_name(index),
             original_size=size,
             proposals=None if self.proposals is None else self.proposals.seen(index, view),
         )
+
+    def _targets(self, index: int, view: View) -> Targets:
+        targets = draw_targets(self.labels, index, view, self.categories.keypoints)
+        if not self.semantic:
+            return targets
+        num_classes = len(self.categories)
+        pixels = draw_semantic(self.labels, index, view, np.arange(num_classes, dtype=np.uint8), num_classes)
+        return replace(targets, semantic=torch.from_numpy(pixels))
 
     def __getitem__(self, index: int) -> Sample:
         """The sample drawn with a generator that depends on the index alone."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.structures.masks import FloatArray
 
 IouType = Literal["mask", "box", "keypoints"]
@@ -126,6 +127,7 @@ class Metrics:
         num_images: with and without objects.
         warnings: one line each, about what makes the numbers other than they seem.
         evaluator: name and version of the library that counted.
+        semantic: how well the class of every pixel was told; None where nobody asked.
     """
 
     by_type: Mapping[IouType, TypeMetrics]
@@ -134,6 +136,14 @@ class Metrics:
     num_images: int
     warnings: tuple[str, ...]
     evaluator: str
+    semantic: SemanticMetrics | None = None
+
+    @property
+    def score(self) -> float:
+        """What decides which model is best: the AP of masks, else of keypoints, else of boxes, else the mIoU."""
+        for numbers in self.by_type.values():
+            return numbers["AP"]
+        return math.nan if self.semantic is None else self.semantic.mean_iou
 
     def __getitem__(self, iou_type: IouType) -> TypeMetrics:
         """The numbers of "mask", "box" or "keypoints"."""
@@ -144,6 +154,7 @@ class Metrics:
         limit = {"max_detections_keypoints": detection_limit("keypoints", self.max_detections)}
         return {
             **{kind: _jsonable(metrics.summary) for kind, metrics in self.by_type.items()},
+            **({} if self.semantic is None else {"semantic": self.semantic.to_dict()}),
             "best_score_threshold": _jsonable({kind: metrics.best.score for kind, metrics in self.by_type.items()}),
             "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
             "settings": {

@@ -11,7 +11,7 @@ from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, dete
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.style import STYLE
-from maskrcnn.evaluation.table import format_number, summary_tables
+from maskrcnn.evaluation.table import format_number, semantic_tables, summary_tables
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
 
@@ -41,7 +41,7 @@ def write_report(
     Raises:
         UserError: an image cannot be read, or the file cannot be written.
     """
-    worst, best = choose_images(_first(metrics), NUM_WORST, NUM_BEST)
+    worst, best = choose_images(_first(metrics), NUM_WORST, NUM_BEST) if metrics.by_type else ([], [])
     examples = [
         make_examples(images, truth, predictions, metrics.score_threshold, load_image) for images in (worst, best)
     ]
@@ -54,13 +54,8 @@ def render_report(
     """The HTML of a report."""
     sections = [
         _header(metrics, title),
-        _cards(metrics),
-        _summary_table(metrics),
-        _curves(metrics),
-        _classes(metrics),
-        _examples("Worst images", "Sorted by the per-image score, worst first.", worst),
-        _examples("Best images", "Sorted by the per-image score, best first.", best),
-        _footer(metrics),
+        *(_objects(metrics, worst, best) if metrics.by_type else ()),
+        _pixels(metrics),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -71,23 +66,52 @@ def render_report(
     )
 
 
+def _objects(metrics: Metrics, worst: Sequence[Example], best: Sequence[Example]) -> list[str]:
+    return [
+        _cards(metrics),
+        _summary_table(metrics),
+        _curves(metrics),
+        _classes(metrics),
+        _examples("Worst images", "Sorted by the per-image score, worst first.", worst),
+        _examples("Best images", "Sorted by the per-image score, best first.", best),
+        _footer(metrics),
+    ]
+
+
+def _pixels(metrics: Metrics) -> str:
+    """The numbers of the class of every pixel."""
+    if metrics.semantic is None:
+        return ""
+    tables = "".join(_table(heads, rows) for heads, *rows in semantic_tables(metrics.semantic))
+    return (
+        '<h2>Every pixel</h2><p class="quiet">Pixels of crowds and of ignored regions do not count; IoU: those that '
+        "are of a class and were said to be, among those that are or were said to be.</p>" + tables
+    )
+
+
 def _first(metrics: Metrics) -> TypeMetrics:
     """The numbers of masks where there are any, else of boxes."""
     return next(iter(metrics.by_type.values()))
 
 
 def _header(metrics: Metrics, title: str) -> str:
-    objects = sum(row.num_truths for row in _first(metrics).classes)
-    classes = len(_first(metrics).classes)
     warnings = "".join(f"<li>{escape(warning)}</li>" for warning in metrics.warnings)
     return (
         f"<header><h1>{escape(title)}</h1>"
-        f'<p class="quiet">{metrics.num_images} images, {objects} objects, {classes} class{"es" * (classes != 1)}. '
-        f"At most <b>{metrics.max_detections}</b> detections per image and class count (COCO's maxDets)"
-        f"{_keypoint_limit(metrics)}. "
-        f"Counted by {escape(metrics.evaluator)}.</p>"
+        f'<p class="quiet">{metrics.num_images} images{_objects_counted(metrics) if metrics.by_type else "."}</p>'
         + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
         + "</header>"
+    )
+
+
+def _objects_counted(metrics: Metrics) -> str:
+    objects = sum(row.num_truths for row in _first(metrics).classes)
+    classes = len(_first(metrics).classes)
+    return (
+        f", {objects} objects, {classes} class{'es' * (classes != 1)}. "
+        f"At most <b>{metrics.max_detections}</b> detections per image and class count (COCO's maxDets)"
+        f"{_keypoint_limit(metrics)}. "
+        f"Counted by {escape(metrics.evaluator)}."
     )
 
 

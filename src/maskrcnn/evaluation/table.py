@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics, detection_limit
+from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.text import one_line
 
 CLASS_COLUMNS = ("objects", "candidates", "AP", "AP50", "AP75", "AR", "best score", "F1")
@@ -17,12 +18,29 @@ def format_table(metrics: Metrics) -> str:
     """The numbers with the settings they depend on, warnings first, one table per IoU type for the classes."""
     blocks = [
         *(f"warning: {warning}" for warning in metrics.warnings),
+        *(_object_blocks(metrics) if metrics.by_type else ()),
+        *(() if metrics.semantic is None else map(_aligned, semantic_tables(metrics.semantic))),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _object_blocks(metrics: Metrics) -> list[str]:
+    return [
         settings_line(metrics),
         *map(_aligned, summary_tables(metrics)),
         _per_image_line(metrics),
         *(_class_table(metrics, iou_type) for iou_type in metrics.by_type),
     ]
-    return "\n\n".join(blocks)
+
+
+def semantic_tables(metrics: SemanticMetrics) -> tuple[list[list[str]], list[list[str]]]:
+    """The four numbers, and those of each class."""
+    rows = [
+        [one_line(row.name, 60), str(row.num_pixels), format_number(row.iou), format_number(row.accuracy)]
+        for row in metrics.classes
+    ]
+    summary = [["", *metrics.summary], ["every pixel", *map(format_number, metrics.summary.values())]]
+    return summary, [["every pixel, per class", "pixels", "IoU", "accuracy"], *rows]
 
 
 def settings_line(metrics: Metrics) -> str:

@@ -5,7 +5,7 @@ region, class, box and mask are predicted in parallel from features that RoIAlig
 
 The paper's ancestors are this model with parts left out: without the mask branch it is Faster R-CNN, without the RPN
 too Fast R-CNN (proposals come from outside), with the whole network moved behind RoIAlign R-CNN, and without heads the
-RPN alone.
+RPN alone. With neither RPN nor box head, and with a branch that asks about every pixel, it is FCN.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ class MaskRCNN(nn.Module):
         batch = self.preprocess.prepare(images)
         features: Sequence[Tensor] = self.backbone(batch.pixels)
         if self.rpn is None:
-            regions = _as_proposals(self.preprocess.to_input(proposals or [], batch), batch)
+            given = None if proposals is None else self.preprocess.to_input(proposals, batch)
+            regions = _as_proposals(given, batch)
         else:
             regions = self.rpn.select(self.rpn(features, batch.pixels.shape[-2:]), batch, self.rpn.test_limits)
         if self.box_head is None:
@@ -169,10 +170,11 @@ class MaskRCNN(nn.Module):
         return RoIFeatures(features, self.roi_layers, [branch.pooler for branch in self.roi_branches.values()])
 
     def _check_proposals(self, proposals: Sequence[Tensor] | None, num_images: int) -> None:
-        """They come from the RPN, or else from outside for every image."""
+        """They come from the RPN, or else from outside for every image; without a box head none are needed."""
         if self.rpn is not None and proposals is not None:
             raise UserError("proposals: expected none, since this model has an RPN and makes its own")
-        if self.rpn is None and (proposals is None or len(proposals) != num_images):
+        wanted = self.rpn is None and self.box_head is not None
+        if wanted and (proposals is None or len(proposals) != num_images):
             got = "none" if proposals is None else f"those of {len(proposals)}"
             raise UserError(
                 f"proposals: expected boxes for each of {num_images} image(s), got {got}; this model has no RPN "
@@ -181,8 +183,9 @@ class MaskRCNN(nn.Module):
 
 
 def _as_proposals(boxes: Sequence[Tensor] | None, batch: ImageBatch) -> list[Proposals]:
-    """Boxes (P, 4) of each image in the `input` frame, without scores."""
-    on_device = [b.to(batch.pixels.device, torch.float32).reshape(-1, 4) for b in boxes or []]
+    """Boxes (P, 4) of each image in the `input` frame, without scores; None: no box in any image."""
+    given = [torch.zeros((0, 4))] * len(batch) if boxes is None else boxes
+    on_device = [b.to(batch.pixels.device, torch.float32).reshape(-1, 4) for b in given]
     return [Proposals(b, b.new_zeros(b.shape[0])) for b in on_device]
 
 

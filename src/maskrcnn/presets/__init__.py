@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
+from maskrcnn.presets.dense import fcn, fcn_16s, fcn_32s
 from maskrcnn.presets.desktop import facades, keypoints_tiny, nuclei, small, tiny
 from maskrcnn.presets.family import (
     c4,
@@ -34,6 +35,9 @@ __all__ = [
     "fast_r_cnn",
     "faster_r_cnn",
     "faster_r_cnn_pool",
+    "fcn",
+    "fcn_16s",
+    "fcn_32s",
     "joint",
     "keypoints",
     "keypoints_tiny",
@@ -62,6 +66,9 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "resnext": resnext,
     "keypoints": keypoints,
     "joint": joint,
+    "fcn": fcn,
+    "fcn_16s": fcn_16s,
+    "fcn_32s": fcn_32s,
     "torchvision": torchvision,
     "torchvision_v2": torchvision_v2,
     "detectron2": detectron2,

@@ -24,6 +24,8 @@ class Detections:
             when asked for), or None for a model without mask branch.
         image_size: (height, width) of the image.
         keypoints: (D, P, 3) x, y, score, or None for a model without keypoint branch.
+        semantic: (H, W) uint8 label map of the whole image (`structures.semantic`), or None for a model that tells
+            nothing about every pixel.
     """
 
     boxes: Tensor
@@ -32,6 +34,7 @@ class Detections:
     mask_probs: Tensor | None
     image_size: Size
     keypoints: Tensor | None = None
+    semantic: Tensor | None = None
 
     def __len__(self) -> int:
         return self.scores.shape[0]
@@ -42,7 +45,8 @@ class Detections:
 
     def to(self, device: torch.device | str) -> Self:
         """A copy on `device`."""
-        return self._changed(lambda tensor: tensor.to(device))
+        semantic = None if self.semantic is None else self.semantic.to(device)
+        return replace(self._changed(lambda tensor: tensor.to(device)), semantic=semantic)
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
         """A copy with every tensor that has a row per object changed."""

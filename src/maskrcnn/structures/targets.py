@@ -66,6 +66,8 @@ class Targets:
         crowd_boxes: (C, 4) float32 regions to ignore: neither object nor background.
         keypoints: (G, P, 3) float32 x, y, visibility (0: not labelled, 1: hidden, 2: seen), or None when the data has
             none.
+        semantic: (h, w) uint8 label map of the whole image (`structures.semantic`), or None where no branch
+            asks for it.
     """
 
     boxes: Tensor
@@ -73,6 +75,7 @@ class Targets:
     masks: PackedMasks | None = None
     crowd_boxes: Tensor = field(default_factory=lambda: torch.zeros((0, 4)))
     keypoints: Tensor | None = None
+    semantic: Tensor | None = None
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -96,4 +99,7 @@ class Targets:
         """A copy on `device`."""
         masks = None if self.masks is None else self.masks.to(device)
         keypoints = None if self.keypoints is None else self.keypoints.to(device)
-        return Targets(self.boxes.to(device), self.labels.to(device), masks, self.crowd_boxes.to(device), keypoints)
+        semantic = None if self.semantic is None else self.semantic.to(device)
+        return Targets(
+            self.boxes.to(device), self.labels.to(device), masks, self.crowd_boxes.to(device), keypoints, semantic
+        )

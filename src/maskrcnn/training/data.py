@@ -67,10 +67,11 @@ class TrainingData:
         val = read_val(found.get("val", paths.val), paths.images, config, train, say)
         if (sides := config.augment.min_sizes) and config.input.min_size not in sides:
             say(f"augment.min_sizes: training images get short sides of {sides}, others {config.input.min_size}")
-        if not config.box_head.enabled:
+        if not config.tells_classes:
             train = without_classes(train)
-        proposals = None if config.rpn.enabled else _proposals(train, paths, has_val=val is not None)
-        dataset = CocoDataset(train, config.augment, config.input, config.data.max_pixels, proposals)
+        proposals = _proposals(train, paths, has_val=val is not None) if config.needs_proposals else None
+        semantic = config.semantic_head.enabled
+        dataset = CocoDataset(train, config.augment, config.input, config.data.max_pixels, proposals, semantic)
         return cls(dataset, paths, val)
 
     @property

@@ -110,7 +110,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "check_files": True,
         "max_pixels": config.data.max_pixels,
         "group_by": config.data.balance_by,
-        "need_masks": config.mask_head.enabled,
+        "need_masks": config.needs_masks,
         "crowd": config.data.crowd,
     }
 

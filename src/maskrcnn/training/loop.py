@@ -52,7 +52,7 @@ class TrainResult:
     Attributes:
         steps: optimiser steps done.
         metrics: of the last evaluation, as in `metrics.json`; empty without a val split.
-        best_score: the best validation score (AP of masks, else of keypoints, else of boxes), None without a val split,
+        best_score: the best validation score (`Metrics.score`), None without a val split,
             or where nothing in it can be measured.
         best: the model file of that score; without one that of the last step.
         last: the model file of the last step.

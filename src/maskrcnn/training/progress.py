@@ -112,7 +112,8 @@ class TrainingLog:
     def evaluation(self, step: int, metrics: Mapping[str, Any], score: float | None) -> None:
         """Show and record the metrics after step `step`; their time does not count as training time."""
         kind = next(iter(metrics), "")
-        shown = "no score, since there is nothing to find" if score is None else f"{kind} AP {score:.4f}"
+        name = "mIoU" if kind == "semantic" else f"{kind} AP"
+        shown = "no score, since there is nothing to find" if score is None else f"{name} {score:.4f}"
         self._screen.say(f"step {step}/{self._steps}  evaluation: {shown}")
         self._record("evaluation", {"step": step, "score": score, "metrics": metrics})
         self._speed.restart()

@@ -64,9 +64,10 @@ def _models(config: Config, system: str) -> list[str]:
     """Names that a model of this architecture may have; not all of them exist."""
     backbone = config.backbone
     dilated = "DC5" if config.resnet.stage5_dilation == 2 else ""
-    features = {"fpn": "FPN", "c4": "C4", "c5": dilated}[backbone.features]
+    kind = "fpn" if backbone.features == "stages" else backbone.features  # FCN: the backbone of a pyramid, without it
+    features = {"fpn": "FPN", "c4": "C4", "c5": dilated}[kind]
     theirs = f"detectron2/{system}_rcnn_{_DETECTRON2.get(backbone.name, '')}_{features}"
-    ours = f"torchvision/{system}rcnn_{backbone.name}_{backbone.features}"
+    ours = f"torchvision/{system}rcnn_{backbone.name}_{kind}"
     if backbone.norm == "gn":
         return [f"{theirs}_3x_gn"]
     if config.fpn.norm is not None:  # the second versions, after Li et al. 2021

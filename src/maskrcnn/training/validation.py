@@ -36,8 +36,8 @@ def validate(
         report: whether to write `report.html` too.
 
     Returns:
-        The metrics, as in `metrics.json`; and the score that decides what is best: the AP of masks, else of keypoints,
-        else of boxes, as far as model and data have them, and None where there is nothing to compute it from.
+        The metrics, as in `metrics.json`; and the score that decides what is best (`Metrics.score`), None where there
+        is nothing to compute it from.
     """
     assert data.val is not None
     device = next(network.parameters()).device
@@ -51,5 +51,4 @@ def validate(
         report=report,
         say=say,
     )
-    score = next(iter(metrics.by_type.values()))["AP"]
-    return metrics.to_dict(), score if math.isfinite(score) else None
+    return metrics.to_dict(), metrics.score if math.isfinite(metrics.score) else None

@@ -1,4 +1,4 @@
-"""Backbones without a pyramid: one feature map for the RPN and the heads."""
+"""Backbones without a pyramid: one feature map for the RPN and the heads, or all for FCN."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ class SingleLevel(nn.Module):
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """One (N, channels, h, w) map of (N, C, H, W)."""
         return self.bottom_up(pixels)[-1:]
+
+
+class EveryMap(nn.Module):
+    """The maps of a backbone as they are, for what is asked about every pixel (FCN, Long et al. 2015)."""
+
+    def __init__(self, bottom_up: Backbone) -> None:
+        super().__init__()
+        self.bottom_up = bottom_up
+        self.channels: tuple[int, ...] = bottom_up.channels
+        self.strides: tuple[int, ...] = bottom_up.strides
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """(N, channels[i], h, w) of (N, C, H, W), finest first."""
+        return self.bottom_up(pixels)
 
 
 class ImageItself(nn.Module):

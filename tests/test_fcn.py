@@ -1,0 +1,69 @@
+"""FCN from training to prediction by the commands and the labels that Mask R-CNN has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import maskrcnn
+from maskrcnn.cli.main import main
+from maskrcnn.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "examples" / "nuclei_mini"
+PAGE, FAMILY = ((ROOT / "docs" / name).read_text() for name in ("fcn.md", "family.md"))
+COMMANDS = [shlex.split(line)[1:] for line in re.findall(r"^maskrcnn .*", PAGE, re.MULTILINE)]
+
+
+def test_the_commands_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the page has them, but for fewer steps and one image to predict."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "quick.yaml").write_text(re.findall(r"```yaml\n(.*?)```", FAMILY, re.DOTALL)[0])
+    monkeypatch.chdir(tmp_path)
+    train, evaluate, predict = COMMANDS
+
+    def run(*arguments: str) -> str:
+        assert main(arguments) == 0
+        return "".join(capsys.readouterr())
+
+    out = run(*train, "--set", "schedule.steps=2", "--set", "backbone.name=resnet18", "--init", "none")
+    assert "evaluation: mIoU" in out and "semantic" in out
+    out = run(*evaluate)
+    assert "mIoU  pixel accuracy" in out and "nucleus" in out and "background" in out and "maxDets" not in out
+    metrics = json.loads(Path("outputs/fcn_evaluation/metrics.json").read_text())
+    assert 0 < metrics["semantic"]["pixel_accuracy"] <= 1 and "box" not in metrics
+    assert sum(row["num_pixels"] for row in metrics["semantic"]["per_class"]) == _pixels_of_val()
+    assert "Every pixel" in Path("outputs/fcn_evaluation/report.html").read_text()
+
+    image = Path("examples/nuclei_mini/images/fluorescence_275.png")
+    out = run(*(word.replace("examples/nuclei_mini/images", str(image)) for word in predict))
+    assert "label_maps" in out and "0 objects" not in out and "score" not in out
+    folder = Path("outputs/fcn_pictures")
+    with Image.open(folder / "label_maps" / image.name) as written, Image.open(image) as picture:
+        assert written.size == picture.size and set(np.unique(np.asarray(written)).tolist()) <= {0, 1}
+        label_map = np.asarray(written)
+    assert (folder / image.name).is_file() and json.loads((folder / "predictions.json").read_text()) == []
+
+    prediction = maskrcnn.load("outputs/fcn/best.safetensors", "cpu").predict(image)
+    assert prediction.semantic is not None and np.array_equal(prediction.semantic, label_map)
+    assert len(prediction) == 0
+
+
+def _pixels_of_val() -> int:
+    content = json.loads((DATA / "instances_val.json").read_text())
+    return sum(image["width"] * image["height"] for image in content["images"])
+
+
+def test_a_model_of_objects_has_no_label_map(tmp_path: Path) -> None:
+    prediction = maskrcnn.load("nuclei").predict(np.zeros((32, 32, 3), np.uint8))
+    assert prediction.semantic is None
+    with pytest.raises(UserError, match=r"semantic_head\.enabled is false"):
+        prediction.save_label_map(tmp_path / "map.png")
