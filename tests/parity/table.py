@@ -31,6 +31,10 @@ The training step uses every anchor and RoI, so that nothing is random; its figu
 a unit close to zero is on or off by chance. `grad_norm` is the norm of every parameter's gradient, `grad` are those
 that the libraries' files hold in full. What counts is the row's worst share, not its largest figure.
 
+In "gradients", norms that take statistics (`gn`, live `bn`) get contiguous memory, as in the libraries' runs. Training
+has channels-last memory, whose statistics PyTorch's CPU sums up in float32 instead of double: "gradients as trained"
+are those, up to 3e-2 from torchvision as it is usually run, where 50 layers of live batch norm amplify it.
+
 At full width, `tests/parity/test_torchvision.py` (in `make test-all`) runs torchvision 0.28.0 and this package side by
 side, on two images and the same random weights; the worst of each, relative but for boxes. The gradients below are
 those of float64: in float32, units on the edge of their ReLU move them by up to 1e-3, whichever library computes.

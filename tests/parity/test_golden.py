@@ -14,6 +14,7 @@ import torch
 from maskrcnn.model import Model
 from parity.golden import CASES, Golden, load_golden
 from parity.stages import STAGES, differences
+from parity.training import has_live_norms
 
 
 @cache
@@ -29,6 +30,7 @@ def test_stage(shared: Path, name: str, stage: str) -> None:
     missing = {
         "masks": "mask_head" not in golden.model.roi_branches,
         "keypoints": "keypoint_head" not in golden.model.roi_branches,
+        "gradients as trained": not has_live_norms(golden),
         "running statistics": golden.config.backbone.norm != "bn",
     }
     assert bool(found) != missing.get(stage, False)

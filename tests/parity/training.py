@@ -36,9 +36,19 @@ class Step:
 
 
 @cache
-def training_step(golden: Golden) -> Step:
-    """Our step; the model stays as it was."""
-    return _step(golden)
+def training_step(golden: Golden, *, as_trained: bool = False) -> Step:
+    """Our step; the model stays as it was.
+
+    Args:
+        golden: the case.
+        as_trained: with norms in the memory that training has, channels-last; else in that of the libraries' runs.
+    """
+    return _step(golden, as_trained=as_trained)
+
+
+def has_live_norms(golden: Golden) -> bool:
+    """Whether norms take the statistics of the batch or of the image, which are sums over memory."""
+    return any(_takes_statistics(module) for module in golden.model.modules())
 
 
 def rounding_noise(golden: Golden) -> list[dict[str, Tensor]]:
@@ -66,9 +76,9 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
-def _step(golden: Golden, noise_seed: int | None = None) -> Step:
+def _step(golden: Golden, noise_seed: int | None = None, *, as_trained: bool = False) -> Step:
     model, batch = golden.model, golden.batch()
-    with torch.enable_grad(), _as_recorded(golden):
+    with torch.enable_grad(), _as_recorded(golden, as_trained):
         if noise_seed is not None:
             _add_noise(model, noise_seed)
         losses = model.train().loss(list(batch.pixels), golden.targets())
@@ -81,7 +91,7 @@ def _step(golden: Golden, noise_seed: int | None = None) -> Step:
 
 
 @contextmanager
-def _as_recorded(golden: Golden) -> Iterator[None]:
+def _as_recorded(golden: Golden, as_trained: bool) -> Iterator[None]:
     """The model with the step's limits, input and proposals.
 
     The RoIs are made from the library's proposals: rounding may decide which of two near equals survives NMS.
@@ -92,7 +102,8 @@ def _as_recorded(golden: Golden) -> Iterator[None]:
     before = model.rpn.samples_per_image, sampler.samples_per_image
     proposals = golden.proposals("train.all.proposals")
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    hooks = [norm.register_forward_pre_hook(_contiguous) for norm in model.modules() if _takes_statistics(norm)]
+    norms = [] if as_trained else [module for module in model.modules() if _takes_statistics(module)]
+    hooks = [norm.register_forward_pre_hook(_contiguous) for norm in norms]
     model.rpn.samples_per_image = limits["rpn_batch_size_per_image"]
     sampler.samples_per_image = limits["roi_batch_size_per_image"]
     model.preprocess.batch = lambda images, originals=None: batch  # type: ignore[method-assign]
