@@ -15,7 +15,7 @@ from maskrcnn.models import rpn, sampling
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.rpn import RPN
 from maskrcnn.presets import tiny
-from maskrcnn.structures import MaskCrops, Proposals, Targets
+from maskrcnn.structures import PackedMasks, Proposals, Targets
 from maskrcnn.training.seeds import hashed_seed, image_generator, seed_globally
 
 CPU = torch.device("cpu")
@@ -82,7 +82,7 @@ def draws_of(model: MaskRCNN, passes: Sequence[Sequence[int]], drawn: list[Tenso
     pixels = torch.rand(NUM_IMAGES, 3, 64, 64)
     bitmap = torch.zeros(1, 64, 64, dtype=torch.uint8)
     bitmap[:, 10:40, 20:60] = 1
-    targets = Targets(torch.tensor([[20.0, 10, 60, 40]]), torch.tensor([0]), MaskCrops.from_bitmaps(bitmap))
+    targets = Targets(torch.tensor([[20.0, 10, 60, 40]]), torch.tensor([0]), PackedMasks.from_bitmaps(bitmap))
     for positions in passes:
         drawn.clear()
         generators = [image_generator(0, 5, position, CPU) for position in positions]

@@ -93,6 +93,7 @@ def save_state(folder: Path, state: TrainingState, config: Config, data: Mapping
         "torch": torch.__version__,
         "config": config_to_dict(config),
         "data": dict(data),
+        "optimizer": _numbers(state),
         **{name: getattr(state, name) for name in _COUNTERS},
     }
     write_tensors(path, _tensors(state), header)
@@ -147,7 +148,7 @@ def restore(state: TrainingState, saved: SavedState) -> None:
     load_weights(state.model, groups["model"], str(saved.path))
     if state.ema is not None:
         load_weights(state.ema.model, groups["ema"], str(saved.path))
-    _restore_optimizer(state, groups["optimizer"])
+    _restore_optimizer(state, groups["optimizer"] | saved.header["optimizer"])
     for name in _COUNTERS:
         setattr(state, name, saved.header[name])
 
@@ -165,18 +166,27 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
     tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
     if state.ema is not None:
         tensors |= {f"ema/{name}": tensor for name, tensor in state.ema.model.state_dict().items()}
+    remembered = _remembered(state)
+    return tensors | {f"optimizer/{name}": value for name, value in remembered.items() if isinstance(value, Tensor)}
+
+
+def _numbers(state: TrainingState) -> dict[str, float]:
+    """What an optimizer of the user's own remembers beside tensors, as "<parameter>/<what>"."""
+    return {name: value for name, value in _remembered(state).items() if not isinstance(value, Tensor)}
+
+
+def _remembered(state: TrainingState) -> dict[str, Tensor | float]:
+    """All that the optimizer knows of its parameters, as "<parameter>/<what>"."""
+    found: dict[str, Tensor | float] = {}
     for name, parameter in state.model.named_parameters():
         for what, value in state.optimizer.state.get(parameter, {}).items():
-            if value is not None:  # torch's SGD without momentum
-                tensors[f"optimizer/{name}/{what}"] = _require_tensor(value, what)
-    return tensors
-
-
-def _require_tensor(value: object, what: str) -> Tensor:
-    """An optimizer of the user's own may remember anything."""
-    if not isinstance(value, Tensor):
-        raise UserError(f"optimizer: expected tensors in its state, which is saved, got {what}={brief(value)}")
-    return value
+            if isinstance(value, Tensor | bool | int | float):
+                found[f"{name}/{what}"] = value
+            elif value is not None:  # torch's SGD without momentum
+                raise UserError(
+                    f"optimizer: expected tensors and numbers in its state, which is saved, got {what}={brief(value)}"
+                )
+    return found
 
 
 def _split(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -187,15 +197,16 @@ def _split(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     return groups
 
 
-def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
-    """Put each tensor beside its parameter, laid out in memory as the parameter is.
+def _restore_optimizer(state: TrainingState, remembered: Mapping[str, Tensor | float]) -> None:
+    """Put each value beside its parameter, tensors of its shape laid out in memory as it is.
 
     The layout matters for the last bit: vectorised loops round differently in their tails.
     """
     parameters = dict(state.model.named_parameters())
-    for full_name, tensor in tensors.items():
+    for full_name, value in remembered.items():
         name, _, what = full_name.rpartition("/")
         parameter = parameters[name]
-        like_parameter = tensor.shape == parameter.shape and tensor.ndim > 0
-        value = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if like_parameter else tensor
-        state.optimizer.state[parameter][what] = value
+        if isinstance(value, Tensor) and value.ndim > 0 and value.shape == parameter.shape:
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        memory: dict[str, Any] = state.optimizer.state[parameter]
+        memory[what] = value
