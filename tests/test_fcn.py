@@ -18,7 +18,7 @@ from maskrcnn.errors import UserError
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "examples" / "nuclei_mini"
 PAGE, FAMILY = ((ROOT / "docs" / name).read_text() for name in ("fcn.md", "family.md"))
-COMMANDS = [shlex.split(line)[1:] for line in re.findall(r"^maskrcnn .*", PAGE, re.MULTILINE)]
+COMMANDS = [shlex.split(line)[1:] for line in re.findall(r"^maskrcnn .*[^\\]$", PAGE, re.MULTILINE)]
 
 
 def test_the_commands_of_the_page(
@@ -60,6 +60,23 @@ def test_the_commands_of_the_page(
 def _pixels_of_val() -> int:
     content = json.loads((DATA / "instances_val.json").read_text())
     return sum(image["width"] * image["height"] for image in content["images"])
+
+
+def test_objects_and_every_pixel_by_one_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are evaluated and drawn; what is best is decided by the masks."""
+    (tmp_path / "quick.yaml").write_text(re.findall(r"```yaml\n(.*?)```", FAMILY, re.DOTALL)[0])
+    settings = ("schedule.steps=1", "semantic_head.enabled=true", "semantic_head.channels=32")
+    options = [part for setting in settings for part in ("--set", setting)]
+    paths = ("--data", str(DATA), "--config", str(tmp_path / "quick.yaml"), "--output", str(tmp_path / "run"))
+    assert main(["train", "--preset", "small", "--init", "none", *paths, *options]) == 0
+    assert "evaluation: mask AP" in capsys.readouterr().err
+    metrics = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
+    assert {"mask", "box", "semantic"} <= metrics.keys()
+    prediction = maskrcnn.load(tmp_path / "run" / "last.safetensors", "cpu").predict(
+        np.zeros((40, 60, 3), np.uint8), score_threshold=0
+    )
+    assert prediction.semantic is not None and prediction.semantic.shape == (40, 60)
+    assert prediction.has_masks and len(prediction[:1]) <= 1 and prediction.overlay().shape[2] == 3
 
 
 def test_a_model_of_objects_has_no_label_map(tmp_path: Path) -> None:

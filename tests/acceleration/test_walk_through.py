@@ -60,6 +60,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Faster R-CNN": ("tiny", NO_MASKS),
     "Fast R-CNN": ("tiny", ("rpn.enabled=false",)),
+    "every pixel too": ("tiny", ("semantic_head.enabled=true", "semantic_head.channels=32")),
 }
 SMALL = (
     *(

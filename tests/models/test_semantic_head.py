@@ -13,9 +13,9 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config, SemanticHeadConfig
 from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.models.semantic_head import FCNHead
+from maskrcnn.models.semantic_head import FCNHead, PyramidHead
 from maskrcnn.presets import preset
-from maskrcnn.structures import Targets
+from maskrcnn.structures import PackedMasks, Targets
 from maskrcnn.structures.semantic import IGNORED
 
 SIZE = (64, 96)
@@ -160,17 +160,72 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match=r"semantic_head\.stride"):
         SemanticHeadConfig(stride=4)  # type: ignore[arg-type]
     base = preset("fcn")
+    with_rpn = {"rpn": replace(base.rpn, enabled=True), "anchors": preset("c4").anchors}
     for sections, message in (
-        (
-            {"semantic_head": SemanticHeadConfig()},
-            "an RPN, a box head or a branch for every pixel",
-        ),
-        (
-            {"rpn": replace(base.rpn, enabled=True), "anchors": preset("c4").anchors},
-            "rpn.enabled: expected false where",
-        ),
+        ({"semantic_head": SemanticHeadConfig()}, "an RPN, a box head or a branch for every pixel"),
+        (with_rpn, "rpn.enabled: expected false where"),
         ({"box_head": replace(base.box_head, enabled=True)}, "box_head.enabled: expected false where"),
         ({"backbone": replace(base.backbone, features="c5")}, "backbone.features: expected stages"),
+        ({"semantic_head": SemanticHeadConfig(), **with_rpn}, "expected another without"),
     ):
         with pytest.raises(UserError, match=message):
             replace(base, **sections)  # type: ignore[arg-type]
+
+
+# --- on the pyramid, beside the branches for regions --------------------------------------------------------------
+
+
+def pyramid(*, semantic: bool = True) -> MaskRCNN:
+    base = preset("tiny")
+    config = replace(
+        base,
+        input=replace(base.input, min_size=64, max_size=96),
+        semantic_head=SemanticHeadConfig(enabled=semantic, channels=32, loss_weight=0.5),
+    )
+    torch.manual_seed(0)
+    return build_model(config, 2)
+
+
+def objects_of(semantic: Tensor) -> Targets:
+    """Both squares of a scene as objects."""
+    bitmaps = torch.stack([semantic == label for label in (0, 1)]).byte()
+    masks = PackedMasks.from_bitmaps(bitmaps)
+    return Targets(masks.windows.float(), torch.tensor([0, 1]), masks, semantic=semantic)
+
+
+def test_the_branch_changes_nothing_of_the_others() -> None:
+    images, scene = scenes()
+    targets = [objects_of(t.semantic) for t in scene if t.semantic is not None]
+    alone, both = pyramid(semantic=False), pyramid()
+
+    def losses(model: MaskRCNN) -> dict[str, Tensor]:
+        generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+        return dict(model.loss(images, targets, generators=generators))
+
+    ours, theirs = losses(both), losses(alone)
+    assert ours.keys() - theirs.keys() == {"semantic"}
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+    for found, without in zip(both.eval().predict(images), alone.eval().predict(images), strict=True):
+        assert torch.equal(found.boxes, without.boxes) and torch.equal(found.scores, without.scores)
+        assert without.semantic is None and found.semantic is not None and found.semantic.shape == SIZE
+
+
+def test_it_reads_p2_to_p5_and_answers_at_stride_4() -> None:
+    head = pyramid().dense_branches["semantic_head"]
+    maps = [torch.rand(1, 32, 64 >> level, 96 >> level, requires_grad=True) for level in range(2, 7)]
+    logits = head(maps)
+    assert logits.shape == (1, 3, 16, 24)
+    logits.sum().backward()
+    read = [x.grad is not None and bool(x.grad.any()) for x in maps]
+    assert read == [True, True, True, True, False]
+
+
+def test_its_loss_has_its_weight() -> None:
+    images, (first, _) = scenes()
+    assert first.semantic is not None
+    targets, model = [objects_of(first.semantic)], pyramid()
+    head = model.dense_branches["semantic_head"]
+    assert isinstance(head, PyramidHead) and head.loss_weight == 0.5
+    half = model.loss(images[:1], targets)["semantic"]
+    head.loss_weight = 1.0
+    assert torch.isclose(model.loss(images[:1], targets)["semantic"], 2 * half)

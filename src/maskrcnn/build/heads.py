@@ -15,7 +15,7 @@ from maskrcnn.models.mask_head import FCNMaskHead, MaskHead, MLPMaskHead
 from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.rpn import RPN, ProposalLimits, RPNHead
 from maskrcnn.models.sampling import RoISampler
-from maskrcnn.models.semantic_head import FCNHead
+from maskrcnn.models.semantic_head import FCNHead, PyramidHead, SemanticHead
 from maskrcnn.ops.roi_align import roi_align
 from maskrcnn.ops.roi_options import RoIAlignOptions, RoIOperator
 from maskrcnn.ops.roi_pool import roi_pool
@@ -157,8 +157,8 @@ ROI_BRANCHES: dict[str, BuildRoIBranch] = {
 """By their sections of the settings, whose names are those of the branches; in the order of the computation."""
 
 
-def build_semantic_head(config: Config, trunk: Trunk, num_classes: int) -> FCNHead:
-    """The branch that tells the class of every pixel.
+def build_semantic_head(config: Config, trunk: Trunk, num_classes: int) -> SemanticHead:
+    """The branch that tells the class of every pixel, from a pyramid or from the backbone's own maps.
 
     Raises:
         UserError: more classes than a label map can hold.
@@ -166,6 +166,14 @@ def build_semantic_head(config: Config, trunk: Trunk, num_classes: int) -> FCNHe
     if num_classes > MOST_CLASSES:
         raise UserError(f"semantic_head: expected at most {MOST_CLASSES} classes, got {num_classes}")
     settings = config.semantic_head
+    if config.backbone.features == "fpn":
+        return PyramidHead(
+            trunk.roi_channels,
+            trunk.strides,
+            num_classes,
+            channels=settings.channels,
+            loss_weight=settings.loss_weight,
+        )
     return FCNHead(
         trunk.channels,
         trunk.backbone.strides,

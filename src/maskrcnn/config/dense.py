@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from maskrcnn.config.checks import Section, Weight
+from maskrcnn.config.checks import Range, Section, Weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,4 +22,6 @@ class SemanticHeadConfig(DenseBranchConfig, name="semantic_head"):
     """To which class does each pixel belong? All classes and background compete in one softmax (Long et al. 2015)."""
 
     stride: Literal[8, 16, 32] = 8
-    """Of the finest map that is scored, in input pixels: FCN-8s, FCN-16s, FCN-32s."""
+    """Of the finest map that FCN scores, in input pixels: FCN-8s, FCN-16s, FCN-32s."""
+    channels: Annotated[int, Range(32, 8192, multiple_of=32)] = 128
+    """Of the layers on the pyramid (Panoptic FPN); group norm makes 32 groups of them."""

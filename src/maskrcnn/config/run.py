@@ -79,14 +79,11 @@ class Config:
             )
 
     def _check_stages(self) -> None:
-        """The maps of all stages differ in width: one RPN or head cannot read them, and FCN needs them."""
-        fcn, stages = self.semantic_head.enabled, self.backbone.features == "stages"
-        require(
-            fcn == stages,
-            "backbone.features",
-            "stages with semantic_head.enabled, and only then",
-            self.backbone.features,
-        )
+        """The maps of all stages differ in width: one RPN or head cannot read them, but FCN does."""
+        features, semantic = self.backbone.features, self.semantic_head.enabled
+        stages = features == "stages"
+        require(not semantic or features in ("stages", "fpn"), "backbone.features", "stages (FCN) or fpn", features)
+        require(semantic or not stages, "backbone.features", "another without semantic_head.enabled (FCN)", features)
         for name in ("rpn", "box_head"):
             enabled = getattr(self, name).enabled
             require(
