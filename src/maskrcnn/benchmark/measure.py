@@ -129,12 +129,10 @@ def require_rpn(network: MaskRCNN) -> MaskRCNN:
     """The same network.
 
     Raises:
-        UserError: its proposals come from outside.
+        UserError: it has none.
     """
     if network.rpn is None:
-        raise UserError(
-            "benchmark: expected a model with an RPN, got one whose proposals come from outside (rpn.enabled is false)"
-        )
+        raise UserError("benchmark: expected a model with an RPN, got one without (rpn.enabled is false)")
     return network
 
 

@@ -123,9 +123,7 @@ def trace_image(model: Model, source: Source, number: int = 1, score_threshold: 
 
 def _require_rpn(network: MaskRCNN) -> RPN:
     if network.rpn is None:
-        raise UserError(
-            "inspect: expected a model with an RPN, got one whose proposals come from outside (rpn.enabled is false)"
-        )
+        raise UserError("inspect: expected a model with an RPN, got one without (rpn.enabled is false)")
     return network.rpn
 
 
