@@ -59,7 +59,10 @@ class RoIFeatures:
     ) -> list[Result]:
         """What `work` makes of the RoI features of all boxes (R_i, 4), a bounded number of boxes at a time."""
         chunks = chunks_of(self.maps, boxes, pooler.options.output_size)
-        return [work(self._cut(pooler, chunk.features, chunk.boxes), chunk) for chunk in chunks]
+        return self._each(chunks, lambda chunk: work(self._cut(pooler, chunk.features, chunk.boxes), chunk))
+
+    def _each(self, chunks: Sequence[Chunk], work: Callable[[Chunk], Result]) -> list[Result]:
+        return [work(chunk) for chunk in chunks]
 
     def _cut(self, pooler: RoIPooler, maps: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         features: Tensor = self.shared_layers(pooler(maps, boxes))
