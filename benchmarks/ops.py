@@ -1,6 +1,6 @@
 """What the fast way of each operator gains over its plain reference, on the same input in the same run.
 
-For Winograd's way the reference is the direct convolution, with its ReLU fused. On a GPU, where there is one, the
+For Winograd's algorithm the reference is the direct convolution, with its ReLU fused. On a GPU, where there is one, the
 kernels are measured against the fast way of the CPU, which also runs there.
 
 The two take turns (A B A B ...), and the ratio is the median over the pairs, since machines are noisy.

@@ -33,7 +33,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def transformed_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The side of the tiles for each set of weights that was transformed to go Winograd's way, one after the other."""
+    """The side of the tiles for each set of weights transformed for Winograd's algorithm, one after the other."""
     tiles, transform = [], WinogradWeight.transform
 
     def noted(weight: torch.Tensor, tile: int, packed: bool) -> WinogradWeight:

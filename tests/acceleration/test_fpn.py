@@ -34,7 +34,7 @@ def test_the_finest_level_takes_the_memory_of_the_map_it_is_made_from(
     monkeypatch: pytest.MonkeyPatch, norm: str | None
 ) -> None:
     widths = dict.fromkeys((*TILES, *ROUGH_TILES), 16)
-    monkeypatch.setattr(choice, "MIN_CHANNELS", widths)  # a small model goes Winograd's way as well
+    monkeypatch.setattr(choice, "MIN_CHANNELS", widths)  # a small model uses Winograd's algorithm as well
     monkeypatch.setattr(choice, "MIN_TILES", 0)
     monkeypatch.setattr(choice, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)

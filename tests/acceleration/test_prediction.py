@@ -37,7 +37,7 @@ def test_a_fused_model_finds_the_same(
     monkeypatch: pytest.MonkeyPatch, transformed_for: list[int], norm: str, backbone: str
 ) -> None:
     widths = dict.fromkeys((*TILES, *ROUGH_TILES), 16)
-    monkeypatch.setattr(choice, "MIN_CHANNELS", widths)  # a small model goes Winograd's way as well
+    monkeypatch.setattr(choice, "MIN_CHANNELS", widths)  # a small model uses Winograd's algorithm as well
     monkeypatch.setattr(choice, "MIN_TILES", 0)
     monkeypatch.setattr(choice, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)
@@ -184,11 +184,11 @@ def test_other_paddings_stay() -> None:
 
 
 @pytest.mark.parametrize("num_convs", [1, 2])
-@pytest.mark.parametrize("side", [6, 72], ids=["direct", "Winograd's way"])
+@pytest.mark.parametrize("side", [6, 72], ids=["direct", "Winograd's algorithm"])
 def test_the_rpn_outputs_join_the_convolution_before_them(
     transformed_for: list[int], num_convs: int, side: int
 ) -> None:
-    """On the larger maps by Winograd's way; weights are transformed once for all levels."""
+    """On the larger maps by Winograd's algorithm; weights are transformed once for all levels."""
     torch.manual_seed(0)
     head = RPNHead(96, 3, num_convs)
     for parameter in head.parameters():

@@ -75,7 +75,7 @@ def results(rpn: RPN, drawn: str, dtype: torch.dtype = torch.float32) -> list[Te
 @pytest.mark.parametrize("drawn", DRAWN)
 @pytest.mark.parametrize("by_winograd", [True, False])
 def test_equal_to_the_rpn_it_replaces(drawn: str, by_winograd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And to double precision; Winograd's way rounds more."""
+    """And to double precision; Winograd's algorithm rounds more."""
     tolerance = 1e-3 if by_winograd else 1e-4
     if by_winograd:
         monkeypatch.setattr(choice, "MIN_CHANNELS", dict.fromkeys(TILES, 16))

@@ -46,7 +46,9 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     The two stages by themselves: together, the last digit of a score decides which regions are drawn. And no batch
     statistics: over the few cells of the last stage they blow up the last digit as well.
     """
-    monkeypatch.setattr(choice, "MIN_CHANNELS", dict.fromkeys(TILES, 16))  # so that a small model goes Winograd's way
+    monkeypatch.setattr(
+        choice, "MIN_CHANNELS", dict.fromkeys(TILES, 16)
+    )  # so that a small model uses Winograd's algorithm
     monkeypatch.setattr(choice, "MIN_TILES", 0)
     monkeypatch.setattr(choice, "MIN_PRODUCTS", 0)
     torch.manual_seed(0)

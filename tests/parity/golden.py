@@ -15,7 +15,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Categories, ImageBatch, PackedMasks, Proposals, Targets
-from maskrcnn.weights.foreign import Knowledge, import_foreign
+from maskrcnn.weights.foreign import ImportHints, import_foreign
 from maskrcnn.weights.foreign.detectron2_yaml import flatten
 
 CASES = (
@@ -46,7 +46,7 @@ class Golden:
         tensors: everything the library computed.
         meta: its settings, losses, gradient norms, masks.
         case: the reader.
-        knowledge: with which its weights were imported.
+        hints: with which its weights were imported.
         config: our settings of the same model.
         categories: its classes.
         model: our model with its weights, in eval mode.
@@ -56,7 +56,7 @@ class Golden:
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
     case: Any
-    knowledge: Knowledge
+    hints: ImportHints
     config: Config
     categories: Categories
     model: MaskRCNN
@@ -132,7 +132,7 @@ def load_golden(shared: Path, name: str) -> Golden:
     source = next(
         path for n in ("model.pth", "model_old_names.pth", "model_final.pkl") if (path := folder / n).exists()
     )
-    known = knowledge(name, case.meta)
+    known = hints(name, case.meta)
     imported = import_foreign(source, known)
     config = _torchvision_limits(imported.config, case.meta["config"]) if known.settings is None else imported.config
     model = build_model(config, len(imported.categories), imported.categories.num_keypoints)
@@ -140,9 +140,9 @@ def load_golden(shared: Path, name: str) -> Golden:
     return Golden(name, tensors, case.meta, case, known, config, imported.categories, model.eval())
 
 
-def knowledge(name: str, meta: dict[str, Any]) -> Knowledge:
+def hints(name: str, meta: dict[str, Any]) -> ImportHints:
     """What the weights of a case do not show; torchvision's show all but a few limits."""
-    return Knowledge(settings=None if name.startswith("tv_") else flatten(meta["config"]))
+    return ImportHints(settings=None if name.startswith("tv_") else flatten(meta["config"]))
 
 
 def _reader(shared: Path) -> Any:

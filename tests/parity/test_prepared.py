@@ -30,7 +30,7 @@ _FACTORS = {"rpn.head.objectness": 30.0, "rpn.head.deltas": 10.0, "class_logits"
 def test_the_bundled_model_on_nuclei(monkeypatch: pytest.MonkeyPatch, transformed_for: list[int]) -> None:
     monkeypatch.setattr(
         choice, "MIN_CHANNELS", dict.fromkeys((*TILES, *ROUGH_TILES), 64)
-    )  # the pyramid goes Winograd's way as well
+    )  # the pyramid uses Winograd's algorithm as well
     network, config, categories, _ = load_model(bundled_models()["nuclei"])
     assert compare(Model(network, categories, config, CPU, accelerate=False), NUCLEI, 0.05) > 100
     assert transformed_for

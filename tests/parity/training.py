@@ -65,7 +65,7 @@ def in_our_names(golden: Golden, values: Mapping[str, Tensor | float]) -> dict[s
     filled = {name: torch.full_like(w, UNKNOWN) if w.is_floating_point() else w for name, w in weights.items()}
     for name, value in values.items():
         filled[name] = value if isinstance(value, Tensor) else torch.full_like(weights[name], value)
-    imported = import_tensors(filled, golden.knowledge).state_dict
+    imported = import_tensors(filled, golden.hints).state_dict
     known = {name: t for name, t in imported.items() if t.is_floating_point() and not (t == UNKNOWN).any()}
     numbers = not any(isinstance(value, Tensor) for value in values.values())
     return {name: t.flatten()[0] if numbers else t for name, t in known.items()}

@@ -1,4 +1,4 @@
-"""Which convolutions go by Winograd's way (`kernels.winograd`)."""
+"""Which convolutions use Winograd's algorithm (`kernels.winograd`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ at."""
 
 
 def suits_winograd(conv: nn.Conv2d, x: Tensor, allowed: Sequence[int] = TILES) -> bool:
-    """Whether Winograd's way, with the tiles allowed, computes this convolution of (N, C, H, W) faster than usual."""
+    """Whether Winograd's algorithm, with the tiles allowed, is the fastest for this convolution of (N, C, H, W)."""
     if not is_wide_3x3(conv) or not is_plain_float(x):
         return False
     tile = tile_side(x.shape, allowed)

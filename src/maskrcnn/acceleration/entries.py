@@ -45,7 +45,7 @@ class MaskRCNNForPrediction(MaskRCNN):
 
 
 class RoIFeaturesForPrediction(RoIFeatures):
-    """Lets Winograd's way transform the weights of a branch once for all chunks.
+    """Lets Winograd's algorithm transform the weights of a branch once for all chunks.
 
     For a single chunk nothing is kept: the transformed weights of four layers take 80 MiB, of one a fourth.
     """
@@ -67,7 +67,7 @@ def for_prediction(
     """Make a network ready for prediction, in place: the same detections in less time and memory.
 
     Batch norms are folded into convolutions, ReLUs and sums joined with the layer before them, large 3x3 convolutions
-    go by Winograd's way; on the CPU, weights are rounded to a lower precision once and for all; on a GPU, the dense
+    use Winograd's algorithm; on the CPU, weights are rounded to a lower precision once and for all; on a GPU, the dense
     parts are recorded as CUDA graphs. This is final: `loss`, saving and `for_training` refuse. A network that was made
     ready for training becomes the textbook's first. Make a copy of what is to be trained further; `Model` does.
 

@@ -43,13 +43,13 @@ class FusedConv2d(nn.Conv2d):
         return convolve(x, self._weight_for(x), self.bias, shortcut, self._options())
 
     def forward_into(self, memory: Tensor, x: Tensor) -> Tensor:
-        """The result, in memory that may be overwritten, if it fits there and Winograd's way is taken."""
+        """The result, in memory that may be overwritten, if it fits there and Winograd's algorithm is used."""
         if self._uses_winograd(x):
             return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu, memory=memory)
         return self(x)  # type: ignore[no-any-return]
 
     def forward_then(self, x: Tensor, outputs: nn.Conv2d) -> Tensor:
-        """The 1x1 convolution `outputs` of the result; by Winograd's way, the result never lies in memory in full."""
+        """The 1x1 convolution `outputs` of the result, which Winograd's algorithm never holds in full."""
         if self._uses_winograd(x):
             then = outputs.weight.flatten(1), outputs.bias
             return convolve_winograd(x, self._transformed(x), self.bias, relu=self.relu, then=then)

@@ -86,7 +86,7 @@ MASK_LOGITS: Ways[MaskLogits] = Ways(reference=mask_logits_reference, by_region=
 
 
 def mask_logits(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: Tensor) -> Tensor:
-    """Logits (R, 2S, 2S) of one mask for each region, in the fastest way at hand.
+    """Logits (R, 2S, 2S) of one mask for each region, in the fastest way that fits.
 
     Args:
         x: (R, C, S, S), best in channels-last memory.

@@ -1,8 +1,8 @@
 """A network made ready for prediction on the CPU: fewer passes over memory, fewer multiplications, the same results.
 
 Batch norms are folded into the convolutions (`acceleration.folding`), ReLUs and the addition of a residual block are
-done by the layer before them, and large 3x3 convolutions go by Winograd's way. `cast_weights` gives up digits for more
-speed.
+done by the layer before them, and large 3x3 convolutions use Winograd's algorithm. `cast_weights` gives up digits
+for more speed.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _flatten_as_stored(trunk: BoxTrunk) -> None:
 
 @torch.no_grad()
 def _store_channels_last(conv: nn.Conv2d) -> None:
-    """As the transform of Winograd's way reads the weights; to oneDNN either order is alike."""
+    """As the transform of Winograd's algorithm reads the weights; to oneDNN either order is alike."""
     weight = conv.weight
     if weight.is_contiguous():
         out_channels, channels, *size = weight.shape

@@ -26,7 +26,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 class WinogradConv2d(nn.Conv2d):
-    """A convolution, and its gradients, by Winograd's way where that is faster."""
+    """A convolution, and its gradients, by Winograd's algorithm where that is faster."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, K, H, W)."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from maskrcnn.config import Config
-    from maskrcnn.weights.foreign import Imported, Knowledge
+    from maskrcnn.weights.foreign import Imported, ImportHints
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.weights.hub import fetch, is_published
 
     source = fetch(values.weights) if is_published(values.weights) else Path(values.weights)
-    imported = import_foreign(source, _knowledge(values))
+    imported = import_foreign(source, _hints(values))
     config = update_config(imported.config, parse_assignments(values.set), "--set")
     _require_fit(imported, config)
     summary = {"imported_from": source.name, "remarks": list(imported.remarks)}
@@ -81,12 +81,12 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _knowledge(values: Namespace) -> Knowledge:
-    from maskrcnn.weights.foreign import Knowledge
+def _hints(values: Namespace) -> ImportHints:
+    from maskrcnn.weights.foreign import ImportHints
     from maskrcnn.weights.foreign.classes import read_categories
     from maskrcnn.weights.foreign.detectron2_yaml import read_detectron2_config
 
-    return Knowledge(
+    return ImportHints(
         library=values.source,
         categories=read_categories(Path(values.categories)) if values.categories else None,
         style=values.style,

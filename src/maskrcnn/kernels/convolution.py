@@ -106,7 +106,7 @@ def can_fuse(x: Tensor, weight: Tensor) -> bool:
 def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None, shortcut: Tensor | None, options: ConvolutionOptions
 ) -> Tensor:
-    """relu(W * x + b + shortcut) in the fastest way at hand.
+    """relu(W * x + b + shortcut) in the fastest way that fits.
 
     Args:
         x: (N, C, H, W), best in channels-last memory.

@@ -31,7 +31,7 @@ LINEAR: Ways[Linear] = Ways(reference=linear_reference, fused=linear_fused)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
-    """relu(W x + b) in the fastest way at hand.
+    """relu(W x + b) in the fastest way that fits.
 
     Args:
         x: (N, C).
@@ -87,7 +87,7 @@ def _unflatten(rows: Tensor, shape: torch.Size) -> Tensor:
 
 
 def linear_with_gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """W x + b that can be trained, in the fastest way at hand.
+    """W x + b that can be trained, in the fastest way that fits.
 
     Args:
         x: (N, C), or (N, C', H, W) of which all but N is flattened.

@@ -23,7 +23,7 @@ _ELSEWHERE = {"roi_layers.bottom_up.": f"{_BOTTOM_UP}.", "roi_layers.": _STAGE_5
 """The same layers as the heads' first: the whole network in R-CNN, stage 5 with C4."""
 _COUNTER = ".num_batches_tracked"
 
-BOUND = (
+TIED_TO_WEIGHTS = (
     *("input.channels", "input.mean", "input.std"),
     *("resnet.stride_in_1x1", "resnet.norm_eps", "anchors.order"),
 )
@@ -106,7 +106,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
 
 
 def _require_same_use(initial: Initial, config: Config) -> None:
-    different = [name for name in differing_settings(config, initial.bind(config)) if name in BOUND]
+    different = [name for name in differing_settings(config, initial.bind(config)) if name in TIED_TO_WEIGHTS]
     if different:
         needs = " and ".join(f"{name}={setting(initial.config, name)}" for name in different)
         raise UserError(

@@ -15,9 +15,9 @@ from torch import Tensor
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
-from maskrcnn.weights.foreign import Imported, Knowledge, import_foreign, import_tensors
+from maskrcnn.weights.foreign import Imported, ImportHints, import_foreign, import_tensors
 from maskrcnn.weights.foreign.detectron2_yaml import flatten
-from parity.golden import knowledge
+from parity.golden import hints
 from weights.foreign import synthetic
 
 CASES = (
@@ -44,7 +44,7 @@ def meta(folder: Path) -> dict[str, Any]:
 
 def golden(shared: Path, name: str, file: str = "weights.safetensors") -> Imported:
     folder = shared / "golden" / name
-    return import_foreign(folder / file, knowledge(name, meta(folder)))
+    return import_foreign(folder / file, hints(name, meta(folder)))
 
 
 @pytest.mark.parametrize(("name", "parts", "num_classes"), CASES)
@@ -55,7 +55,7 @@ def test_every_form_of_every_golden_case_is_complete(shared: Path, name: str, pa
     assert len(whole.categories) == num_classes and not whole.is_backbone
     assert whole.remarks[0].partition(": ")[2].split(", ") == parts.split()
     for path in (*folder.glob("*.pkl"), *folder.glob("*.pth")):
-        other = import_foreign(path, knowledge(name, meta(folder)))
+        other = import_foreign(path, hints(name, meta(folder)))
         assert other.config == whole.config and other.state_dict.keys() == whole.state_dict.keys()
         assert all(torch.equal(other.state_dict[n], tensor) for n, tensor in whole.state_dict.items())
 
@@ -115,7 +115,7 @@ def test_settings_that_a_detectron2_config_tells(shared: Path) -> None:
     assert told.remarks[1:] == () and "assumed the style msra" in assumed.remarks[1]
     stem = "backbone.bottom_up.stem.0.weight"
     assert torch.equal(told.state_dict[stem], assumed.state_dict[stem].flip(1))
-    styled = import_foreign(folder / "model_final.pkl", Knowledge(style="torch"))
+    styled = import_foreign(folder / "model_final.pkl", ImportHints(style="torch"))
     assert (
         torch.equal(styled.state_dict[stem], told.state_dict[stem]) and styled.config.backbone == told.config.backbone
     )
@@ -123,7 +123,7 @@ def test_settings_that_a_detectron2_config_tells(shared: Path) -> None:
         f"MODEL.ROI_{head}_HEAD.POOLER_TYPE": "ROIAlignRotated" for head in ("BOX", "MASK")
     }
     with pytest.raises(UserError, match="is 'ROIAlignRotated'; this package can only do 'ROIAlignV2', 'ROIAlign'"):
-        import_foreign(folder / "model_final.pkl", Knowledge(settings=other))
+        import_foreign(folder / "model_final.pkl", ImportHints(settings=other))
 
 
 def test_mean_in_an_older_file_tells_the_order_of_the_channels(shared: Path) -> None:
@@ -157,11 +157,11 @@ def test_slots_that_coco_does_not_use_are_dropped() -> None:
 def test_all_slots_are_kept_where_the_categories_say_so() -> None:
     names = tuple(f"slot {i}" for i in range(1, 91))
     kept = import_tensors(
-        synthetic.torchvision_detector(slots=91), Knowledge(categories=Categories(tuple(range(1, 91)), names))
+        synthetic.torchvision_detector(slots=91), ImportHints(categories=Categories(tuple(range(1, 91)), names))
     )
     assert kept.categories.names == names and len(kept.state_dict["box_head.class_logits.bias"]) == 91
     with pytest.raises(UserError, match="2 categories, and outputs for 90 classes"):
-        import_tensors(synthetic.torchvision_detector(slots=91), Knowledge(categories=Categories((1, 2), ("a", "b"))))
+        import_tensors(synthetic.torchvision_detector(slots=91), ImportHints(categories=Categories((1, 2), ("a", "b"))))
 
 
 def test_categories_without_names_are_numbered() -> None:
@@ -218,14 +218,14 @@ def test_a_name_for_the_background() -> None:
     ):
         categories = Categories(tuple(range(1, 5)), given)
         with pytest.raises(UserError, match=f"4 categories, and outputs for 3 classes besides the background; {hint}"):
-            import_tensors(state, Knowledge(categories=categories))
+            import_tensors(state, ImportHints(categories=categories))
 
 
 def test_what_nobody_knows() -> None:
     with pytest.raises(UserError, match=r"only 0 of 2 names are known; one that is not: a\.weight"):
         import_tensors({"a.weight": torch.zeros(1), "b": torch.zeros(1)})
     with pytest.raises(UserError, match="expected weights of detectron2, but only"):
-        import_tensors(synthetic.torchvision_detector(slots=4), Knowledge(library="detectron2"))
+        import_tensors(synthetic.torchvision_detector(slots=4), ImportHints(library="detectron2"))
 
 
 def mutilated(state: dict[str, Tensor], rng: random.Random) -> dict[str, Tensor]:

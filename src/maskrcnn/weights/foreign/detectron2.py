@@ -11,31 +11,31 @@ from maskrcnn.config import Config
 from maskrcnn.presets import preset
 from maskrcnn.weights.foreign.detectron2_config import not_said, of_backbone, pixel_style, with_settings
 from maskrcnn.weights.foreign.files import ForeignFile
-from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, first_few, whole_model
+from maskrcnn.weights.foreign.imported import Imported, ImportHints, backbone_alone, first_few, whole_model
 from maskrcnn.weights.foreign.layout import Layout
 from maskrcnn.weights.foreign.pixels import STYLES, likely_style
 
 
-def from_detectron2(tensors: Mapping[str, Tensor], file: ForeignFile, knowledge: Knowledge) -> Imported:
+def from_detectron2(tensors: Mapping[str, Tensor], file: ForeignFile, hints: ImportHints) -> Imported:
     """A model with detectron2's conventions from weights in our names; `file` holds them in its own."""
     layout = Layout(tensors)
     config = _as_published(layout)
-    style = likely_style(config, file.tensors, file.author) if knowledge.style == "auto" else knowledge.style
-    settings = knowledge.settings or {}
+    style = likely_style(config, file.tensors, file.author) if hints.style == "auto" else hints.style
+    settings = hints.settings or {}
     pixels = pixel_style(settings, STYLES[style])
     config = with_settings(pixels.apply(config), of_backbone(settings) if layout.is_backbone else settings)
-    remarks = _remarks(config, knowledge, f"{style}, as in detectron2's own models of this kind: {pixels}")
+    remarks = _remarks(config, hints, f"{style}, as in detectron2's own models of this kind: {pixels}")
     tensors = pixels.to_rgb(tensors)
     if layout.is_backbone:
         return backbone_alone(config, tensors, remarks)
-    return whole_model(config, knowledge.categories_of(layout), tensors, remarks)
+    return whole_model(config, hints.categories_of(layout), tensors, remarks)
 
 
-def _remarks(config: Config, knowledge: Knowledge, style: str) -> list[str]:
+def _remarks(config: Config, hints: ImportHints, style: str) -> list[str]:
     """What had to be assumed."""
-    if knowledge.settings is None:
-        return [f"assumed the style {style}"] if knowledge.style == "auto" else []
-    missing = first_few("not in config.yaml", not_said(config, knowledge.settings))
+    if hints.settings is None:
+        return [f"assumed the style {style}"] if hints.style == "auto" else []
+    missing = first_few("not in config.yaml", not_said(config, hints.settings))
     return [f"{missing}; taken to be as in detectron2's own models of this kind"] if missing else []
 
 

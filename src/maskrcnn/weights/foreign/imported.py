@@ -19,7 +19,7 @@ from maskrcnn.weights.foreign.names import BACKBONE
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class ImportHints:
     """What the user knows of a file beyond what it shows.
 
     Attributes:
@@ -50,7 +50,7 @@ class Knowledge:
         return choose_categories(layout.num_classes, layout.num_keypoints)
 
 
-NOTHING_KNOWN = Knowledge()
+NO_HINTS = ImportHints()
 
 
 @dataclass(frozen=True)

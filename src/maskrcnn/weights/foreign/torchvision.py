@@ -10,14 +10,14 @@ from torch import Tensor
 from maskrcnn.presets import preset
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.weights.foreign.classes import COCO_SLOTS, background_last
-from maskrcnn.weights.foreign.imported import Imported, Knowledge, backbone_alone, whole_model
+from maskrcnn.weights.foreign.imported import Imported, ImportHints, backbone_alone, whole_model
 from maskrcnn.weights.foreign.layout import Layout
 
 _PERSON = (1, 17)
 """Classes and keypoints of the published keypoint model."""
 
 
-def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imported:
+def from_torchvision(tensors: Mapping[str, Tensor], hints: ImportHints) -> Imported:
     """A model with torchvision's conventions from weights in our names."""
     layout = Layout(tensors)
     second_version = len(layout.children("rpn.head.convs")) > 1
@@ -30,7 +30,7 @@ def from_torchvision(tensors: Mapping[str, Tensor], knowledge: Knowledge) -> Imp
     if config.backbone.norm == "frozen_bn" and _may_be_published(layout):
         config = replace(config, resnet=replace(config.resnet, norm_eps=0.0))
         remarks.append("assumed the weights published with torchvision, for which resnet.norm_eps is 0")
-    categories = knowledge.categories_of(layout)
+    categories = hints.categories_of(layout)
     return whole_model(config, categories, background_last(tensors, len(categories)), remarks)
 
 
