@@ -241,7 +241,10 @@ def test_a_model_with_an_rpn_takes_no_proposals() -> None:
         ({"backbone": {"features": "c4"}}, "anchors.sizes: expected 1 tuple"),
         ({"anchors": {"sizes": ONE_LEVEL}}, "anchors.sizes: expected 5 tuple"),
         ({"backbone": {"features": "image"}}, "rpn.enabled: expected false where backbone.features is image"),
-        ({"rpn": {"enabled": False}, "box_head": {"enabled": False}}, "rpn.enabled: expected an RPN or a box head"),
+        (
+            {"rpn": {"enabled": False}, "box_head": {"enabled": False}},
+            "rpn.enabled: expected an RPN, a box head or a branch for every pixel",
+        ),
         ({"box_head": {"enabled": False}}, "mask_head.enabled: expected false without a box head"),
     ],
 )
