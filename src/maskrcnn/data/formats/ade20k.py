@@ -12,6 +12,7 @@ import numpy as np
 
 from maskrcnn.data.formats.bitmaps import foreground
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping
 from maskrcnn.data.images import read_values
@@ -29,16 +30,8 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
-    for name in listing.labels(".json"):
-        try:
-            content = listing.json(name)
-        except UserError as error:
-            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
-            continue
-        if _is_label_file(content):
-            _read_file(listing, name, content["annotation"], builder)
-        else:
-            builder.fault(Fault.LABEL_FILE_OTHER, name)
+    for name, content in json_files(listing, builder, _is_label_file):
+        _read_file(listing, name, content["annotation"], builder)
     return builder.content()
 
 

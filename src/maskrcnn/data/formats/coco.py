@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
+from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.report import Fault
-from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
 from maskrcnn.text import brief
 
@@ -38,16 +38,8 @@ def is_coco(content: Any) -> bool:
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
     classes: dict[str, None] = {}
-    for name in listing.labels(".json"):
-        try:
-            content = listing.json(name)
-        except UserError as error:
-            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
-            continue
-        if is_coco(content):
-            classes.update(dict.fromkeys(_read_file(listing, name, content, builder)))
-        else:
-            builder.fault(Fault.LABEL_FILE_OTHER, name)
+    for name, content in json_files(listing, builder, is_coco):
+        classes.update(dict.fromkeys(_read_file(listing, name, content, builder)))
     builder.classes = list(classes)
     return builder.content()
 

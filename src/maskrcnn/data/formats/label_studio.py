@@ -15,6 +15,7 @@ import numpy as np
 
 from maskrcnn.data.formats.bitmaps import rle_at
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, ellipse, entries, mapping, numbers, points_of, rectangle, scaled, turned
 from maskrcnn.data.images import MAX_PIXELS
@@ -39,15 +40,7 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
-    for name in listing.labels(".json"):
-        try:
-            content = listing.json(name)
-        except UserError as error:
-            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
-            continue
-        if not _is_tasks(content):
-            builder.fault(Fault.LABEL_FILE_OTHER, name)
-            continue
+    for name, content in json_files(listing, builder, _is_tasks):
         for number, task in enumerate(entries(content)):
             _read_task(listing, name, task, f"{name}: task {brief(task.get('id', number))}", builder)
     return builder.content()

@@ -13,6 +13,7 @@ from typing import Any
 
 from maskrcnn.data.formats.bitmaps import decode_base64, decode_picture, foreground, rle_at, union
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, ellipse, points_of, rectangle
 from maskrcnn.data.report import Fault
@@ -43,16 +44,8 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
-    for name in listing.labels(".json"):
-        try:
-            content = listing.json(name)
-        except UserError as error:
-            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
-            continue
-        if _is_label_file(content):
-            _read_file(listing, name, content, builder)
-        else:
-            builder.fault(Fault.LABEL_FILE_OTHER, name)
+    for name, content in json_files(listing, builder, _is_label_file):
+        _read_file(listing, name, content, builder)
     return builder.content()
 
 

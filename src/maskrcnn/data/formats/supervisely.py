@@ -11,6 +11,7 @@ from typing import Any
 
 from maskrcnn.data.formats.bitmaps import Part, decode_base64, decode_picture, foreground, rle_at, with_holes
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
+from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle
 from maskrcnn.data.images import MAX_PIXELS
@@ -34,16 +35,8 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root, _classes(listing))
-    for name in _label_files(listing):
-        try:
-            content = listing.json(name)
-        except UserError as error:
-            builder.failure(Fault.LABEL_FILE_BROKEN, name, error)
-            continue
-        if _is_label_file(content):
-            _read_file(listing, name, content, builder)
-        else:
-            builder.fault(Fault.LABEL_FILE_OTHER, name)
+    for name, content in json_files(listing, builder, _is_label_file, _label_files(listing)):
+        _read_file(listing, name, content, builder)
     return builder.content()
 
 
