@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.cli.predict import overlay_paths
+from maskrcnn.cli.prediction_run import overlay_paths
 from maskrcnn.files import file_hash
 from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
