@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from maskrcnn import masks
+from maskrcnn.detected import DetectedObject
 from maskrcnn.errors import UserError
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle, rle_area
 from maskrcnn.masks.rle_coco import rle_to_coco
-from maskrcnn.prediction import DetectedObject, Prediction
+from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Categories, KeypointSchema
 
 CATEGORIES = Categories((3, 7), ("round", "long"))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maskrcnn.config import Config
+    from maskrcnn.detected import DetectedObject
     from maskrcnn.errors import UserError
     from maskrcnn.evaluator import evaluate
     from maskrcnn.loading import load
     from maskrcnn.model import Model
-    from maskrcnn.prediction import DetectedObject, Prediction
+    from maskrcnn.prediction import Prediction
     from maskrcnn.presets import preset
     from maskrcnn.structures import Categories, Detections
     from maskrcnn.training.loop import train
@@ -36,7 +37,7 @@ __all__ = [
 _HOMES = {
     "Categories": "maskrcnn.structures",
     "Config": "maskrcnn.config",
-    "DetectedObject": "maskrcnn.prediction",
+    "DetectedObject": "maskrcnn.detected",
     "Detections": "maskrcnn.structures",
     "Model": "maskrcnn.model",
     "Prediction": "maskrcnn.prediction",

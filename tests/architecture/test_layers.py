@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
     {"presets", "build"},
     {"weights"},
     {"sources"},
+    {"detected"},
     {"prediction"},
     {"results"},
     {"model"},
