@@ -292,3 +292,25 @@ def test_the_image_of_a_file_is_read_when_it_is_needed(tmp_path: Path) -> None:
     image_file.unlink()
     with pytest.raises(UserError, match=r"image\.png"):
         found.image()
+
+
+def test_objects_are_chosen_by_what_they_are() -> None:
+    found = prediction()
+    assert found.areas.tolist() == [12, 30] and found.counts == {"round": 1, "long": 1}
+    assert found.filter(name="long").names == ["long"] and found.filter(name=["long", "round"]).names == found.names
+    assert found.filter(score=0.5).names == found.names and found.filter(score=0.51).names == ["long"]
+    assert found.filter(min_area=12, max_area=29).names == ["long"] and len(found.filter("long", min_area=13)) == 0
+    assert found.touches_border.tolist() == [False, True] and found.filter(whole=True).names == ["long"]
+    boxes_alone = prediction(mask_probs=None)
+    assert boxes_alone.areas.tolist() == [12, 30] and boxes_alone.filter(whole=True).names == []
+    with pytest.raises(UserError, match=r"class 'wide': expected one of .*round"):
+        found.filter(name=["long", "wide"])
+
+
+def test_forms_of_a_prediction() -> None:
+    found = prediction()
+    assert found.label_image().tolist() == (bitmaps() * np.array([1, 2])[:, None, None]).sum(axis=0).tolist()
+    assert [crop.shape for crop in found.crops(margin=1)] == [(5, 6, 4), (4, 10, 4)]
+    assert found.measurements(pixel_size=2)["area"].tolist() == [48, 120]
+    assert "Prediction(2 objects, 10 x 8 pixels): 1 round, 1 long" in found._repr_html_()
+    assert [[len(ring) for ring, _ in parts] for parts in found.polygons(tolerance=1)] == [[4], [4]]

@@ -50,6 +50,13 @@ def test_python_blocks(folder: Path) -> None:
     assert (folder / "overlay.png").stat().st_size > 1000
 
 
+def test_the_page_about_results(folder: Path) -> None:
+    """Its Python blocks together, from top to bottom."""
+    pytest.importorskip("pandas")
+    code = "\n".join(b.code for b in blocks((ROOT / "docs/results.md").read_text()) if b.language == "python")
+    assert "nucleus" in run([sys.executable, "-c", code], folder)
+
+
 def test_the_worked_examples_for_contributors(folder: Path) -> None:
     code = "\n".join(block.code for block in blocks((ROOT / "CONTRIBUTING.md").read_text()))
     assert "torch.Size" in run([sys.executable, "-c", code], folder)
@@ -101,7 +108,15 @@ def test_few_blocks_are_exempt() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "docs/conventions.md", "docs/own_data.md", "docs/importing.md", "docs/family.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/conventions.md",
+        "docs/own_data.md",
+        "docs/importing.md",
+        "docs/family.md",
+        "docs/results.md",
+    ],
 )
 def test_links_lead_to_files(page: str) -> None:
     path = ROOT / page

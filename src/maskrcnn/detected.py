@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from typing import Any, Self, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from maskrcnn.errors import UserError
+from maskrcnn.masks.label_image import label_image
 from maskrcnn.masks.overlap import uncovered
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.paste import Rule, paste_rles
 from maskrcnn.masks.polygons import Ring, bitmap_to_polygons
 from maskrcnn.masks.rle import decode_rle, rle_area
+from maskrcnn.masks.simplification import simplified
 from maskrcnn.sources import Source
 from maskrcnn.structures import RLE, Categories, Size
-from maskrcnn.structures.masks import BoolArray, ByteArray, Float32Array, IntArray
+from maskrcnn.structures.masks import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
+from maskrcnn.text import brief
 
 MASK_THRESHOLD = 0.5
 """A pixel belongs to an object from this probability on (Mask R-CNN section 3.1), unless the model says otherwise."""
@@ -89,6 +94,62 @@ class DetectedObjects:
         return [self.categories.names[label] for label in self.labels.tolist()]
 
     @property
+    def areas(self) -> FloatArray:
+        """(D,) pixels of each mask; of the boxes, where the model has no mask branch."""
+        if self.has_masks:
+            return np.array([rle_area(rle) for rle in self.run_lengths], np.float64)
+        sides = (self.boxes[:, 2:] - self.boxes[:, :2]).astype(np.float64)
+        return sides[:, 0] * sides[:, 1]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects there are of each class that was found, in the order of the classes."""
+        numbers = np.bincount(self.labels, minlength=len(self.categories)).tolist()
+        return {name: number for name, number in zip(self.categories.names, numbers, strict=True) if number}
+
+    def filter(
+        self,
+        name: str | Collection[str] | None = None,
+        score: float = 0.0,
+        *,
+        min_area: float = 0.0,
+        max_area: float = math.inf,
+        whole: bool = False,
+    ) -> Self:
+        """The objects that are all of this, in their order.
+
+        Args:
+            name: of one of these classes; None: of any.
+            score: at least this.
+            min_area: at least so many pixels, see `areas`.
+            max_area: at most so many.
+            whole: their box does not touch the border of the image, which may cut them.
+
+        Raises:
+            UserError: no class has this name.
+        """
+        keep = self.scores >= score
+        if name is not None:
+            keep &= np.isin(self.labels, self._labels_of({name} if isinstance(name, str) else set(name)))
+        if min_area > 0 or max_area < math.inf:
+            keep &= (self.areas >= min_area) & (self.areas <= max_area)
+        return self[keep & ~self.touches_border] if whole else self[keep]
+
+    def _labels_of(self, names: Collection[str]) -> list[int]:
+        known = self.categories.names
+        if unknown := sorted(set(names) - set(known)):
+            raise UserError(f"class {brief(unknown[0])}: expected one of {brief(list(known))}")
+        return [label for label, name in enumerate(known) if name in names]
+
+    @property
+    def touches_border(self) -> BoolArray:
+        """(D,) whether an object comes within a pixel of the image's border, by its mask where there is one."""
+        height, width = self.image_size
+        x1, y1, x2, y2 = (self.run_lengths.windows if self.has_masks else self.boxes).T
+        near = 0 if self.has_masks else 1
+        return np.asarray((x1 <= near) | (y1 <= near) | (x2 >= width - near) | (y2 >= height - near), bool)
+
+    @property
     def has_masks(self) -> bool:
         """Whether the objects have masks."""
         return self.mask_probs is not None or self.given_masks is not None
@@ -119,9 +180,17 @@ class DetectedObjects:
         """COCO run lengths of each mask."""
         return list(self.run_lengths)
 
-    def polygons(self) -> list[list[Part]]:
-        """The outline of each mask, part by connected part."""
-        return [_outline(self.run_lengths, index) for index in range(len(self))]
+    def polygons(self, tolerance: float = 0.0) -> list[list[Part]]:
+        """The outline of each mask, part by connected part.
+
+        Rings drawn as COCO draws polygons give the mask back, holes left out. With a tolerance they have fewer points,
+        and no point left out lies further than so many pixels from its ring.
+        """
+        return [_outline(self.run_lengths, index, tolerance) for index in range(len(self))]
+
+    def label_image(self) -> npt.NDArray[np.int32]:
+        """(H, W) 0 for background, 1 for the pixels of the first object, ...; the better object owns what it shares."""
+        return label_image(self.run_lengths)
 
     def without_covered(self, max_overlap: float) -> Self:
         """The objects of whose pixels at most a share `max_overlap` belongs to better ones of their class.
@@ -197,8 +266,10 @@ class DetectedObject:
         return None if self.prediction.keypoints is None else self.prediction.keypoints[self.index]
 
 
-def _outline(masks: PackedRLE, index: int) -> list[Part]:
+def _outline(masks: PackedRLE, index: int, tolerance: float = 0.0) -> list[Part]:
     """The parts of one mask, in pixels of the image."""
     corner = masks.windows[index, :2]
-    parts = bitmap_to_polygons(masks.crop(index))
-    return [(outer + corner, [hole + corner for hole in holes]) for outer, holes in parts]
+    return [
+        (simplified(outer, tolerance) + corner, [simplified(hole, tolerance) + corner for hole in holes])
+        for outer, holes in bitmap_to_polygons(masks.crop(index))
+    ]

@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn.conversions.libraries import data_frame, shapely_geometry, supervision_detections
+from maskrcnn.conversions.table import object_table
 from maskrcnn.detected import DetectedObjects
 from maskrcnn.errors import UserError
+from maskrcnn.masks.measurements import measure
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.sources import source_pixels
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import ByteArray, FloatArray
+from maskrcnn.viz.crops import cut_out
 from maskrcnn.viz.label_maps import name_classes, save_label_map, tint_classes
+from maskrcnn.viz.notebook import notebook_html
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.viz.skeletons import Skeletons
 
@@ -77,6 +82,33 @@ class Prediction(DetectedObjects):
                     result["keypoints"] = [round(value, 3) for value in rows.ravel().tolist()]
         return results
 
+    def measurements(self, pixel_size: float = 1.0) -> dict[str, FloatArray]:
+        """(D,) area, perimeter, centroid, ... of each mask by name, defined as scikit-image does.
+
+        Args:
+            pixel_size: the length of a pixel's side in the unit you want; see `masks.measurements.measure`.
+
+        Raises:
+            UserError: the model has no mask branch, or the image cannot be read again.
+        """
+        return measure(self.run_lengths, self.image(), pixel_size)
+
+    def to_dataframe(self, pixel_size: float = 1.0) -> Any:
+        """A `pandas.DataFrame` with a row per object: number, class, score, box and measurements."""
+        return data_frame(object_table(self, self.image() if self.has_masks else None, pixel_size))
+
+    def to_supervision(self) -> Any:
+        """`supervision.Detections`."""
+        return supervision_detections(self)
+
+    def to_shapely(self, tolerance: float = 0.0) -> list[Any]:
+        """A Shapely geometry per object, valid, with its holes; see `polygons` for the tolerance."""
+        return [shapely_geometry(parts) for parts in self.polygons(tolerance)]
+
+    def crops(self, margin: int = 0) -> list[ByteArray]:
+        """(h, w, 4) uint8 RGBA of each object, transparent outside its mask, with so many pixels around it."""
+        return list(cut_out(self.image(), self.run_lengths if self.has_masks else None, self.boxes, margin))
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the image with outlines, names and scores drawn over it.
 
@@ -95,6 +127,10 @@ class Prediction(DetectedObjects):
         image = self.image() if semantic is None else tint_classes(self.image(), semantic, len(names))
         picture = draw_overlay(image, masks, self.boxes, self.labels, self.scores, names, self._skeletons())
         return picture if semantic is None else name_classes(picture, semantic, names)
+
+    def _repr_html_(self) -> str:
+        """The picture, in a notebook."""
+        return notebook_html(repr(self), self.counts, self.overlay())
 
     def save_label_map(self, path: str | PathLike[str]) -> None:
         """Write `semantic` as a PNG whose values are the classes, with a palette to look at it.

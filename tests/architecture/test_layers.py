@@ -34,6 +34,7 @@ LAYERS: list[set[str]] = [
     {"weights"},
     {"sources"},
     {"detected"},
+    {"conversions"},
     {"prediction"},
     {"results"},
     {"model"},
