@@ -13,6 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
+from maskrcnn.data.formats import open_labels, read_any
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
@@ -32,15 +34,14 @@ from maskrcnn.text import one_line
 
 PROGRESS_EVERY = 50
 """Images between two lines of progress."""
-
 LINES_SHOWN = 5
 """Of the images that could not be read, this many are named."""
 
 
 def evaluate(
     model: Model,
-    annotations: str | PathLike[str],
-    images: str | PathLike[str],
+    annotations: str | PathLike[str] | LabelContent,
+    images: str | PathLike[str] | None = None,
     output: str | PathLike[str] | None = None,
     *,
     max_detections: int | None = None,
@@ -55,8 +56,8 @@ def evaluate(
 
     Args:
         model: from `load`; or `Model(network, categories, config, device)` for a network that is being trained.
-        annotations: a COCO instances file. The model's classes and the file's are compared by name.
-        images: the folder its file names are relative to.
+        annotations: labels of any form, or what was read from them; classes are compared with the model's by name.
+        images: the folder that a COCO file's names are relative to; None: `images` beside it.
         output: where `predictions.json`, `metrics.json` and `report.html` go; None writes nothing.
         max_detections: per image, those that count (COCO's maxDets); None: the model's `evaluation.max_detections`.
         score_threshold: for the per-image numbers and the pictures; AP and AR use everything the model finds.
@@ -69,11 +70,13 @@ def evaluate(
     Raises:
         UserError: unreadable data, no class in common, or `output` cannot be written.
     """
-    if output is not None:
-        make_folder(Path(output))
-    data = read_to_measure(
-        Path(annotations),
-        Path(images),
+    target, folder = (None if path is None else Path(path) for path in (output, images))
+    if target is not None:
+        make_folder(target)
+    data = read_any(
+        annotations if isinstance(annotations, LabelContent) else open_labels(Path(annotations), folder),
+        folder,
+        read_to_measure,
         check_files=True,
         max_pixels=model.config.data.max_pixels,
         need_masks="mask_head" in model.network.roi_branches or model.config.semantic_head.enabled,
@@ -82,7 +85,7 @@ def evaluate(
     return evaluate_dataset(
         model,
         data,
-        None if output is None else Path(output),
+        target,
         max_detections=max_detections,
         score_threshold=score_threshold,
         batch_size=batch_size,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
 from maskrcnn.data.semantic import draw_semantic
@@ -60,7 +61,7 @@ def ground_truth_of(data: LabelledImages) -> GroundTruth:
 
 
 def evaluate_results(
-    annotations: str | PathLike[str],
+    annotations: str | PathLike[str] | LabelContent,
     predictions: str | PathLike[str],
     output: str | PathLike[str] | None = None,
     *,
@@ -73,7 +74,7 @@ def evaluate_results(
     """Measure results that any program found, in COCO's form, and write `metrics.json`.
 
     Args:
-        annotations: a COCO instances or keypoints file.
+        annotations: a COCO instances or keypoints file, or what was read from labels of another form.
         predictions: COCO results; what they hold is compared: masks, boxes, keypoints.
         output: where `metrics.json` goes, and `report.html` if there are images; None writes nothing.
         images: the folder of the images, for their true sizes and the report; None: they are not looked at.
@@ -90,7 +91,11 @@ def evaluate_results(
     results, folder = load_json(Path(predictions)), None if images is None else Path(images)
     kinds = _held(results)
     need_masks = "mask" in kinds or not kinds
-    data = read_coco(Path(annotations), folder, check_files=folder is not None, need_masks=need_masks, crowd=crowd)
+    settings: dict[str, Any] = {"check_files": folder is not None, "need_masks": need_masks, "crowd": crowd}
+    if isinstance(annotations, LabelContent):
+        data = read_coco(annotations.coco, folder, source=str(annotations.source), **settings)
+    else:
+        data = read_coco(Path(annotations), folder, **settings)
     truth = ground_truth_of(data)
     try:
         metrics = evaluate_coco(truth, results, max_detections, kinds or _expected(truth), score_threshold)
@@ -101,7 +106,7 @@ def evaluate_results(
     if output is not None:
         write_metrics(Path(output), metrics)
         if folder is not None:
-            title = f"{Path(predictions).name} on {Path(annotations).name}"
+            title = f"{Path(predictions).name} on {Path(data.report.source).name}"
             pictures = partial(_picture, data, truth)
             write_report(Path(output) / "report.html", metrics, truth, results, pictures, title)
     return metrics

@@ -86,6 +86,7 @@ def test_a_model_with_keypoints_looks_for_their_labels(run: Run, tmp_path: Path)
     config, schema = preset("keypoints_tiny"), KeypointSchema(("a", "b"))
     categories = Categories((1,), ("person",), (schema,))
     save_model(tmp_path / "m.safetensors", build_model(config, 1, 2), config, categories, {})
+    (tmp_path / "instances_val.json").write_text("{}")
     files = ["--data", tmp_path, "--output", tmp_path / "out"]
     code, _, err = run("evaluate", "--model", tmp_path / "m.safetensors", *files)
     assert code == 2 and f"{tmp_path / 'person_keypoints_val.json'}: no such file" in err

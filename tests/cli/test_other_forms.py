@@ -7,7 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.data.formats.scenes import SCENES, coco, labelme, picture, yolo
+from tests.data.formats.scenes import SCENES, coco, colour_masks, labelme, picture, yolo
+
+from maskrcnn.build import build_model
+from maskrcnn.data.formats import read_labels
+from maskrcnn.presets import preset
+from maskrcnn.structures import Categories
+from maskrcnn.weights import save_model
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -38,7 +44,8 @@ def test_a_form_is_trained_on(run: Run, tmp_path: Path) -> None:
     labelme(tmp_path / "data")
     code, out, err = train(run, tmp_path / "data", tmp_path / "run")
     assert code == 0, err
-    assert "labels of the form labelme, train" in out + err and "nothing is evaluated" in out + err
+    assert "labels of the form labelme" in out + err and "nothing is evaluated" in out + err
+    assert "one image cannot be divided" in err and not (tmp_path / "run/split").exists()
     assert (tmp_path / "run/last.safetensors").exists() or list((tmp_path / "run").glob("*.safetensors"))
 
 
@@ -79,3 +86,110 @@ def test_no_form_and_several_are_one_line(run: Run, tmp_path: Path) -> None:
     labelme(tmp_path / "two")
     code, _, err = run("check", tmp_path / "two")
     assert code == 2 and "found several: coco, labelme" in err
+
+
+def several(folder: Path, count: int) -> None:
+    """A LabelMe folder of several images of one scene, each with a content of its own."""
+    labelme(folder)
+    first = json.loads((folder / "a.json").read_text())
+    for name in "bcdefghij"[: count - 1]:
+        (folder / f"{name}.png").write_bytes((folder / "a.png").read_bytes() + name.encode())
+        (folder / f"{name}.json").write_text(json.dumps(first | {"imagePath": f"{name}.png"}))
+
+
+def test_labels_without_a_split_are_divided_once_and_for_all(run: Run, tmp_path: Path) -> None:
+    """Written where it can be seen, read again to resume, and measured on later."""
+    several(tmp_path / "data", 5)
+    code, _, err = train(run, tmp_path / "data", tmp_path / "run", "train.checkpoint_every=1")
+    assert code == 0, err
+    assert "no images to measure on are named, so 1 of 5 are, drawn at random (--val 0.2, train.seed=0)" in err
+    kept = {split: tmp_path / f"run/split/instances_{split}.json" for split in ("train", "val")}
+    names = {split: [i["file_name"] for i in json.loads(file.read_text())["images"]] for split, file in kept.items()}
+    assert sorted(names["train"] + names["val"]) == [f"{name}.png" for name in "abcde"] and len(names["val"]) == 1
+    (tmp_path / "data/f.png").write_bytes((tmp_path / "data/a.png").read_bytes() + b"f")
+    (tmp_path / "data/f.json").write_bytes((tmp_path / "data/a.json").read_bytes().replace(b"a.png", b"f.png"))
+    code, _, err = run("train", "--output", tmp_path / "run", "--resume", "--set", "schedule.steps=2")
+    assert code == 0 and f"{kept['train']}: 4 images" in err, err
+    (tmp_path / "data/f.json").unlink()
+    where = ("--data", tmp_path / "data", "--output", tmp_path / "evaluation")
+    code, out, err = run("evaluate", "--model", tmp_path / "run", *where)
+    assert code == 0 and "measured on the images kept for it" in out, err
+
+
+@pytest.fixture(scope="module")
+def model_of_animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights, and every class of the scenes."""
+    config, names = preset("tiny"), ("cat", "dog", "object", "person", "car")
+    path = tmp_path_factory.mktemp("model") / "animals.safetensors"
+    save_model(path, build_model(config, 5), config, Categories((1, 2, 3, 4, 5), names), {})
+    return path
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_every_form_is_measured_on(run: Run, tmp_path: Path, model_of_animals: Path, scene: str) -> None:
+    form, make = SCENES[scene]
+    make(tmp_path / "data")
+    split, *_ = read_labels(tmp_path / "data").splits or ["val"]
+    where = ("--data", tmp_path / "data", "--output", tmp_path / "out", "--split", split)
+    code, out, err = run("evaluate", "--model", model_of_animals, *where)
+    assert code == 0 and f"labels of the form {form}; measured on" in out, err
+    assert "AP50" in json.loads((tmp_path / "out/metrics.json").read_text())["mask"]
+
+
+def test_a_label_file_is_measured_on_with_or_without_a_model(run: Run, tmp_path: Path, model_of_animals: Path) -> None:
+    labelme(tmp_path / "data")
+    where = ("--annotations", tmp_path / "data/a.json", "--output", tmp_path / "out")
+    code, _, err = run("evaluate", "--model", model_of_animals, *where)
+    assert code == 0, err
+    code, _, err = run("evaluate", "--predictions", tmp_path / "out/predictions.json", *where)
+    assert code == 0, err
+
+
+def test_a_form_without_the_split_asked_for_says_which_it_has(run: Run, tmp_path: Path, model_of_animals: Path) -> None:
+    yolo(tmp_path / "data")
+    code, _, err = run("evaluate", "--model", model_of_animals, "--data", tmp_path / "data")
+    assert code == 2 and "no images for val, found train; --split" in err
+
+
+def test_classes_get_the_names_wanted(run: Run, tmp_path: Path) -> None:
+    labelme(tmp_path / "data")
+    (tmp_path / "names.yaml").write_text("cat: animal\ndog: animal\n")
+    code, out, _ = run("check", tmp_path / "data", "--class-map", tmp_path / "names.yaml")
+    assert code == 0 and "animal: 2 objects" in out
+    (tmp_path / "names.yaml").write_text("cat: null\n")
+    code, _, err = run("convert", tmp_path / "data", tmp_path / "coco", "--class-map", tmp_path / "names.yaml")
+    assert code == 0, err
+    content = json.loads((tmp_path / "coco/instances.json").read_text())
+    assert content["categories"] == [{"id": 1, "name": "dog"}] and len(content["annotations"]) == 1
+    code, out, _ = run("check", tmp_path / "coco/instances.json", "--class-map", rename(tmp_path, "dog: wolf"))
+    assert code == 0 and "wolf: 1 objects" in out, "COCO files too"
+
+
+def rename(folder: Path, text: str) -> Path:
+    (folder / "names.yaml").write_text(text + "\n")
+    return folder / "names.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cow: animal", "the class map names cow, found only cat, dog"),
+        ("- cat", "names.yaml: expected a YAML file of class names"),
+        ("cat: [1]", "got the name"),
+    ],
+)
+def test_mistakes_in_a_class_map(run: Run, tmp_path: Path, text: str, message: str) -> None:
+    labelme(tmp_path / "data")
+    code, _, err = run("check", tmp_path / "data", "--class-map", rename(tmp_path, text))
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_colours_may_be_named_by_a_file_elsewhere(run: Run, tmp_path: Path) -> None:
+    colour_masks(tmp_path / "data")
+    (tmp_path / "data/labelmap.txt").rename(tmp_path / "colours.txt")
+    code, _, err = run("check", tmp_path / "data")
+    assert code == 1 and "name the colours with --colours" in err
+    code, out, err = run("check", tmp_path / "data", "--colours", tmp_path / "colours.txt")
+    assert code == 0 and "labels of the form colour-masks" in out and "2 objects" in out, err
+    code, _, err = run("check", tmp_path / "data", "--colours", tmp_path / "none.txt")
+    assert code == 2 and "none.txt: no such file" in err

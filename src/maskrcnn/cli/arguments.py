@@ -91,6 +91,18 @@ def add_batch_size_option(parser: CommandParser) -> None:
     )
 
 
+def add_naming_options(parser: CommandParser) -> None:
+    """`--class-map`, `--colours`: names that the labels do not give."""
+    parser.add_argument(
+        "--class-map",
+        metavar="FILE.yaml",
+        help="other names for classes, a line `name in the labels: name wanted` each; null leaves a class out",
+    )
+    parser.add_argument(
+        "--colours", metavar="FILE", help="classes of masks of colours, a line `name:red,green,blue` each"
+    )
+
+
 def add_proposals_option(parser: CommandParser) -> None:
     """`--proposals`: where a model without RPN looks."""
     parser.add_argument(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.cli.arguments import CommandParser, add_naming_options
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from maskrcnn.cli.suggestions import ObjectStatistics
     from maskrcnn.config import Config
     from maskrcnn.data.coco import LabelledImages
+    from maskrcnn.data.formats import Labels
     from maskrcnn.structures import KeypointSchema
 
 CLASSES_SHOWN = 100
@@ -53,49 +54,46 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
     )
+    add_naming_options(parser)
     parser.add_argument("--headers-only", action="store_true", help="do not decode the images: faster")
     return parser
 
 
 def _read(values: Namespace, config: Config) -> list[LabelledImages]:
-    """Every split: of the files that the preset names, of the one file given, or of labels in another form."""
+    """Every split: of the files that the preset names, or of labels in any form."""
     from maskrcnn.config.data import TRAIN_LAYOUT_NAMES
-    from maskrcnn.data.coco import read_coco
-    from maskrcnn.data.formats import labelled_images, read_splits
+    from maskrcnn.data.formats import read_any
 
     data = Path(values.data)
     settings: dict[str, Any] = {"check_files": True, "need_masks": config.mask_head.enabled, "crowd": config.data.crowd}
-    images = Path(values.images) if values.images else (data if data.is_dir() else data.parent) / "images"
+    images = Path(values.images) if values.images else None
     files = _files(data, config)
-    if files and not _is_of_another_form(data):
-        return [read_coco(file, images, **settings) for file in files]
-    if any((data / name).is_file() for name in TRAIN_LAYOUT_NAMES):
+    if not files and any((data / name).is_file() for name in TRAIN_LAYOUT_NAMES):
         raise UserError(
             f"{data}: expected {config.data.train_annotations} and {config.data.val_annotations} in this folder, found "
             "neither; give the annotation file itself: maskrcnn check FILE.json --images DIR, or another --preset"
         )
-    form, contents = read_splits(data)
-    print(f"{data}: labels of the form {form}")
-    return [labelled_images(content, **settings) for content in contents.values()]
+    labels = [part for file in files or [data] for part in _opened(file, images, values)]
+    return [read_any(part, images, **settings) for part in labels]
 
 
 def _files(data: Path, config: Config) -> list[Path]:
-    """The annotation files: those of the names that the preset gives them, train first, or the one given."""
-    if data.is_file():
-        return [data]
+    """The annotation files of the names that the preset gives them, train first."""
     pattern = config.data.train_annotations.replace("train", "*")
-    return sorted(data.glob(pattern), key=lambda file: "train" not in file.name)
+    return sorted(data.glob(pattern), key=lambda file: "train" not in file.name) if data.is_dir() else []
 
 
-def _is_of_another_form(data: Path) -> bool:
-    """Whether a file is known to hold labels, and no COCO instances."""
-    from maskrcnn.data.formats import FORMATS
-    from maskrcnn.data.formats.listing import Listing
+def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
+    """A COCO file, or the splits of labels in another form."""
+    from maskrcnn.data.formats import open_labels
+    from maskrcnn.data.formats.content import LabelContent
+    from maskrcnn.data.formats.naming import Naming
 
-    if not data.is_file():
-        return False
-    listing = Listing(data)
-    return not FORMATS["coco"].recognise(listing) and any(form.recognise(listing) for form in FORMATS.values())
+    labels = open_labels(path, images, Naming.of_files(values.colours or "", values.class_map or ""))
+    if not isinstance(labels, LabelContent):
+        return [labels]
+    print(f"{path}: labels of the form {labels.form}")
+    return [labels.split(name) for name in labels.splits] or [labels]
 
 
 def _print_split(split: LabelledImages, decode: bool) -> int:

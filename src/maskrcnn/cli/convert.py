@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.cli.arguments import CommandParser, add_naming_options
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Read, check, write; says what was wrong and what the new form cannot say. 1 if there were faults."""
     values = _parser().parse(arguments)
-    from maskrcnn.data.formats import labelled_images, read_labels, recognise
+    from maskrcnn.data.formats import labelled_images, read_labels
+    from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.writers import WRITERS
     from maskrcnn.data.formats.writers.clean import clean_content
     from maskrcnn.data.formats.writers.scene import Scene
@@ -26,9 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     if values.to not in WRITERS:
         raise UserError(f"--to {values.to}: expected one of {', '.join(WRITERS)}")
     _require_new(target)
-    form = values.form or recognise(source)
-    print(f"{source}: {form}")
-    content = read_labels(source, form)
+    content = read_labels(source, values.form, Naming.of_files(values.colours or "", values.class_map or ""))
+    print(f"{source}: {content.form}")
     data = labelled_images(content, check_files=True, need_masks=False, crowd=values.crowd)
     _print_report(data)
     loss = WRITERS[values.to](Scene(clean_content(data, content), data.folder), target)
@@ -49,6 +49,7 @@ def _parser() -> CommandParser:
         help="coco, yolo, labelme, voc, masks, label-studio, cvat (%(default)s)",
     )
     parser.add_argument("--from", dest="form", metavar="FORM", help="the form of SRC, where it is not recognised")
+    add_naming_options(parser)
     parser.add_argument(
         "--crowd", choices=("ignore", "object"), default="ignore", help="what COCO's iscrowd 1 means (%(default)s)"
     )

@@ -11,6 +11,7 @@ from maskrcnn.cli.arguments import (
     add_batch_size_option,
     add_device_option,
     add_model_option,
+    add_naming_options,
     add_precision_option,
     add_proposals_option,
     add_score_threshold_option,
@@ -20,6 +21,8 @@ from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from maskrcnn.data.formats import Labels
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,11 +37,10 @@ def main(arguments: Sequence[str]) -> int:
 
     output = Path(values.output)
     model = load(values.model, values.device, values.precision)
-    annotations, images = _locate(values, model.categories.keypoints is not None)
     evaluate(
         model,
-        annotations,
-        images,
+        _labels(values, has_keypoints=model.categories.keypoints is not None),
+        values.images,
         output,
         max_detections=values.max_detections,
         score_threshold=values.score_threshold,
@@ -56,15 +58,16 @@ def _score(values: Namespace, parser: CommandParser) -> int:
     if given:
         names = ", ".join(f"--{option.replace('_', '-')}" for option in given)
         raise UserError(f"--predictions are compared as they are, without a model: leave out {names}")
+    from maskrcnn.data.formats.content import LabelContent
     from maskrcnn.scoring import evaluate_results
 
     output = Path(values.output)
-    annotations, images = _locate(values, has_keypoints=False)
+    labels = _labels(values, has_keypoints=False)
     evaluate_results(
-        annotations,
+        labels,
         values.predictions,
         output,
-        images=images if values.images else None,
+        images=labels.folder if values.images and isinstance(labels, LabelContent) else values.images,
         max_detections=values.max_detections or _COCO_LIMIT,
         score_threshold=values.score_threshold,
         crowd=values.crowd or "ignore",
@@ -88,9 +91,14 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="holds images/ and instances_val.json (person_keypoints_val.json for a model with keypoints)",
+        help="labels of any known form, or images/ and instances_val.json (person_keypoints_val.json for a model with "
+        "keypoints)",
     )
-    parser.add_argument("--annotations", metavar="FILE", help="COCO instances, instead of those in DIR")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="val", help="of DIR (default: %(default)s)"
+    )
+    parser.add_argument("--annotations", metavar="FILE", help="labels, instead of those in DIR: all of them")
+    add_naming_options(parser)
     parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
     parser.add_argument(
         "--predictions",
@@ -123,15 +131,45 @@ def _parser() -> CommandParser:
 def _require_one_place(values: Namespace) -> None:
     if (values.data is None) == (values.annotations is None):
         raise UserError(
-            "expected either --data DIR, with images/ and instances_val.json in it, "
+            "expected either --data DIR, labels of any known form or images/ and instances_val.json in it, "
             "or --annotations FILE and --images DIR"
         )
 
 
-def _locate(values: Namespace, has_keypoints: bool) -> tuple[Path, Path]:
-    """The annotation file and the folder of images."""
+def _labels(values: Namespace, has_keypoints: bool) -> Labels:
+    """What to measure on: the file or folder that is named, or the split of the data folder."""
+    from maskrcnn.config.data import LAYOUT_NAMES, TRAIN_LAYOUT_NAMES
+    from maskrcnn.data.formats import is_coco_file, open_labels
+    from maskrcnn.data.formats.naming import Naming
+
+    naming = Naming.of_files(values.colours or "", values.class_map or "")
+    images = Path(values.images) if values.images else None
+    if values.predictions and values.annotations and is_coco_file(Path(values.annotations)):
+        return Path(values.annotations)  # with the ids that the predictions name
     if values.annotations:
-        annotations = Path(values.annotations)
+        return open_labels(Path(values.annotations), images, naming)
+    data = Path(values.data)
+    file = data / f"{'person_keypoints' if has_keypoints else 'instances'}_{values.split}.json"
+    if any((data / name).is_file() for name in (file.name, *LAYOUT_NAMES, *TRAIN_LAYOUT_NAMES)):
+        return open_labels(file, images, naming)
+    return _part(open_labels(data, images, naming), values)
+
+
+def _part(labels: Labels, values: Namespace) -> Labels:
+    """The split asked for; without splits that which the model's own run did not learn from, or everything."""
+    from maskrcnn.data.formats.content import LabelContent
+    from maskrcnn.training.division import kept_part
+
+    if not isinstance(labels, LabelContent):
+        return labels
+    if values.split in labels.splits:
+        part, what = labels.split(values.split), values.split
+    elif labels.splits:
+        raise UserError(f"{labels.source}: no images for {values.split}, found {' and '.join(labels.splits)}; --split")
     else:
-        annotations = Path(values.data) / f"{'person_keypoints' if has_keypoints else 'instances'}_val.json"
-    return annotations, Path(values.images) if values.images else annotations.parent / "images"
+        model = Path(values.model)
+        part, what = kept_part(labels, (model if model.is_dir() else model.parent) / "split"), "the images kept for it"
+        if part is labels:
+            what = "all images"
+    print(f"{labels.source}: labels of the form {labels.form}; measured on {what}")
+    return part

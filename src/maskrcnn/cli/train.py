@@ -8,7 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.cli.arguments import CommandParser, add_device_option, add_proposals_option
+from maskrcnn.cli.arguments import (
+    CommandParser,
+    add_device_option,
+    add_naming_options,
+    add_proposals_option,
+    number,
+)
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,9 +55,9 @@ def _parser() -> CommandParser:
     )
     parser.add_argument(
         "--data",
-        metavar="DIR",
-        help="holds images/, instances_train.json and instances_val.json (COCO); for a keypoint preset "
-        "person_keypoints_train.json and person_keypoints_val.json",
+        metavar="DIR|FILE",
+        help="labels of any known form, or images/, instances_train.json and instances_val.json (COCO); for a keypoint "
+        "preset person_keypoints_train.json and person_keypoints_val.json",
     )
     parser.add_argument("--output", metavar="DIR", help="a new folder for the model, the log and the state")
     parser.add_argument("--preset", metavar="NAME", help=f"see `maskrcnn models` (default: {DEFAULT_PRESET})")
@@ -62,6 +68,13 @@ def _parser() -> CommandParser:
     parser.add_argument("--train-annotations", metavar="FILE", help="instead of DIR/instances_train.json")
     parser.add_argument("--val-annotations", metavar="FILE", help="instead of DIR/instances_val.json")
     parser.add_argument("--images", metavar="DIR", help="instead of DIR/images")
+    parser.add_argument(
+        "--val",
+        type=number(float, 0, 0.9),
+        metavar="PART",
+        help="of the images, to measure on where the labels name none for that (default: 0.2; 0: nothing is evaluated)",
+    )
+    add_naming_options(parser)
     parser.add_argument(
         "--init",
         metavar="NAME|FILE|none",
@@ -107,7 +120,10 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     if initial is not None:
         config = initial.bind(config)
     config = update_config(config, parse_assignments(values.set), "--set")
-    return update_config(config, {"data": _data_options(values, config.data.root)}, "the options")
+    options: dict[str, str | float] = {**_data_options(values, config.data.root)}
+    if values.val is not None:
+        options["val_fraction"] = values.val
+    return update_config(config, {"data": options}, "the options")
 
 
 def _base(values: Namespace, initial: Initial | None) -> Config:
@@ -135,11 +151,13 @@ def _data_options(values: Namespace, root: str) -> dict[str, str]:
     """Files are meant relative to where the command is typed; the settings hold those in the root relative to it."""
     root = values.data if values.data is not None else root
     options = {"root": root}
-    given = {name: getattr(values, name) for name in ("train_annotations", "val_annotations", "images")}
+    named = ("train_annotations", "val_annotations", "images", "class_map", "colours")
+    given = {name: getattr(values, name) for name in named}
     given |= dict.fromkeys(("train_proposals", "val_proposals"), values.proposals)
+    folder = os.path.dirname(root) if os.path.isfile(root) else root
     for name, path in given.items():
         if path is not None:
-            relative = os.path.relpath(path, root or ".")
+            relative = os.path.relpath(path, folder or ".")
             options[name] = os.path.abspath(path) if relative.startswith("..") else relative
     return options
 
@@ -163,8 +181,9 @@ def _require_named_files(values: Namespace, config: Config) -> None:
     from maskrcnn.settings import parse_assignments
 
     named = parse_assignments(values.set).get("data", {})
-    for name in ("train_annotations", "val_annotations", "images"):
-        path = Path(config.data.root) / getattr(config.data, name)
+    for name in ("train_annotations", "val_annotations", "images", "class_map", "colours"):
+        root = Path(config.data.root)
+        path = (root.parent if root.is_file() else root) / getattr(config.data, name)
         is_named = getattr(values, name) is not None or named.get(name)
         if is_named and not (path.is_dir() if name == "images" else path.is_file()):
             kind = "folder" if name == "images" else "file"

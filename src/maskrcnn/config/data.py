@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from maskrcnn.config.checks import Range, Section, Text
 
-DATA_PATHS = ("root", "train_annotations", "val_annotations", "images", "train_proposals", "val_proposals")
+DATA_PATHS = (
+    "root",
+    "train_annotations",
+    "val_annotations",
+    "images",
+    "class_map",
+    "colours",
+    "train_proposals",
+    "val_proposals",
+)
 """The settings that name files and folders."""
 
 LAYOUT_NAMES = ("instances_val.json", "person_keypoints_val.json")
@@ -30,6 +39,16 @@ class DataConfig(Section, name="data"):
     train_proposals: Text = ""
     """COCO results with the boxes that a model without RPN learns from, for example the predictions of an RPN alone."""
     val_proposals: Text = ""
+    val_fraction: Annotated[float, Range(0, 0.9)] = 0.2
+    """Part of the images that is measured on where the labels name no images for that, chosen at random by
+    `train.seed`; 0: nothing is evaluated. A COCO file `train_annotations` is for training as it is."""
+    group_by: Text = ""
+    """Field of the image records (a patient, a film) whose images all lie on one side of that division; empty: copies
+    and numbered series by their names."""
+    class_map: Text = ""
+    """A YAML file with a line `name in the labels: name wanted` for each class that is to be called otherwise."""
+    colours: Text = ""
+    """A file with a line `name:red,green,blue` for each colour, for masks of colours without `labelmap.txt`."""
     balance_by: Text = ""
     """Field of the image records (for example a microscope's name) whose values tell groups of images apart: a group of
     n images is then drawn in proportion to the root of n. Empty: all images equally often."""

@@ -43,7 +43,7 @@ def find_copies(paths: Sequence[Path]) -> list[Copies]:
     copies, known = [], set[tuple[int, ...]]()
     for reason, keys in (
         (SAME_FILE, map(file_identity, paths)),
-        (SAME_ORIGIN, map(_origin, paths)),
+        (SAME_ORIGIN, map(origin_of, (path.name for path in paths))),
         (SAME_CONTENT, _contents(paths)),
     ):
         for members in _alike(keys):
@@ -72,9 +72,9 @@ def _alike(keys: Iterable[Hashable]) -> list[tuple[int, ...]]:
     return [tuple(members) for members in groups.values() if len(members) > 1]
 
 
-def _origin(path: Path) -> str | None:
-    """The name that Roboflow gives to all copies of a picture."""
-    stem, mark, _ = path.name.partition(_ROBOFLOW)
+def origin_of(name: str) -> str | None:
+    """The name that Roboflow gives to all copies of a picture, from a file's name; None where it made none."""
+    stem, mark, _ = name.partition(_ROBOFLOW)
     return stem if mark and stem else None
 
 

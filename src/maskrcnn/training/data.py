@@ -16,8 +16,9 @@ from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
+from maskrcnn.training.division import Division, find_division
 from maskrcnn.training.fingerprint import fingerprint
-from maskrcnn.training.labels import find_labels, read_train, read_val
+from maskrcnn.training.labels import read_train, read_val
 from maskrcnn.training.pictures import SeenPictures
 
 
@@ -47,24 +48,27 @@ class TrainingData:
         dataset: the train split.
         paths: all files.
         val: the val split; None where nothing is evaluated.
+        division: how the labels were divided, where they name no splits.
     """
 
     dataset: CocoDataset
     paths: DataPaths
     val: LabelledImages | None
+    division: Division
 
     @classmethod
-    def open(cls, config: Config, say: Callable[[str], None]) -> TrainingData:
-        """Read and check the annotations; `say` gets the report.
+    def open(cls, config: Config, say: Callable[[str], None], kept: Path = Path("split")) -> TrainingData:
+        """Read and check the annotations; `say` gets the report, `kept` is where a run keeps its division.
 
         Raises:
             UserError: files are missing or no annotation files, the splits have other categories, or there is no
                 object (no keypoint) to learn from.
         """
         paths = DataPaths.of(config)
-        found = find_labels(paths.train, config, say)
-        train = read_train(found.get("train", paths.train), paths.images, config, say)
-        val = read_val(found.get("val", paths.val), paths.images, config, train, say)
+        division = find_division(config, kept, say)
+        labels = division.splits or {"train": paths.train, "val": paths.val}
+        train = read_train(labels["train"], paths.images, config, say)
+        val = read_val(labels["val"], paths.images, config, train, say) if "val" in labels else None
         if (sides := config.augment.min_sizes) and config.input.min_size not in sides:
             say(f"augment.min_sizes: training images get short sides of {sides}, others {config.input.min_size}")
         if not config.tells_classes:
@@ -72,7 +76,7 @@ class TrainingData:
         proposals = _proposals(train, paths, has_val=val is not None) if config.needs_proposals else None
         semantic = config.semantic_head.enabled
         dataset = CocoDataset(train, config.augment, config.input, config.data.max_pixels, proposals, semantic)
-        return cls(dataset, paths, val)
+        return cls(dataset, paths, val, division)
 
     @property
     def categories(self) -> Categories:

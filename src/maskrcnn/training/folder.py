@@ -1,6 +1,7 @@
 """The output directory of a training run.
 
 config.yaml              the settings of the run; `--config` reads them back
+split/                   COCO files of the images to learn from and to measure on, where the labels name none
 log.jsonl                one JSON object per logged step ("kind": "step") and per evaluation
 best.safetensors         the model with the best validation score so far
 last.safetensors         the model at the last checkpoint or interruption, and at the end
@@ -65,6 +66,11 @@ class RunFolder:
     def settings(self) -> Path:
         """The run's settings."""
         return self.root / "config.yaml"
+
+    @property
+    def split(self) -> Path:
+        """Which images are for what, where the labels do not say it."""
+        return self.root / "split"
 
     @property
     def evaluation(self) -> Path:

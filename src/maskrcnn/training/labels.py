@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Config
-from maskrcnn.config.data import LAYOUT_NAMES, TRAIN_LAYOUT_NAMES
-from maskrcnn.data.coco import LabelledImages, read_coco, read_to_measure
-from maskrcnn.data.formats import labelled_images, read_splits
-from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.config.data import LAYOUT_NAMES
+from maskrcnn.data.coco import LabelledImages, read_to_measure
+from maskrcnn.data.formats import Labels, read_any
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import split_faults
 from maskrcnn.errors import UserError
@@ -21,41 +20,13 @@ Say = Callable[[str], None]
 _NAMES_SHOWN = 10
 
 
-Labels = Path | LabelContent
-"""A COCO file, or what was read from labels of another form."""
-
-
-def find_labels(train: Path, config: Config, say: Say) -> dict[str, LabelContent]:
-    """The splits of labels in another form, where the data folder has no file `train` of the usual name.
-
-    Raises:
-        UserError: there is no such file, and no other form of labels, or several.
-    """
-    root = Path(config.data.root)
-    is_usual = config.data.images == "images" and config.data.train_annotations in TRAIN_LAYOUT_NAMES
-    is_there = train.is_file() or any((root / name).is_file() for name in TRAIN_LAYOUT_NAMES)
-    if is_there or not is_usual or not root.is_dir():
-        return {}
-    form, splits = read_splits(root)
-    say(f"{root}: labels of the form {form}, {' and '.join(splits)}")
-    if "train" not in splits:
-        raise UserError(f"{root}: expected images to learn from (train), found only {' and '.join(splits)}")
-    return splits
-
-
-def _read(read: Callable[..., LabelledImages], labels: Labels, images: Path, config: Config) -> LabelledImages:
-    if isinstance(labels, LabelContent):
-        return labelled_images(labels, read, **_settings(config))
-    return read(labels, images, **_settings(config))
-
-
 def read_train(labels: Labels, images: Path, config: Config, say: Say) -> LabelledImages:
     """What to learn from; `say` gets the report.
 
     Raises:
         UserError: no annotation file, or no object (no keypoint) to learn from.
     """
-    train = _read(read_coco, labels, images, config)
+    train = read_any(labels, images, **_settings(config))
     _say_summary(train, say)
     _require_objects(train)
     if config.keypoint_head.enabled:
@@ -75,7 +46,7 @@ def read_val(labels: Labels, images: Path, config: Config, train: LabelledImages
     """
     if isinstance(labels, Path) and not _is_there(labels, config.data.val_annotations, say):
         return None
-    val = _read(read_to_measure, labels, images, config)
+    val = read_any(labels, images, read_to_measure, **_settings(config))
     path = val.report.source
     _say_summary(val, say)
     if not set(val.categories.names) & set(train.categories.names):

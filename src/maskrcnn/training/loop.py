@@ -103,7 +103,7 @@ def train(
         config = with_its_learning_rate(config, optimizer)
     folder, screen = RunFolder(Path(output)), Screen()
     with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
-        data = TrainingData.open(config, screen.say)
+        data = TrainingData.open(config, screen.say, folder.split)
         if init is None and network is None and not resume:
             screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
         state = fresh_state(config, data.categories, resolve_device(device), init, screen.say, network, optimizer)
@@ -111,6 +111,7 @@ def train(
             if resume:
                 resume_run(folder, state, config, data, screen.say)
             folder.claim(config, resume=resume)
+            data.division.keep(folder.split)
             metrics = _Run(state, config, data, folder, screen, interruption).to_its_end()
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)

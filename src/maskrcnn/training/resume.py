@@ -23,6 +23,10 @@ _HARMLESS = frozenset(
         "data.images",
         "data.train_annotations",
         "data.val_annotations",
+        "data.val_fraction",  # divided once; the division is kept
+        "data.group_by",
+        "data.class_map",
+        "data.colours",
         "data.num_workers",
         "schedule.steps",  # said, since the learning rate depends on it
         "train.log_every",

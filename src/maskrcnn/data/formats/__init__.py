@@ -7,7 +7,7 @@ with a single file or shape is reported, never an error; what the content then h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +36,11 @@ from maskrcnn.data.formats import (
 )
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.listing import Listing
+from maskrcnn.data.formats.naming import Naming
+from maskrcnn.data.formats.shapes import entries
+from maskrcnn.data.report import DataReport
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import load_json
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ FORMATS: dict[str, Format] = {
 }
 """Every form, by the name that commands take."""
 
+Labels = Path | LabelContent
+"""A COCO file, or what was read from labels of another form."""
+
 
 def recognise(path: Path) -> str:
     """The name of the form that a folder or file holds.
@@ -91,29 +98,71 @@ def recognise(path: Path) -> str:
     return _recognise(Listing(path))
 
 
-def read_labels(path: Path, form: str | None = None) -> LabelContent:
+def read_labels(path: Path, form: str | None = None, naming: Naming | None = None) -> LabelContent:
     """The labels of a folder or file; of the form named, or of the one that is recognised.
 
     Raises:
-        UserError: there is no such form, or none or several are found.
+        UserError: there is no such form, none or several are found, or `naming` does not fit.
     """
-    listing = Listing(path)
+    naming = naming or Naming()
+    listing = Listing(path, naming.colours)
     name = form or _recognise(listing)
     if name not in FORMATS:
         raise UserError(f"{name}: expected a form of labels, one of {', '.join(FORMATS)}")
-    return FORMATS[name].read(listing)
+    return naming.apply(replace(FORMATS[name].read(listing), form=name))
 
 
-def read_splits(path: Path) -> tuple[str, dict[str, LabelContent]]:
-    """The form of a folder or file, and its splits by their names: all of it as "train" where it names none.
+def open_labels(path: Path, images: Path | None = None, naming: Naming | None = None) -> Labels:
+    """The labels that a user names: COCO's file with its images, or a folder or file of any form.
+
+    Args:
+        path: what the user named.
+        images: the folder of a COCO file's images; None: `images` beside it, and if that is not there, they are looked
+            for as those of any form.
+        naming: what to call things.
 
     Raises:
-        UserError: none or several forms are found.
+        UserError: none or several forms are found, or `naming` does not fit.
+    """
+    naming = naming or Naming()
+    if images is None and not (path.parent / "images").is_dir():
+        return read_labels(path, naming=naming)
+    if not path.is_file() or not is_coco_file(path):
+        return read_labels(path, naming=naming)
+    return path if naming.classes is None else naming.apply(coco_content(path, images or path.parent / "images"))
+
+
+def coco_content(path: Path, images: Path) -> LabelContent:
+    """A COCO file as it is, with its images in a folder.
+
+    Raises:
+        UserError: it is no COCO file.
+    """
+    content = load_json(path)
+    if not coco.is_coco(content):
+        raise UserError(f"{path}: expected {coco.LOOKED_FOR}, found something else; check the file")
+    lists = {name: entries(content[name]) for name in ("images", "annotations", "categories")}
+    return LabelContent(path, images, {**content, **lists}, DataReport(str(path)), "coco")
+
+
+def read_any(
+    labels: Labels, images: Path | None, read: Callable[..., LabelledImages] = read_coco, **settings: Any
+) -> LabelledImages:
+    """What `open_labels` gave, through the one reader of COCO content."""
+    if isinstance(labels, LabelContent):
+        return labelled_images(labels, read, **settings)
+    return read(labels, images or labels.parent / "images", **settings)
+
+
+def is_coco_file(path: Path) -> bool:
+    """Whether a file is COCO's, as far as it can be told: also one that is broken and in no other form.
+
+    Raises:
+        UserError: there is no such file.
     """
     listing = Listing(path)
-    form = _recognise(listing)
-    content = FORMATS[form].read(listing)
-    return form, {name: content.split(name) for name in content.splits} or {"train": content}
+    is_coco = FORMATS["coco"].recognise(listing)
+    return is_coco or not any(form.recognise(listing) for form in FORMATS.values())
 
 
 def labelled_images(

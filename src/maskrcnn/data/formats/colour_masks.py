@@ -1,4 +1,4 @@
-"""Masks in which a colour is a class: pictures beside the images, and `labelmap.txt` with the colours' names.
+"""Masks in which a colour is a class: pictures beside the images, and `labelmap.txt` with their names, or such a file.
 
 What touches in one colour cannot be told apart, so each connected region (corners touch) is an object; masks that
 number their objects are Pascal VOC's (`SegmentationObject/`) or label images. JPEG smears colours and is refused.
@@ -20,7 +20,7 @@ from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
-LOOKED_FOR = "masks of colours with labelmap.txt"
+LOOKED_FOR = "masks of colours with labelmap.txt (or --colours)"
 
 MAX_COLOURS = 1000
 

@@ -6,8 +6,8 @@ the image files and of the shapes in each, so the same folder gives the same con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -43,12 +43,14 @@ class LabelContent:
         coco: images, annotations and categories. An image's `split` is "train", "val" or "test" where the format
             says so, and missing elsewhere.
         report: the faults that the reader of the format has met.
+        form: the name of the format; empty where nobody asked.
     """
 
     source: Path
     folder: Path
     coco: Json
     report: DataReport
+    form: str = ""
 
     @property
     def splits(self) -> list[str]:
@@ -56,16 +58,24 @@ class LabelContent:
         named = {image.get("split") for image in self.coco["images"]}
         return [split for split in ("train", "val", "test") if split in named]
 
+    def divided(self, is_val: Mapping[Any, bool]) -> LabelContent:
+        """The same with each image whose id is named in the split val or train; others stay what they are."""
+        images = [
+            {**image, "split": "val" if is_val[image.get("id")] else "train"} if image.get("id") in is_val else image
+            for image in self.coco["images"]
+        ]
+        return replace(self, coco={**self.coco, "images": images})
+
     def split(self, name: str) -> LabelContent:
         """The images of one split with their annotations, and all categories; the first has the report."""
         images = [image for image in self.coco["images"] if image.get("split") == name]
         ids = {image["id"] for image in images}
-        annotations = [entry for entry in self.coco["annotations"] if entry["image_id"] in ids]
+        annotations = [entry for entry in self.coco["annotations"] if entry.get("image_id") in ids]
         coco = {**self.coco, "images": images, "annotations": annotations}
         report = DataReport(f"{self.source} ({name})")
         if name == self.splits[0]:
             report.counts, report.lines = self.report.counts, self.report.lines
-        return LabelContent(self.source, self.folder, coco, report)
+        return replace(self, coco=coco, report=report)
 
 
 @dataclass

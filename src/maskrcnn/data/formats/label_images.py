@@ -105,7 +105,10 @@ def as_labels(values: Values, where: str) -> Values:
     if values.ndim == 3 and values.shape[2] >= 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]  # grey, saved as colours
     if values.ndim != 2:
-        raise UserError(f"{where}: expected a label image, one number for a pixel, got colours; export 16-bit labels")
+        raise UserError(
+            f"{where}: expected a label image, one number for a pixel, got colours; export 16-bit labels, or name the "
+            "colours with --colours"
+        )
     if values.dtype.kind == "f":
         whole = values.astype(np.int64)
         if not (np.isfinite(values).all() and (whole == values).all()):

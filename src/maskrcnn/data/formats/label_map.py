@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from maskrcnn.data.formats.content import is_class_name
 from maskrcnn.data.formats.listing import Listing
@@ -13,14 +13,16 @@ NAME = "labelmap.txt"
 MAX_BYTES = 2**24
 
 
-def find_label_map(listing: Listing) -> str | None:
-    return next((name for name in listing.names if PurePosixPath(name).name == NAME), None)
+def find_label_map(listing: Listing) -> Path | None:
+    """The file that the user named, or else that of the folder."""
+    found = (listing.file(name) for name in listing.names if PurePosixPath(name).name == NAME)
+    return listing.colours or next(found, None)
 
 
 def read_label_map(listing: Listing) -> dict[int, str]:
     """Class names by their colours as R 256^2 + G 256 + B, without the background; empty without such a file."""
     file, found = find_label_map(listing), {}
-    for line in read_lines(listing, file) if file else []:
+    for line in read_lines(file) if file else []:
         name, _, rest = line.partition(":")
         colour = rest.partition(":")[0].split(",")
         if not line.startswith("#") and len(colour) == 3 and all(part.strip().isdecimal() for part in colour):
@@ -29,7 +31,7 @@ def read_label_map(listing: Listing) -> dict[int, str]:
     return {number: name for number, name in found.items() if number and is_class_name(name)}
 
 
-def read_lines(listing: Listing, name: str, limit: int = MAX_BYTES) -> list[str]:
+def read_lines(path: Path, limit: int = MAX_BYTES) -> list[str]:
     """The lines of a small text file that are not empty, without the space around them."""
-    text = read_regular(listing.file(name), limit, "a text file").decode("utf-8", "replace")
+    text = read_regular(path, limit, "a text file").decode("utf-8", "replace")
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -65,7 +65,7 @@ class _Names:
     def __init__(self, listing: Listing) -> None:
         self.of_colour = read_label_map(listing)
         file = next((name for name in listing.names if stem_of(name) == "class_names"), None)
-        self.of_file = read_lines(listing, file)[1:] if file else list(self.of_colour.values())
+        self.of_file = read_lines(listing.file(file))[1:] if file else list(self.of_colour.values())
         self.of_index = self.of_file or CLASSES
 
     def name(self, number: int, coloured: bool) -> str | None:
@@ -101,7 +101,7 @@ def _splits(listing: Listing) -> dict[str, str]:
     found: dict[str, str] = {}
     lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in ("train", "val", "test")]
     for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
-        for line in read_lines(listing, name, MAX_LIST):
+        for line in read_lines(listing.file(name), MAX_LIST):
             found.setdefault(line.split()[0], stem_of(name))
     return found
 

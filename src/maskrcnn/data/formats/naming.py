@@ -1,0 +1,82 @@
+"""Names that labels do not give themselves: of colours, and of classes that are called otherwise there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.data.formats.content import LabelContent, is_class_name
+from maskrcnn.errors import UserError
+from maskrcnn.text import brief, one_line
+from maskrcnn.yaml_values import read_yaml
+
+_EXPECTED = "a YAML file of class names, a line `name in the labels: name wanted` each (null leaves a class out)"
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What to call things.
+
+    Attributes:
+        colours: a file with a line `name:red,green,blue` for each colour of masks, as `labelmap.txt`; None: that file
+            of the folder.
+        classes: the name wanted of each class that is to have another; None leaves its objects out.
+    """
+
+    colours: Path | None = None
+    classes: Mapping[str, str | None] | None = None
+
+    @classmethod
+    def of_files(cls, colours: str | Path = "", class_map: str | Path = "") -> Naming:
+        """From the files that a user names; empty: none.
+
+        Raises:
+            UserError: a file is not there, or does not name classes.
+        """
+        if colours and not Path(colours).is_file():
+            raise UserError(f"{colours}: no such file; expected lines of the form name:red,green,blue")
+        return cls(Path(colours) if colours else None, _read_class_map(Path(class_map)) if class_map else None)
+
+    def apply(self, content: LabelContent) -> LabelContent:
+        """The content with the names wanted; classes that get one name become one class.
+
+        Raises:
+            UserError: a class is to be renamed that is not there.
+        """
+        if self.classes is None:
+            return content
+        stated = [str(entry["name"]) for entry in content.coco["categories"]]
+        if unknown := [name for name in self.classes if name not in stated]:
+            listed = ", ".join(map(one_line, stated[:_SHOWN])) + (", ..." if len(stated) > _SHOWN else "")
+            raise UserError(f"{content.source}: the class map names {one_line(unknown[0])}, found only {listed}")
+        return _renamed(content, {name: self.classes.get(name, name) for name in stated})
+
+
+def _renamed(content: LabelContent, wanted: Mapping[str, str | None]) -> LabelContent:
+    kept = {name: entry for entry in content.coco["categories"] if (name := wanted[str(entry["name"])]) is not None}
+    numbers = {name: number for number, name in enumerate(kept, start=1)}
+    new = {entry["id"]: numbers.get(wanted[str(entry["name"])] or "") for entry in content.coco["categories"]}
+    coco = {
+        **content.coco,
+        "annotations": [
+            {**entry, "category_id": new.get(entry["category_id"])}
+            for entry in content.coco["annotations"]
+            if new.get(entry["category_id"]) is not None
+        ],
+        "categories": [{**entry, "id": numbers[name], "name": name} for name, entry in kept.items()],
+    }
+    return replace(content, coco=coco)
+
+
+def _read_class_map(path: Path) -> dict[str, str | None]:
+    values: Any = read_yaml(path, _EXPECTED)
+    if not isinstance(values, dict) or not values:
+        raise UserError(f"{path}: expected {_EXPECTED}, got {brief(values)}")
+    for name in values.values():
+        if name is not None and not is_class_name(name):
+            raise UserError(f"{path}: expected {_EXPECTED}, got the name {brief(name)}")
+    return {str(name): wanted for name, wanted in values.items()}
