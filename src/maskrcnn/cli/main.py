@@ -8,7 +8,19 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from maskrcnn.cli import benchmark, check, convert, doctor, evaluate, import_weights, inspect, models, predict, train
+from maskrcnn.cli import (
+    benchmark,
+    check,
+    convert,
+    doctor,
+    evaluate,
+    import_weights,
+    inspect,
+    models,
+    predict,
+    serve,
+    train,
+)
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.failures import failure_of_machine
 from maskrcnn.settings import nearest
@@ -22,6 +34,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "import-weights": (import_weights.main, "convert a model of torchvision or detectron2"),
     "check": (check.main, "check a data set before training on it"),
     "convert": (convert.main, "write labels of one form in another"),
+    "serve": (serve.main, "answer requests over HTTP, with a page to try a model"),
     "models": (models.main, "list the bundled models and the presets"),
     "benchmark": (benchmark.main, "measure a model on this machine, stage by stage"),
     "doctor": (doctor.main, "report on this installation and machine"),

@@ -76,6 +76,10 @@ _INVERSE = {6: 8, 8: 6}
 """The orientation whose operation undoes another's; the rest undo themselves."""
 
 
+class TooManyPixels(UserError):
+    """An image claims more pixels than the limit."""
+
+
 @dataclass(frozen=True)
 class ImageHeader:
     """What an image file says of itself before it is decoded.
@@ -187,7 +191,7 @@ def _decoding(path: ImagePath, stream: BinaryIO, max_pixels: int, *, decode: boo
                 require_bearable(image, stream)
             yield image
         except UserError as error:
-            raise UserError(f"{path}: {error}") from None
+            raise type(error)(f"{path}: {error}") from None
         except MemoryError:
             raise UserError(f"{path}: not enough memory to decode this image; cut it into tiles") from None
         except Exception as error:
@@ -233,7 +237,7 @@ def _webp_size(stream: BinaryIO) -> tuple[int, int]:
 def _require_bearable_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise UserError(
+        raise TooManyPixels(
             f"the image claims {width} x {height} pixels, more than the limit of {max_pixels}; "
             "raise data.max_pixels if that is really its size"
         )
