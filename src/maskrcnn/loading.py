@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 from maskrcnn.acceleration import for_prediction
 from maskrcnn.devices import resolve_device, resolve_precision
@@ -11,7 +12,8 @@ from maskrcnn.errors import UserError
 from maskrcnn.files import file_hash
 from maskrcnn.model import Model
 from maskrcnn.settings import nearest
-from maskrcnn.weights.checkpoint import load_model
+from maskrcnn.structures import Categories
+from maskrcnn.weights.checkpoint import load_model, read_header
 from maskrcnn.weights.hub import fetch, is_published, load_published
 
 _BUNDLED = Path(__file__).parent / "weights" / "bundled"
@@ -53,6 +55,20 @@ def model_hash(name_or_path: str | PathLike[str]) -> str:
     """
     name = fspath(name_or_path)
     return file_hash(fetch(name) if is_published(name) else find_model(name), "a .safetensors file")
+
+
+def model_facts(name_or_path: str | PathLike[str]) -> tuple[Categories, dict[str, Any]]:
+    """A model's classes and what its training had to say, without reading the weights of a file of ours.
+
+    Raises:
+        UserError: no such model.
+    """
+    name = fspath(name_or_path)
+    if is_published(name):
+        published = load_published(name)
+        return published.categories, published.summary
+    _, categories, summary = read_header(find_model(name))
+    return categories, summary
 
 
 def bundled_models() -> dict[str, Path]:

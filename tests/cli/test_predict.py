@@ -209,3 +209,36 @@ def test_mistakes(run: Run, images: Path, model_file: Path, options: list[str], 
     code, _, err = run("predict", images / "a.png", *arguments)
     assert code == 2 and err.count("\n") == 1
     assert any(part in err for part in message.split("|"))
+
+
+# --- further forms -------------------------------------------------------------------------------------------------
+
+
+def test_forms_are_written_at_the_end_and_again_without_the_model(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    def command(name: str, *more: str) -> tuple[str | Path, ...]:
+        options = ("--score-threshold", "0.01", "--max-detections", "3", "--no-overlays")
+        return ("predict", images, "--model", model_file, "--output", tmp_path / name, *options, *more)
+
+    saved = ("--save", "csv,labelme", "--pixel-size", "0.5")
+    assert run(*command("whole", *saved))[0] == 0
+    assert run(*command("later"))[0] == 0 and run(*command("later", *saved, "--resume"))[0] == 0
+    for name in ("csv/objects.csv", "csv/summary.csv", "labelme/a.json", "labelme/b.jpg"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "later" / name).read_bytes(), name
+    assert len((tmp_path / "later/csv/summary.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--save", "csv,labelmee"), "--save labelmee: no such form; did you mean labelme"),
+        (("--pixel-size", "0.5"), "--pixel-size: measurements are a part of --save csv"),
+        (("--save", "csv", "--pixel-size", "0"), "--pixel-size"),
+    ],
+)
+def test_forms_that_make_no_sense(
+    run: Run, images: Path, model_file: Path, options: tuple[str, ...], message: str
+) -> None:
+    code, _, err = run("predict", images / "a.png", "--model", model_file, *options)
+    assert code == 2 and message in err and err.count("\n") == 1

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
             print(warning, file=sys.stderr)
     else:
         run.write_results()
+    run.save_forms(values)
     say_what_came_out(run, values.score_threshold)
     return 1 if run.skipped else 0
 
@@ -66,6 +67,20 @@ def _parser() -> CommandParser:
     )
     add_batch_size_option(parser)
     add_proposals_option(parser)
+    parser.add_argument(
+        "--save",
+        type=_forms,
+        default=(),
+        metavar="FORM,...",
+        help="further forms of the results, each in a folder of its name: coco, csv, labels, polygons, yolo, labelme, "
+        "label-studio, cvat, geojson, imagej-rois, crops",
+    )
+    parser.add_argument(
+        "--pixel-size",
+        type=number(float, 1e-12),
+        metavar="LENGTH",
+        help="of a pixel's side, in the unit that the measurements of --save csv are to have",
+    )
     parser.add_argument("--no-overlays", action="store_true", help="write the results without pictures")
     earlier = parser.add_mutually_exclusive_group()
     earlier.add_argument("--resume", action="store_true", help="keep what is finished in DIR and do what is missing")
@@ -73,6 +88,10 @@ def _parser() -> CommandParser:
     add_device_option(parser)
     add_precision_option(parser)
     return parser
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _predict_all(model: Model, run: Run, values: Namespace) -> Iterator[Prediction]:

@@ -89,6 +89,21 @@ class Run:
             raise
         self.write_results()
 
+    def save_forms(self, values: Namespace) -> None:
+        """The results in further forms, made from the rows."""
+        if not values.save or not self.rows.any_done:
+            return
+        from maskrcnn.loading import model_facts
+        from maskrcnn.results.finished import Finished
+        from maskrcnn.results.forms import save_forms
+
+        names = [source.as_posix() for source in self.sources]
+        categories, _ = model_facts(values.model)
+        finished = Finished(self.rows, names, categories, values.pixel_size or 1.0)
+        for form, loss in save_forms(finished, self.results.parent, values.save).items():
+            for sentence, count in loss.items():
+                print(f"{self.results.parent / form}: {count} {sentence}")
+
     def write_results(self) -> None:
         """COCO's results of everything finished; what lies there stays as long as nothing is."""
         self.rows.append_failures(self.failures)
@@ -97,12 +112,25 @@ class Run:
             self.num_objects = self.rows.write_coco(self.results, [source.as_posix() for source in self.sources])
 
 
+def _require_known(forms: Sequence[str], pixel_size: float | None) -> None:
+    from maskrcnn.results.forms import FORMS
+    from maskrcnn.settings import nearest
+
+    for form in forms:
+        if form not in FORMS:
+            raise UserError(f"--save {one_line(form)}: no such form; {nearest(form, FORMS)}")
+    if pixel_size is not None and "csv" not in forms:
+        raise UserError("--pixel-size: measurements are a part of --save csv; add it, or leave this out")
+
+
 def begin(values: Namespace, sources: list[Path]) -> Run:
     """Look at the output folder before the work; nothing is written yet."""
     from maskrcnn.files import file_hash
     from maskrcnn.loading import model_hash
     from maskrcnn.results.rows import ResultRows, RunSettings
 
+    if values.save or values.pixel_size is not None:
+        _require_known(values.save, values.pixel_size)
     settings = RunSettings(
         model=model_hash(values.model),
         score_threshold=values.score_threshold,
@@ -118,6 +146,10 @@ def begin(values: Namespace, sources: list[Path]) -> Run:
         raise UserError(
             f"{results}: results of another command; choose another --output, or replace them with --overwrite"
         )
+    if values.save:
+        from maskrcnn.results.forms import require_replaceable
+
+        require_replaceable(output, values.save, overwrite=values.overwrite)
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
     if len(waiting) < len(sources):
         print(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")

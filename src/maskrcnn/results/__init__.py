@@ -1,1 +1,1 @@
-"""What becomes of predictions: files that other programs read. Nothing here needs PyTorch."""
+"""What becomes of predictions: files that other programs read. Of one image, none of it needs PyTorch."""

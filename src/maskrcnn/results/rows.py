@@ -49,6 +49,7 @@ class ResultRows:
     def __init__(self, path: Path, settings: RunSettings) -> None:
         self._path, self._settings = path, settings
         self._starts: dict[str, int] = {}  # where the rows of finished images begin, by the real path of the image
+        self._failures: dict[str, int] = {}  # and of those that could not be read
         self._end = 0  # of the last complete row that stays
         self._file: BinaryIO | None = None
 
@@ -71,13 +72,19 @@ class ResultRows:
             others = others or ("" if file in now else row["file_name"])
             if resume:
                 self._end = end
-                if row["error"] is None:
-                    self._starts[file] = start
+                self._note(file, row, start)
         if others and not resume:
             raise UserError(
                 f"{self._path}: holds results of other images, such as {one_line(others)}; "
                 "choose another --output, keep them with --resume, or replace them with --overwrite"
             )
+
+    def _note(self, file: str, row: Mapping[str, Any], start: int) -> None:
+        if row["error"] is None:
+            self._starts[file] = start
+            self._failures.pop(file, None)
+        else:
+            self._failures[file] = start
 
     def _require_same_settings(self, row: Mapping[str, Any]) -> None:
         different = [
@@ -135,8 +142,7 @@ class ResultRows:
                 f"{self._path}: expected to write this file, but the system says: {error.strerror or error}; free some "
                 "space or choose another output directory (finished rows are unharmed: --resume keeps them)"
             ) from error
-        if row["error"] is None:
-            self._starts[os.path.realpath(row["file_name"])] = self._end
+        self._note(os.path.realpath(row["file_name"]), row, self._end)
         self._end += len(line)
 
     def _opened(self) -> BinaryIO:
@@ -161,15 +167,13 @@ class ResultRows:
             path: of the file to write.
             names: images whose numbers, from 1, are their ids; others that have rows come behind them.
         """
-        files = dict.fromkeys([*map(os.path.realpath, names), *self._starts])
-        ids = {file: number for number, file in enumerate(files, start=1)}
         objects = 0
 
         def write(partial: Path) -> None:
             nonlocal objects
             with partial.open("w") as target:
                 separator = "["
-                for result in self._results(ids):
+                for result in self._results(names):
                     target.write(separator + json.dumps(result))
                     separator, objects = ", ", objects + 1
                 target.write("[]" if separator == "[" else "]")
@@ -177,17 +181,25 @@ class ResultRows:
         write_atomically(path, write)
         return objects
 
-    def _results(self, ids: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-        """Image by image, so that memory does not grow with their number."""
-        if not self._starts:
+    def _results(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for image_id, row in self.numbered(names):
+            for found in row["objects"]:
+                yield {"image_id": image_id, **found, "file_name": row["file_name"]}
+
+    def numbered(self, names: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The newest row of each image with its number, as in `write_coco`; also of those that could not be read.
+
+        Image by image, so that memory does not grow with their number.
+        """
+        starts = {**self._failures, **self._starts}
+        files = dict.fromkeys([*map(os.path.realpath, names), *starts])
+        if not starts:
             return
         with self._path.open("rb") as rows:
-            for file, image_id in ids.items():
-                if file in self._starts:
-                    rows.seek(self._starts[file])
-                    row = json.loads(rows.readline())
-                    for found in row["objects"]:
-                        yield {"image_id": image_id, **found, "file_name": row["file_name"]}
+            for image_id, file in enumerate(files, start=1):
+                if file in starts:
+                    rows.seek(starts[file])
+                    yield image_id, json.loads(rows.readline())
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:

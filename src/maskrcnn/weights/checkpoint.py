@@ -124,6 +124,11 @@ def model_of_weights(config: Config, categories: Categories, weights: Mapping[st
     return model
 
 
+def read_header(path: Path) -> tuple[Config, Categories, dict[str, Any]]:
+    """Settings, classes and summary, without the weights. Raises as `read_checkpoint`."""
+    return _parse_header(path, open_tensors(path).header)
+
+
 def read_checkpoint(path: Path) -> SavedWeights:
     """What `save_model` or `save_weights` wrote, without building a model.
 

@@ -1,0 +1,82 @@
+"""Every form that results are saved in, and the folder that each is written into."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from maskrcnn.data.formats.writers.scene import Loss
+from maskrcnn.errors import UserError
+from maskrcnn.files import PARTIAL_SUFFIX, make_folder
+from maskrcnn.results import crops, geojson, imagej_rois, tables
+from maskrcnn.results.finished import Finished
+from maskrcnn.results.label_formats import write_labels
+
+FORMS: dict[str, Callable[[Finished, Path], Loss]] = {
+    "coco": partial(write_labels, writer="coco", exact=True),
+    "csv": tables.write,
+    "labels": partial(write_labels, writer="masks", exact=True),
+    "polygons": partial(write_labels, writer="coco", exact=False),
+    "yolo": partial(write_labels, writer="yolo", exact=True),
+    "labelme": partial(write_labels, writer="labelme", exact=False),
+    "label-studio": partial(write_labels, writer="label-studio", exact=False),
+    "cvat": partial(write_labels, writer="cvat", exact=False),
+    "geojson": geojson.write,
+    "imagej-rois": imagej_rois.write,
+    "crops": crops.write,
+}
+"""By the names that `predict --save` takes; each says what it had to leave out."""
+
+WRITTEN = ".written.json"
+"""In each folder: the files as they were written, by size and time, to know whether somebody has changed them since."""
+
+
+def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) -> None:
+    """Before the work: nothing that was corrected since it was written is lost.
+
+    Raises:
+        UserError: a folder of one of the forms holds something else than this package wrote.
+    """
+    for form in forms:
+        folder = output / form
+        if not overwrite and folder.exists() and _files(folder) != _noted(folder):
+            raise UserError(
+                f"{folder}: was changed since it was written, perhaps corrected; move it elsewhere, choose another "
+                "--output, or replace it with --overwrite"
+            )
+
+
+def save_forms(finished: Finished, output: Path, forms: Sequence[str]) -> dict[str, Loss]:
+    """Write each form into a folder of its name, whole or not at all; what each could not say."""
+    return {form: _save(finished, output / form, FORMS[form]) for form in forms}
+
+
+def _save(finished: Finished, folder: Path, write: Callable[[Finished, Path], Loss]) -> Loss:
+    partial_folder = folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    make_folder(partial_folder)
+    loss = write(finished, partial_folder)
+    (partial_folder / WRITTEN).write_text(json.dumps(_files(partial_folder)))
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial_folder.rename(folder)
+    return loss
+
+
+def _files(folder: Path) -> dict[str, list[int]]:
+    """Size and time of each file below, by name."""
+    return {
+        path.relative_to(folder).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns]
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != WRITTEN
+    }
+
+
+def _noted(folder: Path) -> object:
+    try:
+        return json.loads((folder / WRITTEN).read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,63 @@
+"""GeoJSON as QuPath reads it: a file per image, outlines with holes in pixels of the image.
+
+https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskrcnn.detected import DetectedObject, Part
+from maskrcnn.files import write_atomically
+from maskrcnn.prediction import Prediction
+from maskrcnn.structures.masks import FloatArray
+from maskrcnn.viz.colours import instance_colour
+
+if TYPE_CHECKING:
+    from maskrcnn.results.finished import Finished
+
+
+def write(finished: Finished, folder: Path) -> Counter[str]:
+    """`X.geojson` for each image X."""
+    for image in finished:
+        write_atomically(folder / f"{image.stem}.geojson", json.dumps(geojson(image.prediction)))
+    return Counter()
+
+
+def geojson(prediction: Prediction) -> dict[str, Any]:
+    """A feature for each object, along the edges of its pixels; of its box, where there are no masks."""
+    return {"type": "FeatureCollection", "features": [_feature(found) for found in prediction]}
+
+
+def _feature(found: DetectedObject) -> dict[str, Any]:
+    parts = found.polygons if found.prediction.has_masks else []
+    return {
+        "type": "Feature",
+        "id": str(found.index + 1),
+        "geometry": _geometry(parts) if parts else _box(found),
+        "properties": {
+            "objectType": "detection",
+            "classification": {"name": found.name, "color": list(instance_colour(found.label))},
+            "measurements": {"score": found.score, "area": found.area},
+        },
+    }
+
+
+def _geometry(parts: list[Part]) -> dict[str, Any]:
+    polygons = [[_closed(outer), *map(_closed, holes)] for outer, holes in parts]
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def _box(found: DetectedObject) -> dict[str, Any]:
+    x1, y1, x2, y2 = found.box.tolist()
+    return {"type": "Polygon", "coordinates": [[[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]]]}
+
+
+def _closed(ring: FloatArray) -> list[list[float]]:
+    points: list[list[float]] = ring.tolist()
+    return [*points, points[0]]

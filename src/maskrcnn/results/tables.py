@@ -1,0 +1,92 @@
+"""Tables as CSV: a row per object, and a row per image, also for those without objects and the unreadable ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskrcnn.conversions.table import COLUMNS, object_table
+from maskrcnn.errors import UserError
+from maskrcnn.files import write_atomically
+from maskrcnn.masks.measurements import INTENSITY, SHAPE
+from maskrcnn.prediction import Prediction
+from maskrcnn.structures.masks import ByteArray
+
+if TYPE_CHECKING:
+    from maskrcnn.results.finished import Finished
+
+HEAD = (*COLUMNS, *SHAPE, INTENSITY)
+"""What is known of an object; without masks, the shape but for its area is empty."""
+
+DIGITS = 4
+"""Behind the point."""
+
+
+def objects_csv(prediction: Prediction, pixel_size: float = 1.0) -> str:
+    """The objects of one image as CSV, with a row of names."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([HEAD, *object_rows(prediction, pixel_size)])
+    return text.getvalue()
+
+
+def object_rows(prediction: Prediction, pixel_size: float = 1.0) -> Iterator[list[Any]]:
+    """A row under `HEAD` for each object."""
+    table = object_table(prediction, _image(prediction) if prediction.has_masks else None, pixel_size)
+    empty: Sequence[Any] = [""] * len(prediction)
+    columns = [table.get(name, empty) for name in HEAD]
+    return ([_cell(value) for value in row] for row in zip(*columns, strict=True))
+
+
+def write(finished: Finished, folder: Path) -> Counter[str]:
+    """`objects.csv` and `summary.csv`."""
+    _write(folder / "objects.csv", _all_objects(finished))
+    _write(folder / "summary.csv", _summary(finished))
+    return Counter()
+
+
+def _all_objects(finished: Finished) -> Iterator[list[Any]]:
+    yield ["file_name", *HEAD]
+    for image in finished:
+        for row in object_rows(image.prediction, finished.pixel_size):
+            yield [str(image.path), *row]
+
+
+def _summary(finished: Finished) -> Iterator[list[Any]]:
+    """How many objects of each class an image has, and the area they take."""
+    classes = finished.categories.names
+    yield ["file_name", "height", "width", "objects", *classes, "mean_area", "total_area", "error"]
+    for image in finished:
+        found, unit = image.prediction, finished.pixel_size**2
+        areas = found.areas * unit
+        counts = [found.counts.get(name, 0) for name in classes]
+        mean = float(areas.mean()) if len(found) else math.nan
+        yield [str(image.path), *found.image_size, len(found), *counts, *map(_cell, (mean, float(areas.sum()))), ""]
+    for name, reason in finished.failures():
+        yield [name, "", "", "", *("" for _ in classes), "", "", reason]
+
+
+def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    def fill(partial: Path) -> None:
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+    write_atomically(path, fill)
+
+
+def _image(prediction: Prediction) -> ByteArray | None:
+    """None where the file is not there any more: intensities stay empty."""
+    try:
+        return prediction.image()
+    except UserError:
+        return None
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return round(value, DIGITS) if math.isfinite(value) else ""

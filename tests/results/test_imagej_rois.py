@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from maskrcnn.prediction import Prediction
+from maskrcnn.results.imagej_rois import rois_zip, write
+from results.conftest import CLASSES, MakeRun, drawn
+
+
+def filled(roi: object, size: tuple[int, int]) -> np.ndarray:
+    """The pixels whose centre lies within an odd number of outlines."""
+    outlines = roi.coordinates(multi=True)
+    outlines = outlines if isinstance(outlines, list) else [outlines]
+    fine = np.zeros((size[0] * 8, size[1] * 8), np.uint8)
+    cv2.fillPoly(fine, [np.rint(outline * 8).astype(np.int32) for outline in outlines], 1)
+    return fine[4::8, 4::8]
+
+
+@pytest.mark.parametrize("kind", ["drawn", "nuclei"])
+def test_roifile_reads_the_same_masks(kind: str, nuclei: Prediction, tmp_path: Path) -> None:
+    roifile = pytest.importorskip("roifile")
+    found = drawn(CLASSES, Path("a.png")) if kind == "drawn" else nuclei
+    path = tmp_path / "rois.zip"
+    path.write_bytes(rois_zip(found))
+    rois = roifile.roiread(path)
+    assert len(rois) == len(found) and rois[0].name == f"0001-{found.names[0]}"
+    for roi, mask in zip(rois, found.masks(), strict=True):
+        assert np.array_equal(filled(roi, found.image_size), mask)
+        x1, y1, x2, y2 = (roi.left, roi.top, roi.right, roi.bottom)
+        assert mask[y1:y2, x1:x2].sum() == mask.sum()
+
+
+def test_the_same_objects_give_the_same_bytes_and_names_are_plain() -> None:
+    found = drawn(CLASSES, Path("a.png"))
+    assert rois_zip(found) == rois_zip(found)
+    with zipfile.ZipFile(io.BytesIO(rois_zip(found))) as archive:
+        assert archive.namelist()[:2] == ["0001-round.roi", "0002-long___thin_.roi"]
+    boxes = rois_zip(drawn(CLASSES, Path("a.png"), masks=False))
+    assert len(zipfile.ZipFile(io.BytesIO(boxes)).namelist()) == 5
+
+
+def test_images_without_objects_have_no_archive(make_run: MakeRun, tmp_path: Path) -> None:
+    write(make_run(CLASSES), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.zip"]

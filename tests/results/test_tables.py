@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.results.tables import HEAD, objects_csv, write
+from results.conftest import CLASSES, MakeRun, drawn
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_per_object_and_a_row_per_image(make_run: MakeRun, tmp_path: Path) -> None:
+    write(make_run(CLASSES, pixel_size=0.5), tmp_path / "out")
+    objects, summary = read(tmp_path / "out" / "objects.csv"), read(tmp_path / "out" / "summary.csv")
+    assert [row["object"] for row in objects] == ["1", "2", "3", "4", "5"]
+    assert {Path(row["file_name"]).name for row in objects} == {"a.png"}
+    areas = drawn(CLASSES, Path("a.png")).areas * 0.25
+    assert [float(row["area"]) for row in objects] == areas.tolist() and objects[0]["intensity_mean"] == "90.0"
+    first, empty, broken = summary
+    assert (first["objects"], first["round"], first["long, <thin>"]) == ("5", "3", "2")
+    assert float(first["total_area"]) == areas.sum() and float(first["mean_area"]) == pytest.approx(areas.mean())
+    assert (empty["objects"], empty["round"], empty["mean_area"], empty["total_area"]) == ("0", "0", "", "0.0")
+    assert (broken["objects"], broken["error"]) == ("", "broken")
+
+
+def test_without_masks_and_without_the_image(make_run: MakeRun, tmp_path: Path) -> None:
+    finished = make_run(CLASSES, masks=False)
+    write(finished, tmp_path / "boxes")
+    row = read(tmp_path / "boxes" / "objects.csv")[0]
+    assert row["area"] == "841.0" and row["perimeter"] == ""
+    missing = drawn(CLASSES, tmp_path / "absent.png")
+    rows = list(csv.DictReader(io.StringIO(objects_csv(missing))))
+    assert list(rows[0]) == list(HEAD) and rows[0]["intensity_mean"] == "" and float(rows[0]["area"]) > 0
