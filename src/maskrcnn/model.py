@@ -22,6 +22,7 @@ from torch import Tensor
 from maskrcnn.acceleration import for_prediction, prepared_for
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
+from maskrcnn.large.prediction import PredictsLarge
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
@@ -30,7 +31,7 @@ from maskrcnn.structures import Categories, Detections, Size
 from maskrcnn.text import one_line
 
 
-class Model:
+class Model(PredictsLarge):
     """A trained network and its classes, ready for images.
 
     Args:

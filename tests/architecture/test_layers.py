@@ -36,6 +36,7 @@ LAYERS: list[set[str]] = [
     {"detected"},
     {"conversions"},
     {"prediction"},
+    {"large"},
     {"results"},
     {"model"},
     {"loading"},

@@ -1,0 +1,156 @@
+"""A large image through a model: tile by tile in, objects of the whole image out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from maskrcnn.config import InputConfig
+from maskrcnn.errors import UserError
+from maskrcnn.large.grid import ALIGNMENT, Grid, Tile
+from maskrcnn.large.pieces import Pieces, pieces_of
+from maskrcnn.large.stitching import Stitcher
+from maskrcnn.masks.rle import Window
+from maskrcnn.pipeline import ahead
+from maskrcnn.prediction import Prediction
+from maskrcnn.structures import Size
+from maskrcnn.structures.masks import ByteArray
+
+USUAL_TILE = 1024
+"""Side in pixels, where the model leaves the choice: large enough that few objects lie on seams."""
+
+USUAL_OVERLAP = 128
+"""Pixels, for a model that does not say how large its objects are."""
+
+
+class LargeImage(Protocol):
+    """An image of which parts can be read."""
+
+    @property
+    def size(self) -> Size:
+        """(height, width), pixels."""
+
+    def read(self, window: Window) -> ByteArray:
+        """(h, w, 3) uint8 RGB of the part x1, y1, x2, y2 in whole pixels, half open, inside the image."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How an image is cut.
+
+    Attributes:
+        tile: side of a tile, pixels of the image: its objects reach the network as large as in any image of that size.
+        overlap: objects with sides up to this many pixels are found whole; larger ones are put together from parts.
+        background: a tile is left out where no channel's values differ by more than this: 0 leaves out blank paper.
+        fill: RGB values beyond the edge of the image, as the network pads.
+    """
+
+    tile: int
+    overlap: int
+    background: int
+    fill: tuple[int, int, int]
+
+    @classmethod
+    def for_model(
+        cls,
+        settings: InputConfig,
+        object_sizes: dict[str, float],
+        tile: int | None = None,
+        overlap: int | None = None,
+        background: int = 0,
+    ) -> Tiling:
+        """What the model was trained for, unless said otherwise.
+
+        Args:
+            settings: how images become its input.
+            object_sizes: quantiles of its training objects' sizes in pixels of the input, as checkpoints keep them.
+            tile: None: so large that the network sees it about as it is, neither enlarged nor shrunk.
+            overlap: None: twice the size that 95 % of the training objects stay below.
+            background: as the attribute.
+
+        Raises:
+            UserError: a number that makes no sense.
+        """
+        side = natural_tile(settings) if tile is None else tile
+        if overlap is None:
+            scale = max(settings.min_size / side, 1) if not settings.shrink else settings.min_size / side
+            overlap = round(2 * object_sizes["0.95"] / scale) if "0.95" in object_sizes else USUAL_OVERLAP
+            overlap = min(overlap, side // 4)
+        if side < 2 * ALIGNMENT or not 0 <= overlap <= side // 2:
+            raise UserError(
+                f"tiles of {side} pixels that overlap by {overlap}: expected a side of at least {2 * ALIGNMENT} and an "
+                "overlap of at most half of it"
+            )
+        if not 0 <= background <= 255:
+            raise UserError(f"background: expected a difference of values from 0 to 255, got {background}")
+        red, green, blue = (round(255 * value) for value in settings.mean)
+        return cls(side, overlap, background, (red, green, blue))
+
+
+def natural_tile(settings: InputConfig) -> int:
+    """The side, pixels, of a square image that the network sees at its own size."""
+    side = settings.min_size if settings.shrink else min(max(settings.min_size, USUAL_TILE), settings.max_size)
+    return max(min(side, settings.max_size) // ALIGNMENT, 2) * ALIGNMENT
+
+
+def objects_of(
+    image: LargeImage, tiling: Tiling, predict: Callable[[Iterator[ByteArray]], Iterable[Prediction]]
+) -> Iterator[Pieces]:
+    """The objects of an image, some at a time, from top to bottom; memory is that of two rows of tiles.
+
+    Args:
+        image: read tile by tile, a little ahead.
+        tiling: how it is cut.
+        predict: predictions of pictures (tile, tile, 3), in their order.
+    """
+    grid = Grid.over(image.size, tiling.tile, tiling.overlap)
+    stitcher, under_way = Stitcher(grid), deque[Tile]()
+
+    def pictures() -> Iterator[ByteArray]:
+        for tile, pixels in ahead(_tiles(image, grid, tiling)):
+            under_way.append(tile)
+            yield pixels
+
+    row: dict[Tile, Pieces] = {}
+    for found in predict(pictures()):
+        tile = under_way.popleft()
+        if row and tile[0] != next(iter(row))[0]:
+            yield from _some(stitcher.add_row(row))
+            row = {}
+        row[tile] = pieces_of(found, tile, grid)
+    yield from _some(stitcher.add_row(row))
+    yield from _some(stitcher.finish())
+
+
+def _some(objects: Pieces | None) -> list[Pieces]:
+    return [] if objects is None else [objects]
+
+
+def _tiles(image: LargeImage, grid: Grid, tiling: Tiling) -> Iterator[tuple[Tile, ByteArray]]:
+    """Row by row, without those that show background alone."""
+    height, width = image.size
+    for row in range(len(grid.y_starts)):
+        for tile in grid.row(row):
+            x1, y1, x2, y2 = grid.window(tile)
+            pixels = image.read((x1, y1, min(x2, width), min(y2, height)))
+            if not _is_background(pixels, tiling.background):
+                yield tile, _filled(pixels, grid.tile, tiling.fill)
+
+
+def _is_background(pixels: ByteArray, difference: int) -> bool:
+    flat = pixels.reshape(-1, pixels.shape[2])
+    return bool((flat.max(axis=0).astype(int) - flat.min(axis=0) <= difference).all())
+
+
+def _filled(pixels: ByteArray, side: int, fill: tuple[int, int, int]) -> ByteArray:
+    """(side, side, 3): what lies beyond the image gets one colour, so that every tile has the same scale."""
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = fill
+    square[: pixels.shape[0], : pixels.shape[1]] = pixels
+    return square
