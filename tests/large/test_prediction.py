@@ -17,7 +17,6 @@ from maskrcnn.large.prediction import LargeOptions, predict_parts, predict_whole
 from maskrcnn.large.readers import ArrayImage, opened
 from maskrcnn.sources import source_pixels
 
-
 NUCLEI = Path(__file__).parents[2] / "examples" / "nuclei_mini" / "images"
 
 

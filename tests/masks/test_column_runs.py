@@ -73,6 +73,14 @@ def test_clipped_to_a_smaller_frame() -> None:
     assert np.array_equal(clipped.counts, packed(bitmaps[:, :4, :6]).counts)
 
 
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_every_second_or_third_pixel(step: int) -> None:
+    bitmaps = some_bitmaps(np.random.default_rng(3), 12, (9, 8))
+    smaller = bitmaps[:, ::step, ::step]
+    reduced = ColumnRuns.from_packed(packed(bitmaps)).every(step).to_packed(smaller.shape[1:])
+    assert np.array_equal(reduced.counts, packed(smaller).counts)
+
+
 def test_no_masks() -> None:
     nothing = ColumnRuns.concatenate([])
     assert len(nothing) == 0

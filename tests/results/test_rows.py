@@ -63,7 +63,7 @@ def test_a_row_says_everything_of_its_image(path: Path) -> None:
     size = {"height": 8, "width": 10}
     assert first == {
         "file_name": "a.png", **size, "objects": [expected] * 2, "error": None, "seconds": 0.25, **settings,
-        "proposals": None,
+        "proposals": None, "tiles": "auto",
     }  # fmt: skip
     assert second["file_name"] == "b.png" and second["objects"] == [] and (second["height"], second["width"]) == (8, 10)
     assert third["error"] == "broken" and third["objects"] == [] and third["model"] == "ab12"

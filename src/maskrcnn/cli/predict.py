@@ -19,6 +19,7 @@ from maskrcnn.cli.arguments import (
     add_score_threshold_option,
     number,
 )
+from maskrcnn.cli.large import add_tile_options, by_size, in_tiles
 from maskrcnn.cli.prediction_run import Run, begin, describe, say_what_came_out
 from maskrcnn.cli.shrinking import Shrinking
 from maskrcnn.cli.signals import terminated_as_interrupted
@@ -41,10 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     run = begin(values, collect_sources(values.sources))
     if run.waiting:
         model = load(values.model, values.device, values.precision)
-        predictions = _predict_all(model, run, values)
         shrinking = Shrinking(model.config)
+        predictions = _predict_all(model, run, values, shrinking)
         with terminated_as_interrupted(), run.finishing():
-            _keep(_noted(predictions, shrinking), run, overlays=not values.no_overlays)
+            _keep(predictions, run, overlays=not values.no_overlays)
         if warning := shrinking.warning():
             print(warning, file=sys.stderr)
     else:
@@ -87,6 +88,7 @@ def _parser() -> CommandParser:
     earlier.add_argument("--overwrite", action="store_true", help="replace the results of another run in DIR")
     add_device_option(parser)
     add_precision_option(parser)
+    add_tile_options(parser)
     return parser
 
 
@@ -94,16 +96,18 @@ def _forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def _predict_all(model: Model, run: Run, values: Namespace) -> Iterator[Prediction]:
+def _predict_all(model: Model, run: Run, values: Namespace, shrinking: Shrinking) -> Iterator[Prediction]:
     """The predictions, one after the other; an error at once, before anything is written, if no image can be read."""
-    predictions = model.stream(
-        run.waiting,
+    whole, large = by_size(run.waiting, model.config, values)
+    in_one_pass = model.stream(
+        whole,
         values.batch_size,
         values.score_threshold,
         values.max_detections,
         on_error=run.skip,
         proposals=None if values.proposals is None else run.proposals(Path(values.proposals)),
     )
+    predictions = chain(_noted(in_one_pass, shrinking), in_tiles(model, large, values, run.skip))
     first = next(predictions, None)
     if first is None and len(run.waiting) == len(run.sources):
         raise UserError(f"none of the {len(run.sources)} images could be read; see the lines above")

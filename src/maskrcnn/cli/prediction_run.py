@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskrcnn.cli.large import tiles_option
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import one_line
 
@@ -67,8 +68,10 @@ class Run:
 
     def finish(self, row: dict[str, Any], prediction: Prediction, path: Path, overlay: bool) -> None:
         """The files of one image, and its row behind them: an image with a row has everything."""
+        from maskrcnn.large.overview import overview
+
         if overlay:
-            prediction.save(path)
+            overview(prediction).save(path)
         if prediction.semantic is not None:
             self.label_maps = path.parent / LABEL_MAPS
             prediction.save_label_map(self.label_maps / path.name)
@@ -137,6 +140,7 @@ def begin(values: Namespace, sources: list[Path]) -> Run:
         max_detections=values.max_detections,
         precision=values.precision,
         proposals=None if values.proposals is None else file_hash(Path(values.proposals)),
+        tiles=tiles_option(values),
     )
     output = Path(values.output)
     results, rows = output / "predictions.json", ResultRows(output / "predictions.jsonl", settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskrcnn.config import Config
+from maskrcnn.large.tiling import natural_tile
 from maskrcnn.ops.resize import resized_size
 
 MOST = 4.0
@@ -36,6 +37,6 @@ class Shrinking:
         images = "1 image was" if self.num_images == 1 else f"{self.num_images} images were"
         return (
             f"warning: {images} made much smaller for the network, up to {self.largest:.1f} times ({width} x {height} "
-            "pixels); small objects in them are not found: cut such images into tiles of about "
-            f"{self.config.input.max_size} pixels"
+            "pixels); small objects in them are not found: cut such images into tiles, for example with --tile "
+            f"{natural_tile(self.config.input)}"
         )

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from maskrcnn.data.images import image_size
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
 from maskrcnn.large.tiling import LargeImage
@@ -53,11 +55,22 @@ def opened(source: Source) -> Iterator[LargeImage]:
         yield ArrayImage(source, "image array")
     elif isinstance(source, str | Path) and Path(source).suffix.lower() == ".npy":
         yield ArrayImage(_mapped(Path(source)), str(source))
-    elif isinstance(source, str | Path) and first_bytes(source, "an image").startswith(_TIFF) and _has_tifffile():
+    elif isinstance(source, str | Path) and _is_tiff(Path(source)):
         with _opened_tiff(Path(source)) as image:
             yield image
     else:
         yield ArrayImage(source_pixels(source), str(source))
+
+
+def size_of(source: Path) -> Size | None:
+    """(height, width) of an image file without decoding it; None where it cannot be read, for whatever reason."""
+    try:
+        if source.suffix.lower() == ".npy" or _is_tiff(source):
+            with opened(source) as image:
+                return image.size
+        return image_size(source, max_pixels=1 << 62)
+    except UserError:
+        return None
 
 
 class ArrayImage:
@@ -171,10 +184,9 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _has_tifffile() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("tifffile") is not None
+def _is_tiff(path: Path) -> bool:
+    """And one that can be read in parts."""
+    return find_spec("tifffile") is not None and first_bytes(path, "an image").startswith(_TIFF)
 
 
 @contextmanager

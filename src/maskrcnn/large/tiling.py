@@ -15,6 +15,7 @@ from maskrcnn.large.grid import ALIGNMENT, Grid, Tile
 from maskrcnn.large.pieces import Pieces, pieces_of
 from maskrcnn.large.stitching import Stitcher
 from maskrcnn.masks.rle import Window
+from maskrcnn.ops.resize import resized_size
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Size
@@ -89,6 +90,15 @@ class Tiling:
             raise UserError(f"background: expected a difference of values from 0 to 255, got {background}")
         red, green, blue = (round(255 * value) for value in settings.mean)
         return cls(side, overlap, background, (red, green, blue))
+
+
+def loses_detail(size: Size, settings: InputConfig) -> bool:
+    """Whether an image is made smaller for the network than any that it was trained on.
+
+    Known of models that see images at their own size (`input.shrink` is false): the others were shown small and large
+    ones at one size.
+    """
+    return not settings.shrink and max(resized_size(size, settings.min_size, settings.max_size, False)) < max(size)
 
 
 def natural_tile(settings: InputConfig) -> int:

@@ -29,6 +29,7 @@ class RunSettings:
         max_detections: per image; None: as the model was trained.
         precision: what the network computed in.
         proposals: SHA-256 of the file of proposals, None without one.
+        tiles: how large images are cut: "auto", "none" or a number, and the overlap and background if given.
     """
 
     model: str
@@ -36,6 +37,7 @@ class RunSettings:
     max_detections: int | None
     precision: str
     proposals: str | None
+    tiles: str = "auto"
 
 
 class ResultRows:

@@ -1,0 +1,86 @@
+"""`--tile`: which images of a prediction go through the network in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskrcnn.cli.arguments import CommandParser, number
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from maskrcnn.model import Model
+    from maskrcnn.prediction import Prediction
+
+
+def add_tile_options(parser: CommandParser) -> None:
+    """`--tile`, `--overlap`, `--background`."""
+    parser.add_argument(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="auto|none|N",
+        help="cut images into tiles of N pixels and put the objects together; auto: those that would reach the network "
+        "smaller than it was trained for, where the model says so (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=number(int, 0),
+        metavar="N",
+        help="of tiles: objects up to N pixels are seen whole (default: by the sizes of the training objects)",
+    )
+    parser.add_argument(
+        "--background",
+        type=number(int, 0, 255),
+        default=0,
+        metavar="N",
+        help="leave out tiles in which no colour's values differ by more than N (default: %(default)s)",
+    )
+
+
+def _tile(text: str) -> str | int:
+    return text if text in ("auto", "none") else int(number(int, 1)(text))
+
+
+def tiles_option(values: Namespace) -> str:
+    """What results depend on, as one word or a few."""
+    overlap = "" if values.overlap is None else f", overlap {values.overlap}"
+    return f"{values.tile}{overlap}" + (f", background {values.background}" if values.background else "")
+
+
+def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[list[Path], list[Path]]:
+    """The images that go through the network at once, and those that are cut."""
+    from maskrcnn.large.readers import size_of
+    from maskrcnn.large.tiling import loses_detail
+
+    if values.tile not in ("auto", "none"):
+        return [], list(paths)
+    if values.tile == "none" or config.semantic_head.enabled or values.proposals is not None:
+        return list(paths), []
+    sizes = [(path, size_of(path)) for path in paths]
+    large = [path for path, size in sizes if size is not None and loses_detail(size, config.input)]
+    return [path for path in paths if path not in set(large)], large
+
+
+def in_tiles(
+    model: Model, paths: Sequence[Path], values: Namespace, skip: Callable[[object, UserError], None]
+) -> Iterator[Prediction]:
+    """The predictions of these images, one after the other; one that cannot be read is given to `skip`."""
+    tile = None if values.tile == "auto" else values.tile
+    for path in paths:
+        try:
+            yield model.predict_large(
+                path,
+                tile,
+                values.overlap,
+                values.background,
+                values.batch_size,
+                values.score_threshold,
+                values.max_detections,
+            )
+        except UserError as error:
+            skip(path, error)

@@ -1,0 +1,68 @@
+"""A large image and its objects made small enough to be drawn as one picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from maskrcnn.large.readers import opened
+from maskrcnn.large.tiling import LargeImage
+from maskrcnn.masks.column_runs import ColumnRuns
+from maskrcnn.prediction import Prediction
+from maskrcnn.structures.masks import ByteArray, Float32Array
+
+MAX_SIDE = 4096
+"""Pixels; a picture of this size shows what is where."""
+
+MAX_PIXELS = 50_000_000
+"""Images up to this many are drawn as they are."""
+
+_STRIP = 1 << 24
+"""Pixels that are read at a time."""
+
+
+def overview(found: Prediction) -> Prediction:
+    """The same objects in a smaller image, every pixel of which is the mean of a square; the same where it is small.
+
+    Raises:
+        UserError: the image cannot be read again.
+    """
+    height, width = found.image_size
+    if height * width <= MAX_PIXELS:
+        return found
+    factor = -(-max(height, width) // MAX_SIDE)
+    with opened(found.source) as image:
+        pixels = _reduced_pixels(image, factor)
+    size = (pixels.shape[0], pixels.shape[1])
+    masks = ColumnRuns.from_packed(found.run_lengths).every(factor).to_packed(size) if found.has_masks else None
+    return replace(
+        found,
+        boxes=(found.boxes / factor).astype(np.float32),
+        keypoints=_divided(found.keypoints, factor),
+        image_size=size,
+        source=pixels,
+        mask_probs=None,
+        given_masks=masks,
+    )
+
+
+def _divided(keypoints: Float32Array | None, factor: int) -> Float32Array | None:
+    return None if keypoints is None else (keypoints / np.array([factor, factor, 1])).astype(np.float32)
+
+
+def _reduced_pixels(image: LargeImage, factor: int) -> ByteArray:
+    """Strip by strip; the last row and column may be means of fewer pixels."""
+    import cv2
+
+    height, width = image.size
+    size = (-(-height // factor), -(-width // factor))
+    pixels = np.empty((*size, 3), np.uint8)
+    rows = max(_STRIP // (width * factor), 1)
+    for top in range(0, size[0], rows):
+        bottom = min(top + rows, size[0])
+        strip = image.read((0, top * factor, width, min(bottom * factor, height)))
+        below, right = (bottom - top) * factor - strip.shape[0], size[1] * factor - width
+        whole = np.pad(strip, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else strip
+        pixels[top:bottom] = cv2.resize(whole, (size[1], bottom - top), interpolation=cv2.INTER_AREA)
+    return pixels
