@@ -25,7 +25,7 @@ def steps_within(config: Config, seconds: float) -> tuple[int, float]:
 def seconds_per_step(config: Config) -> float:
     """Processor time of this process for one step, reading and changing the images included.
 
-    A run of `FIRST` steps and one of `MEASURED` more: what both spend besides, on reading labels and saving, is in both.
+    A run of `FIRST` steps and one of `MEASURED` more: what both spend besides, on reading labels, is in both.
     """
     return (_seconds(config, FIRST + MEASURED) - _seconds(config, FIRST)) / MEASURED
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from maskrcnn.data.coco import LabelledImages, read_coco
-from maskrcnn.data.splits import num_measured, split_faults
+from maskrcnn.data.splits import copy_faults, num_measured, split_faults
 
 Make = Callable[..., Any]
 
@@ -38,6 +38,19 @@ def test_pictures_of_both(splits: Any, tmp_path: Path) -> None:
         f"val: 1 images are in train too, {found}; what is measured on them says nothing"
         for found in ("the same file (1.png and 6.png)", "files of equal content (2.png and 5.png)")
     ]
+
+
+def test_copies_within_a_split(splits: Any, tmp_path: Path) -> None:
+    """Of equal content and of no other name than each its own; Roboflow's varied copies are no fault."""
+    train, val = splits()
+    assert copy_faults(train) == [] == copy_faults(val)
+    for copy, original in (("2", "1"), ("5", "4"), ("6", "4")):
+        (tmp_path / f"{copy}.png").write_bytes((tmp_path / f"{original}.png").read_bytes())
+    assert copy_faults(train) == [
+        "train: 1 images have the content of an earlier one (1.png and 2.png); "
+        "each copy counts as a picture of its own: keep one, with all objects"
+    ]
+    assert copy_faults(val)[0].startswith("val: 2 images have the content of an earlier one (4.png and 5.png)")
 
 
 def test_splits_that_are_swapped(splits: Any) -> None:

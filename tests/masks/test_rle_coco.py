@@ -67,6 +67,40 @@ def test_strings_that_do_not_fill_the_frame_are_user_errors(text: str, size: tup
     assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
+PAIRS = [3, 2, 9, 2, 15, 2]
+"""Of ones in a frame of 6 x 5: start and length."""
+
+
+@pytest.mark.parametrize(
+    "counts", [PAIRS, [[3, 2], [9, 2], [15, 2]], [(3, 2), (9, 2)], "3 2 9 2 15 2", b"3 2 9 2"], ids=repr
+)
+def test_pairs_of_start_and_length_are_named(counts: object) -> None:
+    with pytest.raises(UserError, match=r"they look like \(start, length\) pairs"):
+        rle_from_coco({"size": (6, 5), "counts": counts})
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [3, 2, 9, 2, 15],
+        [15, 2, 9, 2],
+        [3, 0, 9, 2],
+        [3, 6, 9, 2],
+        [3, 2],
+        [[3, 2, 1], [9, 2, 1]],
+        [[3, 2], 9],
+        "3 2",
+        "x y",
+    ],
+    ids=repr,
+)
+def test_what_is_no_list_of_pairs_is_not_called_one(counts: object) -> None:
+    """An odd number, starts that fall, empty runs, runs that touch the next, one pair (as text too), other lists."""
+    with pytest.raises(UserError, match="mask run lengths: expected") as caught:
+        rle_from_coco({"size": (6, 5), "counts": counts})
+    assert "pairs" not in str(caught.value)
+
+
 def test_random_strings_end_in_runs_or_a_user_error() -> None:
     rng = np.random.default_rng(1)
     for _ in range(300):

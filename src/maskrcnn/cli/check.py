@@ -98,15 +98,17 @@ def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
 
 def _print_split(split: LabelledImages, decode: bool) -> int:
     """Everything about one annotation file; returns the number of faults."""
-    broken = _undecodable(split) if decode else []
-    for line in (*split.report.lines, *broken):
+    from maskrcnn.data.splits import copy_faults
+
+    others = [*copy_faults(split), *(broken := _undecodable(split) if decode else [])]
+    for line in (*split.report.lines, *others):
         print(f"fault: {line}", file=sys.stderr)
     for line in split.report.summary():
         print(line)
     _print_contents(split)
     if decode:
         print(f"  decoding      {len(split.labels) - len(broken)} of {len(split.labels)} images decode")
-    return split.report.counts.total() + len(broken)
+    return split.report.counts.total() + len(others)
 
 
 def _undecodable(split: LabelledImages) -> list[str]:

@@ -1,15 +1,27 @@
-"""What is wrong between two splits of a data set, though each is right by itself."""
+"""What is wrong with the pictures of a split, and between two splits though each is right by itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.leaks import find_leaks
+from maskrcnn.data.leaks import SAME_CONTENT, find_copies, find_leaks
 from maskrcnn.text import one_line
 
 SWAPPED = 2
 """So many times as many images to measure on as to learn from look like a mistake."""
+
+
+def copy_faults(split: LabelledImages) -> list[str]:
+    """A line if pictures of one split have equal content; varied copies of one (`.rf.`) are meant to be there."""
+    copies = [found.members for found in find_copies(_files(split)) if found.reason == SAME_CONTENT]
+    if not copies:
+        return []
+    names = [one_line(split.labels.file_name(number)) for number in copies[0][:2]]
+    return [
+        f"{split.report.source}: {sum(map(len, copies)) - len(copies)} images have the content of an earlier one "
+        f"({' and '.join(names)}); each copy counts as a picture of its own: keep one, with all objects"
+    ]
 
 
 def split_faults(train: LabelledImages, val: LabelledImages) -> list[str]:

@@ -17,6 +17,10 @@ from maskrcnn.text import brief
 MAX_PIXELS = 1 << 30
 """Largest frame (height x width): a made-up size must not become an allocation."""
 
+EXPORT_AGAIN = "export the mask again"
+PAIRS = "they look like (start, length) pairs"
+"""As Kaggle writes them; COCO's counts are lengths alone, of zeros and ones in turn."""
+
 
 def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
     """Run lengths from an annotation's `{"size": [height, width], "counts": a string or a list}`.
@@ -33,7 +37,10 @@ def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
     if not isinstance(counts, str | bytes):
         return rle_from_counts(counts, size)
     _require_bearable(len(counts) // MAX_GROUPS, size)
-    return _checked_rle(counts_from_string(counts.decode("latin-1") if isinstance(counts, bytes) else counts), size)
+    text = counts.decode("latin-1") if isinstance(counts, bytes) else counts
+    if _are_written_pairs(text):
+        raise UserError(f"mask run lengths: expected COCO's string, got {brief(text)}; {PAIRS}")
+    return _checked_rle(counts_from_string(text), size)
 
 
 def rle_to_coco(rle: RLE) -> dict[str, Any]:
@@ -51,9 +58,8 @@ def rle_from_counts(counts: Any, size: Any) -> RLE:
         _require_bearable(len(counts), size)
     lengths = _integers(counts)
     if lengths is None:
-        raise UserError(
-            f"mask run lengths: expected a list of whole numbers, got {brief(counts)}; export the mask again"
-        )
+        advice = PAIRS if _are_listed_pairs(counts) else EXPORT_AGAIN
+        raise UserError(f"mask run lengths: expected a list of whole numbers, got {brief(counts)}; {advice}")
     return _checked_rle(lengths, size)
 
 
@@ -63,14 +69,39 @@ def _checked_rle(lengths: IntArray, size: Any) -> RLE:
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) > pixels:
         raise UserError(
             f"mask run lengths: expected whole numbers from 0 to {pixels}, got {brief(lengths[:20].tolist())}; "
-            "export the mask again"
+            f"{EXPORT_AGAIN}"
         )
     if lengths.sum() != pixels:
         raise UserError(
             f"mask run lengths: expected a sum of {pixels} (height {height} x width {width}), "
-            f"got {int(lengths.sum())}; correct the size or export the mask again"
+            f"got {int(lengths.sum())}; {PAIRS if _are_pairs(lengths) else f'correct the size or {EXPORT_AGAIN}'}"
         )
     return RLE((height, width), lengths)
+
+
+def _are_pairs(counts: IntArray) -> bool:
+    """Whether these look like runs of ones, each as its start and length, the next behind the last."""
+    if len(counts) < 4 or len(counts) % 2:  # of two numbers nobody can tell
+        return False
+    starts, lengths = counts[::2], counts[1::2]
+    return bool((lengths > 0).all() and (starts[1:] > starts[:-1] + lengths[:-1]).all())
+
+
+def _are_listed_pairs(counts: Any) -> bool:
+    """The same as a list of lists of two."""
+    pairs = counts if isinstance(counts, list | tuple) else []
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        return False
+    numbers = _integers([number for pair in pairs for number in pair])
+    return numbers is not None and _are_pairs(numbers)
+
+
+def _are_written_pairs(text: str) -> bool:
+    """The same as text, with blanks between the numbers; COCO's strings have none."""
+    numbers = text.split() if " " in text else []
+    return all(number.isascii() and number.isdigit() for number in numbers) and _are_listed_pairs(
+        [(int(start), int(length)) for start, length in zip(numbers[::2], numbers[1::2], strict=False)]
+    )
 
 
 def _require_bearable(num_runs: int, size: Any) -> None:
@@ -80,7 +111,7 @@ def _require_bearable(num_runs: int, size: Any) -> None:
     if num_runs > most:
         raise UserError(
             f"mask run lengths: expected at most {most} for {height} x {width} pixels, got {num_runs} or more; "
-            "export the mask again"
+            f"{EXPORT_AGAIN}"
         )
 
 

@@ -11,7 +11,7 @@ from maskrcnn.config.data import LAYOUT_NAMES
 from maskrcnn.data.coco import LabelledImages, read_to_measure
 from maskrcnn.data.formats import Labels, read_any
 from maskrcnn.data.report import Fault
-from maskrcnn.data.splits import split_faults
+from maskrcnn.data.splits import copy_faults, split_faults
 from maskrcnn.errors import UserError
 from maskrcnn.text import one_line
 
@@ -28,6 +28,8 @@ def read_train(labels: Labels, images: Path, config: Config, say: Say) -> Labell
     """
     train = read_any(labels, images, **_settings(config))
     _say_summary(train, say)
+    for fault in copy_faults(train):
+        say(fault)
     _require_objects(train)
     if config.keypoint_head.enabled:
         _require_keypoints(train)
@@ -58,7 +60,7 @@ def read_val(labels: Labels, images: Path, config: Config, train: LabelledImages
         say(f"{path}: its categories have other keypoints, so these are not evaluated")
     if alone := set(val.categories.names) ^ set(train.categories.names):
         say(f"{path}: categories in one of the two splits only: {_listed(sorted(alone))}")
-    for fault in split_faults(train, val):
+    for fault in (*copy_faults(val), *split_faults(train, val)):
         say(fault)
     return val
 
