@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.errors import UserError
-from maskrcnn.files import read_regular, remove_partial_files, unexpected, write_atomically
+from maskrcnn.files import read_regular, remove_partial_files, sole_writer, unexpected, write_atomically
 
 
 class Crash(BaseException):
@@ -125,3 +125,18 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     error = unexpected(tmp_path / "x.png", b"GIF89a", "a PNG picture", "look at it")
     assert str(error) == f"{tmp_path / 'x.png'}: expected a PNG picture, got a GIF picture; save it as PNG"
     assert str(unexpected("x", b"??", "labels", "look at it")).endswith("got a file that starts with b'??'; look at it")
+
+
+def test_one_process_writes_to_a_folder(tmp_path: Path) -> None:
+    """Another is refused in one line; a folder that nothing was written to goes again."""
+    folder = tmp_path / "out"
+    with sole_writer(folder, "painting"):
+        with pytest.raises(UserError, match=r"out: .*another process is painting it; .*--output"):
+            sole_writer(folder, "painting").__enter__()
+        assert [path.name for path in folder.iterdir()] == [".lock"]
+    assert not folder.exists()
+    with sole_writer(folder, "painting"):
+        (folder / "picture").write_text("")
+    with sole_writer(folder, "painting"):
+        pass
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "picture"]

@@ -6,7 +6,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,9 @@ from maskrcnn.file_kinds import START, kind_of
 
 PARTIAL_SUFFIX = ".partial"
 """A file with this ending is a write that was cut off; anybody may delete it."""
+
+LOCK = ".lock"
+"""In a folder that a process writes to; empty, and in nobody's way afterwards."""
 
 
 def open_regular(path: str | os.PathLike[str], expected: str = "a file") -> BinaryIO:
@@ -133,6 +137,44 @@ def make_folder(folder: Path) -> None:
             f"{folder}: expected a folder to write into, but the system says: {error.strerror or error}; "
             "choose another output directory"
         ) from error
+
+
+@contextmanager
+def sole_writer(folder: Path, work: str, patience: float = 0.0) -> Iterator[None]:
+    """While entered, no other process is in here for this folder; the system ends it with the process, crash or not.
+
+    Args:
+        folder: where the work's results go; it is made, and goes again if nothing has been written.
+        work: what is done here, for the message: "training in".
+        patience: seconds to wait for another process to end.
+
+    Raises:
+        UserError: another process is at it, or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock, is_new = FileLock(folder / LOCK, timeout=patience), not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"{folder}: expected an output directory that nobody uses, but another process is {work} it; "
+            "wait until it ends, stop it, or choose another --output"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{folder}: expected a folder to write to, but the system says: {error.strerror or error}; "
+            "choose another --output"
+        ) from error
+    try:
+        yield
+    finally:
+        if is_new and [path.name for path in folder.iterdir()] == [LOCK]:
+            _remove_quietly(folder / LOCK)
+            with suppress(OSError):
+                folder.rmdir()
+        lock.release()
 
 
 def remove_partial_files(folder: Path) -> None:

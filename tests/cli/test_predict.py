@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.cli.prediction_run import overlay_paths
-from maskrcnn.files import file_hash
+from maskrcnn.files import file_hash, sole_writer
 from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
 
@@ -94,7 +94,8 @@ def test_pictures_never_overwrite_a_source(images: Path) -> None:
 def test_no_overlays(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code, _, _ = run("predict", images / "a.png", "--model", model_file, "--output", output, "--no-overlays")
-    assert code == 0 and {path.name for path in output.iterdir()} == {"predictions.json", "predictions.jsonl"}
+    names = {path.name for path in output.iterdir()} - {".lock"}
+    assert code == 0 and names == {"predictions.json", "predictions.jsonl"}
 
 
 # --- interrupted, and run again -----------------------------------------------------------------------------------
@@ -193,6 +194,26 @@ def test_results_of_another_run_are_never_replaced_unasked(
     (output / "predictions.jsonl").unlink()
     code, _, err = run(*other)
     assert code == 2 and "predictions.json: results of another command" in err
+
+
+def test_two_runs_into_one_folder_do_not_mix(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    arguments = ("predict", images / "a.png", "--model", model_file, "--output", output)
+    with sole_writer(output, "predicting into"):
+        code, _, err = run(*arguments)
+        assert code == 2 and err.count("\n") == 1 and "another process is predicting into it" in err
+    assert not output.exists()
+    assert run(*arguments)[0] == 0
+
+
+def test_a_picture_that_has_changed_is_done_anew(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    arguments = ("predict", images, "--model", model_file, "--output", output, "--no-overlays")
+    assert run(*arguments)[0] == 0
+    Image.new("RGB", (20, 30)).save(images / "a.png")
+    code, out, _ = run(*arguments, "--resume")
+    assert code == 0 and "1 images have changed since, so they are done anew\n2 of 3 images are done already" in out
+    assert [(row["height"], row["width"]) for row in rows(output)][-1] == (30, 20) and len(rows(output)) == 4
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from maskrcnn.structures import Categories
 
 SETTINGS = RunSettings(model="ab12", score_threshold=0.5, max_detections=None, precision="float32", proposals=None)
 NAMES = ["a.png", "b.png", "c.png"]
+TIME = 1_700_000_000_000_000_000
 
 
 def prediction(count: int) -> Prediction:
@@ -31,10 +34,18 @@ def prediction(count: int) -> Prediction:
     )
 
 
+def write(name: str, content: str) -> None:
+    """A picture, as far as rows look at it, always with one time stamp."""
+    Path(name).write_text(content)
+    os.utime(name, ns=(TIME, TIME))
+
+
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Rows of two images, the second without objects, and of one that could not be read."""
     monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        write(name, name)
     rows = ResultRows(tmp_path / "rows.jsonl", SETTINGS)
     rows.append(rows.found("a.png", prediction(2), 0.25))
     rows.append(rows.found("b.png", prediction(0), 0.5))
@@ -61,18 +72,46 @@ def test_a_row_says_everything_of_its_image(path: Path) -> None:
     expected = {k: v for k, v in prediction(1).to_coco()[0].items() if k != "image_id"}
     settings = {"model": "ab12", "score_threshold": 0.5, "max_detections": None, "precision": "float32"}
     size = {"height": 8, "width": 10}
+    content = {"checksum": zlib.crc32(b"a.png"), "size": 5, "time": TIME}
     assert first == {
-        "file_name": "a.png", **size, "objects": [expected] * 2, "error": None, "seconds": 0.25, **settings,
-        "proposals": None, "tiles": "auto",
+        "file_name": "a.png", "content": content, **size, "objects": [expected] * 2, "error": None, "seconds": 0.25,
+        **settings, "proposals": None, "tiles": "auto",
     }  # fmt: skip
     assert second["file_name"] == "b.png" and second["objects"] == [] and (second["height"], second["width"]) == (8, 10)
     assert third["error"] == "broken" and third["objects"] == [] and third["model"] == "ab12"
+    assert third["content"] is None
 
 
 def test_finished_images_are_done_and_broken_ones_are_not(path: Path) -> None:
     rows = opened(path)
     assert [rows.is_done(name) for name in NAMES] == [True, True, False] and rows.any_done
     assert rows.is_done(str(path.with_name("a.png"))) and rows.is_done("./x/../a.png"), "compared as files"
+
+
+def test_a_picture_that_has_changed_is_not_done(path: Path) -> None:
+    """Other bytes under the old time stamp and of the old number are trusted; another time stamp is looked into."""
+    write("b.png", "other bytes")
+    rows = opened(path)
+    assert [rows.is_done(name) for name in NAMES] == [True, False, False] and rows.num_changed == 1
+    assert len(coco(rows, path)) == 2, "and its old results are none"
+    write("b.png", "B.png")
+    os.utime("b.png", ns=(TIME, TIME + 1))
+    assert not opened(path).is_done("b.png"), "as many bytes, but others"
+    write("b.png", "b.png")
+    os.utime("b.png", ns=(TIME, TIME + 1))
+    assert opened(path).is_done("b.png") and opened(path).num_changed == 0, "a new time stamp alone is no change"
+    rows.append(rows.found("b.png", prediction(1), 0.5))
+    rows.close()
+    assert opened(path).is_done("b.png") and len(coco(opened(path), path)) == 3, "the newer row counts"
+    Path("b.png").unlink()
+    assert rows.found("b.png", prediction(1), 0.5)["content"] is None, "nothing to know it by"
+
+
+@pytest.mark.parametrize("content", [None, 3, [], {"checksum": 1}, {"checksum": 1, "size": "5", "time": 2}])
+def test_what_is_said_of_no_content_is_no_result(path: Path, content: object) -> None:
+    first, *others = path.read_text().splitlines(keepends=True)
+    path.write_text(json.dumps(json.loads(first) | {"content": content}) + "\n" + "".join(others))
+    assert not opened(path).is_done("a.png") and opened(path).is_done("b.png")
 
 
 @pytest.mark.parametrize("lost", range(1, 40))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.config import Config
+from maskrcnn.data import content
 from maskrcnn.data.content import content_of
-from maskrcnn.training import pictures
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.pictures import SeenPictures
 
@@ -44,7 +44,7 @@ def table(config: Config, tmp_path: Path) -> Path:
 def checksums(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are read for their checksum."""
     names: list[str] = []
-    monkeypatch.setattr(pictures, "content_of", lambda path: names.append(path.name) or content_of(path))
+    monkeypatch.setattr(content, "content_of", lambda path: names.append(path.name) or content_of(path))
     return names
 
 

@@ -36,6 +36,14 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Predict, write the results and the overlay pictures; 1 if some images had to be skipped."""
     values = _parser().parse(arguments)
+    from maskrcnn.files import sole_writer
+
+    with sole_writer(Path(values.output), "predicting into"):
+        return _predict(values)
+
+
+def _predict(values: Namespace) -> int:
+    """All of it, while no other process writes to the output folder."""
     from maskrcnn.loading import load
     from maskrcnn.sources import collect_sources
 

@@ -154,6 +154,8 @@ def begin(values: Namespace, sources: list[Path]) -> Run:
         from maskrcnn.results.forms import require_replaceable
 
         require_replaceable(output, values.save, overwrite=values.overwrite)
+    if rows.num_changed:
+        print(f"{rows.num_changed} images have changed since, so they are done anew")
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
     if len(waiting) < len(sources):
         print(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")

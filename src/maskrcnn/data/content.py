@@ -1,4 +1,4 @@
-"""What a file held when it was read, in three numbers."""
+"""What a file held when it was read, in three numbers, and whether it still does."""
 
 from __future__ import annotations
 
@@ -32,3 +32,21 @@ def content_of(path: str | os.PathLike[str]) -> Content:
             checksum = zlib.crc32(block, checksum)
         status = os.fstat(file.fileno())
     return Content(checksum, status.st_size, status.st_mtime_ns)
+
+
+def content_if_same(path: str | os.PathLike[str], before: Content, *, trust_time: bool = True) -> Content | None:
+    """What a file holds now, if that is what it held before; None where it is another, or gone.
+
+    Args:
+        path: of the file.
+        before: what it held.
+        trust_time: whether the old size and time stamp are enough; otherwise the checksum is taken anew.
+    """
+    try:
+        status = os.stat(path)
+        if trust_time and (status.st_size, status.st_mtime_ns) == (before.size, before.time):
+            return before
+        now = content_of(path) if status.st_size == before.size else None
+    except OSError:
+        return None
+    return now if now is not None and now.checksum == before.checksum else None

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from maskrcnn.data.content import Content, content_if_same, content_of
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular, write_atomically
 from maskrcnn.prediction import Prediction
@@ -54,12 +55,13 @@ class ResultRows:
         self._failures: dict[str, int] = {}  # and of those that could not be read
         self._end = 0  # of the last complete row that stays
         self._file: BinaryIO | None = None
+        self.num_changed = 0  # images that have a row and are others by now
 
     def look(self, names: Sequence[str], *, resume: bool, overwrite: bool) -> None:
         """Look at what lies there, before the work; nothing is changed.
 
-        The same run again replaces its own rows. `resume` keeps those of the same settings, also of other images;
-        `overwrite` replaces whatever lies there.
+        The same run again replaces its own rows. `resume` keeps those of the same settings, also of other images, but
+        for those of pictures whose content has changed; `overwrite` replaces whatever lies there.
 
         Raises:
             UserError: results would be lost, or rows of other settings continued.
@@ -67,7 +69,7 @@ class ResultRows:
         if overwrite or not self._path.exists():
             return
         others = ""
-        now = {os.path.realpath(name) for name in names}
+        now, contents = {os.path.realpath(name) for name in names}, dict[str, Content | None]()
         for start, end, row in read_rows(self._path):
             self._require_same_settings(row)
             file = os.path.realpath(row["file_name"])
@@ -75,6 +77,8 @@ class ResultRows:
             if resume:
                 self._end = end
                 self._note(file, row, start)
+                contents[file] = _stated_content(row) if row["error"] is None else contents.get(file)
+        self._forget_changed({file: contents[file] for file in self._starts.keys() & now})
         if others and not resume:
             raise UserError(
                 f"{self._path}: holds results of other images, such as {one_line(others)}; "
@@ -87,6 +91,13 @@ class ResultRows:
             self._failures.pop(file, None)
         else:
             self._failures[file] = start
+
+    def _forget_changed(self, contents: Mapping[str, Content | None]) -> None:
+        """Results of pictures that are others by now are none."""
+        for file, content in contents.items():
+            if content is None or content_if_same(file, content) is None:
+                del self._starts[file]
+                self.num_changed += 1
 
     def _require_same_settings(self, row: Mapping[str, Any]) -> None:
         different = [
@@ -115,16 +126,16 @@ class ResultRows:
         return os.path.realpath(name) in self._starts
 
     def found(self, name: str, prediction: Prediction, seconds: float) -> dict[str, Any]:
-        """The row of an image: name, size, objects as COCO results without an image id, seconds, and the settings."""
+        """The row of an image: name, content, size, objects as COCO results without ids, seconds, and settings."""
         height, width = prediction.image_size
         objects = [{k: v for k, v in result.items() if k != "image_id"} for result in prediction.to_coco()]
-        image = {"file_name": name, "height": height, "width": width}
+        image = {"file_name": name, "content": _content(name), "height": height, "width": width}
         return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(self._settings)}
 
     def append_failures(self, failures: list[tuple[str, str]]) -> None:
         """Rows of images that could not be read, given as (name, reason); the list is emptied."""
         for name, reason in failures:
-            image = {"file_name": name, "height": None, "width": None}
+            image = {"file_name": name, "content": None, "height": None, "width": None}
             self.append({**image, "objects": [], "error": reason, "seconds": None, **asdict(self._settings)})
         failures.clear()
 
@@ -202,6 +213,22 @@ class ResultRows:
                 if file in starts:
                     rows.seek(starts[file])
                     yield image_id, json.loads(rows.readline())
+
+
+def _content(name: str) -> dict[str, int] | None:
+    """By what a picture is known again: checksum, size, time stamp; None if it is gone already."""
+    try:
+        return asdict(content_of(name))
+    except OSError:
+        return None
+
+
+def _stated_content(row: Mapping[str, Any]) -> Content | None:
+    """What a row says of its picture; None where it is not what `_content` writes."""
+    stated = row.get("content")
+    names = {field.name for field in fields(Content)}
+    is_whole = isinstance(stated, dict) and stated.keys() == names and all(type(v) is int for v in stated.values())
+    return Content(**stated) if isinstance(stated, dict) and is_whole else None
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -14,16 +14,13 @@ tensorboard/             the same numbers for TensorBoard, when it is installed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
-from maskrcnn.files import write_atomically
+from maskrcnn.files import sole_writer, write_atomically
 from maskrcnn.settings import write_yaml
 from maskrcnn.training.state import saved_states
 
@@ -82,31 +79,9 @@ class RunFolder:
         """TensorBoard's event files."""
         return self.root / "tensorboard"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """While entered, no other process can train in this folder; the system ends it with the process, crash or not.
-
-        Raises:
-            UserError: another process trains here, or the folder cannot be written.
-        """
-        lock = FileLock(self.root / ".lock", timeout=PATIENCE)
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            raise UserError(
-                f"{self.root}: expected an output directory that nobody uses, but another process is training in it; "
-                "wait until it ends, stop it, or choose another --output"
-            ) from None
-        except OSError as error:
-            raise UserError(
-                f"{self.root}: expected a folder to write to, but the system says: {error.strerror or error}; "
-                "choose another --output"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def locked(self) -> AbstractContextManager[None]:
+        """While entered, no other process can train in this folder. Raises as `sole_writer`."""
+        return sole_writer(self.root, "training in", PATIENCE)
 
     def claim(self, config: Config, *, resume: bool) -> None:
         """Check that the folder is free (or to be resumed) and writable, by writing `config.yaml`.

@@ -5,13 +5,12 @@ So nothing is read for them alone, however large the data, and a picture that tr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
-from maskrcnn.data.content import Content, content_of
+from maskrcnn.data.content import Content, content_if_same
 from maskrcnn.data.dataset import CocoDataset
 from maskrcnn.errors import UserError
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
@@ -66,15 +65,9 @@ class SeenPictures:
 
     def _changed(self, same_place: bool) -> Iterator[int]:
         for image in (self._table["checksum"] != _NEVER).nonzero()[:, 0].tolist():
-            checksum, size, time = (int(self._table[name][image]) for name in _FIELDS)
-            try:
-                status = os.stat(self._dataset.path(image))
-                if same_place and (status.st_size, status.st_mtime_ns) == (size, time):
-                    continue
-                content = content_of(self._dataset.path(image)) if status.st_size == size else None
-            except OSError:
-                content = None
-            if content is None or content.checksum != checksum:
+            before = Content(*(int(self._table[name][image]) for name in _FIELDS))
+            content = content_if_same(self._dataset.path(image), before, trust_time=same_place)
+            if content is None:
                 yield image
             else:
                 self.note(image, content)
