@@ -9,14 +9,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from maskrcnn.data.semantic import IGNORED
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
 from maskrcnn.sources import read_source
-from maskrcnn.structures import RLE, Categories
+from maskrcnn.structures import RLE, Categories, Size
 from maskrcnn.structures.masks import ByteArray, Float32Array
+from maskrcnn.structures.semantic import IGNORED
 
 CONNECTIVITY = 4
 """Pixels that share an edge belong together; those that share a corner alone do not."""
@@ -60,16 +60,16 @@ def components(label_map: ByteArray, probabilities: Float32Array | None, num_cla
     return sorted(found, key=lambda part: -part.score)
 
 
-def as_prediction(parts: list[Component], like: Prediction) -> Prediction:
-    """Parts of an image as the objects of its prediction, so that everything behind treats them as any others."""
+def as_prediction(parts: list[Component], size: Size, categories: Categories) -> Prediction:
+    """Parts of an image as its objects, so that everything behind treats them as any others."""
     return Prediction(
         boxes=np.array([part.box for part in parts], np.float32).reshape(-1, 4),
         scores=np.array([part.score for part in parts], np.float32),
         labels=np.array([part.label for part in parts], np.int64),
-        image_size=like.image_size,
-        categories=like.categories,
-        source=like.source,
-        given_masks=PackedRLE.from_rles([part.mask for part in parts], like.image_size),
+        image_size=size,
+        categories=categories,
+        source="",
+        given_masks=PackedRLE.from_rles([part.mask for part in parts], size),
     )
 
 
@@ -85,9 +85,9 @@ def class_probabilities(model: Model, picture: ByteArray) -> Float32Array:
     return np.asarray(fine[0].softmax(0).numpy())
 
 
-def objects_of_pixels(model: Model, picture: ByteArray, categories: Categories) -> Prediction:
+def objects_of_pixels(model: Model, picture: ByteArray) -> Prediction:
     """What an FCN and connected parts find in an image."""
     prediction = model.predict(picture)
     assert prediction.semantic is not None
-    parts = components(prediction.semantic, class_probabilities(model, picture), len(categories))
-    return as_prediction(parts, prediction)
+    parts = components(prediction.semantic, class_probabilities(model, picture), len(model.categories))
+    return as_prediction(parts, prediction.image_size, model.categories)

@@ -30,7 +30,7 @@ def _table(ablation: Ablation, kind: str, results: Results) -> str:
     choice = ablation.variants[-1]
     heads = [f"{kind} AP of", "seeds", *METRICS, "paper", f"{choice.name} is ahead by", "paper"]
     rows = [_row(variant, choice, kind, results) for variant in ablation.variants]
-    return _markdown([heads, *rows])
+    return markdown([heads, *rows])
 
 
 def _row(variant: Variant, choice: Variant, kind: str, results: Results) -> list[str]:
@@ -65,6 +65,7 @@ def _paper_difference(variant: Variant, choice: Variant, kind: str) -> str:
     return f"{best[0] - own[0]:+.1f}"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table, its heads first."""
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([head, "|" + "---|" * len(rows[0]), *body]) + "\n"

@@ -1,6 +1,6 @@
 """Objects from FCN and connected parts against Mask R-CNN, with equal processor time.
 
-    python -m benchmarks.ablations.touching --data PATH/TO/nuclei --preset nuclei --seeds 3 --output outputs/touching
+    python -m benchmarks.ablations.touching --data PATH/TO/nuclei --preset nuclei --seeds 0,1,2
 
 Both learn from the same random weights of the same backbone, the same crops and the same seeds. Each step's processor
 time is measured first, and so many are made as fit into the budget. What is done already is not done again.
@@ -12,16 +12,21 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from benchmarks.ablations.budget import steps_within, without_evaluation
 from benchmarks.ablations.experiments import changed
+from benchmarks.ablations.found import found_by, parts_of_truth, quality, val_split
+from benchmarks.ablations.table import markdown, mean_and_spread
 
 import maskrcnn
 from maskrcnn import Config
+
+Budget = Mapping[str, Any]
+Result = Mapping[str, float]
 
 
 def fcn(config: Config) -> Config:
@@ -37,52 +42,108 @@ def fcn(config: Config) -> Config:
 
 
 SYSTEMS: Mapping[str, Callable[[Config], Config]] = {"fcn": fcn, "mask_r_cnn": lambda config: config}
+NAMES = {"fcn": "FCN-8s, connected parts", "mask_r_cnn": "Mask R-CNN"}
+PERFECT = "the true class of every pixel, connected parts"
 
 
 def main() -> None:
+    """Train what is not trained, measure what is not measured, and write the table after each."""
     options = _parser().parse_args()
     torch.set_num_threads(1)
     config = maskrcnn.preset(options.preset)
     config = replace(config, data=replace(config.data, root=str(options.data.resolve())))
-    costs = {name: budget(name, system(config), options) for name, system in SYSTEMS.items()}
+    budgets = {name: budget(name, system(config), options) for name, system in SYSTEMS.items()}
+    perfect = truth(config, options)
+    results: dict[str, dict[int, Result]] = {name: {} for name in SYSTEMS}
     for seed in options.seeds:
         for name, system in SYSTEMS.items():
-            train(name, seed, system(config), costs[name]["steps"], options)
+            run = train(name, seed, system(config), budgets[name]["steps"], options)
+            results[name][seed] = measured(run, name, config)
+            file = options.output / f"{options.preset}.md"
+            file.write_text(table(budgets, results, perfect), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablations.touching", description="see the module")
-    parser.add_argument("--data", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ablations.touching", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--data", type=Path, required=True, help="holds images/ and instances_*.json")
     parser.add_argument("--preset", required=True, help="whose input, anchors, augmentation and backbone are used")
-    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0])
+    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0], help="0,1,2")
     parser.add_argument("--minutes", type=float, default=15.0, help="of one core's time, for each training")
     parser.add_argument("--output", type=Path, default=Path("outputs/touching"))
     return parser
 
 
-def budget(name: str, config: Config, options: argparse.Namespace) -> dict[str, Any]:
+def budget(name: str, config: Config, options: argparse.Namespace) -> Budget:
     """Steps that fit into the time, and what one takes."""
-    file = options.output / f"{options.preset}-{name}-budget.json"
+    return _kept(
+        options.output / f"{options.preset}-{name}-budget.json",
+        lambda: dict(zip(("steps", "seconds_per_step"), steps_within(config, 60 * options.minutes), strict=True)),
+    )
+
+
+def train(name: str, seed: int, config: Config, steps: int, options: argparse.Namespace) -> Path:
+    """The folder of one training, which is resumed if it was cut off."""
+    run: Path = options.output / f"{options.preset}-{name}-{seed}"
+
+    def done() -> dict[str, float]:
+        print(f"== {run.name}: {steps} steps", flush=True)
+        seeded = changed(config, schedule={"steps": steps}, train={"seed": seed})
+        start = time.process_time()
+        maskrcnn.train(without_evaluation(seeded), run, device="cpu", resume=run.exists())
+        return {"processor_seconds": time.process_time() - start}
+
+    _kept(run / "done.json", done)
+    return run
+
+
+def measured(run: Path, name: str, config: Config) -> Result:
+    """How good the objects are, and what the training took."""
+    data, model = val_split(config), maskrcnn.load(run / "last.safetensors", "cpu")
+    limit = config.evaluation.max_detections
+    result = _kept(run / "quality.json", lambda: asdict(quality(data, found_by(model, name, data), limit)))
+    return {**result, **json.loads((run / "done.json").read_text())}
+
+
+def truth(config: Config, options: argparse.Namespace) -> Result:
+    """How good the connected parts of the true label maps are."""
+    data = val_split(config)
+    return _kept(
+        options.output / f"{options.preset}-truth.json",
+        lambda: asdict(quality(data, parts_of_truth(data), config.evaluation.max_detections)),
+    )
+
+
+def _kept(file: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a file says; made first, if there is none."""
     if not file.exists():
-        steps, cost = steps_within(config, 60 * options.minutes)
+        content = make()
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"steps": steps, "seconds_per_step": cost}))
-    result: dict[str, Any] = json.loads(file.read_text())
-    print(name, result, flush=True)
-    return result
+        file.write_text(json.dumps(content))
+    kept: dict[str, Any] = json.loads(file.read_text())
+    return kept
 
 
-def train(name: str, seed: int, config: Config, steps: int, options: argparse.Namespace) -> None:
-    """One training, resumed if it was cut off."""
-    run = options.output / f"{options.preset}-{name}-{seed}"
-    done = run / "done.json"
-    if done.exists():
-        return
-    print(f"== {run.name}: {steps} steps", flush=True)
-    config = changed(config, schedule={"steps": steps}, train={"seed": seed})
-    start = time.process_time()
-    maskrcnn.train(without_evaluation(config), run, device="cpu", resume=run.exists())
-    done.write_text(json.dumps({"processor_seconds": time.process_time() - start}))
+def table(budgets: Mapping[str, Budget], results: Mapping[str, Mapping[int, Result]], perfect: Result) -> str:
+    """A row for each system, and one for an FCN without error."""
+    heads = ("objects from", "seconds a step", "steps", "seconds in all", "seeds", "mask AP", "AP50")
+    rows = [[*heads, "miscounted per image", "found more"]]
+    for name, runs in results.items():
+        cost = f"{budgets[name]['seconds_per_step']:.3f}"
+        seconds = _spread(runs, "processor_seconds", 1)
+        rows.append([NAMES[name], cost, str(budgets[name]["steps"]), seconds, str(len(runs)), *_figures(runs)])
+    rows.append([PERFECT, *["–"] * 4, *_figures({0: perfect})])
+    return markdown(rows)
+
+
+def _figures(runs: Mapping[int, Result]) -> list[str]:
+    percent = [_spread(runs, name, 100) for name in ("ap", "ap50")]
+    return [*percent, _spread(runs, "miscounted", 1), _spread(runs, "more", 1, sign=True)]
+
+
+def _spread(runs: Mapping[int, Result], name: str, factor: float, *, sign: bool = False) -> str:
+    return mean_and_spread([factor * run[name] for run in runs.values()], sign=sign)
 
 
 if __name__ == "__main__":
