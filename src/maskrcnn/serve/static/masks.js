@@ -73,7 +73,7 @@ export function paint({ map, across, down }, colours, strength, chosen = 0) {
         (x && map[i - 1] !== object) || (x + 1 < across && map[i + 1] !== object) ||
         (y && map[i - across] !== object) || (y + 1 < down && map[i + across] !== object);
       const fill = object === chosen ? Math.min(strength + 0.35, 1) : strength;
-      pixels.set(colours[object - 1], 4 * i);
+      pixels.set(border && object === chosen ? [255, 255, 255] : colours[object - 1], 4 * i);
       pixels[4 * i + 3] = border ? 255 : Math.max(255 * fill, 1);
     }
   }

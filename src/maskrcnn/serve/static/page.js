@@ -16,7 +16,7 @@ async function ask(path, body) {
   if (body) headers["Content-Type"] = "application/octet-stream";
   const answer = await fetch(path, { method: body ? "POST" : "GET", body, headers, signal: state.request?.signal });
   if (answer.ok) return answer;
-  if (answer.status === 401) find("key-row").hidden = false;
+  if (answer.status === 401) find("key-form").hidden = false;
   const problem = await answer.json().catch(() => ({ detail: `the server answered ${answer.status}` }));
   throw new Error(problem.detail);
 }
@@ -69,6 +69,7 @@ function showPicture(image) {
   }
   picture.getContext("2d").drawImage(image, 0, 0, picture.width, picture.height);
   frame.classList.add("full");
+  find("keys").hidden = false;
   frame.classList.toggle("pixels", width * height < 1e5);
 }
 
@@ -127,9 +128,9 @@ function countClasses() {
   find("classes").hidden = !rows.length;
   find("classes").tBodies[0].replaceChildren(...rows);
   const counts = [...classes].map(([name, [count]]) => `${count} ${name}`).join(", ");
-  const found = state.result.objects.length - state.shown.length;
-  const hidden = found ? `; ${found} more score lower` : "";
-  say(counts ? `${counts}${hidden}` : `nothing above this score${hidden}`);
+  const lower = state.result.objects.length - state.shown.length;
+  const rest = lower ? `; ${lower} more score lower` : "";
+  say((counts || "nothing above this score") + rest);
   masks.setAttribute("aria-label", `${state.name}: ${counts || "no objects"}`);
 }
 
@@ -215,7 +216,10 @@ find("strength").addEventListener("input", (event) => {
   event.target.setAttribute("aria-valuetext", `${event.target.value} percent`);
   if (state.map) choose(state.chosen);
 });
-find("key").addEventListener("change", start);
+find("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  start();
+});
 find("save-png").addEventListener("click", savePng);
 find("save-json").addEventListener("click", saveJson);
 find("save-csv").addEventListener("click", saveCsv);
