@@ -13,9 +13,8 @@ from tests.data.formats.scenes import brush_bytes, picture, write
 
 from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.formats.label_studio import brush_rle, decode_brush
+from maskrcnn.data.formats.label_studio import brush_rle
 from maskrcnn.data.report import Fault
-from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import decode_rle
 
 ReadForm = Callable[[Path, str], LabelContent]
@@ -72,12 +71,6 @@ def test_of_several_annotators_the_newest_counts(shared: Path, read_form: ReadFo
     assert content.report.counts == {Fault.SEVERAL_ANNOTATORS: 1}
 
 
-def test_the_known_answer_of_the_brush(shared: Path) -> None:
-    """From the tests of Label Studio's own converter."""
-    known = json.loads((shared / "data/formats/label_studio/brush_known_answer.json").read_text())
-    assert decode_brush(known["rle"], len(known["array"])).tolist() == known["array"]
-
-
 def test_brushes_to_the_pixel() -> None:
     rng = np.random.default_rng(0)
     for height, width in ((1, 1), (7, 5), (24, 31)):
@@ -85,15 +78,6 @@ def test_brushes_to_the_pixel() -> None:
         mask[0, 0] = True
         rle = brush_rle(brush_bytes(mask), (height, width))
         assert rle is not None and np.array_equal(decode_rle(rle), mask)
-
-
-@pytest.mark.parametrize(
-    "stream",
-    [None, "text", [], [1, 2], [0, 0, 0, 18, 57, 27, 252], [300], [1.5], [255] * 50, [0] * 50],
-)
-def test_a_broken_brush_is_an_error(stream: Any) -> None:
-    with pytest.raises(UserError, match="expected a brush"):
-        decode_brush(stream, 18)
 
 
 def test_a_brush_that_claims_too_much_allocates_nothing(read_results: Any) -> None:

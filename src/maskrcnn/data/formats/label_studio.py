@@ -11,8 +11,6 @@ import math
 import re
 from typing import Any
 
-import numpy as np
-
 from maskrcnn.data.formats.bitmaps import rle_at
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.json_files import json_files
@@ -22,8 +20,8 @@ from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
+from maskrcnn.masks.brush import decode_brush
 from maskrcnn.structures import RLE, Size
-from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import brief
 
 LOOKED_FOR = "Label Studio's JSON (a list of tasks with annotations)"
@@ -149,48 +147,3 @@ def brush_rle(stream: Any, size: Size) -> RLE | None:
     pixels = decode_brush(stream, 4 * size[0] * size[1])
     opacity = pixels.reshape(*size, 4)[..., 3] > 0
     return rle_at(opacity, 0, 0, size) if opacity.any() else None
-
-
-def decode_brush(stream: Any, expected: int) -> ByteArray:
-    """Label Studio's run lengths: a stream of bits.
-
-    32 bits: how many values; 5 bits: bits of a value, less one; four times 4 bits: lengths of counts, less one. Then
-    records: is it a run, which of the four lengths has its count, the count less one, and one value or as many.
-
-    Raises:
-        UserError: not a list of bytes, or it does not hold `expected` values of at most 8 bits.
-    """
-    if not isinstance(stream, list) or not all(isinstance(b, int) and 0 <= b < 256 for b in stream):
-        raise UserError("expected a brush as a list of bytes, got something else; export the labels again")
-    bits = _Bits(np.unpackbits(np.array(stream, dtype=np.uint8)))
-    count, width = bits.number(32), bits.number(5) + 1
-    lengths = [bits.number(4) + 1 for _ in range(4)]
-    if count != expected or width > 8:
-        raise UserError(f"expected a brush of {expected} values of 8 bits, got {count} of {width}; check the size")
-    values, done = np.zeros(count, np.uint8), 0
-    while done < count:
-        is_run = bits.number(1)
-        end = min(done + bits.number(lengths[bits.number(2)]) + 1, count)
-        values[done:end] = bits.number(width) if is_run else bits.numbers(end - done, width)
-        done = end
-    return values
-
-
-class _Bits:
-    """Numbers from a stream of bits, highest bit first."""
-
-    def __init__(self, bits: ByteArray) -> None:
-        self.bits, self.place = bits, 0
-
-    def number(self, width: int) -> int:
-        return int("".join(map(str, self._next(width).tolist())), 2)
-
-    def numbers(self, count: int, width: int) -> ByteArray:
-        powers = 1 << np.arange(width - 1, -1, -1)
-        return np.asarray(self._next(count * width).reshape(count, width) @ powers, dtype=np.uint8)
-
-    def _next(self, count: int) -> ByteArray:
-        if self.place + count > len(self.bits):
-            raise UserError("expected a brush, got one that is cut off; export the labels again")
-        self.place += count
-        return self.bits[self.place - count : self.place]

@@ -13,9 +13,7 @@ from tests.data.formats.scenes import HEIGHT, WIDTH, picture
 
 from maskrcnn.data.formats import read_labels, recognise
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
-from maskrcnn.data.formats.label_studio import decode_brush
 from maskrcnn.data.formats.writers import WRITERS
-from maskrcnn.data.formats.writers.label_studio import encode_brush
 from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP
 from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names
 from maskrcnn.data.formats.writers.yolo import bridged
@@ -131,13 +129,6 @@ def test_bridges_enclose_nothing() -> None:
                 joined = bridged(joined, part)
         drawn = rasterize_polygons(Polygons((joined,)), (0, 0, 17, 20), (20, 17))
         assert np.array_equal(drawn, bitmap)
-
-
-def test_brushes_of_long_and_short_runs() -> None:
-    bitmap = np.zeros((300, 300), np.uint8)
-    bitmap[10, 10], bitmap[100:290, :] = 1, 1
-    pixels = decode_brush(encode_brush(bitmap), 4 * bitmap.size).reshape(300, 300, 4)
-    assert np.array_equal(pixels[..., 3] > 0, bitmap > 0)
 
 
 @pytest.mark.parametrize(
