@@ -43,7 +43,8 @@ class FakeModel:
 
     Attributes:
         gate: cleared, it makes every picture but the first (of the start) wait.
-        batches: how many pictures each call got.
+        begun: calls so far.
+        batches: how many pictures each finished call got.
         error: raised instead of an answer, once the model has started.
         seconds: that a call takes then.
     """
@@ -51,6 +52,7 @@ class FakeModel:
     name: str = "fake"
     categories: Categories = field(default_factory=lambda: Categories((3, 7), ("left", "right")))
     gate: threading.Event = field(default_factory=threading.Event)
+    begun: int = 0
     batches: list[int] = field(default_factory=list)
     error: BaseException | None = None
     seconds: float = 0.0
@@ -67,7 +69,8 @@ class FakeModel:
         return iter(self._answer(list(sources), score_threshold, max_detections))
 
     def _answer(self, images: list[np.ndarray], threshold: float, most: int | None) -> list[Prediction]:
-        if self.batches:
+        self.begun += 1
+        if self.begun > 1:
             assert self.gate.wait(20)
             time.sleep(self.seconds)
             if self.error is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -195,7 +197,7 @@ def test_a_client_that_left_is_not_computed(client: Client, picture: bytes) -> N
     async def scenario() -> list[int]:
         client.model.gate.clear()
         first = asyncio.create_task(client.request("POST", "/predict", picture))
-        await client.until(lambda: client.service.admitted == 1)
+        await client.until(lambda: client.model.begun == 2)
         gone = await client.request("POST", "/predict", picture, END, 0.05, LEAVE)
         assert client.service.admitted == 1
         client.model.gate.set()
@@ -208,3 +210,10 @@ def test_a_client_that_left_is_not_computed(client: Client, picture: bytes) -> N
 def test_a_client_that_leaves_in_the_middle_of_its_body(client: Client, picture: bytes) -> None:
     assert client("POST", "/predict", picture[:20], LEAVE).status == 499
     assert client.service.admitted == 0 and client.model.batches == [1]
+
+
+def test_nothing_here_needs_pytorch() -> None:
+    """A server of an exported model starts without it."""
+    code = "import sys; sys.modules['torch'] = None; import maskrcnn.serve.server, maskrcnn.cli.main"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -59,8 +59,7 @@ def test_batches_are_of_one_kind(client_of: Callable[..., Client], picture: byte
     async def scenario() -> list[int]:
         client.model.gate.clear()
         first = asyncio.create_task(client.request("POST", "/predict", picture))
-        await client.until(lambda: not client.service.compute.num_waiting and client.service.admitted == 1)
-        await asyncio.sleep(0.05)
+        await client.until(lambda: client.model.begun == 2)
         targets = ("/predict", "/predict?score_threshold=0.7", "/predict")
         others = [asyncio.create_task(client.request("POST", target, picture)) for target in targets]
         await client.until(lambda: client.service.compute.num_waiting == 3)

@@ -20,7 +20,7 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from maskrcnn.serve.compute import Predictor
+    from maskrcnn.serve.compute import ServedModel
     from maskrcnn.serve.settings import ServeSettings
 
 LIBRARIES = {"starlette": "starlette", "uvicorn": "uvicorn", "h11": "h11", "prometheus_client": "prometheus-client"}
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     return run_server(partial(load_model, values), settings)
 
 
-def load_model(values: Namespace) -> Predictor:
+def load_model(values: Namespace) -> ServedModel:
     """The model that the command line names; called in the thread that will own it."""
     from maskrcnn.loading import load
 
@@ -65,9 +65,15 @@ def _settings(values: Namespace) -> ServeSettings:
         patience=values.patience,
         drain=values.drain,
         api_key=_secret("--api-key-env", values.api_key_env),
-        label_studio=values.label_studio,
+        label_studio=_web_address(values.label_studio),
         label_studio_token=_secret("--label-studio-token-env", values.label_studio_token_env),
     )
+
+
+def _web_address(text: str | None) -> str | None:
+    if text is not None and not text.startswith(("http://", "https://")):
+        raise UserError(f"--label-studio {text}: expected an address such as http://localhost:8080")
+    return text
 
 
 def _secret(option: str, name: str | None) -> str | None:

@@ -24,7 +24,7 @@ _RECENT = 0.2
 """The share of the latest batch in the running mean of seconds per picture."""
 
 
-class Predictor(Protocol):
+class ServedModel(Protocol):
     """What a model must be able to do to be served: one of PyTorch, an exported one, or one of yours.
 
     Attributes:
@@ -84,8 +84,8 @@ class ComputeThread:
         seconds_per_image: a running mean.
     """
 
-    def __init__(self, load: Callable[[], Predictor], max_batch: int | None, metrics: Metrics) -> None:
-        self.model: Future[Predictor] = Future()
+    def __init__(self, load: Callable[[], ServedModel], max_batch: int | None, metrics: Metrics) -> None:
+        self.model: Future[ServedModel] = Future()
         self.crash: BaseException | None = None
         self.seconds_per_image = FIRST_GUESS
         self._load, self._max_batch, self._metrics = load, max_batch, metrics
@@ -150,7 +150,7 @@ class ComputeThread:
             begun = [job for job in batch if job.result.running()]
             _fail([*begun, *(job for job in waiting if job.result.set_running_or_notify_cancel())], _ended())
 
-    def _loaded(self) -> Predictor | None:
+    def _loaded(self) -> ServedModel | None:
         """The model, after a picture to try it with; None where it cannot be had."""
         try:
             model = self._load()
@@ -172,7 +172,7 @@ class ComputeThread:
                 self._waiting.remove(job)
             return batch
 
-    def _compute(self, model: Predictor, batch: list[_Job]) -> None:
+    def _compute(self, model: ServedModel, batch: list[_Job]) -> None:
         wanted = [job for job in batch if job.result.set_running_or_notify_cancel()]
         if not wanted:
             return
@@ -197,7 +197,7 @@ def _ended() -> RuntimeError:
     return RuntimeError("the compute thread has ended")
 
 
-def _predict(model: Predictor, images: list[ByteArray], options: Options) -> list[Prediction]:
+def _predict(model: ServedModel, images: list[ByteArray], options: Options) -> list[Prediction]:
     threshold, most = options.score_threshold, options.max_detections
     if len(images) == 1:
         return [model.predict(images[0], score_threshold=threshold, max_detections=most)]

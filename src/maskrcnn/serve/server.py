@@ -15,7 +15,7 @@ import uvicorn
 
 from maskrcnn.errors import UserError
 from maskrcnn.serve.app import make_app
-from maskrcnn.serve.compute import Predictor
+from maskrcnn.serve.compute import ServedModel
 from maskrcnn.serve.connections import TimedConnection
 from maskrcnn.serve.service import Service
 from maskrcnn.serve.settings import ServeSettings
@@ -28,7 +28,7 @@ _LAST_REQUESTS = 0.3
 """Seconds between the last connection and the end of idle ones, so that a request under way still comes in."""
 
 
-def run_server(load: Callable[[], Predictor], settings: ServeSettings) -> int:
+def run_server(load: Callable[[], ServedModel], settings: ServeSettings) -> int:
     """Serve until a signal comes.
 
     SIGTERM: `/ready` says no at once, requests are taken for `settings.drain` more seconds, all that were let in are
@@ -55,7 +55,7 @@ def is_loopback(host: str) -> bool:
 
 
 async def _serve(
-    load: Callable[[], Predictor], settings: ServeSettings, listener: socket.socket, address: str
+    load: Callable[[], ServedModel], settings: ServeSettings, listener: socket.socket, address: str
 ) -> _Server:
     server = _Server(Service(load, settings), address)
     await server.serve([listener])

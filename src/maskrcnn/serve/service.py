@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TypeVar
 
 from maskrcnn.prediction import Prediction
-from maskrcnn.serve.compute import ComputeThread, Options, Predictor
+from maskrcnn.serve.compute import ComputeThread, Options, ServedModel
 from maskrcnn.serve.metrics import Metrics
 from maskrcnn.serve.problems import Problem
 from maskrcnn.serve.settings import ServeSettings
@@ -38,7 +39,7 @@ class Service:
         total: requests let in so far.
     """
 
-    def __init__(self, load: Callable[[], Predictor], settings: ServeSettings) -> None:
+    def __init__(self, load: Callable[[], ServedModel], settings: ServeSettings) -> None:
         self.settings, self.metrics = settings, Metrics()
         self.compute = ComputeThread(load, settings.max_batch, self.metrics)
         self.draining, self.admitted, self.total = False, 0, 0
@@ -52,11 +53,16 @@ class Service:
         return self.compute.is_ready and not self.draining
 
     @property
-    def model(self) -> Predictor:
+    def model(self) -> ServedModel:
         """Once it has been loaded; a `Problem` before."""
         if not self.compute.is_ready:
             raise Problem(503, "the model is not ready; try again soon", {"Retry-After": "1"})
         return self.compute.model.result()
+
+    @property
+    def name(self) -> str:
+        """Of the model, for clients: without the folders of its file."""
+        return PurePath(self.model.name).stem
 
     @contextmanager
     def admission(self) -> Iterator[None]:
