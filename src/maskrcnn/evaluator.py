@@ -16,6 +16,7 @@ from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_c
 from maskrcnn.data.formats import open_labels, read_any
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.proposals import ProposalStore, read_proposals
+from maskrcnn.data.stuff import with_stuff_of
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.metrics import IouType, Metrics
@@ -111,6 +112,7 @@ def evaluate_dataset(
     """`evaluate` for images whose labels are read already; what `after_image` raises, between images, ends it."""
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
     given = None if proposals is None else _read_proposals(Path(proposals), data)
+    data = with_stuff_of(data, model.categories, model.config.data.stuff)
     seen = data if model.config.tells_classes else without_classes(data)
     confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
     run = _Run(seen, model.categories, model.config.data.max_pixels, confusion)

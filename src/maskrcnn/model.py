@@ -199,8 +199,8 @@ class Model(PredictsLarge):
         return torch.autocast(self.device.type, self.precision if enabled else None, enabled, cache_enabled=False)
 
     def _prediction(self, found: Detections, source: Source) -> Prediction:
-        """What was found, as arrays and with names."""
-        return Prediction(
+        """What was found, as arrays and with names; stuff has no objects, whatever the box head says of it."""
+        prediction = Prediction(
             boxes=_array(found.boxes),
             scores=_array(found.scores),
             labels=_array(found.labels),
@@ -213,6 +213,8 @@ class Model(PredictsLarge):
             mask_threshold=self.config.mask_head.threshold,
             semantic=None if found.semantic is None else _array(found.semantic),
         )
+        stuff = sorted(self.categories.stuff)
+        return prediction[~np.isin(prediction.labels, stuff)] if stuff else prediction
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

@@ -142,4 +142,5 @@ def true_label_map(data: LabelledImages, number: int, categories: Categories) ->
     """The class of each pixel by the labels of an image, as a label in `categories`; other classes are ignored."""
     ours = {name: label for label, name in enumerate(categories.names)}
     values = np.array([ours.get(name, IGNORED) for name in data.categories.names], np.uint8)
-    return draw_semantic(data.labels, number, View.whole(data.labels.size(number)), values, len(ours))
+    background = IGNORED if data.has_void else len(ours)
+    return draw_semantic(data.labels, number, View.whole(data.labels.size(number)), values, background)

@@ -27,6 +27,14 @@ def test_a_good_data_set(run: Run, dataset: Path) -> None:
     assert "2 of 2 images decode" in out
 
 
+def test_stuff_is_named_and_is_no_object(run: Run, dataset: Path) -> None:
+    code, out, _ = run("check", dataset, "--set", "data.stuff=[round]")
+    assert code == 0 and "2 images, 0 objects, 2 regions of stuff, 0 ignored regions" in out
+    assert "class         round: 2 regions of stuff" in out and "class         long: 0 objects" in out
+    code, _, err = run("check", dataset, "--set", "data.stuff=[sky]")
+    assert code == 2 and "data.stuff: expected names of classes in" in err and "(round, long), got sky" in err
+
+
 def test_keypoints_are_counted(run: Run, persons: Path) -> None:
     code, out, err = run("check", persons / "person_keypoints_train.json")
     assert code == 0 and err == ""
@@ -128,3 +136,5 @@ def test_suggestions_cure_what_they_complain_about() -> None:
 def test_nothing_is_suggested_without_need() -> None:
     assert suggest(ObjectStatistics(np.geomspace(40, 300, 50), 20), preset("small")) == []
     assert suggest(ObjectStatistics(np.zeros(0), 0), preset("small")) == []
+    crowded = ObjectStatistics(np.geomspace(1, 5, 50), 3000)
+    assert suggest(crowded, preset("small")) and suggest(crowded, preset("fcn")) == [], "FCN has no part for objects"

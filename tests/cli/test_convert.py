@@ -36,6 +36,20 @@ def test_every_form_to_coco(run: Run, tmp_path: Path, scene: str) -> None:
     assert (code, err) == (0, "") and f": {form}\n" in out and "1 images, 2 objects" in out
 
 
+def test_stuff_and_void_outlive_cocos_form_and_are_left_out_elsewhere(run: Run, tmp_path: Path) -> None:
+    SCENES["panoptic"][1](tmp_path / "source")
+    assert run("convert", tmp_path / "source", tmp_path / "coco")[0] == 0
+    (file,) = (tmp_path / "coco").glob("instances*.json")
+    content = json.loads(file.read_text())
+    assert content["unlabelled"] == "void" and len(content["annotations"]) == 3
+    assert [entry["isthing"] for entry in content["categories"]] == [1, 1, 0]
+    for source in ("source", "coco"):
+        code, out, _ = run("convert", tmp_path / source, tmp_path / f"{source}_yolo", "--to", "yolo")
+        assert code == 0 and "1 regions of stuff, which this form cannot say" in out
+        labels = next((tmp_path / f"{source}_yolo").rglob("a.txt")).read_text()
+        assert {line.split()[0] for line in labels.splitlines()} == {"0", "1"}
+
+
 def test_faults_are_named_and_the_rest_is_written(run: Run, tmp_path: Path) -> None:
     yolo(tmp_path / "source")
     labels = tmp_path / "source/labels/train/a.txt"

@@ -33,6 +33,7 @@ DIFFERENCES: dict[tuple[str, str], dict[str, object]] = {
         "rpn.pre_nms_top_k_test": 6000,
         "rpn.post_nms_top_k_test": 300,
     },
+    ("panoptic", "paper"): {"semantic_head.enabled": True, "semantic_head.loss_weight": 0.5},
     ("resnext", "paper"): {"backbone.name": "resnext101_32x8d", "train.batch_size": 1},
     ("keypoints", "joint"): {"mask_head.enabled": False},
 }

@@ -16,6 +16,15 @@ def test_coco_list_there_and_back() -> None:
     assert [categories.has_keypoints(label) for label in range(2)] == [False, True]
 
 
+def test_stuff_is_what_is_no_thing() -> None:
+    sky = {"id": 3, "name": "sky", "isthing": 0}
+    categories = Categories.from_coco([sky, {**CAR, "isthing": 1}])
+    assert categories.stuff == {1} and categories.stuff_names == ("sky",)
+    assert categories.to_coco() == [{**CAR, "isthing": 1}, sky]
+    assert Categories.from_coco(categories.to_coco()) == categories != Categories((2, 3), ("car", "sky"))
+    assert "isthing" not in Categories.from_coco([{**CAR, "isthing": 1}]).to_coco()[0]
+
+
 def test_classes_without_keypoints_equal_those_of_old_files() -> None:
     categories = Categories.from_coco([CAR, {"id": 1, "name": "dog", "keypoints": []}])
     assert categories == Categories((1, 2), ("dog", "car"))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskrcnn.config import Augmentation, Config, DataConfig, KeypointHeadConfig
+from maskrcnn.config import Augmentation, Config, DataConfig, KeypointHeadConfig, SemanticHeadConfig
 from maskrcnn.data.dataset import Sample
 from maskrcnn.errors import UserError
+from maskrcnn.presets import preset
 from maskrcnn.training.data import DataPaths, TrainingData
 
 
@@ -42,6 +43,25 @@ def test_steps_differ_and_cover_the_data(config: Config) -> None:
     data = TrainingData.open(config, ignore)
     seen = files(list(islice(data.steps(config, start=0), 2)))
     assert {name for batches in seen for batch in batches for name in batch} == {f"{i}.png" for i in range(4)}
+
+
+def test_a_model_without_objects_draws_none(config: Config) -> None:
+    """FCN reads label maps alone: its samples have no masks, which cost time, and the map they had before."""
+    semantic = {"semantic_head": SemanticHeadConfig(enabled=True)}
+    both = TrainingData.open(replace(config, **semantic), ignore).dataset[0]
+    without = TrainingData.open(replace(preset("fcn"), data=config.data, input=config.input), ignore).dataset[0]
+    assert len(both.targets) == 2 and len(without.targets) == 0
+    assert without.targets.masks is not None and len(without.targets.masks) == 0
+    assert without.targets.semantic is not None and set(without.targets.semantic.unique().tolist()) == {0, 1, 2}
+
+
+def test_stuff_alone_is_for_a_branch_for_every_pixel(config: Config) -> None:
+    config = replace(config, data=replace(config.data, stuff=("dim", "bright")))
+    with pytest.raises(UserError, match=r"got stuff alone \(8 regions of dim, bright\).*semantic_head\.enabled=true"):
+        TrainingData.open(config, ignore)
+    data = TrainingData.open(replace(config, semantic_head=SemanticHeadConfig(enabled=True)), ignore)
+    assert data.categories.stuff == {0, 1} and len(data.dataset[0].targets) == 0
+    assert data.fingerprint["categories"][0]["isthing"] == 0
 
 
 def label_keypoints(config: Config, *names: str, visibility: int = 2) -> Config:

@@ -28,11 +28,12 @@ CLASSES_SHOWN = 100
 def main(arguments: Sequence[str]) -> int:
     """Print what is in the data set, what is wrong with it, and which settings it asks for; 1 if there are faults."""
     values = _parser().parse(arguments)
+    from maskrcnn.data.stuff import with_stuff
     from maskrcnn.presets import preset
     from maskrcnn.settings import parse_assignments, update_config
 
     config = update_config(preset(values.preset), parse_assignments(values.set), "--set")
-    splits = _read(values, config)
+    splits = [with_stuff(split, config.data.stuff) for split in _read(values, config)]
     faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
     faults += _print_disagreements(splits)
     _print_suggestions(splits, config, values.preset)
@@ -65,7 +66,7 @@ def _read(values: Namespace, config: Config) -> list[LabelledImages]:
     from maskrcnn.data.formats import read_any
 
     data = Path(values.data)
-    settings: dict[str, Any] = {"check_files": True, "need_masks": config.mask_head.enabled, "crowd": config.data.crowd}
+    settings: dict[str, Any] = {"check_files": True, "need_masks": config.needs_masks, "crowd": config.data.crowd}
     images = Path(values.images) if values.images else None
     files = _files(data, config)
     if not files and any((data / name).is_file() for name in TRAIN_LAYOUT_NAMES):
@@ -128,20 +129,21 @@ def _print_contents(split: LabelledImages) -> None:
     import torch
 
     labels = split.labels
-    objects = labels.labels[~labels.ignore]
+    kept, wanted = ~labels.ignore, labels.is_object
     images = torch.repeat_interleave(torch.arange(len(labels)), labels.first_object.diff())
-    counts = images[~labels.ignore].bincount(minlength=len(labels))
+    counts = images[wanted].bincount(minlength=len(labels))
     heights, widths = labels.image_sizes.unbind(dim=1)
-    boxes = labels.boxes[~labels.ignore]
+    boxes = labels.boxes[wanted]
     sides = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
     print(f"  image width   {_spread(widths)} pixels")
     print(f"  image height  {_spread(heights)} pixels")
     print(f"  objects       {_spread(counts)} per image; {int((counts == 0).sum())} images without any")
     if len(sides):
         print(f"  object side   {_spread(sides)} pixels (root of the box area)")
-    of_class = objects.bincount(minlength=len(split.categories)).tolist()
-    for name, number in list(zip(split.categories.names, of_class, strict=True))[:CLASSES_SHOWN]:
-        print(f"  class         {name}: {number} objects")
+    of_class = labels.labels[kept].bincount(minlength=len(split.categories)).tolist()
+    for label, number in list(enumerate(of_class))[:CLASSES_SHOWN]:
+        kind = "regions of stuff" if label in split.categories.stuff else "objects"
+        print(f"  class         {split.categories.names[label]}: {number} {kind}")
     if len(of_class) > CLASSES_SHOWN:
         print(f"  class         and {len(of_class) - CLASSES_SHOWN} more with {sum(of_class[CLASSES_SHOWN:])} objects")
     if split.categories.keypoints is not None:
@@ -192,11 +194,11 @@ def _statistics(splits: Sequence[LabelledImages], config: Config) -> ObjectStati
     sides, most = [np.zeros(0)], 0
     for split in splits:
         labels = split.labels
-        corners, ignore = labels.boxes.double().numpy(), labels.ignore.numpy()
+        corners = labels.boxes.double().numpy()
         for image in range(len(labels)):
             objects = labels.objects(image)
             part = slice(objects.start, objects.stop)
-            own = corners[part][~ignore[part]]
+            own = corners[part][labels.are_objects(image).numpy()]
             sides.append(np.sqrt((own[:, 2:] - own[:, :2]).prod(axis=1)) * input_scale(labels.size(image), config))
             most = max(most, len(own))
     return ObjectStatistics(np.concatenate(sides), most)

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.data.formats import labelled_images, read_labels
     from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.writers import WRITERS
-    from maskrcnn.data.formats.writers.clean import clean_content
+    from maskrcnn.data.formats.writers.clean import clean_content, without_stuff
     from maskrcnn.data.formats.writers.scene import Scene
 
     source, target = Path(values.source), Path(values.target)
@@ -31,7 +31,11 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{source}: {content.form}")
     data = labelled_images(content, check_files=True, need_masks=False, crowd=values.crowd)
     _print_report(data)
-    loss = WRITERS[values.to](Scene(clean_content(data, content), data.folder), target)
+    clean = clean_content(data, content)
+    if data.report.num_stuff and values.to != "coco":
+        clean = without_stuff(clean)
+        print(f"{target}: {data.report.num_stuff} regions of stuff, which this form cannot say")
+    loss = WRITERS[values.to](Scene(clean, data.folder), target)
     for sentence, count in loss.items():
         print(f"{target}: {count} {sentence}")
     print(f"{target}: {values.to}, {data.report.num_images} images, {data.report.num_objects} objects")

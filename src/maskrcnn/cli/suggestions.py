@@ -47,7 +47,7 @@ def input_scale(size: tuple[int, int], config: Config) -> float:
 def suggest_detections(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
     """Room for every object of the fullest image, and a fifth more."""
     wanted = statistics.most_objects * 1.2
-    if config.box_head.max_detections >= wanted:
+    if not config.box_head.enabled or config.box_head.max_detections >= wanted:
         return []
     limit = next((n for n in _DETECTIONS if n >= wanted), math.ceil(wanted))
     reason = f"an image has {statistics.most_objects} objects, the setting is {config.box_head.max_detections}"
@@ -58,7 +58,7 @@ def suggest_detections(statistics: ObjectStatistics, config: Config) -> list[Sug
 def suggest_proposals(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
     """Three proposals per object of the fullest image, since many overlap."""
     wanted, current = 3 * statistics.most_objects, config.rpn.post_nms_top_k_test
-    if current >= wanted:
+    if not config.rpn.enabled or current >= wanted:
         return []
     reason = f"an image has {statistics.most_objects} objects, the setting is {current}"
     return [Suggestion(f"rpn.{name}={wanted}", reason) for name in ("pre_nms_top_k_test", "post_nms_top_k_test")]
@@ -70,7 +70,7 @@ def suggest_anchors(statistics: ObjectStatistics, config: Config) -> list[Sugges
     A square anchor has an IoU of 0.5 or more with a centred square object whose side differs by a factor of at
     most the root of 2; so the smallest anchor may be that much larger than the smallest objects (2nd percentile).
     """
-    if not len(statistics.sides):
+    if not config.rpn.enabled or not len(statistics.sides):
         return []
     small, large = np.percentile(statistics.sides, (2, 98))
     reach = math.sqrt(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from maskrcnn.config.checks import Range, Section, Text
+from maskrcnn.config.checks import Length, Range, Section, Text
 
 DATA_PATHS = (
     "root",
@@ -55,6 +55,9 @@ class DataConfig(Section, name="data"):
     crowd: Literal["ignore", "object"] = "ignore"
     """What an annotation with `iscrowd` 1 is: COCO means a region to be ignored; tools that write every mask as run
     lengths mark objects so."""
+    stuff: Annotated[tuple[Text, ...], Length(0, 10_000)] = ()
+    """Names of classes without objects, such as sky, beside those that the labels say are (`isthing` 0): only a branch
+    for every pixel learns them."""
     num_workers: Annotated[int, Range(0, 1024)] = 2
     max_pixels: Annotated[int, Range(1, 10**12)] = 200_000_000
     """Images that claim more are refused before they are decoded."""

@@ -67,8 +67,8 @@ class Config:
                 self.anchors.sizes,
             )
         dense = [s for s in vars(self).values() if isinstance(s, DenseBranchConfig) and s.enabled]
-        asks = self.rpn.enabled or self.box_head.enabled or dense
-        require(bool(asks), "rpn.enabled", "an RPN, a box head or a branch for every pixel", False)
+        asks = self.finds_objects or bool(dense)
+        require(asks, "rpn.enabled", "an RPN, a box head or a branch for every pixel", False)
         self._check_stages()
         for name, section in vars(self).items():
             require(
@@ -99,6 +99,11 @@ class Config:
     def needs_proposals(self) -> bool:
         """Whether boxes to look at come from outside."""
         return self.box_head.enabled and not self.rpn.enabled
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether any part asks for objects: all but FCN's."""
+        return self.rpn.enabled or self.box_head.enabled
 
     @property
     def tells_classes(self) -> bool:

@@ -51,12 +51,14 @@ class LabelledImages:
         categories: what the labels mean.
         labels: image sizes, file names, objects.
         report: what was wrong with the annotation file.
+        has_void: whether nobody knows what pixels without any label show (COCO panoptic); else that is background.
     """
 
     folder: Path
     categories: Categories
     labels: LabelStore
     report: DataReport
+    has_void: bool = False
 
 
 def without_classes(data: LabelledImages) -> LabelledImages:
@@ -128,11 +130,11 @@ class _CocoReader:
         for image in images:
             entries = by_image.pop(image.image_id, [])
             builder.add_image(image, self._objects(entries, image.size, categories, labels_of_ids))
-        labels = builder.build()
+        labels = builder.build(categories.stuff)
         note_wrong_areas(labels, self.report)
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
-        return LabelledImages(folder, categories, labels, self.report)
+        return LabelledImages(folder, categories, labels, self.report, content.get("unlabelled") == "void")
 
     def _list(self, content: Any, name: str) -> list[Any]:
         values = content.get(name) if isinstance(content, Mapping) else None
@@ -218,9 +220,7 @@ class _CocoReader:
                 f"{report.source}: expected at least one usable image{where}, got none (--images names another "
                 f"folder); {first}"
             )
-        report.num_images = len(labels)
-        report.num_ignored = int(labels.ignore.sum())
-        report.num_objects = labels.num_objects - report.num_ignored
+        report.count(labels)
         everything = f"all {labels.num_objects} annotations"
         if report.num_ignored and self.num_crowds == labels.num_objects:
             report.add(Fault.ALL_CROWDS, everything)

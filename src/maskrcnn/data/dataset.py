@@ -20,6 +20,7 @@ from maskrcnn.data.targets import draw_targets
 from maskrcnn.data.transforms import Sizes, draw_view
 from maskrcnn.structures import Categories, Size, Targets
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.semantic import IGNORED
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         max_pixels: images that claim more are refused.
         proposals: of the same images, for a model without RPN.
         semantic: whether targets get a label map too.
+        objects: False: targets have no objects, since nobody asks for any; drawing their masks takes time.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         max_pixels: int = MAX_PIXELS,
         proposals: ProposalStore | None = None,
         semantic: bool = False,
+        objects: bool = True,
     ) -> None:
         self.folder = data.folder
         self.categories: Categories = data.categories
@@ -72,6 +75,8 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         self.max_pixels = max_pixels
         self.proposals = proposals
         self.semantic = semantic
+        self.objects = objects
+        self.has_void = data.has_void
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,7 +94,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         labels, augmentation = self.labels, self.augmentation
         size = labels.size(index)
         numbers = labels.objects(index)
-        boxes = labels.boxes[numbers.start : numbers.stop][~labels.ignore[numbers.start : numbers.stop]]
+        boxes = labels.boxes[numbers.start : numbers.stop][labels.are_objects(index)]
         view = draw_view(size, boxes.numpy(), augmentation, self.sizes, generator)
         pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), self.sizes.antialias)
         return Sample(
@@ -102,11 +107,14 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         )
 
     def _targets(self, index: int, view: View) -> Targets:
-        targets = draw_targets(self.labels, index, view, self.categories.keypoints)
+        targets = Targets.empty(view.output_size)
+        if self.objects:
+            targets = draw_targets(self.labels, index, view, self.categories.keypoints)
         if not self.semantic:
             return targets
         num_classes = len(self.categories)
-        pixels = draw_semantic(self.labels, index, view, np.arange(num_classes, dtype=np.uint8), num_classes)
+        classes, background = np.arange(num_classes, dtype=np.uint8), IGNORED if self.has_void else num_classes
+        pixels = draw_semantic(self.labels, index, view, classes, background)
         return replace(targets, semantic=torch.from_numpy(pixels))
 
     def __getitem__(self, index: int) -> Sample:

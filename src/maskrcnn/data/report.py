@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from maskrcnn.structures.labels import LabelStore
 from maskrcnn.text import one_line
 
 LINES_PER_FAULT = 20
@@ -59,6 +60,7 @@ class Fault(Enum):
     MASK_UNUSABLE = "no usable mask", "its box is ignored in training, neither object nor background"
     AREA_DISAGREES = "area is less than half or more than twice that of the mask", "the metrics take it as it is stated"
     NORMALISED = "coordinates are from 0 to 1, as fractions of the image's sides", "annotation dropped; give pixels"
+    STUFF_DISAGREES = "class is stuff (isthing 0) here or for the model, not for both", "taken as the model has it"
     NOTHING_USABLE = "neither mask nor box is usable inside the image", "annotation dropped"
 
     KEYPOINTS_UNNAMED = "its class has no keypoints", "keypoints dropped"
@@ -92,8 +94,9 @@ class DataReport:
     Attributes:
         source: the file; every line starts with it.
         num_images: images kept.
-        num_objects: objects kept, without ignored regions.
+        num_objects: objects kept, without ignored regions and without stuff.
         num_ignored: regions kept to be ignored (crowds, objects without a usable mask).
+        num_stuff: regions kept of classes that are stuff.
         counts: how often each fault occurred.
         lines: one line for each of the first `LINES_PER_FAULT` cases of each, in the order met.
     """
@@ -102,6 +105,7 @@ class DataReport:
     num_images: int = 0
     num_objects: int = 0
     num_ignored: int = 0
+    num_stuff: int = 0
     counts: Counter[Fault] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
 
@@ -113,10 +117,17 @@ class DataReport:
             found = f" ({one_line(detail)})" if detail else ""
             self.lines.append(f"{self.source}: {where}: {wrong}{found}; {done}")
 
+    def count(self, labels: LabelStore) -> None:
+        """Take down what there is."""
+        self.num_images, self.num_objects = len(labels), int(labels.is_object.sum())
+        self.num_ignored = int(labels.ignore.sum())
+        self.num_stuff = labels.num_objects - self.num_objects - self.num_ignored
+
     def summary(self) -> Iterator[str]:
         """A line of totals, and one for each fault that occurred."""
+        stuff = f"{self.num_stuff} regions of stuff, " if self.num_stuff else ""
         yield (
-            f"{self.source}: {self.num_images} images, {self.num_objects} objects, "
+            f"{self.source}: {self.num_images} images, {self.num_objects} objects, {stuff}"
             f"{self.num_ignored} ignored regions, {self.counts.total()} faults"
         )
         yield from self.faults()

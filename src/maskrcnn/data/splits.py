@@ -45,7 +45,7 @@ def split_faults(train: LabelledImages, val: LabelledImages) -> list[str]:
 
 
 def num_measured(train: LabelledImages, val: LabelledImages) -> int:
-    """Objects to find, of classes that can be learned."""
+    """Objects to find and stuff, of classes that can be learned."""
     known = frozenset(train.categories.names)
     counts = val.labels.labels[~val.labels.ignore].bincount(minlength=len(val.categories)).tolist()
     return sum(count for name, count in zip(val.categories.names, counts, strict=True) if name in known)

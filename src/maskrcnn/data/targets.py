@@ -36,8 +36,8 @@ def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSch
     """The ground truth of an image as seen through a view.
 
     Objects without a pixel left are dropped, and so are slivers. The box of an object that the border cuts is
-    tightened to what is left of its mask; others keep their stated box. Ignored objects become `crowd_boxes`. Where an
-    object is known by its box alone, there are no masks.
+    tightened to what is left of its mask; others keep their stated box. Ignored objects become `crowd_boxes`; stuff is
+    left out. Where an object is known by its box alone, there are no masks.
 
     Args:
         labels: of the data set.
@@ -47,13 +47,13 @@ def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSch
     """
     numbers, frame = labels.objects(image), view.output_size
     part = slice(numbers.start, numbers.stop)
-    ignore = labels.ignore[part].numpy()
+    ignore, wanted = labels.ignore[part].numpy(), labels.are_objects(image).numpy()
     boxes = view.boxes(labels.boxes[part].numpy())
     inside = np.clip(boxes, 0, [frame[1], frame[0]] * 2)
     visible = np.all(inside[:, 2:] > inside[:, :2], axis=1)
     cut = np.abs(boxes - inside).max(axis=1, initial=0) > CUT_PIXELS
     kept, masks = [], []
-    for index in np.flatnonzero(visible & ~ignore).tolist():
+    for index in np.flatnonzero(visible & wanted).tolist():
         mask = labels.mask(numbers[index], labels.size(image))
         drawn = None if mask is None else draw_mask(mask, view)
         x1, y1, x2, y2 = inside[index] if drawn is None else drawn.window
@@ -66,7 +66,7 @@ def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSch
         boxes=_tensor(inside[kept]),
         labels=labels.labels[part][kept],
         masks=_packed(masks, frame),
-        crowd_boxes=_tensor(inside[visible & ignore]),
+        crowd_boxes=_tensor(inside[visible & ignore & ~labels.stuff[part].numpy()]),
         keypoints=None if schema is None else draw_keypoints(labels, [numbers[i] for i in kept], view, schema),
     )
 

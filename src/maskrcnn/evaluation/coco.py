@@ -82,8 +82,7 @@ def _evaluate_type(
         "per_image_ap": _mean([image.ap for image in images]),
     }
     classes = _class_metrics(truth, precision, recall, matches)
-    if iou_type == "keypoints":
-        classes = tuple(row for label, row in enumerate(classes) if truth.categories.has_keypoints(label))
+    classes = tuple(row for label, row in enumerate(classes) if truth.is_compared(label, iou_type))
     return TypeMetrics(summary, classes, _curves(precision, iou_type), images, best_operating_point(matches))
 
 

@@ -87,7 +87,7 @@ def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:
     for position, (image_id, image) in enumerate(truth.images.items()):
         for number in labels.objects(image):
             label = int(labels.labels[number])
-            if truth.is_compared(label, iou_type):
+            if not labels.stuff[number] and truth.is_compared(label, iou_type):
                 geometry, area = _geometry(truth, number, truth.size_of(image_id), iou_type)
                 stated = float(labels.areas[number])
                 yield {

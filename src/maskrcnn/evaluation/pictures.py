@@ -109,6 +109,7 @@ def _true_objects(image_id: int, truth: GroundTruth) -> list[_Shown]:
             labels.keypoints_of(number),
         )
         for number in labels.objects(truth.images[image_id])
+        if not labels.stuff[number]
     ]
 
 

@@ -38,12 +38,13 @@ class GroundTruth:
         return self.labels.size(self.images[image_id])
 
     def is_compared(self, label: int, iou_type: IouType) -> bool:
-        """Whether `iou_type` is about a class: all are but for keypoints, which not every class has."""
-        return iou_type != "keypoints" or self.categories.has_keypoints(label)
+        """Whether `iou_type` is about a class: stuff has no objects, and not every class has keypoints."""
+        return label not in self.categories.stuff and (iou_type != "keypoints" or self.categories.has_keypoints(label))
 
     def has_masks(self) -> bool:
         """Whether any object has a mask; True where there is no object at all."""
-        return self.labels.num_objects == 0 or bool(self.labels.mask_kinds.any())
+        kinds = self.labels.mask_kinds[~self.labels.stuff]
+        return len(kinds) == 0 or bool(kinds.any())
 
     def keypoint_schema(self) -> KeypointSchema:
         """The keypoints to compare.
@@ -62,6 +63,6 @@ class GroundTruth:
         for image_id, number in self.images.items():
             objects = self.labels.objects(number)
             part = slice(objects.start, objects.stop)
-            own = self.labels.labels[part][~self.labels.ignore[part]]
+            own = self.labels.labels[part][self.labels.are_objects(number)]
             counts[image_id] = int(torch.unique(own, return_counts=True)[1].max()) if len(own) else 0
         return counts

@@ -1,4 +1,4 @@
-"""The systems of the papers, from R-CNN to Mask R-CNN with keypoints (`docs/family.md`).
+"""The systems of the papers, from R-CNN to Mask R-CNN with keypoints or stuff (`docs/family.md`).
 
 Each is the one that came after it with something left out, and nothing else: all train as Mask R-CNN does.
 """
@@ -20,6 +20,7 @@ from maskrcnn.config import (
     ResNetConfig,
     RPNConfig,
     ScheduleConfig,
+    SemanticHeadConfig,
     TrainConfig,
 )
 
@@ -129,3 +130,8 @@ def keypoints() -> Config:
 def joint() -> Config:
     """Boxes, masks and keypoints of COCO's persons by one network (table 5): `keypoints` with the mask branch."""
     return replace(keypoints(), mask_head=paper().mask_head)
+
+
+def panoptic() -> Config:
+    """Panoptic FPN (Kirillov et al. 2019): `paper` and, on the same pyramid, a branch for the class of every pixel."""
+    return replace(paper(), semantic_head=SemanticHeadConfig(enabled=True, loss_weight=0.5))

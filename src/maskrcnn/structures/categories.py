@@ -22,11 +22,13 @@ class Categories:
         ids: K.
         names: K.
         schemas: the keypoints of each class, None for a class without; empty where no class has any.
+        stuff: labels of the classes that have no objects, such as sky; all others are things.
     """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
     schemas: tuple[KeypointSchema | None, ...] = ()
+    stuff: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.names):
@@ -55,6 +57,11 @@ class Categories:
         """Whether a class has keypoints."""
         return bool(self.schemas) and self.schemas[label] is not None
 
+    @property
+    def stuff_names(self) -> tuple[str, ...]:
+        """Of the classes that have no objects."""
+        return tuple(self.names[label] for label in sorted(self.stuff))
+
     def label_of(self, category_id: int) -> int:
         """The label 0..K-1 of a data-set id; `KeyError` when the id is unknown."""
         return self._labels[category_id]
@@ -65,21 +72,23 @@ class Categories:
 
     @classmethod
     def from_coco(cls, entries: Iterable[Mapping[str, Any]]) -> Categories:
-        """Read COCO's `categories` list; labels follow ascending id."""
+        """Read COCO's `categories` list; labels follow ascending id, and `isthing` 0 is stuff."""
         ordered = sorted(entries, key=lambda entry: int(entry["id"]))
         schemas = tuple(map(_schema_of, ordered))
         return cls(
             tuple(int(e["id"]) for e in ordered),
             tuple(str(e["name"]) for e in ordered),
             schemas if any(schemas) else (),
+            frozenset(label for label, e in enumerate(ordered) if e.get("isthing") == 0),
         )
 
     def to_coco(self) -> list[dict[str, Any]]:
-        """The COCO `categories` list; `from_coco` reads it back."""
+        """The COCO `categories` list; `from_coco` reads it back. `isthing` is there where any class is stuff."""
         schemas = self.schemas or (None,) * len(self)
+        kinds = [{"isthing": int(label not in self.stuff)} if self.stuff else {} for label in range(len(self))]
         return [
-            {"id": i, "name": n, **({} if schema is None else schema.to_coco())}
-            for i, n, schema in zip(self.ids, self.names, schemas, strict=True)
+            {"id": i, "name": n, **kind, **({} if schema is None else schema.to_coco())}
+            for i, n, kind, schema in zip(self.ids, self.names, kinds, schemas, strict=True)
         ]
 
 

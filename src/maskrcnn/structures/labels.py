@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
@@ -90,6 +90,7 @@ class LabelStore:
         stated_boxes: (G, 4) float64 x, y, width, height: what COCO's metrics compare, not cut at the border.
         areas: (G,) float64 pixels, NaN where none is stated: what COCO's metrics call small, medium and large.
         ignore: (G,) bool.
+        stuff: (G,) bool, whether the class is stuff: what then lies here is no object, and no region to ignore either.
         mask_kinds: (G,) uint8, each a `MaskKind`.
         first_ring: (G + 1,) int64; object g owns the rings first_ring[g] up to first_ring[g + 1].
         first_point: (R + 1,) int64; ring r owns the points first_point[r] up to first_point[r + 1].
@@ -114,6 +115,7 @@ class LabelStore:
     stated_boxes: Tensor
     areas: Tensor
     ignore: Tensor
+    stuff: Tensor
     mask_kinds: Tensor
     first_ring: Tensor
     first_point: Tensor
@@ -128,8 +130,13 @@ class LabelStore:
 
     @property
     def num_objects(self) -> int:
-        """G, ignored regions included."""
+        """G, ignored regions and stuff included."""
         return len(self.labels)
+
+    @property
+    def is_object(self) -> Tensor:
+        """(G,) bool, which of them are objects to learn from and to find: neither ignored nor stuff."""
+        return ~(self.ignore | self.stuff)
 
     def size(self, image: int) -> Size:
         """(height, width) the labels of an image refer to."""
@@ -150,6 +157,12 @@ class LabelStore:
         """The numbers of an image's objects."""
         start, end = self.first_object[image : image + 2].tolist()
         return range(start, end)
+
+    def are_objects(self, image: int) -> Tensor:
+        """`is_object` of what lies in an image."""
+        own = self.objects(image)
+        part = slice(own.start, own.stop)
+        return ~(self.ignore[part] | self.stuff[part])
 
     def mask(self, number: int, size: Size) -> Polygons | RLE | None:
         """The mask of an object, in the `original` frame of an image of `size`."""
@@ -194,13 +207,13 @@ class StoreBuilder:
         columns["first_name_byte"].append(len(columns["names"]))
         columns["first_object"].append(len(columns["labels"]))
 
-    def build(self) -> LabelStore:
-        """The finished store."""
+    def build(self, stuff: Collection[int] = ()) -> LabelStore:
+        """The finished store; `stuff` has the labels of the classes that are."""
         packed = {name: _tensor(column) for name, column in self._columns.items()}
         for name, width in (("image_sizes", 2), ("boxes", 4), ("stated_boxes", 4), ("points", 2), ("keypoints", 3)):
             packed[name] = packed[name].view(-1, width)
         packed["ignore"] = packed["ignore"].bool()
-        return LabelStore(**packed)
+        return LabelStore(**packed, stuff=of_classes(packed["labels"], stuff))
 
     def _add_object(self, entry: ObjectEntry) -> None:
         columns = self._columns
@@ -254,6 +267,11 @@ _TYPE_CODES = {
     "keypoints": "d",
 }
 """The element types of the store's columns, in `array.array`'s letters."""
+
+
+def of_classes(labels: Tensor, classes: Collection[int]) -> Tensor:
+    """(G,) bool, which of the labels (G,) are among the classes."""
+    return torch.isin(labels, torch.tensor(sorted(classes), dtype=torch.int64))
 
 
 def _tensor(column: array[Any]) -> Tensor:

@@ -31,6 +31,8 @@ def fingerprint(dataset: CocoDataset) -> dict[str, Any]:
     facts: dict[str, Any] = {"categories": dataset.categories.to_coco(), "images": len(dataset)}
     for name, columns in _COLUMNS.items():
         facts[name] = _checksum(*(getattr(dataset.labels, column) for column in columns))
+    if dataset.has_void:
+        facts["void"] = True
     if dataset.proposals is not None:
         facts["proposals"] = _checksum(dataset.proposals.first, dataset.proposals.boxes)
     return facts

@@ -12,6 +12,7 @@ from maskrcnn.data.coco import LabelledImages, read_to_measure
 from maskrcnn.data.formats import Labels, read_any
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import copy_faults, split_faults
+from maskrcnn.data.stuff import with_stuff, with_stuff_of
 from maskrcnn.errors import UserError
 from maskrcnn.text import one_line
 
@@ -26,11 +27,11 @@ def read_train(labels: Labels, images: Path, config: Config, say: Say) -> Labell
     Raises:
         UserError: no annotation file, or no object (no keypoint) to learn from.
     """
-    train = read_any(labels, images, **_settings(config))
+    train = with_stuff(read_any(labels, images, **_settings(config)), config.data.stuff)
     _say_summary(train, say)
     for fault in copy_faults(train):
         say(fault)
-    _require_objects(train)
+    _require_objects(train, config)
     if config.keypoint_head.enabled:
         _require_keypoints(train)
     if config.data.balance_by:
@@ -48,7 +49,7 @@ def read_val(labels: Labels, images: Path, config: Config, train: LabelledImages
     """
     if isinstance(labels, Path) and not _is_there(labels, config.data.val_annotations, say):
         return None
-    val = read_any(labels, images, read_to_measure, **_settings(config))
+    val = with_stuff_of(read_any(labels, images, read_to_measure, **_settings(config)), train.categories)
     path = val.report.source
     _say_summary(val, say)
     if not set(val.categories.names) & set(train.categories.names):
@@ -93,10 +94,16 @@ def _say_summary(labelled: LabelledImages, say: Say) -> None:
         say(line)
 
 
-def _require_objects(labelled: LabelledImages) -> None:
-    path, counts = labelled.report.source, labelled.report.counts
-    if labelled.report.num_objects:
+def _require_objects(labelled: LabelledImages, config: Config) -> None:
+    path, counts, num_stuff = labelled.report.source, labelled.report.counts, labelled.report.num_stuff
+    if labelled.report.num_objects or (num_stuff and config.semantic_head.enabled):
         return
+    if num_stuff:
+        raise UserError(
+            f"{path}: expected annotated objects to learn from, got stuff alone ({num_stuff} regions of "
+            f"{_listed(labelled.categories.stuff_names)}), which a branch for every pixel learns: "
+            "--set semantic_head.enabled=true"
+        )
     if counts[Fault.ALL_CROWDS]:
         raise UserError(
             f"{path}: expected annotated objects to learn from, got {labelled.report.num_ignored} crowds (iscrowd 1), "

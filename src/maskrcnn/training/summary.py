@@ -59,7 +59,7 @@ def object_sizes(labels: LabelStore, settings: InputConfig) -> dict[str, float]:
     boxes = labels.boxes.numpy().astype(np.float64)
     roots = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     own = np.repeat(scales, np.diff(labels.first_object.numpy())) * roots
-    kept = own[~labels.ignore.numpy()]
+    kept = own[labels.is_object.numpy()]
     if not len(kept):
         return {}
     return {f"{q:g}": round(float(value), 2) for q, value in zip(QUANTILES, np.quantile(kept, QUANTILES), strict=True)}

@@ -70,10 +70,10 @@ def found(through_reader: ThroughReader) -> Callable[[LabelContent], Found]:
     def count(content: LabelContent) -> Found:
         data = through_reader(content)
         labels = data.labels
-        kept = [number for number in range(labels.num_objects) if not labels.ignore[number]]
+        kept = labels.is_object.nonzero().flatten().tolist()
         names = Counter(data.categories.names[int(labels.labels[number])] for number in kept)
         area = sum(rle_area(rle) for number, rle in run_lengths(labels) if number in set(kept))
-        return Found(dict(sorted(names.items())), labels.num_objects - len(kept), area)
+        return Found(dict(sorted(names.items())), int(labels.ignore.sum()), area)
 
     return count
 
@@ -91,11 +91,12 @@ def run_lengths(labels: LabelStore) -> list[tuple[int, RLE]]:
 
 @pytest.fixture
 def bitmaps(through_reader: ThroughReader) -> Callable[[LabelContent], list[tuple[str, ByteArray]]]:
-    """(class, (H, W) mask) of each object, in order."""
+    """(class, (H, W) mask) of each object, in order; not of stuff."""
 
     def decode(content: LabelContent) -> list[tuple[str, ByteArray]]:
         data = through_reader(content)
         classes = [data.categories.names[label] for label in data.labels.labels.tolist()]
-        return [(classes[number], np.asarray(decode_rle(rle))) for number, rle in run_lengths(data.labels)]
+        masks = [(number, rle) for number, rle in run_lengths(data.labels) if not data.labels.stuff[number]]
+        return [(classes[number], np.asarray(decode_rle(rle))) for number, rle in masks]
 
     return decode

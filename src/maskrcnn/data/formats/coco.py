@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
+from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
@@ -40,6 +40,8 @@ def read(listing: Listing) -> LabelContent:
     classes: dict[str, None] = {}
     for name, content in json_files(listing, builder, is_coco):
         classes.update(dict.fromkeys(_read_file(listing, name, content, builder)))
+        if content.get("unlabelled") == "void":
+            builder.unlabelled = "void"
     builder.classes = list(classes)
     return builder.content()
 
@@ -47,9 +49,7 @@ def read(listing: Listing) -> LabelContent:
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> list[str]:
     """Everything of one file; returns its classes in their order."""
     names = {id_number(entry.get("id")): entry.get("name") for entry in entries(content["categories"])}
-    for entry in entries(content["categories"]):
-        if is_class_name(entry.get("name")):
-            builder.class_fields.setdefault(entry["name"], {k: v for k, v in entry.items() if k not in ("id", "name")})
+    add_class_fields(entries(content["categories"]), builder)
     annotations = [entry for entry in entries(content["annotations"]) if entry.get("deleted") is not True]
     split = split_of(name) or split_of(f"{stem_of(name).rpartition('_')[2]}/x")
     images: dict[int | None, int] = {}

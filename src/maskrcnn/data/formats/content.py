@@ -89,13 +89,15 @@ class ContentBuilder:
         source: the folder or file that is read.
         folder: image file names are relative to it.
         classes: names in the order that the format gives them; others follow, sorted.
-        class_fields: what a COCO file says of a class besides: supercategory, keypoints, skeleton.
+        class_fields: what a COCO file says of a class besides: supercategory, keypoints, skeleton, isthing.
+        unlabelled: what pixels without label are, where it is not background: "void".
     """
 
     source: Path
     folder: Path
     classes: Iterable[str] = ()
     class_fields: dict[str, Json] = field(default_factory=dict)
+    unlabelled: str = ""
     images: list[Json] = field(default_factory=list)
     annotations: list[Json] = field(default_factory=list)
     report: DataReport = field(init=False)
@@ -154,7 +156,9 @@ class ContentBuilder:
         categories = [
             {"id": number, "name": name, **self.class_fields.get(name, {})} for name, number in numbers.items()
         ]
-        coco = {"images": self.images, "annotations": annotations, "categories": categories}
+        coco: Json = {"images": self.images, "annotations": annotations, "categories": categories}
+        if self.unlabelled:
+            coco["unlabelled"] = self.unlabelled
         return LabelContent(self.source, self.folder, coco, self.report)
 
     def _add(self, image: int, label: Any, where: str, crowd: bool, entry: Json) -> None:
@@ -163,6 +167,13 @@ class ContentBuilder:
             return
         number = len(self.annotations) + 1
         self.annotations.append({"id": number, "image_id": image, "class": label, "iscrowd": int(crowd), **entry})
+
+
+def add_class_fields(categories: Sequence[Json], builder: ContentBuilder) -> None:
+    """What entries of COCO's `categories` say of their classes besides; where several do, the first."""
+    for entry in categories:
+        if is_class_name(entry.get("name")):
+            builder.class_fields.setdefault(entry["name"], {k: v for k, v in entry.items() if k not in ("id", "name")})
 
 
 def is_class_name(value: Any) -> TypeGuard[str]:

@@ -1,7 +1,7 @@
 """COCO panoptic: a JSON file and a PNG for each image in which a colour is a segment.
 
-https://cocodataset.org/#format-data: a segment's id is R + 256 G + 256^2 B, 0 is nothing. Segments of things become
-objects, of stuff (`isthing` 0) none; crowds stay crowds. The pictures lie in a folder of the JSON file's name.
+https://cocodataset.org/#format-data: a segment's id is R + 256 G + 256^2 B, 0 is void: nobody knows what is there.
+Classes keep `isthing`, and crowds stay crowds. The pictures lie in a folder of the JSON file's name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from maskrcnn.data.formats import mapillary
 from maskrcnn.data.formats.bitmaps import Values, labelled_regions
-from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
+from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.images import read_values
@@ -38,7 +38,7 @@ def read(listing: Listing) -> LabelContent:
             classes.update(dict.fromkeys(_read_file(listing, name, content, builder)))
         else:
             builder.fault(Fault.LABEL_FILE_OTHER, name)
-    builder.classes = list(classes)
+    builder.classes, builder.unlabelled = list(classes), "void"
     return builder.content()
 
 
@@ -48,9 +48,10 @@ def _is_panoptic(content: Any) -> bool:
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> list[str]:
-    """Everything of one file; returns its classes of things."""
-    things = [entry for entry in entries(content.get("categories")) if entry.get("isthing", 1) == 1]
-    names = {id_number(entry.get("id")): entry.get("name") for entry in things}
+    """Everything of one file; returns its classes."""
+    categories = entries(content.get("categories"))
+    names = {id_number(entry.get("id")): entry.get("name") for entry in categories}
+    add_class_fields(categories, builder)
     images = {id_number(entry.get("id")): entry for entry in entries(content.get("images"))}
     split = split_of(name) or split_of(f"{stem_of(name).rpartition('_')[2]}/x")
     for number, entry in enumerate(entries(content["annotations"])):
@@ -79,11 +80,11 @@ def _read_segments(
         builder.failure(Fault.MASK_FILE, mask, error)
         return
     for segment in entries(entry.get("segments_info")):
-        number, label = id_number(segment.get("id")), names.get(id_number(segment.get("category_id")))
-        if label is None:
-            continue  # stuff
-        where = f"{mask}: segment {brief(segment.get('id'))}"
-        if number in regions:
+        number, category = id_number(segment.get("id")), id_number(segment.get("category_id"))
+        label, where = names.get(category), f"{mask}: segment {brief(segment.get('id'))}"
+        if category not in names:
+            builder.fault(Fault.UNKNOWN_CATEGORY, where, brief(segment.get("category_id")))
+        elif number in regions:
             builder.add_rle(image, label, regions[number], where, crowd=segment.get("iscrowd") == 1)
         else:
             builder.fault(Fault.SHAPE_WITHOUT_AREA, where, "no pixel has its colour")

@@ -18,7 +18,16 @@ def clean_content(data: LabelledImages, content: LabelContent) -> Json:
         named = {"split": splits[number]} if splits.get(number) else {}
         images.append({"id": number, "file_name": labels.file_name(place), "height": height, "width": width, **named})
         annotations += [_annotation(data, item, number, (height, width)) for item in labels.objects(place)]
-    return {"images": images, "annotations": annotations, "categories": data.categories.to_coco()}
+    clean = {"images": images, "annotations": annotations, "categories": data.categories.to_coco()}
+    return {**clean, "unlabelled": "void"} if data.has_void else clean
+
+
+def without_stuff(content: Json) -> Json:
+    """Objects alone, for forms that know nothing else; the classes of stuff go with it."""
+    things = [entry for entry in content["categories"] if entry.get("isthing") != 0]
+    ids = {entry["id"] for entry in things}
+    annotations = [entry for entry in content["annotations"] if entry["category_id"] in ids]
+    return {**content, "categories": things, "annotations": annotations}
 
 
 def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, int]) -> Json:

@@ -17,6 +17,6 @@ def write(scene: Scene, folder: Path) -> Loss:
             copy_picture(picture, folder / "images" / picture.name)
             images.append({**image, "file_name": picture.name})
             annotations += [entry for entry in scene.coco["annotations"] if entry["image_id"] == image["id"]]
-        content = {"images": images, "annotations": annotations, "categories": scene.coco["categories"]}
+        content = {**scene.coco, "images": images, "annotations": annotations}
         save(folder / (f"instances_{split}.json" if split else "instances.json"), json.dumps(content))
     return Loss()
