@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,17 @@ from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.evaluation_run import EvaluationRun
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.model import Model
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
-from maskrcnn.scoring import ground_truth_of, read_picture, true_label_map, write_metrics
+from maskrcnn.scoring import read_picture, write_metrics
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
-from maskrcnn.text import one_line
 
 PROGRESS_EVERY = 50
 """Images between two lines of progress."""
-LINES_SHOWN = 5
-"""Of the images that could not be read, this many are named."""
 
 
 def evaluate(
@@ -115,7 +113,7 @@ def evaluate_dataset(
     data = with_stuff_of(data, model.categories, model.config.data.stuff)
     seen = data if model.config.tells_classes else without_classes(data)
     confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
-    run = _Run(seen, model.categories, model.config.data.max_pixels, confusion)
+    run = EvaluationRun(seen, model.categories, model.config.data.max_pixels, confusion)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
         after_image()
@@ -189,82 +187,6 @@ def predict_dataset(
         yield waiting.popleft(), prediction
 
 
-@dataclass
-class _Run:
-    """What accumulates over the images.
-
-    Attributes:
-        data: the images and their labels.
-        categories: the model's classes.
-        max_pixels: larger images are refused.
-        confusion: counts the pixels of a model that tells their classes; else None.
-        results: COCO results, with the data set's ids and with file names.
-        images: image id -> number of an image the model has seen.
-        unreadable: a line for each image that could not be read.
-    """
-
-    data: LabelledImages
-    categories: Categories
-    max_pixels: int
-    confusion: Confusion | None = None
-    results: list[dict[str, Any]] = field(default_factory=list)
-    images: dict[int, int] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        theirs = self.data.categories
-        known = frozenset(self.categories.names)
-        self.ids = {name: i for i, name in zip(theirs.ids, theirs.names, strict=True) if name in known}
-        if not self.ids:
-            raise UserError(
-                f"{self.data.report.source}: expected a class of the model ({_listed(self.categories.names)}), "
-                f"got {_listed(theirs.names)}; classes are compared by name"
-            )
-
-    def add(self, number: int, prediction: Prediction) -> None:
-        """Keep what was found in an image, as far as the data set knows the classes."""
-        labels = self.data.labels
-        image_id, file_name = int(labels.image_ids[number]), labels.file_name(number)
-        self.images[image_id] = number
-        self.results += [
-            {**result, "category_id": self.ids[result["category_name"]], "file_name": file_name}
-            for result in prediction.to_coco(image_id)
-            if result["category_name"] in self.ids
-        ]
-        if self.confusion is not None and prediction.semantic is not None:
-            self.confusion.add(true_label_map(self.data, number, self.categories), prediction.semantic)
-
-    def leave_out(self, number: int, error: UserError) -> None:
-        """Go on without an image that cannot be read."""
-        self.unreadable.append(str(error))
-
-    def picture(self, image_id: int) -> ByteArray:
-        """The pixels of an image the model has seen."""
-        return read_picture(self.data, self.images[image_id], self.max_pixels)
-
-    def ground_truth(self) -> GroundTruth:
-        """The objects of the images the model has seen."""
-        truth = ground_truth_of(self.data)
-        if not self.images:
-            raise UserError(f"{truth.source}: none of the images can be read; the first: {self.unreadable[0]}")
-        return replace(truth, images=self.images)
-
-    def warnings(self) -> list[str]:
-        """What else makes the numbers other than they seem."""
-        lines = self.data.report.faults()
-        lines += [f"image left out: {line}" for line in self.unreadable[:LINES_SHOWN]]
-        if len(self.unreadable) > LINES_SHOWN:
-            lines.append(f"{len(self.unreadable) - LINES_SHOWN} more images left out: they cannot be read")
-        for known, other, fact in (
-            (self.categories.names, self.data.categories.names, "unknown to the model, so never found"),
-            (self.data.categories.names, self.categories.names, "unknown to the data set, so not counted"),
-        ):
-            names = frozenset(known)
-            if missing := [name for name in other if name not in names]:
-                lines.append(f"classes {fact}: {_listed(missing)}")
-        return lines
-
-
 def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
     return read_proposals(path, data.labels.file_names, data.labels.image_ids.tolist())
 
@@ -296,7 +218,3 @@ def same_keypoints(model: Categories, data: Categories) -> bool:
 def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics) -> None:
     write_atomically(folder / "predictions.json", json.dumps(results))
     write_metrics(folder, metrics)
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(map(one_line, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

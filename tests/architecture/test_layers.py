@@ -41,6 +41,7 @@ LAYERS: list[set[str]] = [
     {"model"},
     {"loading"},
     {"scoring"},
+    {"evaluation_run"},
     {"evaluator"},
     {"inspection", "benchmark"},
     {"training"},
