@@ -67,7 +67,6 @@ SMALL = (
     *(
         "input.min_size=64",
         "input.max_size=96",
-        "resnet.stem_channels=16",
         "fpn.channels=16",
         "backbone.frozen_stages=0",
     ),
@@ -102,6 +101,8 @@ class Case:
 def config_of(kind: str) -> Config:
     preset, settings = KINDS[kind]
     config = update_config(PRESETS[preset](), parse_assignments(SMALL), "test")
+    if config.backbone.name.startswith("resne"):
+        config = update_config(config, parse_assignments(["resnet.stem_channels=16"]), "test")
     if config.backbone.name == "resnet50":
         config = update_config(config, parse_assignments(["backbone.name=resnet18"]), "test")
     return update_config(config, parse_assignments(settings), "test")

@@ -5,6 +5,7 @@ Each holds the very parameters of the layer that it replaces.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from maskrcnn.acceleration.choice import suits_winograd
 from maskrcnn.kernels.convolution import ConvolutionOptions, can_fuse, convolve, sorted_for
 from maskrcnn.kernels.linear import linear
 from maskrcnn.kernels.winograd import TILES, WinogradWeight, convolve_winograd, transformed
+from maskrcnn.models.backbones.efficientnet_lite import padded_same
 
 
 class FusedConv2d(nn.Conv2d):
@@ -22,12 +24,14 @@ class FusedConv2d(nn.Conv2d):
     Args:
         conv: zero-padded.
         relu: whether a ReLU follows.
+        ceiling: what it cuts off above; 6 for ReLU6.
     """
 
-    def __init__(self, conv: nn.Conv2d, relu: bool) -> None:
+    def __init__(self, conv: nn.Conv2d, relu: bool, ceiling: float = math.inf) -> None:
         nn.Module.__init__(self)
         vars(self).update(vars(conv))
         self.relu = relu
+        self.ceiling = ceiling
         self.tiles: tuple[int, ...] = TILES  # that its results can bear the rounding error of
         self._sorted: tuple[object, Tensor | None] = None, None
 
@@ -57,7 +61,7 @@ class FusedConv2d(nn.Conv2d):
         return y
 
     def _uses_winograd(self, x: Tensor) -> bool:
-        return can_fuse(x, self.weight) and suits_winograd(self, x, self.tiles)
+        return math.isinf(self.ceiling) and can_fuse(x, self.weight) and suits_winograd(self, x, self.tiles)
 
     def _weight_for(self, x: Tensor) -> Tensor:
         """The weights; in a lower precision, from the second input of a size on, as oneDNN wants them for it.
@@ -82,7 +86,15 @@ class FusedConv2d(nn.Conv2d):
 
     def _options(self) -> ConvolutionOptions:
         assert not isinstance(self.padding, str)
-        return ConvolutionOptions(self.stride, self.padding, self.dilation, self.groups, self.relu)  # type: ignore[arg-type]
+        return ConvolutionOptions(self.stride, self.padding, self.dilation, self.groups, self.relu, self.ceiling)  # type: ignore[arg-type]
+
+
+class FusedSamePaddedConv2d(FusedConv2d):
+    """The same of a `SamePaddedConv2d`."""
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """Map (N, C, H, W) to (N, K, ceil(H / 2), ceil(W / 2))."""
+        return super().forward(padded_same(x, self.kernel_size[0]), shortcut)
 
 
 class FusedLinear(nn.Linear):

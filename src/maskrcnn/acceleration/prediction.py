@@ -16,12 +16,19 @@ from torch import Tensor, nn
 
 from maskrcnn.acceleration.choice import is_wide_3x3
 from maskrcnn.acceleration.fpn import FusedFPN
-from maskrcnn.acceleration.layers import FlattenChannelsLast, FusedBlock, FusedConv2d, FusedLinear
+from maskrcnn.acceleration.layers import (
+    FlattenChannelsLast,
+    FusedBlock,
+    FusedConv2d,
+    FusedLinear,
+    FusedSamePaddedConv2d,
+)
 from maskrcnn.acceleration.mask_head import FastMaskHead
 from maskrcnn.acceleration.replacing import as_a, is_plain_convolution, is_plain_linear
 from maskrcnn.acceleration.rpn import FusedRPNHead
 from maskrcnn.kernels.convolution import computes_in
 from maskrcnn.kernels.winograd import ROUGH_TILES
+from maskrcnn.models.backbones.efficientnet_lite import InvertedResidual, SamePaddedConv2d
 from maskrcnn.models.backbones.resnet import ResidualBlock
 from maskrcnn.models.box_head import BoxTrunk
 from maskrcnn.models.fpn import FPN
@@ -70,16 +77,16 @@ def fuse(model: Model) -> Model:
 
 def _faster_layer(layer: nn.Module) -> nn.Module | None:
     if isinstance(layer, RPNHead) and len(layer.convs):
-        convs = [_fused_convolution(conv, relu=True) for conv in layer.convs if isinstance(conv, nn.Conv2d)]
-        return FusedRPNHead(convs, layer)
-    if is_plain_convolution(layer) or is_plain_linear(layer):
-        return _fused(layer, relu=False)
-    return None
+        convs = [_fused(conv, nn.ReLU()) for conv in layer.convs if isinstance(conv, nn.Conv2d)]
+        return FusedRPNHead([conv for conv in convs if isinstance(conv, FusedConv2d)], layer)
+    return _fused(layer) if _can_fuse(layer) else None
 
 
 def _faster_part(part: nn.Module) -> nn.Module | None:
     if isinstance(part, ResidualBlock) and isinstance(part.residual[-1], FusedConv2d):
         return _fuse_shortcut(part)
+    if isinstance(part, InvertedResidual):
+        return _fuse_inverted(part)
     if type(part) is FPN:
         return as_a(FusedFPN, part)
     return as_a(FastMaskHead, part) if type(part) is FCNMaskHead else None
@@ -122,23 +129,33 @@ def _fuse_relus(layers: nn.Sequential) -> None:
     working = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     del layers[:]
     for layer, following in zip_longest(working, working[1:]):
-        if is_plain_convolution(layer) or is_plain_linear(layer):
-            layers.append(_fused(layer, relu=isinstance(following, nn.ReLU)))
-        elif not (isinstance(layer, nn.ReLU) and len(layers) and isinstance(layers[-1], FusedConv2d | FusedLinear)):
+        if _can_fuse(layer):
+            layers.append(_fused(layer, following))
+        elif not (len(layers) and _has_done(layers[-1], layer)):
             layers.append(layer)
 
 
-def _fused(layer: nn.Module, relu: bool) -> FusedConv2d | FusedLinear:
+def _can_fuse(layer: nn.Module) -> bool:
+    return is_plain_convolution(layer) or is_plain_linear(layer) or type(layer) is SamePaddedConv2d
+
+
+def _has_done(layer: nn.Module, following: nn.Module) -> bool:
+    """Whether a layer has seen to the ReLU behind it."""
+    return (isinstance(following, nn.ReLU) and isinstance(layer, FusedConv2d | FusedLinear)) or (
+        isinstance(following, nn.ReLU6) and isinstance(layer, FusedConv2d)
+    )
+
+
+def _fused(layer: nn.Module, following: nn.Module | None = None) -> FusedConv2d | FusedLinear:
+    """A layer that sees to the ReLU behind it, if one follows."""
     if isinstance(layer, nn.Linear):
-        return FusedLinear(layer, relu)
+        return FusedLinear(layer, isinstance(following, nn.ReLU))
     assert isinstance(layer, nn.Conv2d)
-    return _fused_convolution(layer, relu)
-
-
-def _fused_convolution(conv: nn.Conv2d, relu: bool) -> FusedConv2d:
-    if is_wide_3x3(conv):
-        _store_channels_last(conv)
-    return FusedConv2d(conv, relu)
+    if is_wide_3x3(layer):
+        _store_channels_last(layer)
+    kind = FusedSamePaddedConv2d if isinstance(layer, SamePaddedConv2d) else FusedConv2d
+    ceiling = following.max_val if isinstance(following, nn.ReLU6) else math.inf
+    return kind(layer, isinstance(following, nn.ReLU | nn.ReLU6), ceiling)
 
 
 def _fuse_shortcut(block: ResidualBlock) -> FusedBlock:
@@ -146,3 +163,11 @@ def _fuse_shortcut(block: ResidualBlock) -> FusedBlock:
     assert isinstance(last, FusedConv2d)
     last.relu = True
     return FusedBlock(nn.Sequential(*first), last, block.shortcut)
+
+
+def _fuse_inverted(block: InvertedResidual) -> nn.Module | None:
+    """Its layers alone where it has no shortcut; nothing is done where group norm is at its end."""
+    *first, last = block.layers
+    if not block.has_shortcut:
+        return block.layers
+    return FusedBlock(nn.Sequential(*first), last, nn.Identity()) if isinstance(last, FusedConv2d) else None

@@ -18,8 +18,10 @@ from maskrcnn.acceleration.replacing import as_a, is_plain_convolution, is_plain
 from maskrcnn.acceleration.rpn import FastRPN
 from maskrcnn.kernels.linear import linear_with_gradients
 from maskrcnn.kernels.winograd_gradients import convolve_winograd_with_gradients
+from maskrcnn.models.backbones.efficientnet_lite import SamePaddedConv2d, padded_same
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.mask_head import FCNMaskHead
+from maskrcnn.models.norm import FrozenBatchNorm2d
 from maskrcnn.models.rpn import RPN
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -51,17 +53,56 @@ class LaterFlatten(nn.Flatten):
         return x
 
 
+class NormingConv2d(nn.Conv2d):
+    """A convolution and the frozen batch norm behind it, whose factors go into the weights: two passes less.
+
+    Attributes:
+        norm: (that norm,), which stays a part of the sequence both are in, and not of this layer.
+    """
+
+    norm: tuple[FrozenBatchNorm2d]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, K, H', W')."""
+        scale, shift = self.norm[0].factors()
+        bias = shift if self.bias is None else shift + scale * self.bias
+        return self._conv_forward(x, self.weight * scale[:, None, None, None], bias)
+
+
+class NormingSamePaddedConv2d(NormingConv2d):
+    """The same of a `SamePaddedConv2d`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, K, ceil(H / 2), ceil(W / 2))."""
+        return super().forward(padded_same(x, self.kernel_size[0]))
+
+
+class DoneNorm(FrozenBatchNorm2d):
+    """What is left of a norm that a `NormingConv2d` has seen to: its statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Nothing more."""
+        return x
+
+
 FASTER: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv2d: WinogradConv2d,
     nn.Linear: OneDNNLinear,
     nn.Flatten: LaterFlatten,
+    FrozenBatchNorm2d: DoneNorm,
     FPN: RecomputingFPN,
     RPN: FastRPN,
     FCNMaskHead: FastMaskHead,
 }
 """What replaces what; a faster module has no state that the textbook's does not have."""
 
-TEXTBOOK = {faster: plain for plain, faster in FASTER.items()}
+NORMING: dict[type[nn.Module], type[NormingConv2d]] = {
+    nn.Conv2d: NormingConv2d,
+    SamePaddedConv2d: NormingSamePaddedConv2d,
+}
+"""The same for convolutions with a frozen norm behind them, which Winograd's algorithm does not suit."""
+
+TEXTBOOK = {faster: plain for table in (FASTER, NORMING) for plain, faster in table.items()}
 
 
 def speed_up_training(model: Model) -> Model:
@@ -77,7 +118,18 @@ def speed_up_training(model: Model) -> Model:
         for name, child in module.named_children():
             if child in flattened_later or _is_faster_otherwise(child):
                 setattr(module, name, as_a(FASTER[type(child)], child))
+        if isinstance(module, nn.Sequential):
+            _join_frozen_norms(module)
     return model
+
+
+def _join_frozen_norms(layers: nn.Sequential) -> None:
+    """Where a norm that does not change directly follows a convolution."""
+    for place, (conv, norm) in enumerate(pairwise(list(layers))):
+        if isinstance(conv, nn.Conv2d) and type(conv) in NORMING and type(norm) is FrozenBatchNorm2d:
+            joined, done = as_a(NORMING[type(conv)], conv), as_a(DoneNorm, norm)
+            joined.norm = (done,)
+            layers[place], layers[place + 1] = joined, done
 
 
 def _is_faster_otherwise(module: nn.Module) -> bool:
@@ -93,5 +145,6 @@ def undo_speed_up(model: Model) -> Model:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) in TEXTBOOK:
+                vars(child).pop("norm", None)
                 setattr(module, name, as_a(TEXTBOOK[type(child)], child))
     return model

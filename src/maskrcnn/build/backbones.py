@@ -11,6 +11,7 @@ from torch import nn
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.models.backbones.backbone import Backbone, StagedBackbone
+from maskrcnn.models.backbones.efficientnet_lite import EfficientNetLite0
 from maskrcnn.models.backbones.resnet import RESNETS, ResNet, resnet_layout
 from maskrcnn.models.backbones.single import EveryMap, ImageItself, LastMap, SingleLevel
 from maskrcnn.models.fpn import FPN
@@ -140,5 +141,8 @@ def build_resnet(config: Config) -> ResNet:
 
 BACKBONES: dict[str, BackboneFamily] = {
     "resne[tx]*": BackboneFamily(build_resnet, settings=("backbone.norm", "resnet")),
+    "efficientnet_lite0": BackboneFamily(
+        lambda config: EfficientNetLite0(config.input.channels, config.backbone.norm), settings=("backbone.norm",)
+    ),
 }
 """By names as in a shell: `*` is any text."""

@@ -60,7 +60,8 @@ class BackboneConfig(Section, name="backbone"):
     """The bottom-up network, whichever it is; what belongs to one family alone has a section of its own."""
 
     name: Text = "resnet50"
-    """resnet18, 34, 50, 101, 152, or resnext50_32x4d and the like: depth, groups, channels per group."""
+    """resnet18, 34, 50, 101, 152, or resnext50_32x4d and the like: depth, groups, channels per group; or
+    efficientnet_lite0."""
     features: Features = "fpn"
     """What the heads read (section 3, "Network Architecture"): the pyramid P2..P5; C4, with stage 5 as the heads' first
     layers; C5; the image itself, with the whole network behind RoIAlign (R-CNN); or C2..C5 of all stages (FCN)."""

@@ -22,6 +22,9 @@ class OptimizerConfig(Section, name="optimizer"):
     weight_decay: Fraction = 1e-4
     norm_weight_decay: Fraction = 0.0
     bias_weight_decay: Fraction = 1e-4
+    layer_decay: Annotated[float, Range(0, 1, above=True)] = 1.0
+    """The last stage of the backbone learns at this share of the rate, every earlier one and the stem at this share of
+    the next one's, so that what was learned before changes less the more general it is; 1: all alike."""
     clip_norm: Annotated[float, Range(0, 1e9)] = 0.0
     """Largest gradient norm of a step; 0: no clipping."""
 

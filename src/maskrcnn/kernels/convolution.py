@@ -6,6 +6,7 @@ convolutions themselves. `kernels.winograd` saves arithmetic as well, for the 3x
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +22,18 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class ConvolutionOptions:
-    """The geometry of a convolution, and whether a ReLU follows; pairs are (vertical, horizontal)."""
+    """The geometry of a convolution, and whether a ReLU follows; pairs are (vertical, horizontal).
+
+    Attributes:
+        ceiling: where there is a ReLU, what it cuts off above: 6 for ReLU6.
+    """
 
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
     relu: bool = False
+    ceiling: float = math.inf
 
 
 Convolution = Callable[[Tensor, Tensor, Tensor | None, Tensor | None, ConvolutionOptions], Tensor]
@@ -40,7 +46,9 @@ def convolve_reference(
     y = F.conv2d(x, weight, bias, options.stride, options.padding, options.dilation, options.groups)
     if shortcut is not None:
         y = y + shortcut
-    return F.relu(y) if options.relu else y
+    if not options.relu:
+        return y
+    return F.relu(y) if math.isinf(options.ceiling) else y.clamp(0, options.ceiling)
 
 
 def convolve_fused(
@@ -52,15 +60,21 @@ def convolve_fused(
     """
     geometry = options.padding, options.stride, options.dilation, options.groups
     y: Tensor
+    after, numbers = _after(options)
     if shortcut is None:
-        after = "relu" if options.relu else "none"
-        y = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, after, [], "")
+        y = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, after or "none", numbers, "")
     else:
-        relu = "relu" if options.relu else None
         y = torch.ops.mkldnn._convolution_pointwise_.binary(
-            shortcut, x, weight, bias, *geometry, "add", 1.0, relu, [], ""
+            shortcut, x, weight, bias, *geometry, "add", 1.0, after, numbers, ""
         )
     return y
+
+
+def _after(options: ConvolutionOptions) -> tuple[str | None, list[float]]:
+    """What oneDNN calls what follows, and its numbers."""
+    if not options.relu:
+        return None, []
+    return ("relu", []) if math.isinf(options.ceiling) else ("hardtanh", [0.0, options.ceiling])
 
 
 def sorted_for(size: torch.Size, weight: Tensor, options: ConvolutionOptions) -> Tensor:

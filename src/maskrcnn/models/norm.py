@@ -29,10 +29,14 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """(C,) scale and shift."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - self.running_mean * scale
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, H, W)."""
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        shift = self.bias - self.running_mean * scale
+        scale, shift = self.factors()
         # The addition takes no new memory. Not `addcmul`, which rounds once where others round twice.
         return (x * scale[:, None, None].to(x.dtype)).add_(shift[:, None, None].to(x.dtype))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.presets.dense import fcn, fcn_16s, fcn_32s
-from maskrcnn.presets.desktop import facades, keypoints_tiny, nuclei, small, tiny
+from maskrcnn.presets.desktop import facades, keypoints_tiny, light, nuclei, small, tiny
 from maskrcnn.presets.family import (
     c4,
     c5,
@@ -42,6 +42,7 @@ __all__ = [
     "joint",
     "keypoints",
     "keypoints_tiny",
+    "light",
     "nuclei",
     "panoptic",
     "paper",
@@ -76,6 +77,7 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "torchvision_v2": torchvision_v2,
     "detectron2": detectron2,
     "small": small,
+    "light": light,
     "nuclei": nuclei,
     "facades": facades,
     "tiny": tiny,

@@ -13,6 +13,7 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from maskrcnn.config import Config, OptimizerConfig
+from maskrcnn.models.backbones.backbone import StagedBackbone
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
@@ -88,18 +89,33 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """The parameters with `requires_grad`, in up to three groups by weight decay: weights, norms, biases."""
-    groups: dict[str, list[nn.Parameter]] = {"weights": [], "norms": [], "biases": []}
+    """The parameters with `requires_grad`, in groups by weight decay (weights, norms, biases) and by rate.
+
+    With `layer_decay`, each group has the factor of its rate (`lr_scale`), smaller for earlier stages of the backbone.
+    """
+    groups: dict[tuple[str, float], list[nn.Parameter]] = {(kind, 1.0): [] for kind in ("weights", "norms", "biases")}
+    decays = {"weights": config.weight_decay, "norms": config.norm_weight_decay, "biases": config.bias_weight_decay}
+    factors = _rate_factors(model, config.layer_decay)
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
-                groups[_kind(module, name)].append(parameter)
-    decays = (config.weight_decay, config.norm_weight_decay, config.bias_weight_decay)
+                groups.setdefault((_kind(module, name), factors.get(module, 1.0)), []).append(parameter)
     return [
-        {"params": parameters, "weight_decay": decay, "kind": kind}
-        for (kind, parameters), decay in zip(groups.items(), decays, strict=True)
+        {"params": parameters, "weight_decay": decays[kind], "kind": kind, "lr_scale": factor}
+        for (kind, factor), parameters in groups.items()
         if parameters
     ]
+
+
+def _rate_factors(model: nn.Module, decay: float) -> dict[nn.Module, float]:
+    """Of the layers of a backbone with stages: decay for the last stage, decay^2 for the one before, ... the stem."""
+    backbones = [module for module in model.modules() if isinstance(module, StagedBackbone)]
+    return {
+        layer: decay**depth
+        for backbone in (backbones if decay != 1 else ())
+        for depth, part in enumerate(reversed([backbone.stem, *backbone.stages]), start=1)
+        for layer in part.modules()
+    }
 
 
 def full_learning_rate(config: Config) -> float:
