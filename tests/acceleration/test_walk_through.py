@@ -16,20 +16,36 @@ from torch import Tensor, nn
 
 from maskrcnn.acceleration import choice, entries, for_prediction, for_training, prepared_for
 from maskrcnn.acceleration.fpn import FusedFPN, RecomputingFPN
-from maskrcnn.acceleration.layers import FlattenChannelsLast, FusedBlock, FusedConv2d, FusedLinear
+from maskrcnn.acceleration.layers import (
+    FlattenChannelsLast,
+    FusedBlock,
+    FusedConv2d,
+    FusedLinear,
+    FusedSamePaddedConv2d,
+)
 from maskrcnn.acceleration.mask_head import FastMaskHead
 from maskrcnn.acceleration.rpn import FastRPN, FusedRPNHead
-from maskrcnn.acceleration.training import TEXTBOOK, LaterFlatten, OneDNNLinear, WinogradConv2d
+from maskrcnn.acceleration.training import (
+    TEXTBOOK,
+    DoneNorm,
+    LaterFlatten,
+    NormingConv2d,
+    NormingSamePaddedConv2d,
+    OneDNNLinear,
+    WinogradConv2d,
+)
 from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.kernels.winograd import ROUGH_TILES, TILES
 from maskrcnn.model import Model
 from maskrcnn.models import chunks
+from maskrcnn.models.backbones.efficientnet_lite import InvertedResidual, SamePaddedConv2d
 from maskrcnn.models.backbones.resnet import ResidualBlock
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.mask_head import FCNMaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.models.norm import FrozenBatchNorm2d
 from maskrcnn.models.rpn import RPN, RPNHead
 from maskrcnn.ops.fixed_sizes import fixed_sizes
 from maskrcnn.presets import PRESETS
@@ -199,7 +215,7 @@ def assert_ready_for_prediction(network: MaskRCNN, plain: MaskRCNN) -> None:
     before, after = types_in(plain), types_in(network)
     assert prepared_for(network) == "prediction"
     left = {nn.Conv2d, nn.Linear, nn.BatchNorm2d, FPN, FCNMaskHead, RPNHead, *TEXTBOOK} - {FastMaskHead}
-    assert after.isdisjoint(left)
+    assert after.isdisjoint(left | {SamePaddedConv2d, InvertedResidual, nn.ReLU6})
     if nn.GroupNorm not in before:  # which stays between the last convolution of a block and the sum
         assert ResidualBlock not in after and FusedBlock in after
     for part, faster in (
@@ -208,6 +224,7 @@ def assert_ready_for_prediction(network: MaskRCNN, plain: MaskRCNN) -> None:
         (FPN, FusedFPN),
         (FCNMaskHead, FastMaskHead),
         (RPNHead, FusedRPNHead),
+        (SamePaddedConv2d, FusedSamePaddedConv2d),
     ):
         assert (part in before) == (faster in after), faster
     has_fcs = plain.box_head is not None and any(isinstance(layer, nn.Linear) for layer in plain.box_head.trunk)
@@ -230,6 +247,8 @@ def assert_ready_for_training(network: MaskRCNN, plain: MaskRCNN) -> None:
     single = network.rpn is not None and len(network.rpn.head.convs) == 1
     assert single == (FastRPN in after) and (RPN in after) == (network.rpn is not None and not single)
     assert WinogradConv2d in after
+    assert (FrozenBatchNorm2d in before) == (DoneNorm in after and NormingConv2d in after)
+    assert (SamePaddedConv2d in before) == (NormingSamePaddedConv2d in after)
     assert list(network.state_dict()) == list(plain.state_dict())
 
 

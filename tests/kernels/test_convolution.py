@@ -19,6 +19,7 @@ GEOMETRIES = [
     ConvolutionOptions(stride=(2, 2), padding=(1, 1), relu=True),
     ConvolutionOptions(padding=(2, 2), dilation=(2, 2), relu=True),
     ConvolutionOptions(padding=(1, 1), groups=4),
+    ConvolutionOptions(padding=(1, 1), relu=True, ceiling=0.5),
 ]
 
 
@@ -61,7 +62,7 @@ def test_equal_to_separate_steps_in_double_precision(
     )
     shortcut = randn(*y.shape, channels_last=channels_last) if with_shortcut else None
     y = y if shortcut is None else y + shortcut
-    expected = y.relu() if options.relu else y
+    expected = y.clamp(0, options.ceiling) if options.relu else y
     with torch.no_grad():
         actual = CONVOLUTION[way](x, weight, bias, shortcut, options)
     torch.testing.assert_close(actual.double(), expected, atol=2e-6, rtol=1e-5)

@@ -56,6 +56,20 @@ def test_frozen_stages_of_the_model_do_not_train() -> None:
     assert names and not any("bottom_up" in name for name in names)
 
 
+def test_earlier_stages_learn_more_slowly() -> None:
+    """0.5 for the last of four stages, 0.0625 for stage 2, half of that for the stem; the rest at the full rate."""
+    model = build_model(replace(preset("tiny"), backbone=BackboneConfig(name="resnet18", norm="bn")), 2)
+    optimizer = build_optimizer(model, replace(SETTINGS, layer_decay=0.5))
+    set_learning_rate(optimizer, 0.8)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    names = {name: rates[id(p)] for name, p in model.named_parameters()}
+    expected = {"stem.": 0.025, **{f"stages.{i}.": 0.05 * 2**i for i in range(4)}}
+    for name, rate in names.items():
+        own = next((r for part, r in expected.items() if name.startswith(f"backbone.bottom_up.{part}")), 0.8)
+        assert rate == pytest.approx(own), name
+    assert len(names) == len(rates) and 0.025 in [pytest.approx(rate) for rate in names.values()]
+
+
 def test_learning_rate_is_in_proportion_to_the_images_of_a_step() -> None:
     config = Config(
         optimizer=OptimizerConfig(lr=0.02, reference_batch_size=16), train=TrainConfig(batch_size=2, accumulate=4)

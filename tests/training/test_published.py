@@ -10,7 +10,7 @@ from maskrcnn.config import BackboneConfig, Config
 from maskrcnn.errors import UserError
 from maskrcnn.presets import PRESETS, preset
 from maskrcnn.settings import update_config
-from maskrcnn.training.published import default_initial, published_starts
+from maskrcnn.training.published import bundled_start, default_initial, published_starts
 from maskrcnn.weights.hub import PUBLISHED
 
 
@@ -60,10 +60,20 @@ def test_the_best_for_an_architecture(config: Config, best: str | None) -> None:
 
 def test_no_preset_freezes_stages_that_would_be_random() -> None:
     """Each of these starts from a model trained on COCO, or else, where none is published, from ImageNet."""
-    starts = {name: published_starts(make())[0] for name, make in PRESETS.items() if make().backbone.frozen_stages}
-    assert {name for name, start in starts.items() if "rcnn" not in start} == {"c5", "r_cnn"}
+    frozen = {name: make() for name, make in PRESETS.items() if make().backbone.frozen_stages}
+    starts = {name: bundled_start(config) or published_starts(config)[0] for name, config in frozen.items()}
+    assert {name for name, start in starts.items() if "rcnn" not in start} == {"c5", "r_cnn", "light", "facades"}
+    assert starts["light"] == starts["facades"] == "efficientnet_lite0"
     assert starts["c5"] == starts["r_cnn"] == "detectron2/R-50"
     assert starts["rpn"] == starts["fast_r_cnn"] == starts["faster_r_cnn"] == "detectron2/faster_rcnn_R_50_C4_3x"
+
+
+def test_the_bundled_backbone_needs_no_download(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("MASKRCNN_CACHE", str(tmp_path))
+    monkeypatch.setenv("MASKRCNN_OFFLINE", "1")
+    initial = default_initial(preset("light"))
+    assert initial is not None and initial.source == "efficientnet_lite0" and not initial.categories.ids
+    assert bundled_start(changed("light", input={"channels": 1, "mean": (0.5,), "std": (0.5,)})) is None
 
 
 def test_nothing_is_published_for_a_narrow_network() -> None:

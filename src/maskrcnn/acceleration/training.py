@@ -66,7 +66,8 @@ class NormingConv2d(nn.Conv2d):
         """Map (N, C, H, W) to (N, K, H', W')."""
         scale, shift = self.norm[0].factors()
         bias = shift if self.bias is None else shift + scale * self.bias
-        return self._conv_forward(x, self.weight * scale[:, None, None, None], bias)
+        y: Tensor = self._conv_forward(x, self.weight * scale[:, None, None, None], bias)
+        return y
 
 
 class NormingSamePaddedConv2d(NormingConv2d):

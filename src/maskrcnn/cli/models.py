@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskrcnn.cli.arguments import CommandParser
 from maskrcnn.text import one_line
+
+if TYPE_CHECKING:
+    from maskrcnn.structures import Categories
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,9 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.presets import PRESETS
     from maskrcnn.weights.hub import PUBLISHED
 
-    print("bundled models (maskrcnn predict --model NAME):")
-    for name, path in bundled_models().items():
-        print(f"  {name:<10} {_describe(path)}")
+    _print_bundled(bundled_models())
     print("\npublished models (the same; downloaded on first use):")
     for name in PUBLISHED:
         print(f"  {name}")
@@ -29,12 +31,21 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _describe(path: Path) -> str:
+def _print_bundled(models: Mapping[str, Path]) -> None:
+    """What predicts, and apart from that the backbones, which only begin a training."""
     from maskrcnn.weights.checkpoint import read_checkpoint
 
-    saved = read_checkpoint(path)
-    names = saved.categories.names
-    return (
-        f"{saved.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB, "
-        f"{len(names)} class{'es' * (len(names) > 1)}: {', '.join(map(one_line, names))}"
-    )
+    lines: dict[bool, list[str]] = {True: [], False: []}
+    for name, path in models.items():
+        saved = read_checkpoint(path)
+        what = f"{saved.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB"
+        has_classes = bool(saved.categories.ids)
+        lines[has_classes].append(f"  {name:<10} {what}{_classes(saved.categories) if has_classes else ''}")
+    print("bundled models (maskrcnn predict --model NAME):", *lines[True], sep="\n")
+    if lines[False]:
+        print("\nbundled backbones (maskrcnn train --init NAME):", *lines[False], sep="\n")
+
+
+def _classes(categories: Categories) -> str:
+    names = categories.names
+    return f", {len(names)} class{'es' * (len(names) > 1)}: {', '.join(map(one_line, names))}"

@@ -60,21 +60,20 @@ def convolve_fused(
     """
     geometry = options.padding, options.stride, options.dilation, options.groups
     y: Tensor
-    after, numbers = _after(options)
+    has_ceiling = options.relu and not math.isinf(options.ceiling)
     if shortcut is None:
-        y = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, after or "none", numbers, "")
-    else:
-        y = torch.ops.mkldnn._convolution_pointwise_.binary(
-            shortcut, x, weight, bias, *geometry, "add", 1.0, after, numbers, ""
+        after, numbers = (
+            ("hardtanh", [0.0, options.ceiling]) if has_ceiling else ("relu" if options.relu else "none", [])
         )
+        y = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, after, numbers, "")
+    else:
+        relu = "relu" if options.relu else None
+        y = torch.ops.mkldnn._convolution_pointwise_.binary(
+            shortcut, x, weight, bias, *geometry, "add", 1.0, relu, [], ""
+        )
+        if has_ceiling:  # which oneDNN attaches to no sum
+            y.clamp_(max=options.ceiling)
     return y
-
-
-def _after(options: ConvolutionOptions) -> tuple[str | None, list[float]]:
-    """What oneDNN calls what follows, and its numbers."""
-    if not options.relu:
-        return None, []
-    return ("relu", []) if math.isinf(options.ceiling) else ("hardtanh", [0.0, options.ceiling])
 
 
 def sorted_for(size: torch.Size, weight: Tensor, options: ConvolutionOptions) -> Tensor:

@@ -1,9 +1,10 @@
-"""Which published weights a training starts with when none are named: the best there are for its architecture."""
+"""Which weights a training starts with when none are named: the best there are for its architecture."""
 
 from __future__ import annotations
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
+from maskrcnn.loading import bundled_models
 from maskrcnn.training.initial import Initial, read_initial
 from maskrcnn.weights.hub import PUBLISHED, is_downloaded
 
@@ -37,12 +38,20 @@ def published_starts(config: Config) -> tuple[str, ...]:
     return tuple(name for name in best_first if name in PUBLISHED)
 
 
+def bundled_start(config: Config) -> str | None:
+    """The bundled backbone to start `config` with: that of the same name."""
+    name = config.backbone.name
+    return name if name in bundled_models() and config.input.channels == _CHANNELS else None
+
+
 def default_initial(config: Config) -> Initial | None:
-    """The best published start for `config`, downloaded if need be; None if nothing is published for it.
+    """The best start for `config`: bundled, else published and downloaded if need be; None if there is neither.
 
     Raises:
         UserError: it cannot be had; naming what else can be done.
     """
+    if bundled := bundled_start(config):
+        return read_initial(bundled)
     names = published_starts(config)
     if not names:
         return None
