@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -31,8 +34,18 @@ def test_the_bundled_model() -> None:
         assert status == 200 and len(objects) > 5
         assert [found["segmentation"] for found in objects] == [found["segmentation"] for found in expected]
         assert [found["score"] for found in objects] == pytest.approx([found["score"] for found in expected], abs=1e-4)
+        assert example_of_the_docs(server.port).splitlines() == [
+            f"{found['category_name']} {found['score']} {found['bbox']}" for found in objects[:3]
+        ]
         server.signal()
-        assert server.wait() == 0 and "1 requests were taken, 0 are without an answer" in server.output[-1]
+        assert server.wait() == 0 and "2 requests were taken, 0 are without an answer" in server.output[-1]
+
+
+def example_of_the_docs(port: int) -> str:
+    """What the Python block of docs/deploy.md prints, asking this server."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/deploy.md").read_text(), re.DOTALL)
+    code = code.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def predicted() -> list[dict]:

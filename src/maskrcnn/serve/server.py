@@ -81,6 +81,7 @@ class _Server(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="error",  # what clients do wrong must not fill the disk
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

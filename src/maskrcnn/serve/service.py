@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -44,7 +45,6 @@ class Service:
         self.compute = ComputeThread(load, settings.max_batch, self.metrics)
         self.draining, self.admitted, self.total = False, 0, 0
         self._pool = ThreadPoolExecutor(_DECODERS, "pictures")
-        self._decoded = asyncio.Semaphore((settings.max_batch or 1) + _SPARE)
         self.metrics.watch(lambda: self.admitted)
 
     @property
@@ -63,6 +63,11 @@ class Service:
     def name(self) -> str:
         """Of the model, for clients: without the folders of its file."""
         return PurePath(self.model.name).stem
+
+    @cached_property
+    def _decoded(self) -> asyncio.Semaphore:
+        """Places for decoded pictures; how many goes together, the loaded model decides."""
+        return asyncio.Semaphore(self.compute.max_batch + _SPARE)
 
     @contextmanager
     def admission(self) -> Iterator[None]:

@@ -1,0 +1,208 @@
+"""`maskrcnn serve` under load: many clients for a while, and ten times more requests than it can answer.
+
+python benchmarks/serve.py [--model nuclei] [--images DIR] [--clients 64] [--seconds 60]
+
+Clients and server share the processor. So beside the wall clock stands what the server itself used of the processor,
+and what `Model.stream` uses for the same pictures in a process of its own, before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+QUEUE = 64
+"""Waiting requests in the first part; the second has the server's own default."""
+
+STREAM = """
+import sys, time, json, maskrcnn
+from pathlib import Path
+from maskrcnn.sources import collect_sources
+files = [Path(f).read_bytes() for f in collect_sources([sys.argv[2]])]
+model = maskrcnn.load(sys.argv[1])
+for _ in model.stream(files): pass
+wall, used = time.perf_counter(), time.process_time()
+count = sum(prediction.to_coco() is not None for _ in range(2) for prediction in model.stream(files))
+print(json.dumps([(time.perf_counter() - wall) / count, (time.process_time() - used) / count]))
+"""
+
+
+@dataclass
+class Answers:
+    """Statuses and times of what was asked."""
+
+    seconds: dict[int, list[float]] = field(default_factory=dict)
+
+    def add(self, status: int, seconds: float) -> None:
+        self.seconds.setdefault(status, []).append(seconds)
+
+    def count(self, status: int) -> int:
+        return len(self.seconds.get(status, ()))
+
+    def percentile(self, status: int, percent: float) -> float:
+        return float(np.percentile(self.seconds[status], percent)) if self.count(status) else float("nan")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{len(times)} x {status}" for status, times in sorted(self.seconds.items()))
+
+
+class Server:
+    """A running server.
+
+    Args:
+        options: of `maskrcnn serve`.
+    """
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "maskrcnn", "serve", "--port", "0", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        lines = iter(self.process.stdout.readline, "")
+        ready = next(line for line in lines if line.startswith("ready"))
+        self.port = int(re.search(r":(\d+) ", ready)[1])  # type: ignore[index]
+        threading.Thread(target=lambda: list(lines), daemon=True).start()
+
+    @property
+    def rss(self) -> float:
+        """MiB in memory."""
+        return int(re.search(r"VmRSS:\s*(\d+)", self._proc("status"))[1]) / 1024  # type: ignore[index]
+
+    @property
+    def used(self) -> float:
+        """Seconds of the processor so far."""
+        fields = self._proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _proc(self, name: str) -> str:
+        return Path(f"/proc/{self.process.pid}/{name}").read_text()
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[Server]:
+    server = Server(*options)
+    try:
+        yield server
+    finally:
+        server.process.terminate()
+        server.process.wait(120)
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
+    """POST a picture on an open connection; the status, once all of the answer is there."""
+    writer.write(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    await reader.readexactly(int(length[1]) if length else 0)
+    return int(head.split(b" ", 2)[1])
+
+
+async def timed(port: int, body: bytes, answers: Answers) -> None:
+    """One request on a connection of its own."""
+    started = time.perf_counter()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answers.add(await ask(reader, writer, body), time.perf_counter() - started)
+    writer.close()
+
+
+async def many_clients(
+    server: Server, bodies: list[bytes], clients: int, seconds: float
+) -> tuple[Answers, list[float]]:
+    """So many clients that ask again as soon as they have an answer; the memory each second."""
+    answers, memory, end = Answers(), [], time.perf_counter() + seconds
+    turn = itertools.cycle(bodies)
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        while time.perf_counter() < end:
+            started = time.perf_counter()
+            answers.add(await ask(reader, writer, next(turn)), time.perf_counter() - started)
+        writer.close()
+
+    async def watch() -> None:
+        while time.perf_counter() < end:
+            memory.append(server.rss)
+            await asyncio.sleep(1)
+
+    await asyncio.gather(watch(), *(client() for _ in range(clients)))
+    return answers, memory
+
+
+async def overload(server: Server, bodies: list[bytes], per_second: float, seconds: float) -> Answers:
+    """Requests at a steady rate, whether or not the server can follow."""
+    answers, turn, tasks = Answers(), itertools.cycle(bodies), []
+    for _ in range(round(per_second * seconds)):
+        tasks.append(asyncio.create_task(timed(server.port, next(turn), answers)))
+        await asyncio.sleep(1 / per_second)
+    await asyncio.gather(*tasks)
+    return answers
+
+
+def stream_seconds(model: str, images: str) -> tuple[float, float]:
+    """Seconds a picture of `Model.stream`: on the wall clock, and of the processor."""
+    done = subprocess.run([sys.executable, "-c", STREAM, model, images], capture_output=True, text=True, check=True)
+    wall, used = json.loads(done.stdout)
+    return wall, used
+
+
+def measure_clients(model: str, images: str, bodies: list[bytes], clients: int, seconds: float) -> float:
+    """Print the first part; the pictures a second."""
+    before = stream_seconds(model, images)
+    with serving("--model", model, "--max-queue", str(QUEUE), "--timeout", "600") as server:
+        asyncio.run(many_clients(server, bodies, clients, min(seconds / 4, 15)))  # memory reaches its level
+        used, started = server.used, time.perf_counter()
+        answers, memory = asyncio.run(many_clients(server, bodies, clients, seconds))
+        wall, used = time.perf_counter() - started, server.used - used
+    after = stream_seconds(model, images)
+    done, quarter = answers.count(200), max(len(memory) // 4, 1)
+    first, last = np.median(memory[:quarter]), np.median(memory[-quarter:])
+    print(f"{clients} clients, {wall:.0f} s: {answers}")
+    print(f"  {done / wall:.2f} pictures/s; processor {used / done:.3f} s a picture")
+    print(
+        f"  stream before and after: {before[0]:.3f}, {after[0]:.3f} s a picture; "
+        f"processor {before[1]:.3f}, {after[1]:.3f} s"
+    )
+    print(f"  answers: median {answers.percentile(200, 50):.2f} s, p99 {answers.percentile(200, 99):.2f} s; ", end="")
+    print(f"all clients in turn: {clients * wall / done:.2f} s")
+    print(f"  memory: {first:.0f} MiB in the first quarter, {last:.0f} in the last ({100 * (last / first - 1):+.1f} %)")
+    return done / wall
+
+
+def measure_overload(model: str, bodies: list[bytes], per_second: float, seconds: float) -> None:
+    """Print the second part."""
+    with serving("--model", model) as server:
+        answers = asyncio.run(overload(server, bodies, per_second, seconds))
+    print(f"{per_second:.0f} requests a second, ten times what it can do, {seconds:.0f} s: {answers}")
+    median, slow = (1e3 * answers.percentile(429, percent) for percent in (50, 99))
+    print(f"  refusals: median {median:.0f} ms, p99 {slow:.0f} ms; answers: p99 {answers.percentile(200, 99):.2f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="nuclei")
+    parser.add_argument("--images", default=str(ROOT / "examples/nuclei_mini/images"))
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=60)
+    values = parser.parse_args()
+    bodies = [path.read_bytes() for path in sorted(Path(values.images).iterdir())]
+    per_second = measure_clients(values.model, values.images, bodies, values.clients, values.seconds)
+    small = sorted(bodies, key=len)[: max(len(bodies) // 2, 1)]
+    measure_overload(values.model, small, 10 * per_second, values.seconds / 3)
+
+
+if __name__ == "__main__":
+    main()
