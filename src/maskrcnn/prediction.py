@@ -19,6 +19,7 @@ from maskrcnn.sources import source_pixels
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray, FloatArray
 from maskrcnn.viz.crops import cut_out
+from maskrcnn.viz.drawing import USUAL, Drawing
 from maskrcnn.viz.label_maps import name_classes, save_label_map, tint_classes
 from maskrcnn.viz.notebook import notebook_html
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
@@ -109,23 +110,25 @@ class Prediction(DetectedObjects):
         """(h, w, 4) uint8 RGBA of each object, transparent outside its mask, with so many pixels around it."""
         return list(cut_out(self.image(), self.run_lengths if self.has_masks else None, self.boxes, margin))
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: str | PathLike[str], drawing: Drawing = USUAL) -> None:
         """Write the image with outlines, names and scores drawn over it.
 
         Args:
             path: a PNG, JPEG, WebP, TIFF or BMP file, by its ending.
+            drawing: what is drawn, how thick and how large; see `viz.drawing.Drawing`.
 
         Raises:
             UserError: an unknown ending, the image cannot be read again, or `path` cannot be written.
         """
         picture_format(Path(path))  # before the work, not after it
-        save_picture(Path(path), self.overlay())
+        save_picture(Path(path), self.overlay(drawing))
 
-    def overlay(self) -> ByteArray:
+    def overlay(self, drawing: Drawing = USUAL) -> ByteArray:
         """(H, W, 3) uint8 RGB: the picture that `save` writes; a small image comes enlarged by a whole factor."""
         masks, names, semantic = self.run_lengths if self.has_masks else None, self.categories.names, self.semantic
         image = self.image() if semantic is None else tint_classes(self.image(), semantic, len(names))
-        picture = draw_overlay(image, masks, self.boxes, self.labels, self.scores, names, self._skeletons())
+        objects = (masks, self.boxes, self.labels, self.scores, names, self._skeletons())
+        picture = draw_overlay(image, *objects, drawing)
         return picture if semantic is None else name_classes(picture, semantic, names)
 
     def _repr_html_(self) -> str:

@@ -50,7 +50,7 @@ def test_results_and_pictures(run: Run, images: Path, model_file: Path, tmp_path
     assert (first["category_id"], first["category_name"]) in {(3, "round"), (7, "long")}
     assert first["segmentation"]["size"] == [40, 56] and isinstance(first["segmentation"]["counts"], str)
     pictures = sorted(path.name for path in output.glob("*.png"))
-    assert pictures == ["a.png", "a_2.png", "b.png", "b_2.png"]
+    assert pictures == ["a.png", "a_2.png", "b_2.png"] and (output / "b.jpg").is_file(), "a photograph's is one"
     with Image.open(output / "a.png") as picture:  # small images are drawn enlarged
         assert picture.width % 56 == 0 and picture.width * 40 == picture.height * 56
 
@@ -88,7 +88,7 @@ def test_broken_images_alone_are_an_error(run: Run, images: Path, model_file: Pa
 def test_pictures_never_overwrite_a_source(images: Path) -> None:
     sources = [images / "a.png", images / "b.jpg", images / "b.png"]
     paths = overlay_paths(sources, images)
-    assert [paths[source].name for source in sources] == ["a_2.png", "b_2.png", "b_3.png"]
+    assert [paths[source].name for source in sources] == ["a_2.png", "b_2.jpg", "b_3.png"]
 
 
 def test_no_overlays(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     assert {r["image_id"] for r in json.loads((output / "predictions.json").read_text())} == set(range(1, done + 1))
     code, out, _ = run(*command("out", "--resume"))
     assert code == 0 and f"{done} of 3 images are done already" in out and "9 objects in 3 images" in out
-    for name in ("predictions.json", "a.png", "b.png", "b_2.png"):
+    for name in ("predictions.json", "a.png", "b.jpg", "b_2.png"):
         assert (output / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     code, out, _ = run(*command("out", "--resume"))
     assert code == 0 and "3 of 3 images are done already" in out and "9 objects in 3 images; results" in out
@@ -263,3 +263,17 @@ def test_forms_that_make_no_sense(
 ) -> None:
     code, _, err = run("predict", images / "a.png", "--model", model_file, *options)
     assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_what_pictures_show(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    def picture(*options: str) -> np.ndarray:
+        arguments = ("--output", tmp_path / "out", "--overwrite", "--score-threshold", "0.01", "--max-detections", "3")
+        code, _, err = run("predict", images / "a.png", "--model", model_file, *arguments, *options)
+        assert code == 0, err
+        return np.array(Image.open(tmp_path / "out" / "a.png"))
+
+    usual, boxes, small = picture(), picture("--draw", "boxes", "--line-width", "5"), picture("--picture-size", "112")
+    assert usual.shape == boxes.shape == (160, 224, 3) and (usual != boxes).any() and small.shape == (80, 112, 3)
+    assert np.array_equal(usual, picture("--draw", "labels,masks"))
+    code, _, err = run("predict", images / "a.png", "--model", model_file, "--draw", "boxes,mask")
+    assert code == 2 and "draw mask: expected some of boxes, labels, masks" in err

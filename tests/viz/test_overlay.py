@@ -11,6 +11,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.structures import MaskCrops
 from maskrcnn.structures.masks import ByteArray, Float32Array
 from maskrcnn.viz.colours import instance_colour
+from maskrcnn.viz.drawing import Drawing
 from maskrcnn.viz.overlay import CROWDED, draw_overlay, save_picture
 
 
@@ -178,3 +179,48 @@ def test_a_place_that_cannot_be_written_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file"):
         save_picture(tmp_path / "file" / "a.png", grey())
+
+
+def test_several_classes_have_a_colour_each_and_a_legend() -> None:
+    boxes = [(100, 300, 300, 600), (400, 300, 600, 600), (700, 300, 900, 600)]
+    picture = draw(grey(), boxes, ("cat", "dog"))  # cat, dog, cat
+    cat, dog = np.array(instance_colour(0)), np.array(instance_colour(1))
+    for column, colour in ((200, cat), (500, dog), (800, cat)):
+        np.testing.assert_allclose(picture[450, column], 0.7 * 90 + 0.3 * colour, atol=1)
+    corner = picture[:100, :200]
+    assert is_colour(corner, cat).any() and is_colour(corner, dog).any()
+    only_cats = draw(grey(), boxes[:1], ("cat", "dog"))[:100, :200]
+    assert is_colour(only_cats, cat).any() and not is_colour(only_cats, dog).any()
+
+
+def test_a_crowd_of_several_classes_keeps_fills_and_legend() -> None:
+    boxes = [(20 * (i % 40) + 150, 20 * (i // 40) + 100, 20 * (i % 40) + 165, 20 * (i // 40) + 115) for i in range(50)]
+    picture = draw(grey(), boxes, ("cat", "dog"))
+    np.testing.assert_allclose(picture[107, 157], 0.7 * 90 + 0.3 * np.array(instance_colour(0)), atol=1)
+    assert is_colour(picture[:100, :150], instance_colour(1)).any()
+
+
+def test_parts_width_and_size_can_be_chosen() -> None:
+    image, (masks, boxes) = grey(), squares([(200, 300, 500, 600)], (900, 1000))
+
+    def drawn(*parts: str, **options: int) -> np.ndarray:
+        return draw_overlay(
+            image, masks, boxes, np.array([0]), np.ones(1), ("cell",), drawing=Drawing(parts, **options)
+        )
+
+    assert (drawn("boxes")[450, 350] == 90).all() and (drawn("masks")[450, 350] != 90).any()
+    assert (drawn("masks")[:290] == 90).all() and (drawn("labels", "masks")[:290] != 90).any()
+    assert is_colour(drawn("masks", line_width=9), instance_colour(0))[450, 197:204].all()
+    assert drawn("masks", longest_side=250).shape == (225, 250, 3)
+    with pytest.raises(UserError, match="draw mask: expected some of boxes, labels, masks"):
+        Drawing(("mask",))
+
+
+def test_steps_become_slopes() -> None:
+    """A diagonal edge of pixels is drawn as one line: of few points, no more than a pixel away."""
+    crop = np.tri(200, 200, dtype=np.uint8)
+    masks = MaskCrops.from_crops([crop], [(300, 300, 500, 500)], (900, 1000))
+    black = np.zeros((900, 1000, 3), np.uint8)
+    picture = draw_overlay(black, masks, np.array([[300.0, 300, 500, 500]]), np.array([0]), None, ("cell",))
+    along = [picture[300 + i, 300 + i].astype(int) for i in range(20, 180)]
+    assert max(np.abs(one - along[0]).max() for one in along) <= 2, "evenly along the diagonal"

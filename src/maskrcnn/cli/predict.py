@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from maskrcnn.model import Model
     from maskrcnn.prediction import Prediction
+    from maskrcnn.viz.drawing import Drawing
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,13 +48,14 @@ def _predict(values: Namespace) -> int:
     from maskrcnn.loading import load
     from maskrcnn.sources import collect_sources
 
+    drawing = _drawing(values)
     run = begin(values, collect_sources(values.sources))
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
         predictions = _predict_all(model, run, values, shrinking)
         with terminated_as_interrupted(), run.finishing():
-            _keep(predictions, run, overlays=not values.no_overlays)
+            _keep(predictions, run, drawing)
         if warning := shrinking.warning():
             print(warning, file=sys.stderr)
     else:
@@ -91,6 +93,7 @@ def _parser() -> CommandParser:
         help="of a pixel's side, in the unit that the measurements of --save csv are to have",
     )
     parser.add_argument("--no-overlays", action="store_true", help="write the results without pictures")
+    _add_drawing_options(parser)
     earlier = parser.add_mutually_exclusive_group()
     earlier.add_argument("--resume", action="store_true", help="keep what is finished in DIR and do what is missing")
     earlier.add_argument("--overwrite", action="store_true", help="replace the results of another run in DIR")
@@ -98,6 +101,28 @@ def _parser() -> CommandParser:
     add_precision_option(parser)
     add_tile_options(parser)
     return parser
+
+
+def _add_drawing_options(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--draw",
+        default="labels,masks",
+        metavar="PART,...",
+        help="what pictures show: boxes, labels, masks (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--line-width", type=number(int, 1), metavar="N", help="pixels (default: by the picture's size)"
+    )
+    parser.add_argument(
+        "--picture-size", type=number(int, 16), metavar="N", help="longest side of a picture (default: the image's)"
+    )
+
+
+def _drawing(values: Namespace) -> Drawing | None:
+    from maskrcnn.viz.drawing import Drawing
+
+    parts = tuple(part.strip() for part in values.draw.split(",") if part.strip())
+    return None if values.no_overlays else Drawing(parts, values.line_width, values.picture_size)
 
 
 def _forms(text: str) -> tuple[str, ...]:
@@ -128,7 +153,7 @@ def _noted(predictions: Iterator[Prediction], shrinking: Shrinking) -> Iterator[
         yield prediction
 
 
-def _keep(predictions: Iterator[Prediction], run: Run, *, overlays: bool) -> None:
+def _keep(predictions: Iterator[Prediction], run: Run, drawing: Drawing | None) -> None:
     """A row per image as it comes, written behind its picture: an image with a row has everything."""
     from maskrcnn.pipeline import Behind
 
@@ -142,4 +167,4 @@ def _keep(predictions: Iterator[Prediction], run: Run, *, overlays: bool) -> Non
             last = now
             print(f"{one_line(str(source), LONGEST_MESSAGE)}: {describe(prediction)}")
             run.num_done += 1
-            behind.call(run.finish, row, prediction, run.overlays[source], overlays)
+            behind.call(run.finish, row, prediction, run.overlays[source], drawing)

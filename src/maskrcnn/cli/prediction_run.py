@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from maskrcnn.prediction import Prediction
     from maskrcnn.results.rows import ResultRows
+    from maskrcnn.viz.drawing import Drawing
 
 
 @dataclass
@@ -66,15 +68,15 @@ class Run:
         boxes = {source: store.of(number) for number, source in enumerate(self.sources)}
         return [boxes[source] for source in self.waiting]
 
-    def finish(self, row: dict[str, Any], prediction: Prediction, path: Path, overlay: bool) -> None:
+    def finish(self, row: dict[str, Any], prediction: Prediction, path: Path, drawing: Drawing | None) -> None:
         """The files of one image, and its row behind them: an image with a row has everything."""
         from maskrcnn.large.overview import overview
 
-        if overlay:
-            overview(prediction).save(path)
+        if drawing is not None:
+            overview(prediction).save(path, drawing)
         if prediction.semantic is not None:
             self.label_maps = path.parent / LABEL_MAPS
-            prediction.save_label_map(self.label_maps / path.name)
+            prediction.save_label_map(self.label_maps / f"{path.stem}.png")
         self.rows.append(row)
 
     @contextmanager
@@ -162,20 +164,27 @@ def begin(values: Namespace, sources: list[Path]) -> Run:
     return Run(sources, waiting, rows, results, overlay_paths(sources, output))
 
 
+PHOTOGRAPHS = (".jpg", ".jpeg")
+
 LABEL_MAPS = "label_maps"
 """The folder for them in the output, where they are named as the overlays are."""
 
 
 def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
-    """`output/<stem>.png` for each source; a number is added rather than overwriting a source or another overlay."""
+    """`output/<stem>.png` for each source, `.jpg` for photographs (JPEG); label maps are named alike.
+
+    A number is added rather than overwriting a source or another picture.
+    """
     taken = {source.resolve() for source in sources}
     paths = {}
     for source in sources:
-        path, count = output / f"{source.stem}.png", 1
-        while path.resolve() in taken or (output / LABEL_MAPS / path.name).resolve() in taken:
-            count += 1
-            path = output / f"{source.stem}_{count}.png"
-        taken.add(path.resolve())
+        ending = ".jpg" if source.suffix.lower() in PHOTOGRAPHS else ".png"
+        for count in itertools.count(1):
+            stem = source.stem if count == 1 else f"{source.stem}_{count}"
+            path, label_map = output / f"{stem}{ending}", output / LABEL_MAPS / f"{stem}.png"
+            if not {path.resolve(), label_map.resolve()} & taken:
+                break
+        taken |= {path.resolve(), label_map.resolve()}
         paths[source] = path
     return paths
 

@@ -12,6 +12,7 @@ from maskrcnn.files import write_atomically
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.colours import instance_colour
 from maskrcnn.viz.labels import Label, draw_labels
+from maskrcnn.viz.overlay import text_height
 
 _SHARE = 0.45
 """Of the colour in a tinted pixel."""
@@ -35,7 +36,9 @@ def name_classes(picture: ByteArray, label_map: ByteArray, names: Sequence[str])
         rows, columns = (np.flatnonzero((label_map == label).any(axis=axis)) * float(factor) for axis in (1, 0))
         box = (float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1]))
         tags.append(Label(names[label], box, instance_colour(label)))
-    return draw_labels(picture, tags, max(round(max(picture.shape[:2]) / 55), 13)) if tags else picture
+    named = picture.copy()
+    draw_labels(named, tags, text_height(picture))
+    return named
 
 
 def save_label_map(path: Path, label_map: ByteArray, num_classes: int) -> None:

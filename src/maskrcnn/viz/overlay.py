@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,12 @@ from PIL import Image
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
 from maskrcnn.structures.masks import ByteArray, Floats, IntArray, Masks
-from maskrcnn.viz.colours import Colour, instance_colour
-from maskrcnn.viz.labels import Box, Label, draw_labels
+from maskrcnn.viz import outlines
+from maskrcnn.viz.colours import instance_colour
+from maskrcnn.viz.drawing import USUAL, Drawing
+from maskrcnn.viz.labels import Label, draw_labels, draw_legend
+from maskrcnn.viz.occupancy import Occupancy
+from maskrcnn.viz.outlines import Line, Shape
 from maskrcnn.viz.skeletons import Skeletons, draw_skeleton
 
 USUAL_LONG_SIDE = 1000
@@ -26,47 +30,34 @@ MAX_ENLARGEMENT = 4
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
 CROWDED = 40
-"""With more objects than this, names and fills would hide the image: thin outlines only."""
+"""With more objects than this, names and scores would hide the image."""
+
+
+BRIGHT = 70
+"""Mean of the channels, 0 to 255."""
 
 
 @dataclass(frozen=True)
 class _Style:
-    """Line width in pixels, the colour's share in a fill, text height in pixels (0: no text)."""
+    """Lines, the colour's share in a fill, text height in pixels (0: no text beside objects)."""
 
-    line: int
+    line: Line
     fill: float
     text: int
 
 
-def _style_for(picture: ByteArray, num_objects: int) -> _Style:
+def _style_for(picture: ByteArray, num_objects: int, by_class: bool, drawing: Drawing) -> _Style:
     """Lines and text that look the same whatever the number of pixels."""
-    long_side = max(picture.shape[:2])
-    if num_objects > CROWDED:
-        return _Style(max(round(long_side / 600), 1), 0.0, 0)
-    return _Style(max(round(long_side / 450), 1), 0.3, max(round(long_side / 55), 13))
+    long_side, crowded = _long_side(picture), num_objects > CROWDED
+    usual = max(round(long_side / (600 if crowded else 450)), 1)
+    share = 0.0 if crowded and not by_class else 0.3
+    text = 0 if crowded or "labels" not in drawing.parts else text_height(picture)
+    return _Style(Line(drawing.line_width or usual, _is_bright(picture)), share, text)
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """One object in the picture. Its bitmap is made anew for every use: those of all objects may take gigabytes.
-
-    Attributes:
-        bitmap: makes the bitmap of 0 and 1.
-        window: x1, y1, x2, y2 of the bitmap in the picture.
-        box: x1, y1, x2, y2 of the object in the picture.
-        colour: to draw it in.
-    """
-
-    bitmap: Callable[[], ByteArray]
-    window: tuple[int, int, int, int]
-    box: Box
-    colour: Colour
-
-    @property
-    def area(self) -> int:
-        """Of the window."""
-        x1, y1, x2, y2 = self.window
-        return (x2 - x1) * (y2 - y1)
+def text_height(picture: ByteArray) -> int:
+    """Of labels, in pixels."""
+    return max(round(_long_side(picture) / 55), 13)
 
 
 def draw_overlay(
@@ -77,8 +68,9 @@ def draw_overlay(
     scores: Floats | None,
     names: Sequence[str],
     skeletons: Skeletons | None = None,
+    drawing: Drawing = USUAL,
 ) -> ByteArray:
-    """A picture of D objects over their image.
+    """A picture of D objects over their image, coloured by class, with a legend; one by one where there is one class.
 
     Args:
         image: (H, W, 3) uint8 RGB; it is not changed.
@@ -88,27 +80,69 @@ def draw_overlay(
         scores: (D,), or None for ground truth.
         names: of the K classes.
         skeletons: the objects' keypoints, to draw these too.
+        drawing: what is drawn, and how large.
 
     Returns:
-        (f H, f W, 3) uint8 RGB, where the whole number f is 1 but for small images (`USUAL_LONG_SIDE`).
+        (f H, f W, 3) uint8 RGB, where the whole number f is 1 but for small images (`USUAL_LONG_SIDE`), and what is
+        longer than `drawing.longest_side` is made smaller.
     """
-    factor = min(max(round(USUAL_LONG_SIDE / max(*image.shape[:2], 1)), 1), MAX_ENLARGEMENT)
+    factor = _enlargement(image, drawing)
     picture = _enlarged_image(image, factor)
-    style = _style_for(picture, len(boxes))
-    shapes = _shapes(masks, boxes, factor)
-    from_large = sorted(shapes, key=lambda shape: -shape.area)  # small objects lie on top
-    for shape in from_large:
-        _fill(picture, shape, style.fill)
-    for shape in from_large:
-        _outline(picture, shape, style.line)
+    by_class = len(names) > 1
+    style = _style_for(picture, len(boxes), by_class, drawing)
+    shapes = _shapes(masks if "masks" in drawing.parts else None, boxes, labels if by_class else None, factor)
+    occupancy = Occupancy(picture.shape[:2], max(text_height(picture) // 2, 4))
+    writes = style.text > 0 or by_class
+    for shape in sorted(shapes, key=lambda shape: -shape.area):  # small objects lie on top
+        _draw_shape(picture, shape, style, drawing, occupancy if writes else None)
     if skeletons is not None:
         for i, shape in enumerate(shapes):
-            draw_skeleton(picture, skeletons.of(i, factor), skeletons.lines, shape.colour, 2 * style.line)
-    if not style.text:
+            draw_skeleton(picture, skeletons.of(i, factor), skeletons.lines, shape.colour, 2 * style.line.width)
+    if style.text:
+        texts = _texts(labels, scores, names)
+        tags = [Label(text, s.box, s.colour, s.index) for text, s in zip(texts, shapes, strict=True)]
+        draw_labels(picture, tags, style.text, occupancy)
+    if by_class and len(boxes) and "labels" in drawing.parts:
+        present = [(names[label], instance_colour(label)) for label in np.unique(labels).tolist()]
+        draw_legend(picture, present, text_height(picture), occupancy)
+    return _at_most(picture, drawing.longest_side)
+
+
+def _is_bright(picture: ByteArray) -> bool:
+    """By a pixel in each sixteenth row and column."""
+    sample = picture[::16, ::16]
+    return bool(sample.size) and float(sample.mean()) > BRIGHT
+
+
+def _draw_shape(picture: ByteArray, shape: Shape, style: _Style, drawing: Drawing, occupancy: Occupancy | None) -> None:
+    bitmap = shape.bitmap()
+    if occupancy is not None:
+        occupancy.add(shape.index, bitmap, shape.window)
+    outlines.fill(picture, shape, bitmap, style.fill)
+    if not outlines.outline(picture, shape, bitmap, style.line) or "boxes" in drawing.parts:
+        outlines.box(picture, shape, style.line)
+
+
+def _enlargement(image: ByteArray, drawing: Drawing) -> int:
+    aim = USUAL_LONG_SIDE if drawing.longest_side is None else drawing.longest_side
+    nearest: int = round(aim / max(_long_side(image), 1))
+    return min(max(nearest, 1), MAX_ENLARGEMENT)
+
+
+def _long_side(picture: ByteArray) -> int:
+    height, width = picture.shape[:2]
+    return int(max(height, width))
+
+
+def _at_most(picture: ByteArray, longest_side: int | None) -> ByteArray:
+    import cv2
+
+    height, width = picture.shape[:2]
+    if longest_side is None or max(height, width) <= longest_side:
         return picture
-    texts = _texts(labels, scores, names)
-    tags = [Label(text, shape.box, shape.colour) for text, shape in zip(texts, shapes, strict=True)]
-    return draw_labels(picture, tags, style.text)
+    share = longest_side / max(height, width)
+    size = (max(round(width * share), 1), max(round(height * share), 1))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def save_picture(path: Path, picture: ByteArray) -> None:
@@ -131,13 +165,14 @@ def picture_format(path: Path) -> str:
     return kind
 
 
-def _shapes(masks: Masks | None, boxes: Floats, factor: int) -> list[_Shape]:
-    """The objects in the frame of the enlarged picture."""
+def _shapes(masks: Masks | None, boxes: Floats, labels: IntArray | None, factor: int) -> list[Shape]:
+    """The objects in the frame of the enlarged picture, coloured by these labels, or one by one."""
     windows = np.zeros((len(boxes), 4), np.int64) if masks is None else masks.windows * factor
     corners = np.nan_to_num(boxes.astype(np.float64), nan=0, posinf=0, neginf=0) * factor
+    numbers = range(len(boxes)) if labels is None else labels.tolist()
     return [
-        _Shape(partial(_bitmap, masks, i, factor), tuple(window), tuple(box), instance_colour(i))
-        for i, (window, box) in enumerate(zip(windows.tolist(), corners.tolist(), strict=True))
+        Shape(i, partial(_bitmap, masks, i, factor), tuple(window), tuple(box), instance_colour(number))
+        for i, (window, box, number) in enumerate(zip(windows.tolist(), corners.tolist(), numbers, strict=True))
     ]
 
 
@@ -168,32 +203,7 @@ def _enlarged_bitmap(bitmap: ByteArray, factor: int) -> ByteArray:
 
     if factor == 1 or bitmap.size == 0:
         return bitmap
-    padded = np.pad(bitmap * np.uint8(255), 1)
+    padded = cv2.copyMakeBorder(bitmap * np.uint8(255), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     enlarged = cv2.resize(padded, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(enlarged[factor:-factor, factor:-factor] > 127, np.uint8)
-
-
-def _fill(picture: ByteArray, shape: _Shape, share: float) -> None:
-    """Blend the colour into the object's pixels, in place."""
-    import cv2
-
-    if share == 0 or shape.area == 0:
-        return
-    x1, y1, x2, y2 = shape.window
-    region = picture[y1:y2, x1:x2]
-    plain = np.full_like(region, shape.colour)
-    blended = cv2.addWeighted(region, 1 - share, plain, share, 0)
-    np.copyto(region, blended, where=shape.bitmap()[..., None] != 0)
-
-
-def _outline(picture: ByteArray, shape: _Shape, width: int) -> None:
-    """Draw along the object's border and those of its holes, or around its box if it has no mask, in place."""
-    import cv2
-
-    contours, _ = cv2.findContours(shape.bitmap(), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=shape.window[:2])
-    if contours:
-        cv2.drawContours(picture, contours, -1, shape.colour, width, cv2.LINE_AA)
-    else:
-        limit = max(picture.shape)
-        x1, y1, x2, y2 = (round(min(max(edge, -limit), 2 * limit)) for edge in shape.box)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), shape.colour, width, cv2.LINE_AA)
+    _, decided = cv2.threshold(enlarged, 127, 1, cv2.THRESH_BINARY)
+    return np.asarray(decided[factor:-factor, factor:-factor], np.uint8)

@@ -1,0 +1,88 @@
+"""One object in a picture: the fill, the outline, the box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskrcnn.structures.masks import ByteArray
+from maskrcnn.viz.colours import Colour
+from maskrcnn.viz.labels import Box
+
+HALO = (0, 0, 0)
+"""On a bright image, under each line and a pixel wider on both sides: all colours stand off the dark."""
+
+SMOOTHING = 0.9
+"""Pixels by which an outline may leave the steps of its bitmap."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """How lines are drawn: width in pixels, and whether with a halo."""
+
+    width: int
+    halo: bool
+
+    def strokes(self, colour: Colour) -> list[tuple[Colour, int]]:
+        """Colours and widths, one over the other."""
+        return [*([(HALO, self.width + 2)] if self.halo else []), (colour, self.width)]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One object in the picture. Its bitmap is made anew for every use: those of all objects may take gigabytes.
+
+    Attributes:
+        index: of the object.
+        bitmap: makes the bitmap of 0 and 1.
+        window: x1, y1, x2, y2 of the bitmap in the picture.
+        box: x1, y1, x2, y2 of the object in the picture.
+        colour: to draw it in.
+    """
+
+    index: int
+    bitmap: Callable[[], ByteArray]
+    window: tuple[int, int, int, int]
+    box: Box
+    colour: Colour
+
+    @property
+    def area(self) -> int:
+        """Of the window."""
+        x1, y1, x2, y2 = self.window
+        return (x2 - x1) * (y2 - y1)
+
+
+def fill(picture: ByteArray, shape: Shape, bitmap: ByteArray, share: float) -> None:
+    """Blend the colour into the object's pixels, in place."""
+    import cv2
+
+    if share == 0 or shape.area == 0:
+        return
+    x1, y1, x2, y2 = shape.window
+    region = picture[y1:y2, x1:x2]
+    blends = np.arange(256)[None, :, None] * (1 - share) + np.array(shape.colour) * share  # of each value, by channel
+    cv2.copyTo(cv2.LUT(region, np.rint(blends).astype(np.uint8)), bitmap, region)
+
+
+def outline(picture: ByteArray, shape: Shape, bitmap: ByteArray, line: Line) -> bool:
+    """Draw along the object's border and those of its holes, in place; False where it has no mask."""
+    import cv2
+
+    contours, _ = cv2.findContours(bitmap, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=shape.window[:2])
+    smooth = [cv2.approxPolyDP(contour, SMOOTHING, True) if len(contour) > 8 else contour for contour in contours]
+    for colour, thickness in line.strokes(shape.colour):
+        cv2.drawContours(picture, smooth, -1, colour, thickness, cv2.LINE_AA)
+    return bool(smooth)
+
+
+def box(picture: ByteArray, shape: Shape, line: Line) -> None:
+    """Draw around the object's box, in place."""
+    import cv2
+
+    limit = max(picture.shape)
+    x1, y1, x2, y2 = (round(min(max(edge, -limit), 2 * limit)) for edge in shape.box)
+    for colour, thickness in line.strokes(shape.colour):
+        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
