@@ -17,6 +17,8 @@ from maskrcnn.cli.prediction_run import overlay_paths
 from maskrcnn.files import file_hash, sole_writer
 from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
+from maskrcnn.weights import save_model
+from maskrcnn.weights.checkpoint import load_model
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -277,3 +279,48 @@ def test_what_pictures_show(run: Run, images: Path, model_file: Path, tmp_path: 
     assert np.array_equal(usual, picture("--draw", "labels,masks"))
     code, _, err = run("predict", images / "a.png", "--model", model_file, "--draw", "boxes,mask")
     assert code == 2 and "draw mask: expected some of boxes, labels, masks" in err
+
+
+# --- what a run says -----------------------------------------------------------------------------------------------
+
+
+def test_lines_have_a_total_and_quiet_has_none(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    (images / "b.jpg").write_bytes(b"no image")
+    arguments = ("predict", images, "--model", model_file, "--output", tmp_path / "out", "--score-threshold", "1")
+    code, out, err = run(*arguments)
+    assert code == 1 and {line.split()[0] for line in out.splitlines()[:2]} <= {"1/3", "2/3", "3/3"}
+    code, out, quiet_err = run(*arguments, "--quiet")
+    assert code == 1 and out == "" and quiet_err == err, "what went wrong is still said"
+
+
+def test_a_log_for_programs(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    (images / "b.jpg").write_bytes(b"no image")
+    options = ("--score-threshold", "0.01", "--max-detections", "3", "--log", "json")
+    _, out, _ = run("predict", images, "--model", model_file, "--output", tmp_path / "out", *options)
+    events = [json.loads(line) for line in out.splitlines()]
+    by_event = {name: [e for e in events if e["event"] == name] for name in ("image", "skipped", "done")}
+    assert [len(found) for found in by_event.values()] == [2, 1, 1] and events[-1] is by_event["done"][0]
+    first, last = by_event["image"]
+    assert sum(first["objects"].values()) == 3 and first["total"] == 3 and last["seconds_left"] == 0
+    assert "b.jpg" in by_event["skipped"][0]["reason"]
+    assert (events[-1]["objects"], events[-1]["images"], events[-1]["score_threshold"]) == (6, 2, 0.01)
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_total(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, out, err = run("predict", images, "--model", model_file, "--output", tmp_path / "out")
+    assert code == 0 and "3/3" in err and "images/s" in err and out.count("\n") <= 2, "no line per image"
+
+
+def test_the_threshold_of_the_model_is_taken_and_said(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    network, config, categories, _ = load_model(model_file)
+    own = tmp_path / "own.safetensors"
+    save_model(own, network, config, categories, {"score_threshold": 0.0125})
+    arguments = ("predict", images / "a.png", "--model", own, "--output", tmp_path / "out")
+    _, out, _ = run(*arguments)
+    assert "objects score above 0.0125" in out and rows(tmp_path / "out")[0]["score_threshold"] == 0.0125
+    _, out, _ = run(*arguments, "--overwrite", "--score-threshold", "0.3")
+    assert "objects score above" not in out and rows(tmp_path / "out")[0]["score_threshold"] == 0.3

@@ -16,15 +16,14 @@ from maskrcnn.cli.arguments import (
     add_model_option,
     add_precision_option,
     add_proposals_option,
-    add_score_threshold_option,
     number,
 )
 from maskrcnn.cli.large import add_tile_options, by_size, in_tiles
-from maskrcnn.cli.prediction_run import Run, begin, describe, say_what_came_out
+from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
+from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shrinking import Shrinking
 from maskrcnn.cli.signals import terminated_as_interrupted
-from maskrcnn.errors import LONGEST_MESSAGE, UserError
-from maskrcnn.text import one_line
+from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
     from maskrcnn.model import Model
     from maskrcnn.prediction import Prediction
     from maskrcnn.viz.drawing import Drawing
+
+
+DEFAULT_THRESHOLD = 0.5
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,13 +50,17 @@ def _predict(values: Namespace) -> int:
     from maskrcnn.loading import load
     from maskrcnn.sources import collect_sources
 
-    drawing = _drawing(values)
-    run = begin(values, collect_sources(values.sources))
+    drawing, reporter = _drawing(values), Reporter(values.quiet, values.log)
+    sources = collect_sources(values.sources)
+    if values.score_threshold is None:
+        values.score_threshold = _own_threshold(values.model, reporter)
+    run = begin(values, sources, reporter)
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
         predictions = _predict_all(model, run, values, shrinking)
-        with terminated_as_interrupted(), run.finishing():
+        with terminated_as_interrupted(), run.finishing(), reporter:
+            reporter.begin(len(run.waiting))
             _keep(predictions, run, drawing)
         if warning := shrinking.warning():
             print(warning, file=sys.stderr)
@@ -72,7 +78,12 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--output", default="predictions", metavar="DIR", help="where the results go (default: %(default)s)"
     )
-    add_score_threshold_option(parser)
+    parser.add_argument(
+        "--score-threshold",
+        type=number(float, 0, 1),
+        metavar="S",
+        help="objects score above this (default: where the model did best on its validation images; else 0.5)",
+    )
     parser.add_argument(
         "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
     )
@@ -100,7 +111,22 @@ def _parser() -> CommandParser:
     add_device_option(parser)
     add_precision_option(parser)
     add_tile_options(parser)
+    add_progress_options(parser)
     return parser
+
+
+def _own_threshold(model: str, reporter: Reporter) -> float:
+    """The score at which F1 was best on the validation images, where the model's file has it."""
+    from maskrcnn.loading import model_facts
+
+    threshold = model_facts(model)[1].get("score_threshold")
+    if not isinstance(threshold, float) or not 0 <= threshold <= 1:
+        return DEFAULT_THRESHOLD
+    reporter.note(
+        f"objects score above {threshold:g}, where this model did best on its validation images "
+        "(--score-threshold changes it)"
+    )
+    return threshold
 
 
 def _add_drawing_options(parser: CommandParser) -> None:
@@ -165,6 +191,6 @@ def _keep(predictions: Iterator[Prediction], run: Run, drawing: Drawing | None) 
             now = time.perf_counter()
             row = run.rows.found(source.as_posix(), prediction, now - last)
             last = now
-            print(f"{one_line(str(source), LONGEST_MESSAGE)}: {describe(prediction)}")
+            run.reporter.image(str(source), prediction)
             run.num_done += 1
             behind.call(run.finish, row, prediction, run.overlays[source], drawing)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.large import tiles_option
+from maskrcnn.cli.progress import Reporter
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import one_line
 
@@ -35,6 +36,7 @@ class Run:
         rows: the results.
         results: the file of COCO results that is made from them at the end.
         overlays: where the picture of each image goes.
+        reporter: is told of what is done.
         label_maps: the folder of those that were written.
         failures: (name, reason) of images that could not be read, until there is a first result to write them with.
     """
@@ -44,6 +46,7 @@ class Run:
     rows: ResultRows
     results: Path
     overlays: dict[Path, Path]
+    reporter: Reporter
     num_objects: int = 0
     num_done: int = 0
     skipped: list[str] = field(default_factory=list)
@@ -57,7 +60,7 @@ class Run:
             raise error
         self.skipped.append(str(source))
         self.failures.append((Path(str(source)).as_posix(), str(error)))
-        print(f"skipped: {error}", file=sys.stderr)
+        self.reporter.skipped(str(source), str(error))
 
     def proposals(self, path: Path) -> list[Tensor]:
         """The boxes of each waiting source that a file of proposals names."""
@@ -107,7 +110,7 @@ class Run:
         finished = Finished(self.rows, names, categories, values.pixel_size or 1.0)
         for form, loss in save_forms(finished, self.results.parent, values.save).items():
             for sentence, count in loss.items():
-                print(f"{self.results.parent / form}: {count} {sentence}")
+                self.reporter.note(f"{self.results.parent / form}: {count} {sentence}")
 
     def write_results(self) -> None:
         """COCO's results of everything finished; what lies there stays as long as nothing is."""
@@ -128,7 +131,7 @@ def _require_known(forms: Sequence[str], pixel_size: float | None) -> None:
         raise UserError("--pixel-size: measurements are a part of --save csv; add it, or leave this out")
 
 
-def begin(values: Namespace, sources: list[Path]) -> Run:
+def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
     """Look at the output folder before the work; nothing is written yet."""
     from maskrcnn.files import file_hash
     from maskrcnn.loading import model_hash
@@ -157,11 +160,11 @@ def begin(values: Namespace, sources: list[Path]) -> Run:
 
         require_replaceable(output, values.save, overwrite=values.overwrite)
     if rows.num_changed:
-        print(f"{rows.num_changed} images have changed since, so they are done anew")
+        reporter.note(f"{rows.num_changed} images have changed since, so they are done anew")
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
     if len(waiting) < len(sources):
-        print(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
-    return Run(sources, waiting, rows, results, overlay_paths(sources, output))
+        reporter.note(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
+    return Run(sources, waiting, rows, results, overlay_paths(sources, output), reporter)
 
 
 PHOTOGRAPHS = (".jpg", ".jpeg")
@@ -194,20 +197,19 @@ def say_what_came_out(run: Run, score_threshold: float) -> None:
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
     maps = "" if run.label_maps is None else f", the class of every pixel in {run.label_maps}"
     objects = "" if maps and not run.num_objects else f"{run.num_objects} objects in "
-    print(f"{objects}{done} images{speed}; results in {run.results}{maps}")
+    run.reporter.done(
+        f"{objects}{done} images{speed}; results in {run.results}{maps}",
+        objects=run.num_objects,
+        images=done,
+        skipped=len(run.skipped),
+        seconds=round(seconds, 3),
+        score_threshold=score_threshold,
+        results=str(run.results),
+    )
     if run.skipped:
         names = one_line(", ".join(run.skipped), LONGEST_MESSAGE)
         print(f"{len(run.skipped)} of {len(run.sources)} images skipped: {names}", file=sys.stderr)
     if run.num_objects == 0 and score_threshold > 0 and run.label_maps is None:
-        print(f"no object scores above {score_threshold:g}; a lower --score-threshold shows less certain ones")
-
-
-def describe(prediction: Prediction) -> str:
-    from maskrcnn.viz.label_maps import class_shares
-
-    names = prediction.names
-    counts = [f"{names.count(name)} {one_line(name)}" for name in dict.fromkeys(names)]
-    if prediction.semantic is not None:
-        shares = class_shares(prediction.semantic, prediction.categories.names)
-        counts += [f"{share:.1%} {one_line(name)}" for name, share in shares.items()]
-    return ", ".join(counts) or "nothing found"
+        run.reporter.note(
+            f"no object scores above {score_threshold:g}; a lower --score-threshold shows less certain ones"
+        )

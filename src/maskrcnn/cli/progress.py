@@ -1,0 +1,115 @@
+"""How a long run tells of itself: a bar on a terminal, a line per image elsewhere, JSON for programs, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal
+
+from maskrcnn.cli.arguments import CommandParser
+from maskrcnn.errors import LONGEST_MESSAGE
+from maskrcnn.text import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from maskrcnn.prediction import Prediction
+
+Log = Literal["text", "json"]
+
+
+def add_progress_options(parser: CommandParser) -> None:
+    """`--quiet` and `--log`."""
+    parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
+    parser.add_argument(
+        "--log", choices=("text", "json"), default="text", help="json: a line of JSON for each image (default: text)"
+    )
+
+
+class Reporter(ExitStack):
+    """What a run over images says; a context while images are worked on.
+
+    Args:
+        quiet: warnings and errors alone.
+        log: "json": an object per line on standard output, with `event`: note, image, skipped, done.
+    """
+
+    def __init__(self, quiet: bool = False, log: Log = "text") -> None:
+        super().__init__()
+        self._quiet, self._json = quiet, log == "json"
+        self._total = self._done = 0
+        self._started = time.perf_counter()
+        self._bar: tuple[Progress, TaskID] | None = None
+
+    def begin(self, total: int) -> None:
+        """So many images are to be done; on a terminal a bar appears."""
+        self._total, self._started = total, time.perf_counter()
+        if not self._quiet and not self._json and sys.stderr.isatty():
+            self._bar = self._show_bar()
+
+    def _show_bar(self) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+        bar = self.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
+        return bar, bar.add_task("", total=self._total, rate="")
+
+    def image(self, name: str, found: Prediction) -> None:
+        """One image is done."""
+        self._step()
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, advance=1, rate=f"{self._rate:.3g} images/s")
+        elif self._json:
+            left = (self._total - self._done) / self._rate
+            facts = {"done": self._done, "total": self._total, "seconds_left": round(left, 1)}
+            self._write("image", file_name=name, objects=found.counts, images_per_second=round(self._rate, 3), **facts)
+        elif not self._quiet:
+            print(f"{self._done}/{self._total} {one_line(name, LONGEST_MESSAGE)}: {describe(found)}")
+
+    def skipped(self, name: str, reason: str) -> None:
+        """One image cannot be done."""
+        self._step()
+        print(f"skipped: {reason}", file=sys.stderr)
+        if self._json:
+            self._write("skipped", file_name=name, reason=reason)
+
+    def note(self, text: str) -> None:
+        """Something to know."""
+        if self._json:
+            self._write("note", text=text)
+        elif not self._quiet:
+            print(text)
+
+    def done(self, text: str, **facts: Any) -> None:
+        """What came out, as a sentence and as facts."""
+        if self._json:
+            self._write("done", **facts)
+        elif not self._quiet:
+            print(text)
+
+    def _step(self) -> None:
+        self._done += 1
+
+    @property
+    def _rate(self) -> float:
+        """Images per second."""
+        return self._done / max(time.perf_counter() - self._started, 1e-9)
+
+    def _write(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, **facts}), flush=True)
+
+
+def describe(prediction: Prediction) -> str:
+    """How many objects of each class, the most certain class first; of every pixel the shares of the classes."""
+    from maskrcnn.viz.label_maps import class_shares
+
+    names = prediction.names
+    counts = [f"{names.count(name)} {one_line(name)}" for name in dict.fromkeys(names)]
+    if prediction.semantic is not None:
+        shares = class_shares(prediction.semantic, prediction.categories.names)
+        counts += [f"{share:.1%} {one_line(name)}" for name, share in shares.items()]
+    return ", ".join(counts) or "nothing found"
