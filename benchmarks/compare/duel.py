@@ -141,7 +141,20 @@ def _check(
         for rival, other in zip(rivals[1:], others, strict=False):
             other.call("prepare", **prepared[rival.engine])
             facts["agreement"] = _agree(ours, other, folder)
+        if scenario.preset:
+            _take_preset(scenario, ours, prepared, facts)
     return facts, prepared
+
+
+def _take_preset(scenario: Scenario, ours: Worker, prepared: dict[str, dict[str, Any]], facts: dict[str, Any]) -> None:
+    """From here on ours is another network, with a threshold of its own for as many detections."""
+    own = {name: value for name, value in prepared["ours"].items() if name != "threshold"}
+    ours.call("make_weights", scenario=own["scenario"], path=own["weights"])
+    ours.call("prepare", **own)
+    prepared["ours"] = {**own, "threshold": ours.call("calibrate")}
+    ours.call("prepare", **prepared["ours"])
+    facts["arithmetic"] = ours.call("arithmetic")
+    _require_detections(scenario, facts["arithmetic"])
 
 
 def _require_detections(scenario: Scenario, arithmetic: Mapping[str, Any]) -> None:

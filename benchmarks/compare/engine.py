@@ -34,7 +34,9 @@ class Engine(ABC):
     def prepare(self, scenario: Mapping[str, Any], weights: str, inputs: str, threshold: float = 0.0) -> None:
         """Load the model and the images; with `threshold`, so many detections remain as the scenario wants."""
         self.scenario, self.threshold = Scenario.from_json(scenario), threshold
-        self._load(weights, torch.load(inputs, weights_only=True))
+        given = torch.load(inputs, weights_only=True)
+        self._files: list[str] = given["files"] if self.scenario.from_files else []
+        self._load(weights, given)
         self.memory_loaded = used_bytes(self.device)
 
     def run(self) -> float:

@@ -13,6 +13,7 @@ from benchmarks.compare.agreement import MASKS_COMPARED, pack_masks
 from benchmarks.compare.engine import Engine
 from benchmarks.compare.scenarios import Scenario
 from benchmarks.compare.weights import spread
+from PIL import Image
 
 import maskrcnn
 from maskrcnn.acceleration import for_training
@@ -24,7 +25,9 @@ from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories, PackedMasks, Targets
+from maskrcnn.training.initial import read_initial, start_from
 from maskrcnn.training.optimizer import build_optimizer, set_learning_rate
+from maskrcnn.training.published import bundled_start
 from maskrcnn.training.step import accumulate_gradients
 from maskrcnn.weights import load_model, save_model
 from maskrcnn.weights.checkpoint import save_weights
@@ -51,25 +54,34 @@ class Ours(Engine):
         plan = Scenario.from_json(scenario)
         generator = torch.Generator().manual_seed(2)
         targets = [_random_objects(plan, generator) for _ in range(plan.images)]
-        torch.save({"images": synthetic_images(plan.images, plan.image_size), "targets": targets}, path)
+        images = synthetic_images(plan.images, plan.image_size)
+        files = [f"{path}-{number}.jpg" for number in range(len(images))]
+        for file, image in zip(files, images, strict=True):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, quality=90)
+        torch.save({"images": images, "files": files, "targets": targets}, path)
 
     def make_weights(self, scenario: Mapping[str, Any], path: str) -> None:
-        """A random model of ours, where there is no torchvision to take one from."""
+        """A random model of ours: the scenario's preset, or where there is no torchvision to take one from."""
         plan = Scenario.from_json(scenario)
-        base = preset("c4" if plan.features == "c4" else "torchvision")
-        config = _planned(replace(base, backbone=replace(base.backbone, name=plan.backbone)), plan)
+        base = preset(plan.preset or ("c4" if plan.features == "c4" else "torchvision"))
+        if not plan.preset:
+            base = replace(base, backbone=replace(base.backbone, name=plan.backbone))
+        config = _planned(base, plan)
+        numbers = range(1, plan.classes + 1)
+        categories = Categories(tuple(numbers), tuple(map(str, numbers)))
         torch.manual_seed(0)
         network = build_model(config, plan.classes)
+        if start := bundled_start(config):  # else its frozen norms would let nothing through
+            start_from(network, read_initial(start), config, categories)
         spread(network, _FACTORS)
-        numbers = range(1, plan.classes + 1)
-        save_model(Path(path), network, config, Categories(tuple(numbers), tuple(map(str, numbers))), {})
+        save_model(Path(path), network, config, categories, {})
 
     def adopt(self, scenario: Mapping[str, Any], source: str, path: str) -> None:
-        """The weights of torchvision's model as a model of ours."""
+        """The weights of torchvision's model as a model of ours, also where a preset's takes its place later."""
         imported = import_foreign(Path(source))
         config = imported.config
         config = replace(config, resnet=replace(config.resnet, norm_eps=1e-5))  # 0 is for published weights alone
-        config = _planned(config, Scenario.from_json(scenario))
+        config = _planned(config, replace(Scenario.from_json(scenario), preset=""))
         save_weights(Path(path), imported.state_dict, config, imported.categories, {})
 
     def calibrate(self) -> float:
@@ -133,7 +145,12 @@ class Ours(Engine):
         if self.scenario.kind == "train":
             self._train()
         else:
-            run_pass(self._model, self._images, self.scenario.batch_size, self.threshold, self.scenario.detections)
+            limits = self.scenario.batch_size, self.threshold, self.scenario.detections
+            if self._files:
+                for prediction in self._model.stream(self._files, *limits):
+                    prediction.masks()
+            else:
+                run_pass(self._model, self._images, *limits)
 
     def _train(self) -> dict[str, float]:
         report = accumulate_gradients(self._network, [self._samples], self._config, self._generators)
@@ -147,10 +164,12 @@ class Ours(Engine):
 
 
 def _planned(config: Config, plan: Scenario) -> Config:
-    """The settings with the scenario's sizes and limits."""
+    """The settings with the scenario's sizes and, unless they are a preset's own, limits."""
+    sized = replace(config, input=replace(config.input, min_size=plan.short_side, max_size=plan.long_side))
+    if plan.preset:
+        return sized
     return replace(
-        config,
-        input=replace(config.input, min_size=plan.short_side, max_size=plan.long_side),
+        sized,
         rpn=replace(
             config.rpn,
             pre_nms_top_k_test=max(config.rpn.pre_nms_top_k_test, plan.proposals),

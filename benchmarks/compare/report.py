@@ -49,7 +49,8 @@ def _introduction(run: Mapping[str, Any]) -> str:
         f"maskrcnn {machine['maskrcnn']} at commit {run['commit']}, torch {machine['torch']}, "
         f"Python {machine['python']}; {run['date']}.\n\n"
         f"Medians of {settings['pairs']} turns; a ratio is the median over the turns of how many times ours fits in. "
-        "Memory is the process's peak above the bare import of torch. Random weights, the same on both sides.\n"
+        "Memory is the process's peak above the bare import of torch. Random weights, the same on both sides "
+        "unless ours is a preset's network.\n"
     )
 
 

@@ -26,6 +26,9 @@ class Scenario:
         classes: K, without background; not 90, since ten of torchvision's 90 COCO classes are left out on import.
         objects: per image, to train on.
         alone: torchvision has no such model, or cannot bear it.
+        preset: ours is this preset's network with the preset's proposals, and so not the same as torchvision's, which
+            everything else describes and which is compared with its counterpart before; empty: the same network.
+        from_files: a run begins with JPEG files and ends with masks of whole images.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Scenario:
     classes: int = 80
     objects: int = 0
     alone: bool = False
+    preset: str = ""
+    from_files: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Scenario:
@@ -58,6 +63,10 @@ class Scenario:
             return f"Training step, {model}, {self.images} images of {height} x {width}, {self.objects} objects each"
         size = f"{self.images} image(s) of {height} x {width}"
         limits = f"{self.proposals} proposals, {self.detections} detections, {self.classes} classes"
+        if self.preset:
+            model = f"ours the preset {self.preset} with its own proposals, torchvision {model}"
+        if self.from_files:
+            size = f"{size}, from JPEG files to masks of whole images"
         return f"Prediction, {model}, {size}, {self.batch_size} at a time, short side {self.short_side}, {limits}"
 
 
@@ -65,6 +74,9 @@ SCENARIOS = (
     Scenario("fpn-100"),
     Scenario("fpn-10", detections=10),
     Scenario("fpn-512", image_size=(512, 768), short_side=512),
+    Scenario("light-512", image_size=(512, 768), short_side=512, long_side=768, preset="light"),
+    Scenario("small-512", image_size=(512, 768), short_side=512, long_side=768, preset="small"),
+    Scenario("light-files", image_size=(512, 768), short_side=512, long_side=768, preset="light", from_files=True),
     Scenario("c4-300", features="c4", proposals=300, alone=True),
     Scenario("train-512", kind="train", image_size=(512, 512), short_side=512, images=2, batch_size=2, objects=8),
     Scenario("12mp-100", image_size=(3000, 4000)),

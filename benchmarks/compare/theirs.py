@@ -102,6 +102,13 @@ class Theirs(Engine):
         if self.scenario.kind == "train":
             self._train()
             return
+        if self._files:
+            size = self.scenario.batch_size
+            for start in range(0, len(self._files), size):
+                images = [_read(file) for file in self._files[start : start + size]]
+                for result in self._predict(images):
+                    _ = result["masks"] > 0.5
+            return
         for batch in self._batches():
             self._predict(batch)
 
@@ -126,6 +133,12 @@ class Theirs(Engine):
 
     def _versions(self) -> dict[str, str]:
         return {"torchvision": torchvision.__version__}
+
+
+def _read(file: str) -> Tensor:
+    """As its documentation reads pictures."""
+    image: Tensor = torchvision.io.decode_image(file, mode=torchvision.io.ImageReadMode.RGB)
+    return image
 
 
 def _build(plan: Scenario) -> MaskRCNN:

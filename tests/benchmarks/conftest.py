@@ -25,7 +25,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
         config = preset(name)
         return replace(
             config,
-            resnet=replace(config.resnet, stem_channels=16),
+            resnet=replace(config.resnet, stem_channels=16) if "resnet" in config.backbone.name else config.resnet,
             fpn=replace(config.fpn, channels=32),
             box_head=replace(config.box_head, fc_channels=64),
             mask_head=replace(config.mask_head, channels=32),

@@ -58,6 +58,17 @@ def test_a_training_step(calls: list[tuple[str, str]], tmp_path: Path) -> None:
     assert result["contenders"][0]["stages"] == {} and all(s > 0 for s in result["contenders"][0]["seconds"])
 
 
+def test_a_preset_of_ours_is_another_network(calls: list[tuple[str, str]], tmp_path: Path) -> None:
+    """What torchvision has is compared with its counterpart, and then ours takes the preset's place."""
+    light = replace(TINY, preset="light", from_files=True)
+    result = measure_scenario(light, RIVALS[:1], replace(SETTINGS, pairs=1), tmp_path)
+    assert result["arithmetic"]["detections"] == 5 and result["arithmetic"]["flop"]["backbone"] > 0
+    asked = [what for _, what in calls]
+    assert asked.index("run") > asked.index("arithmetic") and asked.count("calibrate") == 2
+    title = "Prediction, ours the preset light with its own proposals, torchvision R18-FPN, 1 image(s) of 64 x 96, from"
+    assert light.title.startswith(title) and (tmp_path / "inputs.pt-0.jpg").is_file()
+
+
 def test_c4_is_ours_alone(calls: list[tuple[str, str]], tmp_path: Path) -> None:
     c4 = replace(TINY, features="c4", alone=True)
     result = measure_scenario(c4, RIVALS, replace(SETTINGS, pairs=1), tmp_path)

@@ -11,7 +11,9 @@ from maskrcnn.kernels.convolution import (
     computes_in,
     convolve,
     convolve_reference,
+    reaching_less_far_back,
 )
+from maskrcnn.models.backbones.efficientnet_lite import padded_same
 
 WAYS = pytest.mark.parametrize("way", CONVOLUTION)
 GEOMETRIES = [
@@ -66,6 +68,24 @@ def test_equal_to_separate_steps_in_double_precision(
     with torch.no_grad():
         actual = CONVOLUTION[way](x, weight, bias, shortcut, options)
     torch.testing.assert_close(actual.double(), expected, atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (9, 12), (8, 7), (7, 9)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_tensorflows_padding_by_a_longer_kernel(size: tuple[int, int], kernel: int) -> None:
+    """The same products and zeros more, in the outputs and in the gradients."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(1, 4, *size).double().requires_grad_(), torch.randn(4, 1, kernel, kernel).double()
+    weight.requires_grad_()
+    longer = reaching_less_far_back(weight, size)
+    ours = F.conv2d(x, longer, None, 2, kernel // 2, groups=4)
+    theirs = F.conv2d(padded_same(x, kernel), weight, None, 2, groups=4)
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
+    assert ours.shape[2:] == (-(-size[0] // 2), -(-size[1] // 2))
+    for mine, reference in zip(
+        *(torch.autograd.grad(y.square().sum(), (x, weight)) for y in (ours, theirs)), strict=True
+    ):
+        torch.testing.assert_close(mine, reference, atol=1e-10, rtol=0)
 
 
 def test_what_cannot_be_fused_goes_the_plain_way() -> None:

@@ -6,16 +6,22 @@ Each holds the very parameters of the layer that it replaces.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from maskrcnn.acceleration.choice import suits_winograd
-from maskrcnn.kernels.convolution import ConvolutionOptions, can_fuse, convolve, sorted_for
+from maskrcnn.kernels.convolution import (
+    ConvolutionOptions,
+    can_fuse,
+    convolve,
+    reaching_less_far_back,
+    sorted_for,
+)
 from maskrcnn.kernels.linear import linear
 from maskrcnn.kernels.winograd import TILES, WinogradWeight, convolve_winograd, transformed
-from maskrcnn.models.backbones.efficientnet_lite import padded_same
 
 
 class FusedConv2d(nn.Conv2d):
@@ -94,7 +100,9 @@ class FusedSamePaddedConv2d(FusedConv2d):
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, K, ceil(H / 2), ceil(W / 2))."""
-        return super().forward(padded_same(x, self.kernel_size[0]), shortcut)
+        weight, half = reaching_less_far_back(self.weight, x.shape[2:]), self.kernel_size[0] // 2
+        options = replace(self._options(), padding=(half, half))
+        return convolve(rounded_like(self.weight, x), weight, self.bias, shortcut, options)
 
 
 class FusedLinear(nn.Linear):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TypeVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.acceleration.choice import is_wide_3x3, suits_winograd
@@ -16,9 +17,10 @@ from maskrcnn.acceleration.fpn import RecomputingFPN
 from maskrcnn.acceleration.mask_head import FastMaskHead
 from maskrcnn.acceleration.replacing import as_a, is_plain_convolution, is_plain_linear
 from maskrcnn.acceleration.rpn import FastRPN
+from maskrcnn.kernels.convolution import reaching_less_far_back
 from maskrcnn.kernels.linear import linear_with_gradients
 from maskrcnn.kernels.winograd_gradients import convolve_winograd_with_gradients
-from maskrcnn.models.backbones.efficientnet_lite import SamePaddedConv2d, padded_same
+from maskrcnn.models.backbones.efficientnet_lite import SamePaddedConv2d
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.mask_head import FCNMaskHead
 from maskrcnn.models.norm import FrozenBatchNorm2d
@@ -66,16 +68,18 @@ class NormingConv2d(nn.Conv2d):
         """Map (N, C, H, W) to (N, K, H', W')."""
         scale, shift = self.norm[0].factors()
         bias = shift if self.bias is None else shift + scale * self.bias
-        y: Tensor = self._conv_forward(x, self.weight * scale[:, None, None, None], bias)
-        return y
+        return self._convolve(x, self.weight * scale[:, None, None, None], bias)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class NormingSamePaddedConv2d(NormingConv2d):
     """The same of a `SamePaddedConv2d`."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, K, ceil(H / 2), ceil(W / 2))."""
-        return super().forward(padded_same(x, self.kernel_size[0]))
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        weight, half = reaching_less_far_back(weight, x.shape[2:]), self.kernel_size[0] // 2
+        return F.conv2d(x, weight, bias, self.stride, half, groups=self.groups)
 
 
 class DoneNorm(FrozenBatchNorm2d):

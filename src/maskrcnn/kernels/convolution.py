@@ -7,7 +7,7 @@ convolutions themselves. `kernels.winograd` saves arithmetic as well, for the 3x
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -84,6 +84,20 @@ def sorted_for(size: torch.Size, weight: Tensor, options: ConvolutionOptions) ->
 
 
 CONVOLUTION: Ways[Convolution] = Ways(reference=convolve_reference, fused=convolve_fused)
+
+
+def reaching_less_far_back(weight: Tensor, size: Sequence[int]) -> Tensor:
+    """A kernel for TensorFlow's "same" padding at stride 2, of input that is padded as usual, by k // 2 on every side.
+
+    Before even sides that padding is one cell shorter, so the kernel begins one cell later: zeros go in front of it. A
+    few zero products more, and the input need not be copied into a larger one.
+
+    Args:
+        weight: (K, C / groups, k, k), k odd.
+        size: (H, W) of the input.
+    """
+    rows, columns = (1 - side % 2 for side in size)
+    return F.pad(weight, (columns, 0, rows, 0))
 
 
 def is_plain_float(x: Tensor) -> bool:
