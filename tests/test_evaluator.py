@@ -43,6 +43,7 @@ class Oracle(nn.Module):
         self.preprocess = SimpleNamespace(padded_size=lambda image: (32, 32))  # so that all images share a pass
         enabled = {"mask_head": masks, "keypoint_head": keypoints}
         self.roi_branches = {name: nn.Identity() for name, wanted in enabled.items() if wanted}
+        self.dense_branches: dict[str, nn.Module] = {}
         self.label = label
         self.asked: list[tuple[int, float | None, int | None]] = []
         self.proposals: list[Tensor] = []

@@ -26,9 +26,9 @@ from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.evaluation_run import EvaluationRun
 from maskrcnn.files import make_folder, write_atomically
-from maskrcnn.model import Model
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
+from maskrcnn.predictor import Predictor
 from maskrcnn.scoring import read_picture, write_metrics
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
@@ -38,7 +38,7 @@ PROGRESS_EVERY = 50
 
 
 def evaluate(
-    model: Model,
+    model: Predictor[Any],
     annotations: str | PathLike[str] | LabelContent,
     images: str | PathLike[str] | None = None,
     output: str | PathLike[str] | None = None,
@@ -78,7 +78,7 @@ def evaluate(
         read_to_measure,
         check_files=True,
         max_pixels=model.config.data.max_pixels,
-        need_masks="mask_head" in model.network.roi_branches or model.config.semantic_head.enabled,
+        need_masks="mask_head" in model.branches or model.config.semantic_head.enabled,
         crowd=crowd or model.config.data.crowd,
     )
     return evaluate_dataset(
@@ -95,7 +95,7 @@ def evaluate(
 
 
 def evaluate_dataset(
-    model: Model,
+    model: Predictor[Any],
     data: LabelledImages,
     output: Path | None = None,
     *,
@@ -140,7 +140,7 @@ def evaluate_dataset(
 
 
 def predict_dataset(
-    model: Model,
+    model: Predictor[Any],
     data: LabelledImages,
     max_detections: int,
     batch_size: int = 1,
@@ -191,19 +191,18 @@ def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:
     return read_proposals(path, data.labels.file_names, data.labels.image_ids.tolist())
 
 
-def _iou_types(model: Model, truth: GroundTruth) -> tuple[IouType, ...]:
+def _iou_types(model: Predictor[Any], truth: GroundTruth) -> tuple[IouType, ...]:
     """Boxes, masks and keypoints where both sides have them. What says most about the model comes first."""
-    branches = model.network.roi_branches
     compared: dict[IouType, bool] = {
-        "mask": "mask_head" in branches and truth.has_masks(),
-        "keypoints": "keypoint_head" in branches and same_keypoints(model.categories, truth.categories),
+        "mask": "mask_head" in model.branches and truth.has_masks(),
+        "keypoints": "keypoint_head" in model.branches and same_keypoints(model.categories, truth.categories),
         "box": model.config.rpn.enabled or model.config.box_head.enabled,
     }
     return tuple(kind for kind, wanted in compared.items() if wanted)
 
 
-def _not_compared(model: Model, iou_types: Sequence[IouType]) -> list[str]:
-    if "keypoint_head" not in model.network.roi_branches or "keypoints" in iou_types:
+def _not_compared(model: Predictor[Any], iou_types: Sequence[IouType]) -> list[str]:
+    if "keypoint_head" not in model.branches or "keypoints" in iou_types:
         return []
     return ["keypoints are not compared: the classes of the data set have none, or others than the model's"]
 

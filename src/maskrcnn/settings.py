@@ -18,7 +18,6 @@ from maskrcnn.config import Config
 from maskrcnn.config.checks import Length, hints_of, option_for
 from maskrcnn.errors import UserError
 from maskrcnn.text import brief, one_line
-from maskrcnn.yaml_values import parse_yaml, read_yaml
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -57,6 +56,8 @@ def update_config(config: Config, values: Mapping[str, Any], source: str) -> Con
 
 def read_settings(path: Path) -> dict[str, Any]:
     """The sections of a YAML settings file."""
+    from maskrcnn.yaml_values import read_yaml  # here, so that an exported model does without PyYAML
+
     values = read_yaml(path, "a YAML file of settings")
     if not isinstance(values or {}, Mapping):
         raise UserError(f"{path}: expected sections such as `rpn:` at the top level, got {brief(values)}")
@@ -90,6 +91,8 @@ def setting(config: Config, name: str) -> Any:
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
     """`["rpn.nms_threshold=0.6"]` as `{"rpn": {"nms_threshold": 0.6}}`; values are read as YAML."""
+    from maskrcnn.yaml_values import parse_yaml
+
     values: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")

@@ -18,7 +18,7 @@ from PIL import Image
 from maskrcnn.data.images import decoded_image, read_image, read_image_of
 from maskrcnn.data.pixels import rgb_pixels
 from maskrcnn.errors import UserError
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import ByteArray, Float32Array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,6 +108,13 @@ def read_source(source: Source) -> Tensor:
         return _check_tensor(source)
     pixels = source_pixels(source)
     return torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()).permute(2, 0, 1)
+
+
+def source_values(source: Source) -> ByteArray | Float32Array:
+    """The (H, W, 3) pixels, uint8 or, of a tensor of floats, float32 in [0, 1]. Raises as `read_source`."""
+    if _is_tensor(source) and source.is_floating_point():
+        return np.ascontiguousarray(_check_tensor(source).detach().permute(1, 2, 0).float().cpu().numpy())
+    return source_pixels(source)
 
 
 def source_pixels(source: Source) -> ByteArray:

@@ -53,8 +53,8 @@ def add_model_option(parser: CommandParser) -> None:
         "--model",
         default="nuclei",
         metavar="NAME|FILE|RUN",
-        help="a bundled or published model (see `maskrcnn models`), a .safetensors file, or the folder of a training "
-        "run (default: %(default)s)",
+        help="a bundled or published model (see `maskrcnn models`), a .safetensors file, the folder of a training "
+        "run, or an exported .onnx file (default: %(default)s)",
     )
 
 

@@ -31,12 +31,12 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.benchmark.measure import measure
     from maskrcnn.benchmark.table import format_measurement
     from maskrcnn.files import write_atomically
-    from maskrcnn.loading import load
+    from maskrcnn.loading import load_network
 
     if values.threads is not None:
         torch.set_num_threads(values.threads)
     images = _images(values)
-    model = load(values.model, values.device, values.precision)
+    model = load_network(values.model, values.device, values.precision)
     threshold = None if values.images is None else 0.5
     measurement = measure(model, images, batch_size=values.batch, runs=values.runs, score_threshold=threshold)
     print(format_measurement(measurement, values.model))

@@ -23,9 +23,9 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"--output {output}: expected a name ending in .html, got {output.suffix!r}")
     from maskrcnn.inspection import trace_image, write_page
     from maskrcnn.inspection.step import count
-    from maskrcnn.loading import load
+    from maskrcnn.loading import load_network
 
-    trace = trace_image(load(values.model, values.device), image, values.roi, values.score_threshold)
+    trace = trace_image(load_network(values.model, values.device), image, values.roi, values.score_threshold)
     write_page(output, trace, image.name)
     found = f"{count(len(trace.proposals), 'proposal')}, {count(len(trace.prediction), 'object')}"
     print(f"{image}: {found}; page in {output}")

@@ -13,7 +13,7 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from maskrcnn.model import Model
+    from maskrcnn.large.prediction import PredictsLarge
     from maskrcnn.prediction import Prediction
 
 
@@ -67,7 +67,7 @@ def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[l
 
 
 def in_tiles(
-    model: Model, paths: Sequence[Path], values: Namespace, skip: Callable[[object, UserError], None]
+    model: PredictsLarge, paths: Sequence[Path], values: Namespace, skip: Callable[[object, UserError], None]
 ) -> Iterator[Prediction]:
     """The predictions of these images, one after the other; one that cannot be read is given to `skip`."""
     tile = None if values.tile == "auto" else values.tile

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.arguments import (
     CommandParser,
@@ -28,8 +28,8 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from maskrcnn.model import Model
     from maskrcnn.prediction import Prediction
+    from maskrcnn.predictor import Predictor
     from maskrcnn.viz.drawing import Drawing
 
 
@@ -155,7 +155,7 @@ def _forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def _predict_all(model: Model, run: Run, values: Namespace, shrinking: Shrinking) -> Iterator[Prediction]:
+def _predict_all(model: Predictor[Any], run: Run, values: Namespace, shrinking: Shrinking) -> Iterator[Prediction]:
     """The predictions, one after the other; an error at once, before anything is written, if no image can be read."""
     whole, large = by_size(run.waiting, model.config, values)
     in_one_pass = model.stream(

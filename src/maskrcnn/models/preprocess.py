@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from maskrcnn.errors import UserError
 from maskrcnn.ops.resize import resized_size
 from maskrcnn.structures import Detections, ImageBatch, Size
-from maskrcnn.structures.images import padded_size
+from maskrcnn.structures.size import padded_size
 
 
 class Preprocess(nn.Module):

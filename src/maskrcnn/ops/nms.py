@@ -39,7 +39,7 @@ def nms_blocks(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, 
     Cost is (kept + block) x boxes instead of one Python step per kept box, and no B x B matrix is held.
     """
     order = scores.argsort(descending=True, stable=True)
-    threshold = _largest_float32_up_to(threshold)
+    threshold = largest_float32_up_to(threshold)
     boxes, labels = boxes[order], labels[order]
     kept = order.new_empty(0)
     for start in range(0, order.shape[0], _BLOCK):
@@ -109,10 +109,10 @@ def nms_padded_triton(
     """The same by kernels on a GPU, all images at once."""
     from maskrcnn.ops.triton import nms as triton_nms
 
-    return triton_nms.nms_padded(boxes, scores, labels, _largest_float32_up_to(threshold), limit)
+    return triton_nms.nms_padded(boxes, scores, labels, largest_float32_up_to(threshold), limit)
 
 
-def _largest_float32_up_to(value: float) -> float:
+def largest_float32_up_to(value: float) -> float:
     """IoUs are float32: "above `value`" must mean the same as comparing them with the exact number."""
     nearest = np.float32(value)
     return float(nearest if nearest <= value else np.nextafter(nearest, np.float32(-np.inf)))

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maskrcnn.structures.size import Size
-
-
-def padded_size(sizes: Sequence[Size], divisor: int) -> Size:
-    """The largest height and the largest width, rounded up to multiples of `divisor`."""
-    height, width = max(h for h, _ in sizes), max(w for _, w in sizes)
-    return -(-height // divisor) * divisor, -(-width // divisor) * divisor
+from maskrcnn.structures.size import Size, padded_size
 
 
 @dataclass(frozen=True)

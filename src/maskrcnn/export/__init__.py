@@ -1,0 +1,1 @@
+"""Networks written for other engines. Needs PyTorch and onnx."""

@@ -1,0 +1,229 @@
+"""The verbs of a model that is ready for images, whatever computes: a network, or a graph exported from one."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+import numpy as np
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.large.prediction import PredictsLarge
+from maskrcnn.pipeline import ahead
+from maskrcnn.prediction import Prediction
+from maskrcnn.sources import Source, kept_source, several_sources
+from maskrcnn.structures import Categories, Size
+from maskrcnn.text import one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from maskrcnn.structures.masks import Float32Array
+
+Image = TypeVar("Image")
+"""An image as it is computed with."""
+
+
+class Predictor(PredictsLarge, Generic[Image]):
+    """A model and its classes, ready for images.
+
+    Attributes:
+        categories: its classes.
+        config: its settings.
+        summary: what its training had to say.
+        name: for people.
+    """
+
+    categories: Categories
+    config: Config
+    summary: dict[str, Any]
+    name: str
+
+    @property
+    @abstractmethod
+    def branches(self) -> Collection[str]:
+        """What it tells beside classes and boxes, by sections of the settings: "mask_head", "semantic_head", ..."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """What computes, for people."""
+
+    def __repr__(self) -> str:
+        classes = ", ".join(map(one_line, self.categories.names[:10])) + (", ..." if len(self.categories) > 10 else "")
+        return f"{type(self).__name__}({self.name} on {self.place}, {len(self.categories)} classes: {classes})"
+
+    @overload
+    def predict(
+        self,
+        source: list[Any] | tuple[Any, ...] | Generator[Source, None, None],
+        score_threshold: float = ...,
+        max_detections: int | None = ...,
+        proposals: Sequence[Tensor | Float32Array] | None = ...,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(
+        self,
+        source: Source,
+        score_threshold: float = ...,
+        max_detections: int | None = ...,
+        proposals: Tensor | Float32Array | None = ...,
+    ) -> Prediction: ...
+
+    def predict(
+        self,
+        source: Source | Iterable[Source],
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+        proposals: Tensor | Float32Array | Sequence[Tensor | Float32Array] | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Find the objects in an image, or in each of several images.
+
+        Args:
+            source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)
+                tensor, RGB; see `sources.Source`. A list of these, a tuple, a generator, a folder or a pattern such as
+                "cells/*.png" gives a list of predictions.
+            score_threshold: only objects with a higher score; may lie below the one the model was trained with.
+            max_detections: at most this many objects per image, the best; None: as the model was trained.
+            proposals: for a model without RPN (Fast R-CNN): boxes (P, 4) x1, y1, x2, y2 in the pixels of the image, or
+                a list of these for several images.
+
+        Raises:
+            UserError: an image that cannot be read; a threshold or a number that makes no sense; a model without RPN
+                and without `proposals`; those of more or fewer images.
+        """
+        several = several_sources(source)
+        if several is None:
+            own: Any = None if proposals is None else [proposals]
+            return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))  # type: ignore[arg-type]
+        if proposals is None:
+            return list(self.stream(several, 1, score_threshold, max_detections))
+        images, boxes = list(several), list(proposals)
+        if len(boxes) != len(images):
+            raise UserError(f"proposals: expected boxes for each of {len(images)} images, got those of {len(boxes)}")
+        return list(self.stream(images, 1, score_threshold, max_detections, proposals=boxes))
+
+    def stream(
+        self,
+        sources: Source | Iterable[Source],
+        batch_size: int = 1,
+        score_threshold: float = 0.5,
+        max_detections: int | None = None,
+        on_error: Callable[[Source, UserError], None] | None = None,
+        proposals: Iterable[Tensor | Float32Array] | None = None,
+    ) -> Iterator[Prediction]:
+        """Predictions one after the other, however many images there are; memory stays that of one batch.
+
+        Args:
+            sources: images as for `predict`. Those of a list, a tuple, a folder or a pattern are read a little ahead,
+                while the network works; from any other iterable, such as a camera's, they are taken only when their
+                turn comes.
+            batch_size: images read together; those that need the same size share a pass through the network.
+            score_threshold: as for `predict`.
+            max_detections: as for `predict`.
+            on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
+            proposals: as for `predict`, one for each source.
+        """
+        check_number("batch_size", batch_size, int, 1)
+        check_number("score_threshold", score_threshold, float, 0, 1)
+        if max_detections is not None:
+            check_number("max_detections", max_detections, int, 1)
+        several = several_sources(sources)
+        listed: Iterable[Source] = [sources] if several is None else several  # type: ignore[list-item]
+        return self._stream(listed, batch_size, score_threshold, max_detections, on_error, proposals)
+
+    def _stream(
+        self,
+        sources: Iterable[Source],
+        batch_size: int,
+        score_threshold: float,
+        max_detections: int | None,
+        on_error: Callable[[Source, UserError], None] | None,
+        proposals: Iterable[Any] | None,
+    ) -> Iterator[Prediction]:
+        images = self._readable(sources, on_error, repeat(None) if proposals is None else proposals)
+        while batch := list(islice(images, batch_size)):
+            for prediction in self._predict_batch(batch, proposals is not None, score_threshold, max_detections):
+                yield self._without_stuff(prediction).without_covered(self.config.mask_head.max_overlap)
+
+    def _without_stuff(self, prediction: Prediction) -> Prediction:
+        """Stuff has no objects, whatever the box head says of it."""
+        stuff = sorted(self.categories.stuff)
+        return prediction[~np.isin(prediction.labels, stuff)] if stuff else prediction
+
+    def _predict_batch(
+        self,
+        batch: Sequence[tuple[Source, Image, Any]],
+        with_proposals: bool,
+        score_threshold: float,
+        max_detections: int | None,
+    ) -> list[Prediction]:
+        """One pass for all images of a size: padded to a common size, unlike ones would cost more than one by one."""
+        passes: dict[Size, list[int]] = {}
+        for number, (_, image, _) in enumerate(batch):
+            passes.setdefault(self._padded_size(image), []).append(number)
+        found: dict[int, Prediction] = {}
+        for numbers in passes.values():
+            sources, images, boxes = zip(*(batch[number] for number in numbers), strict=True)
+            given = boxes if with_proposals else None
+            found.update(
+                zip(numbers, self._predict_pass(images, sources, given, score_threshold, max_detections), strict=True)
+            )
+        return [found[number] for number in range(len(batch))]
+
+    @abstractmethod
+    def _read(self, source: Source) -> Image:
+        """An image, or a `UserError`."""
+
+    @abstractmethod
+    def _padded_size(self, image: Image) -> Size:
+        """(height, width) of the network's input for an image alone."""
+
+    @abstractmethod
+    def _predict_pass(
+        self,
+        images: Sequence[Image],
+        sources: Sequence[Source],
+        proposals: Sequence[Any] | None,
+        score_threshold: float,
+        max_detections: int | None,
+    ) -> list[Prediction]:
+        """What is found in images of one padded size."""
+
+    def _readable(
+        self,
+        sources: Iterable[Source],
+        on_error: Callable[[Source, UserError], None] | None,
+        proposals: Iterable[Any],
+    ) -> Iterator[tuple[Source, Image, Any]]:
+        """Each source with its image and its proposals."""
+        read = ((*self._try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
+        for source, image, boxes in ahead(read) if isinstance(sources, list) else read:
+            if not isinstance(image, UserError):
+                yield source, image, boxes
+            elif on_error is None:
+                raise image
+            else:
+                on_error(source, image)
+
+    def _try_to_read(self, source: Source) -> tuple[Source, Image | UserError]:
+        try:
+            source = kept_source(source)
+            return source, self._read(source)
+        except UserError as error:
+            return source, error
+
+
+def check_number(name: str, value: object, kind: type[int] | type[float], low: float, high: float = math.inf) -> None:
+    """A `UserError` unless a value is a number of this kind from `low` to `high`."""
+    kinds = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]
+        what = "a whole number" if kind is int else "a number"
+        limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise UserError(f"{name}: expected {what} {limits}, got {reprlib.repr(value)}")
