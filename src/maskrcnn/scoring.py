@@ -89,7 +89,7 @@ def evaluate_results(
     if output is not None:
         make_folder(Path(output))
     results, folder = load_json(Path(predictions)), None if images is None else Path(images)
-    kinds = _held(results)
+    kinds = kinds_in(results)
     need_masks = "mask" in kinds or not kinds
     settings: dict[str, Any] = {"check_files": folder is not None, "need_masks": need_masks, "crowd": crowd}
     if isinstance(annotations, LabelContent):
@@ -98,7 +98,8 @@ def evaluate_results(
         data = read_coco(Path(annotations), folder, **settings)
     truth = ground_truth_of(data)
     try:
-        metrics = evaluate_coco(truth, results, max_detections, kinds or _expected(truth), score_threshold)
+        compared = kinds or _expected(truth)
+        metrics = evaluate_coco(truth, results, max_detections, compared, score_threshold, intervals=output is not None)
     except UserError as error:
         raise UserError(f"{predictions}: {error}") from None
     metrics = replace(metrics, warnings=(*data.report.faults(), *metrics.warnings))
@@ -127,7 +128,7 @@ def _picture(data: LabelledImages, truth: GroundTruth, image_id: int) -> ByteArr
     return read_picture(data, truth.images[image_id], MAX_PIXELS)
 
 
-def _held(results: Any) -> tuple[IouType, ...]:
+def kinds_in(results: Any) -> tuple[IouType, ...]:
     """What results hold; nothing where there are none."""
     entries = results if isinstance(results, list) else []
     keys = {key for entry in entries if isinstance(entry, Mapping) for key in entry}

@@ -46,6 +46,7 @@ LAYERS: list[set[str]] = [
     {"scoring"},
     {"evaluation_run"},
     {"evaluator"},
+    {"comparing"},
     {"inspection", "benchmark"},
     {"training"},
     {"serve"},

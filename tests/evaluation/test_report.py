@@ -17,7 +17,7 @@ from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.scoring import ground_truth_of
 from maskrcnn.structures.masks import ByteArray
 
-VOID = {"meta", "img", "path", "br"}
+VOID = {"meta", "img", "input", "path", "br"}
 
 
 class Page(HTMLParser):

@@ -11,6 +11,7 @@ from importlib import metadata
 from maskrcnn.cli import (
     benchmark,
     check,
+    compare,
     convert,
     doctor,
     evaluate,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "predict": (predict.main, "outline the objects in images"),
     "train": (train.main, "train a model on your own data"),
     "evaluate": (evaluate.main, "measure a model against annotated images"),
+    "compare": (compare.main, "tell whether one model is better than another"),
     "inspect": (inspect.main, "watch an image go through the network, on one page"),
     "import-weights": (import_weights.main, "convert a model of torchvision or detectron2"),
     "check": (check.main, "check a data set before training on it"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import hotcoco
@@ -14,10 +15,12 @@ import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.intervals import ap_intervals
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.oks import warnings_of
 from maskrcnn.evaluation.predictions import Result, read_predictions
+from maskrcnn.evaluation.slices import groups_of
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.structures.masks import FloatArray
 
@@ -35,6 +38,8 @@ def evaluate_coco(
     max_detections: int = 100,
     iou_types: Sequence[IouType] = ("mask", "box"),
     score_threshold: float = 0.5,
+    *,
+    intervals: bool = False,
 ) -> Metrics:
     """Compare predictions with the ground truth as COCO does.
 
@@ -48,6 +53,7 @@ def evaluate_coco(
             for keypoints.
         iou_types: what to compare.
         score_threshold: for the per-image numbers, which need a decision; AP and AR use all detections.
+        intervals: tell also how sure each AP is, which takes a little longer.
 
     Raises:
         UserError: unreadable input, or predictions that do not belong to this ground truth.
@@ -56,7 +62,7 @@ def evaluate_coco(
         raise UserError(f"max_detections: expected at least 1, got {max_detections}")
     results = read_predictions(predictions, truth, iou_types)
     by_type = {
-        iou_type: _evaluate_type(truth, results, iou_type, max_detections, score_threshold) for iou_type in iou_types
+        kind: _evaluate_type(truth, results, kind, max_detections, score_threshold, intervals) for kind in iou_types
     }
     assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
     warnings = (*assumptions, *_limit_warnings(truth, results, max_detections))
@@ -70,6 +76,7 @@ def _evaluate_type(
     iou_type: IouType,
     max_detections: int,
     score_threshold: float,
+    intervals: bool,
 ) -> TypeMetrics:
     limit = detection_limit(iou_type, max_detections)
     lower = () if iou_type == "keypoints" else (1, 10, 100)
@@ -82,8 +89,16 @@ def _evaluate_type(
         "per_image_ap": _mean([image.ap for image in images]),
     }
     classes = _class_metrics(truth, precision, recall, matches)
-    classes = tuple(row for label, row in enumerate(classes) if truth.is_compared(label, iou_type))
-    return TypeMetrics(summary, classes, _curves(precision, iou_type), images, best_operating_point(matches))
+    sure = ap_intervals(matches, groups_of(truth), len(classes)) if intervals else None
+    compared = [label for label in range(len(classes)) if truth.is_compared(label, iou_type)]
+    return TypeMetrics(
+        summary,
+        tuple(classes[label] for label in compared),
+        _curves(precision, iou_type),
+        images,
+        best_operating_point(matches),
+        None if sure is None else replace(sure, classes=tuple(sure.classes[label] for label in compared)),
+    )
 
 
 def _summary(precision: FloatArray, recall: FloatArray, limits: list[int]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from maskrcnn.evaluation.interval import Intervals
 from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.structures.masks import FloatArray
 
@@ -103,6 +104,7 @@ class TypeMetrics:
         curves: IoU 0.50, IoU 0.75, and the mean of all ten thresholds.
         images: by ascending image id.
         best: the score threshold with the highest F1 over all classes together.
+        intervals: of AP, AP50, AP75, and of the AP of each class in `classes`; None where nobody asked.
     """
 
     summary: Mapping[str, float]
@@ -110,6 +112,7 @@ class TypeMetrics:
     curves: tuple[Curve, ...]
     images: tuple[ImageMetrics, ...]
     best: OperatingPoint
+    intervals: Intervals | None = None
 
     def __getitem__(self, name: str) -> float:
         """One number of the summary, such as `metrics["mask"]["AP"]`."""
@@ -156,6 +159,9 @@ class Metrics:
             **{kind: _jsonable(metrics.summary) for kind, metrics in self.by_type.items()},
             **({} if self.semantic is None else {"semantic": self.semantic.to_dict()}),
             "best_score_threshold": _jsonable({kind: metrics.best.score for kind, metrics in self.by_type.items()}),
+            "intervals": {
+                kind: metrics.intervals.to_dict() for kind, metrics in self.by_type.items() if metrics.intervals
+            },
             "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
             "settings": {
                 "max_detections": self.max_detections,

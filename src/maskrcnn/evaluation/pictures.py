@@ -26,7 +26,7 @@ from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD, Skeletons
 LoadImage = Callable[[int], ByteArray]
 """Gives the (H, W, 3) uint8 RGB pixels of the image with this id."""
 
-LONGEST_SIDE = 720
+LONGEST_SIDE = 1000
 """Pictures are shrunk to this many pixels, so that a report stays a few megabytes."""
 
 
@@ -72,6 +72,19 @@ def make_examples(
         if result["score"] >= score_threshold and result["image_id"] in found:
             found[result["image_id"]].append(_found_object(result, truth))
     return [_example(image, truth, found[image.image_id], load_image(image.image_id)) for image in images]
+
+
+def draw_truth(pixels: ByteArray, image_id: int, truth: GroundTruth) -> str:
+    """The picture of an image with the objects to find, as the address of an inline JPEG."""
+    return _draw(pixels, _true_objects(image_id, truth), truth)
+
+
+def draw_found(
+    pixels: ByteArray, image_id: int, predictions: Iterable[Result], score_threshold: float, truth: GroundTruth
+) -> str:
+    """The same with the detections at or above a score."""
+    own = (found for found in predictions if found["image_id"] == image_id and found["score"] >= score_threshold)
+    return _draw(pixels, [_found_object(found, truth) for found in own], truth)
 
 
 @dataclass(frozen=True)

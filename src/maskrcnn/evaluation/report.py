@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
+from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
 from maskrcnn.evaluation.predictions import Result
-from maskrcnn.evaluation.style import STYLE
 from maskrcnn.evaluation.table import format_number, semantic_tables, summary_tables
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
@@ -57,13 +57,7 @@ def render_report(
         *(_objects(metrics, worst, best) if metrics.by_type else ()),
         _pixels(metrics),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(section for section in sections if section)
-        + "\n</body></html>\n"
-    )
+    return html_page(title, sections)
 
 
 def _objects(metrics: Metrics, worst: Sequence[Example], best: Sequence[Example]) -> list[str]:
@@ -82,7 +76,7 @@ def _pixels(metrics: Metrics) -> str:
     """The numbers of the class of every pixel."""
     if metrics.semantic is None:
         return ""
-    tables = "".join(_table(heads, rows) for heads, *rows in semantic_tables(metrics.semantic))
+    tables = "".join(html_table(heads, rows) for heads, *rows in semantic_tables(metrics.semantic))
     return (
         '<h2>Every pixel</h2><p class="quiet">Pixels of crowds and of ignored regions do not count; IoU: those that '
         "are of a class and were said to be, among those that are or were said to be.</p>" + tables
@@ -125,7 +119,7 @@ def _keypoint_limit(metrics: Metrics) -> str:
 def _cards(metrics: Metrics) -> str:
     """The few numbers most people look for."""
     cards = [
-        (f"{kind} {name}", numbers[name])
+        (f"{kind} {name}{_interval(numbers, name)}", numbers[name])
         for kind, numbers in metrics.by_type.items()
         for name in (("AP", "AP50", "AP75") if numbers is _first(metrics) else ("AP",))
     ]
@@ -137,8 +131,14 @@ def _cards(metrics: Metrics) -> str:
     return f'<div class="cards">{body}</div>'
 
 
+def _interval(numbers: TypeMetrics, name: str) -> str:
+    """The 95 % interval behind the name of a number, where it is known."""
+    bounds = None if numbers.intervals is None else numbers.intervals.summary[name].bounds()
+    return "" if bounds is None else f", 95 %: {bounds[0]:.3f} to {bounds[1]:.3f}"
+
+
 def _summary_table(metrics: Metrics) -> str:
-    tables = "".join(_table(heads, rows) for heads, *rows in summary_tables(metrics))
+    tables = "".join(html_table(heads, rows) for heads, *rows in summary_tables(metrics))
     per_image = "; ".join(
         f"{kind} {format_number(m['per_image_ap50'])} at IoU 0.5 and {format_number(m['per_image_ap'])} "
         "over IoU 0.5 to 0.95"
@@ -163,7 +163,7 @@ def _curves(metrics: Metrics) -> str:
 def _classes(metrics: Metrics) -> str:
     """One table per IoU type, all but the first folded away."""
     tables = {
-        iou_type: _table(CLASS_HEADS, map(_class_row, numbers.classes), bar_column=CLASS_HEADS.index("AP"))
+        iou_type: html_table(CLASS_HEADS, map(_class_row, numbers.classes), bar_column=CLASS_HEADS.index("AP"))
         for iou_type, numbers in metrics.by_type.items()
     }
     first, *others = tables
@@ -183,26 +183,6 @@ def _class_row(row: ClassMetrics) -> list[str]:
     return [row.name, *counts, *(format_number(number) for number in numbers)]
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], bar_column: int | None = None) -> str:
-    """A table of texts, escaped; `bar_column` also shows its fraction as a bar."""
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join(
-        "<tr>" + "".join(_cell(text, bar=i == bar_column) for i, text in enumerate(row)) + "</tr>" for row in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(text: str, *, bar: bool) -> str:
-    if not bar:
-        return f"<td>{escape(text)}</td>"
-    return f'<td class="bar" style="--part:{_percent(text)}%">{escape(text)}</td>'
-
-
-def _percent(text: str) -> str:
-    """A formatted fraction in percent; 0 for the dash of a number that could not be computed."""
-    return "0" if text == "-" else f"{100 * float(text):.1f}"
-
-
 def _examples(title: str, note: str, examples: Sequence[Example]) -> str:
     if not examples:
         return ""
@@ -215,13 +195,13 @@ def _examples(title: str, note: str, examples: Sequence[Example]) -> str:
 def _pair(example: Example) -> str:
     image, name = example.image, escape(example.name)
     objects = image.true_positives + image.false_negatives
-    return (
-        f'<figure class="pair"><div><img src="{example.truth}" alt="{name}: truth" loading="lazy">'
-        f'<img src="{example.prediction}" alt="{name}: prediction" loading="lazy"></div>'
-        f"<figcaption><b>{name}</b> (image {image.image_id}): found {image.true_positives} of {objects}, "
+    caption = (
+        f"<b>{name}</b> (image {image.image_id}): found {image.true_positives} of {objects}, "
         f"{image.false_positives} wrong; score {format_number(image.ap50)} at IoU 0.5, "
-        f"{format_number(image.ap)} over 0.5 to 0.95.</figcaption></figure>"
+        f"{format_number(image.ap)} over 0.5 to 0.95."
     )
+    heads = (f"{example.name}: truth", f"{example.name}: prediction")
+    return pictures_side_by_side(heads, (example.truth, example.prediction), caption)
 
 
 def _footer(metrics: Metrics) -> str:

@@ -29,7 +29,12 @@ p { margin: 6px 0 14px; max-width: 76ch; }
 .card, .plot, .pair { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
 .card { padding: 14px 16px; }
 .card b { display: block; font-size: 28px; font-weight: 620; line-height: 1.25; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; margin: 0 0 14px; }
+.pair label { display: block; cursor: zoom-in; }
+.pair input:checked + img {
+  position: fixed; inset: 0; z-index: 9; width: 100vw; height: 100vh; object-fit: contain; cursor: zoom-out;
+  background: rgb(0 0 0 / .88); border-radius: 0;
+}
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 500; font-size: 13px; vertical-align: bottom; }
@@ -60,11 +65,16 @@ figure { margin: 0; }
 .key.line-0 { border-color: var(--line-0); } .key.line-1 { border-color: var(--line-1); }
 .key.line-2 { border-color: var(--line-2); border-top-style: dashed; }
 .pair { padding: 12px; margin: 0 0 14px; }
-.pair div { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; }
+.pair div { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 10px; }
 .pair img { width: 100%; display: block; border-radius: 5px; }
 .pair figcaption { margin: 8px 2px 0; font-size: 13.5px; overflow-wrap: anywhere; }
 .pair figcaption b { color: var(--ink); font-weight: 600; }
 .heads { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; margin: 10px 13px 6px; font-size: 13px; }
 footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 12px; font-size: 13px; }
+@media (max-width: 640px) {
+  body { padding: 24px 12px 48px; }
+  th, td { padding: 5px 6px; font-size: 13px; }
+  th:first-child, td:first-child { position: sticky; left: 0; max-width: 150px; background: var(--page); }
+}
 @media print { body { max-width: none; padding: 0; } .pair, .plot { break-inside: avoid; } }
 """

@@ -19,7 +19,7 @@ def format_table(metrics: Metrics) -> str:
     blocks = [
         *(f"warning: {warning}" for warning in metrics.warnings),
         *(_object_blocks(metrics) if metrics.by_type else ()),
-        *(() if metrics.semantic is None else map(_aligned, semantic_tables(metrics.semantic))),
+        *(() if metrics.semantic is None else map(aligned, semantic_tables(metrics.semantic))),
     ]
     return "\n\n".join(blocks)
 
@@ -27,7 +27,7 @@ def format_table(metrics: Metrics) -> str:
 def _object_blocks(metrics: Metrics) -> list[str]:
     return [
         settings_line(metrics),
-        *map(_aligned, summary_tables(metrics)),
+        *map(aligned, summary_tables(metrics)),
         _per_image_line(metrics),
         *(_class_table(metrics, iou_type) for iou_type in metrics.by_type),
     ]
@@ -84,10 +84,10 @@ def _per_image_line(metrics: Metrics) -> str:
 
 def _class_table(metrics: Metrics, iou_type: IouType) -> str:
     rows = [[one_line(row.name, 60), *class_cells(row)] for row in metrics[iou_type].classes]
-    return _aligned([[f"{iou_type}, per class", *CLASS_COLUMNS], *rows])
+    return aligned([[f"{iou_type}, per class", *CLASS_COLUMNS], *rows])
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns two spaces apart: the first flush left, numbers flush right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(

@@ -1,0 +1,135 @@
+"""Two results on one set of labels compared, and what came of it written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.images import MAX_PIXELS
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.comparison import Comparison, ImageChange, compare_matches
+from maskrcnn.evaluation.comparison_page import IMAGES_SHOWN, comparison_lines, comparison_page
+from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.matching import Matches, best_operating_point
+from maskrcnn.evaluation.metrics import IouType, detection_limit
+from maskrcnn.evaluation.pictures import draw_found, draw_truth
+from maskrcnn.evaluation.predictions import Result, read_predictions
+from maskrcnn.evaluation.slices import groups_of, image_slices
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.files import make_folder, write_atomically
+from maskrcnn.json_values import load_json
+from maskrcnn.scoring import ground_truth_of, kinds_in, read_picture
+
+
+def compare_results(
+    annotations: str | PathLike[str],
+    first: str | PathLike[str],
+    second: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    images: str | PathLike[str] | None = None,
+    max_detections: int = 100,
+    group_by: str = "",
+    seed: int = 0,
+    names: tuple[str, str] | None = None,
+    say: Callable[[str], object] = print,
+) -> dict[IouType, Comparison]:
+    """Compare two files of COCO results, and write `comparison.json` and `comparison.html`.
+
+    Args:
+        annotations: a COCO instances or keypoints file.
+        first: results of A.
+        second: results of B.
+        output: the folder to write into.
+        images: the folder of the images, to show those that differ most; None: none is shown.
+        max_detections: per image and class, those that count.
+        group_by: field of the image records whose values tell groups of images apart, such as the film that frames
+            come from; empty: each image for itself.
+        seed: of the random halves.
+        names: what A and B are called; None: by their files.
+        say: gets the tables.
+
+    Raises:
+        UserError: unreadable input, results that do not belong to these labels or hold nothing in common.
+    """
+    make_folder(Path(output))
+    folder = None if images is None else Path(images)
+    contents = [load_json(Path(path)) for path in (first, second)]
+    kinds = [kind for kind in kinds_in(contents[0]) if kind in kinds_in(contents[1])]
+    if not kinds:
+        raise UserError(f"{first} and {second}: expected results with masks, boxes or keypoints in both")
+    data = read_coco(
+        Path(annotations), folder, check_files=folder is not None, need_masks="mask" in kinds, group_by=group_by
+    )
+    truth = ground_truth_of(data)
+    results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]
+    called = names or (Path(first).name, Path(second).name)
+    matches: dict[IouType, list[list[Matches]]] = {
+        kind: [_matches(truth, found, kind, max_detections) for found in results] for kind in kinds
+    }
+    comparisons: dict[IouType, Comparison] = {kind: _compare(truth, pair, seed) for kind, pair in matches.items()}
+    say(f"A: {called[0]}\nB: {called[1]}\n\n{comparison_lines(comparisons)}")
+    shown: list[tuple[ImageChange, str, Sequence[str]]] = []
+    if folder is not None:
+        thresholds = [best_operating_point(own).score for own in matches[kinds[0]]]
+        shown = _pictures(data, truth, results, thresholds, comparisons[kinds[0]])
+    title = f"A: {called[0]}, B: {called[1]} on {Path(annotations).name}"
+    write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, data.report.faults()))
+    content: dict[str, Any] = {
+        "A": called[0],
+        "B": called[1],
+        **{kind: found.to_dict() for kind, found in comparisons.items()},
+    }
+    write_atomically(Path(output) / "comparison.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    return comparisons
+
+
+def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:
+    try:
+        return read_predictions(found, truth, kinds)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _matches(truth: GroundTruth, found: Sequence[Result], kind: IouType, max_detections: int) -> list[Matches]:
+    return count(truth, found, kind, [detection_limit(kind, max_detections)])[2]
+
+
+def _compare(truth: GroundTruth, matches: Sequence[list[Matches]], seed: int) -> Comparison:
+    first, second = (best_operating_point(own).score for own in matches)
+    return compare_matches(
+        matches[0],
+        matches[1],
+        class_names=truth.categories.names,
+        image_ids=list(truth.images),
+        groups=groups_of(truth),
+        slices=image_slices(truth),
+        score_thresholds=(first, second),
+        seed=seed,
+    )
+
+
+def _pictures(
+    data: LabelledImages,
+    truth: GroundTruth,
+    results: Sequence[Sequence[Result]],
+    thresholds: Sequence[float],
+    comparison: Comparison,
+) -> list[tuple[ImageChange, str, Sequence[str]]]:
+    """Of the images that differ most: truth, A and B."""
+    shown: list[tuple[ImageChange, str, Sequence[str]]] = []
+    for change in comparison.images[:IMAGES_SHOWN]:
+        if change.first == change.second:
+            break
+        number = truth.images[change.image_id]
+        pixels = read_picture(data, number, MAX_PIXELS)
+        found = [
+            draw_found(pixels, change.image_id, own, threshold, truth)
+            for own, threshold in zip(results, thresholds, strict=True)
+        ]
+        shown.append((change, data.labels.file_name(number), [draw_truth(pixels, change.image_id, truth), *found]))
+    return shown

@@ -1,0 +1,179 @@
+"""Two results on the same images: how far they differ, and whether that is more than chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from maskrcnn.evaluation.interval import Interval
+from maskrcnn.evaluation.intervals import (
+    AP_NAMES,
+    FEWEST_GROUPS,
+    NUM_HALVES,
+    mean_ap,
+    random_halves,
+    rankings,
+    sampled,
+    standard_error,
+)
+from maskrcnn.evaluation.matching import Matches, per_image_metrics
+from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of both.
+
+    Attributes:
+        name: "AP", a class, or a slice.
+        first: of A.
+        second: of B.
+        change: B - A, with the standard error of this difference: both were measured on the same halves.
+    """
+
+    name: str
+    first: float
+    second: float
+    change: Interval
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the 95 % interval of the change leaves out 0."""
+        return self.change.low > 0 or self.change.high < 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; null for what could not be computed."""
+        change = self.change
+        values = {
+            "A": self.first,
+            "B": self.second,
+            "difference": change.estimate,
+            "standard_error": change.standard_error,
+            "low": change.low,
+            "high": change.high,
+            "p": change.p_value,
+        }
+        return {"name": self.name, **{k: v if math.isfinite(v) else None for k, v in values.items()}}
+
+
+@dataclass(frozen=True)
+class ImageChange:
+    """How one image went with A and with B: TP / (TP + FP + FN) at IoU 0.5."""
+
+    image_id: int
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of one IoU type.
+
+    Attributes:
+        summary: AP, AP50, AP75.
+        classes: the AP of each class that has objects.
+        slices: the AP over parts of the images.
+        images: all, the greatest change first.
+        num_groups: of images.
+        seed: of the halves.
+    """
+
+    summary: tuple[Difference, ...]
+    classes: tuple[Difference, ...]
+    slices: tuple[Difference, ...]
+    images: tuple[ImageChange, ...]
+    num_groups: int
+    seed: int
+
+    @property
+    def verdict(self) -> str:
+        """What can be said of the AP, in a sentence."""
+        ap = self.summary[0]
+        if self.num_groups < FEWEST_GROUPS:
+            return (
+                f"{self.num_groups} groups of images are too few to tell chance from difference: "
+                f"{FEWEST_GROUPS} are needed"
+            )
+        if ap.change.estimate == 0 and ap.change.standard_error == 0:
+            return "both found the same"
+        margin = 1.96 * ap.change.standard_error
+        if not ap.is_certain:
+            return f"no difference can be told: {margin:.3f} of AP are within chance on this set"
+        better = "B" if ap.change.estimate > 0 else "A"
+        return f"{better} is better by {abs(ap.change.estimate):.3f} of AP, give or take {margin:.3f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        parts = {"summary": self.summary, "classes": self.classes, "slices": self.slices}
+        return {
+            "verdict": self.verdict,
+            **{name: [difference.to_dict() for difference in part] for name, part in parts.items()},
+            "images": [{"image_id": i.image_id, "A": i.first, "B": i.second} for i in self.images],
+            "settings": {"halves": NUM_HALVES, "groups": self.num_groups, "seed": self.seed},
+        }
+
+
+def compare_matches(
+    first: Sequence[Matches],
+    second: Sequence[Matches],
+    class_names: Sequence[str],
+    image_ids: Sequence[int],
+    groups: IntArray,
+    slices: Mapping[str, BoolArray],
+    score_thresholds: tuple[float, float] = (0.5, 0.5),
+    seed: int = 0,
+) -> Comparison:
+    """Compare the matches of A and B, found in the same images.
+
+    Args:
+        first: of A; `second` of B.
+        second: of B.
+        class_names: K.
+        image_ids: N.
+        groups: (N,) the group of each image.
+        slices: (N,) which images belong to a part of the set, by its name.
+        score_thresholds: of A and of B, for the numbers per image.
+        seed: of the halves.
+    """
+    halves = random_halves(groups, seed=seed)
+    enough = len(np.unique(groups)) >= FEWEST_GROUPS
+    ranked = [rankings(matches, len(groups), len(class_names)) for matches in (first, second)]
+
+    def measured(chosen: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """(2, K, T) the APs of A and B over these images, and (2, B, K, T) those of the halves of them."""
+        whole = np.array([sampled(own, chosen[None])[0] for own in ranked])
+        parts = [sampled(own, halves & chosen) if enough else np.full((2, *whole.shape[1:]), np.nan) for own in ranked]
+        return whole, np.array(parts)
+
+    whole, parts = measured(np.ones(len(groups), bool))
+    summary = [_difference(name, whole[:, :, at], parts[:, :, :, at], groups) for name, at in AP_NAMES.items()]
+    classes = [
+        _difference(name, whole[:, k : k + 1], parts[:, :, k : k + 1], groups) for k, name in enumerate(class_names)
+    ]
+    found_slices = [_difference(name, *measured(chosen), groups[chosen]) for name, chosen in slices.items()]
+    a, b = (
+        per_image_metrics(matches, image_ids, threshold)
+        for matches, threshold in zip((first, second), score_thresholds, strict=True)
+    )
+    changes = [ImageChange(one.image_id, one.ap50, other.ap50) for one, other in zip(a, b, strict=True)]
+    return Comparison(
+        tuple(summary),
+        tuple(row for row in classes if math.isfinite(row.first) or math.isfinite(row.second)),
+        tuple(found_slices),
+        tuple(sorted(changes, key=lambda change: -abs(change.second - change.first))),
+        len(np.unique(groups)),
+        seed,
+    )
+
+
+def _difference(name: str, whole: FloatArray, parts: FloatArray, groups: IntArray) -> Difference:
+    """From (2, K, T) of all images and (2, B, K, T) of the halves."""
+    first, second = mean_ap(whole).tolist()
+    of_halves = mean_ap(parts)
+    return Difference(
+        name, first, second, Interval(second - first, standard_error(of_halves[1] - of_halves[0], groups))
+    )

@@ -1,0 +1,54 @@
+"""A number and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+_95_PERCENT = 1.96
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its standard error; the 95 % interval is 1.96 of these to both sides.
+
+    Attributes:
+        estimate: of all images.
+        standard_error: NaN where there are too few groups.
+    """
+
+    estimate: float
+    standard_error: float
+
+    @property
+    def low(self) -> float:
+        """Of the 95 % interval; so is `high`."""
+        return self.estimate - _95_PERCENT * self.standard_error
+
+    @property
+    def high(self) -> float:
+        return self.estimate + _95_PERCENT * self.standard_error
+
+    def bounds(self) -> list[float] | None:
+        """[low, high]; None where they are not known."""
+        return [self.low, self.high] if math.isfinite(self.low) else None
+
+    @property
+    def p_value(self) -> float:
+        """How likely a number at least so far from 0 would be if it were 0, by the normal distribution."""
+        if not self.standard_error > 0:
+            return math.nan if math.isnan(self.standard_error) or self.estimate == 0 else 0.0
+        return math.erfc(abs(self.estimate) / self.standard_error / math.sqrt(2))
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Of one IoU type: of the summary's numbers by name, and of the AP of each class."""
+
+    summary: dict[str, Interval]
+    classes: tuple[Interval, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """[low, high] of the summary's numbers, JSON-able; null where they are not known."""
+        return {name: one.bounds() for name, one in self.summary.items()}

@@ -1,0 +1,49 @@
+"""Parts that all HTML pages of an evaluation are made of: one static file that needs neither network nor script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from maskrcnn.evaluation.style import STYLE
+
+
+def html_page(title: str, sections: Iterable[str]) -> str:
+    """The whole document; empty sections are left out."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(section for section in sections if section)
+        + "\n</body></html>\n"
+    )
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], bar_column: int | None = None) -> str:
+    """A table of texts, escaped; `bar_column` also shows its fraction as a bar."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        "<tr>" + "".join(_cell(text, bar=i == bar_column) for i, text in enumerate(row)) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(text: str, *, bar: bool) -> str:
+    if not bar:
+        return f"<td>{escape(text)}</td>"
+    return f'<td class="bar" style="--part:{_percent(text)}%">{escape(text)}</td>'
+
+
+def _percent(text: str) -> str:
+    """The fraction that a cell begins with, in percent; 0 for the dash of a number that could not be computed."""
+    number = text.split(" ")[0]
+    return "0" if number == "-" else f"{100 * float(number):.1f}"
+
+
+def pictures_side_by_side(heads: Sequence[str], pictures: Sequence[str], caption: str) -> str:
+    """Pictures, given as addresses; a click opens one large and another closes it. `caption` is HTML."""
+    images = "".join(
+        f'<label><input type="checkbox" hidden><img src="{address}" alt="{escape(head)}" loading="lazy"></label>'
+        for head, address in zip(heads, pictures, strict=True)
+    )
+    return f'<figure class="pair"><div>{images}</div><figcaption>{caption}</figcaption></figure>'

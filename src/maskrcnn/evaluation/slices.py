@@ -1,0 +1,53 @@
+"""Parts of a data set that may go differently: images with few and many objects, with small and large ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
+
+FEWEST_IMAGES = 3
+"""Of a slice: thirds of fewer mean nothing."""
+
+
+def image_slices(truth: GroundTruth) -> dict[str, BoolArray]:
+    """Which of the N images belong to each, by name; sizes are the data's own terciles, not COCO's 32 and 96 pixels."""
+    numbers, sizes = objects_and_sizes(truth)
+    return {**_thirds("objects in an image", numbers), **_thirds("size of objects (root of area)", sizes)}
+
+
+def groups_of(truth: GroundTruth) -> IntArray:
+    """(N,) the group of each image; each image its own where the labels tell none apart."""
+    of_all = truth.labels.groups.numpy()
+    groups = of_all[list(truth.images.values())]
+    return groups if len(np.unique(of_all)) > 1 else np.arange(len(groups))
+
+
+def objects_and_sizes(truth: GroundTruth) -> tuple[FloatArray, FloatArray]:
+    """(N,) how many objects each image has, and the median root of their boxes' areas, NaN without any."""
+    labels = truth.labels
+    roots = np.sqrt(labels.stated_boxes[:, 2:].numpy().prod(axis=1))
+    counts, sizes = [], []
+    for number in truth.images.values():
+        objects = labels.objects(number)
+        part = slice(objects.start, objects.stop)
+        own = roots[part][~labels.ignore[part].numpy()]
+        counts.append(len(own))
+        sizes.append(float(np.median(own)) if len(own) else np.nan)
+    return np.array(counts, np.float64), np.array(sizes, np.float64)
+
+
+def _thirds(what: str, values: FloatArray) -> dict[str, BoolArray]:
+    known = values[np.isfinite(values)]
+    if len(known) < 3 * FEWEST_IMAGES:
+        return {}
+    low, high = np.quantile(known, [1 / 3, 2 / 3]).tolist()
+    if low == high:
+        return {}
+    parts = {
+        f"{what}: up to {low:.4g}": values <= low,
+        f"{what}: {low:.4g} to {high:.4g}": (values > low) & (values <= high),
+        f"{what}: above {high:.4g}": values > high,
+    }
+    return {name: chosen for name, chosen in parts.items() if chosen.sum() >= FEWEST_IMAGES}
