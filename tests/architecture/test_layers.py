@@ -47,7 +47,7 @@ LAYERS: list[set[str]] = [
     {"evaluation_run"},
     {"evaluator"},
     {"comparing"},
-    {"inspection", "benchmark"},
+    {"inspection", "benchmark", "quantisation"},
     {"training"},
     {"serve"},
     {"cli"},

@@ -93,12 +93,19 @@ def five_channels() -> Config:
     )
 
 
+def light() -> Config:
+    base, made = small(), preset("light")
+    heads = {name: getattr(base, name) for name in ("fpn", "rpn", "box_head", "mask_head")}
+    return replace(made, input=replace(made.input, min_size=96, max_size=160), **heads)
+
+
 KINDS = {
     "every branch": every_branch,
     "c4": c4,
     "c5": lambda: replace(c4(), backbone=replace(small().backbone, features="c5")),
     "as torchvision's": of_torchvision,
     "odd masks": odd_masks,
+    "light": light,
     "fcn": fcn,
     "rpn alone": rpn_alone,
     "five channels": five_channels,
@@ -113,7 +120,11 @@ def both(kind: str, device: str = "onnxruntime") -> tuple[torch.nn.Module, Expor
     return network, exported_of(network, config, device)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+SLOW = ("c5", "odd masks", "five channels", "light")
+"""Recording takes a second or two each."""
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in KINDS])
 def test_batches_of_any_size(kind: str) -> None:
     """Also with images in which there is nothing, and of another size in one batch."""
     network, exported = both(kind)

@@ -70,7 +70,7 @@ def record(network: MaskRCNN, config: Config) -> bytes:
             whole,
             inputs,
             file,
-            dynamo=False,  # see docs/decisions/016-export.md
+            dynamo=False,  # see docs/decisions/017-export.md
             opset_version=OPSET,
             input_names=list(INPUTS),
             output_names=outputs,

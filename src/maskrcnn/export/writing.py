@@ -50,12 +50,9 @@ def export_network(
         UserError: a model that has no such form, a missing library, a graph that differs from the network, or a place
             that cannot be written to. Nothing is written then.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".onnx":
-        raise UserError(f"{path}: expected a file name that ends in .onnx; name it {path.stem}.onnx")
+    path = require_place(path)
     require_onnx()
     require_exportable(network, config)
-    make_folder(path.parent)
     plain = plain_copy(network)
     content, contract = recorded(plain, config, categories, name or path.stem, summary)
     say(f"recorded: {len(content) / 1e6:.1f} MB, {', '.join(contract.outputs)}")
@@ -67,6 +64,15 @@ def export_network(
     write_exported(path, content, contract)
     say(f"{path} and {path.with_suffix('.json').name}")
     return contract
+
+
+def require_place(path: str | PathLike[str]) -> Path:
+    """A path that an .onnx file can be written to."""
+    path = Path(path)
+    if path.suffix.lower() != ".onnx":
+        raise UserError(f"{path}: expected a file name that ends in .onnx; name it {path.stem}.onnx")
+    make_folder(path.parent)
+    return path
 
 
 def write_exported(path: Path, content: bytes, contract: Contract) -> None:
