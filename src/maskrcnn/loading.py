@@ -104,14 +104,19 @@ def model_hash(name_or_path: str | PathLike[str]) -> str:
     """The SHA-256 of a model's file, hexadecimal.
 
     Raises:
-        UserError: no such model.
+        UserError: no such model, or a file that is none.
     """
     name = fspath(name_or_path)
     if is_exported(name):
         return file_hash(Path(name).expanduser(), "an .onnx file")
     with _naming_pytorch():
+        from maskrcnn.weights.checkpoint import read_header
         from maskrcnn.weights.hub import fetch, is_published
-    return file_hash(fetch(name) if is_published(name) else find_model(name), "a .safetensors file")
+    if is_published(name):
+        return file_hash(fetch(name))
+    path = find_model(name)
+    read_header(path)
+    return file_hash(path)
 
 
 def model_facts(name_or_path: str | PathLike[str]) -> tuple[Categories, dict[str, Any]]:

@@ -186,6 +186,9 @@ def test_results_of_another_run_are_never_replaced_unasked(
     for changed in (("--score-threshold", "0.3"), ("--max-detections", "2"), ("--score-threshold", "0.3", "--resume")):
         code, _, err = run(*arguments, *changed)
         assert code == 2 and "holds results of another run" in err and "--overwrite" in err
+    (tmp_path / "page.html").write_text("<!DOCTYPE html>")
+    code, _, err = run(*arguments, "--model", tmp_path / "page.html")
+    assert code == 2 and "got an HTML page" in err, "that it is no model is said first"
     other = ("predict", images / "b.png", *arguments[2:])
     code, _, err = run(*other)
     assert code == 2 and "results of other images, such as" in err and "--resume" in err
