@@ -14,6 +14,7 @@ import torch
 from benchmarks.ablations import budget, touching
 from benchmarks.ablations.components import LEAST_PIXELS, as_prediction, class_probabilities, components
 from benchmarks.ablations.found import Quality, parts_of_truth, quality
+from benchmarks.ablations.side_by_side import TITLE, beside, panel, true_masks
 
 import maskrcnn
 from maskrcnn import Config
@@ -175,3 +176,19 @@ def test_from_the_command_to_the_table(tmp_path: Path, monkeypatch: pytest.Monke
     assert lines[3].endswith(" | 2 | 50.0 ± 0.0 | 100.0 ± 0.0 | 2.0 ± 0.0 | -1.0 ± 0.0 |")
     assert lines[4] == f"| {touching.PERFECT} | – | – | – | – | 80.0 | 100.0 | 2.0 | -1.0 |"
     assert json.loads((tmp_path / "out" / "nuclei-fcn-1" / "quality.json").read_text())["ap"] == pytest.approx(0.3)
+
+
+def test_a_panel_has_a_colour_for_each_object_and_a_title() -> None:
+    masks = np.zeros((2, 20, 30), bool)
+    masks[0, 2:8, 2:8] = masks[1, 10:18, 10:18] = True
+    picture = panel(np.full((20, 30, 3), 100, np.uint8), masks, "found")
+    assert picture.shape == (TITLE + 40, 60, 3) and picture.dtype == np.uint8
+    first, second, nothing = picture[TITLE + 10, 10], picture[TITLE + 28, 28], picture[TITLE + 2, 50]
+    assert nothing.tolist() == [100, 100, 100] and len({tuple(p.tolist()) for p in (first, second, nothing)}) == 3
+    assert (picture[:TITLE] < 255).any() and beside([picture, picture]).shape == (TITLE + 40, 128, 3)
+    assert panel(np.zeros((20, 30, 3), np.uint8), masks[:0], "none").shape == picture.shape
+
+
+def test_the_true_masks_are_those_of_the_labels() -> None:
+    masks = true_masks(labelled(square(1, 0, 0), square(2, 20, 5)), 0)
+    assert masks.shape == (2, 40, 60) and masks.sum(axis=(1, 2)).tolist() == [100, 100] and masks[1, 5, 20]
