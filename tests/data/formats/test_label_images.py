@@ -12,10 +12,8 @@ from PIL import Image
 from tests.data.formats.scenes import label_images, picture, save
 
 from maskrcnn.data.formats import read_labels, recognise
-from maskrcnn.data.formats.bitmaps import labelled_regions
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.masks.rle import decode_rle
 
 
 # Objects and areas: values and pixels that are not zero, counted by NumPy in the files of StarDist.
@@ -69,25 +67,6 @@ def test_cellposes_outlines_and_flows_are_no_images(tmp_path: Path) -> None:
     for name in ("a_cp_outlines.png", "a_flows.tif"):
         picture(tmp_path / "images" / name)
     assert [image["file_name"] for image in read_labels(tmp_path).coco["images"]] == ["images/a.png"]
-
-
-def test_a_value_of_several_parts_and_touching_values_are_one_object_each() -> None:
-    values = np.array([[1, 1, 2, 2], [0, 0, 2, 0], [1, 0, 0, 300]], np.uint16)
-    regions = list(labelled_regions(values))
-    assert [value for value, _ in regions] == [1, 2, 300]
-    for value, rle in regions:
-        assert np.array_equal(decode_rle(rle), values == value)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (40, 23)])
-def test_regions_are_the_pixels_of_each_value(shape: tuple[int, int]) -> None:
-    rng = np.random.default_rng(1)
-    for high in (1, 2, 5, 1000):
-        values = rng.integers(0, high, shape).astype(np.int64)
-        regions = dict(labelled_regions(values))
-        assert list(regions) == sorted(set(np.unique(values).tolist()) - {0})
-        for value, rle in regions.items():
-            assert np.array_equal(decode_rle(rle), values == value)
 
 
 def test_what_is_no_label_image_is_reported(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from maskrcnn.data.images import MAX_PIXELS, read_values_of
 from maskrcnn.errors import UserError
 from maskrcnn.masks.polygons import polygon_to_rle, polygon_window, rasterize_polygons
-from maskrcnn.masks.rle import counts_between, decode_rle, encode_rle
+from maskrcnn.masks.rle import decode_rle, encode_rle
 from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import BoolArray, IntArray
@@ -26,29 +26,6 @@ Values = npt.NDArray[Any]
 
 Part = tuple[Sequence[float], Sequence[Sequence[float]]]
 """An outline x1, y1, x2, y2, ... and its holes."""
-
-
-def labelled_regions(values: Values) -> Iterator[tuple[int, RLE]]:
-    """Every value but 0 of an (H, W) label image with the run lengths of its pixels, in ascending order.
-
-    A value is one object, however many parts it has: neighbours touch, so parts tell nothing.
-    """
-    flat = values.T.reshape(-1)
-    positions = np.flatnonzero(flat)
-    found = flat[positions]
-    order = np.argsort(found, kind="stable")
-    positions, found = positions[order], found[order]
-    numbers, starts = np.unique(found, return_index=True)
-    size = (int(values.shape[0]), int(values.shape[1]))
-    for number, start, end in zip(numbers.tolist(), starts, [*starts[1:], len(found)], strict=False):
-        yield int(number), rle_of_positions(positions[start:end], size)
-
-
-def rle_of_positions(positions: IntArray, size: Size) -> RLE:
-    """Run lengths of the pixels at these ascending positions x * H + y."""
-    gaps = np.flatnonzero(np.diff(positions) != 1)
-    starts, ends = positions[np.concatenate([[0], gaps + 1])], positions[np.concatenate([gaps, [-1]])] + 1
-    return RLE(size, counts_between(np.stack([starts, ends], axis=1).reshape(-1), size[0] * size[1]))
 
 
 def colours_as_numbers(values: Values) -> IntArray:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from maskrcnn.data.formats.bitmaps import labelled_regions
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.regions import labelled_regions
 
 LOOKED_FOR = "Cityscapes (gtFine/, *_instanceIds.png)"
 

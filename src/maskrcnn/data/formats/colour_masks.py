@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from maskrcnn.data.formats.bitmaps import colours_as_numbers, labelled_regions
+from maskrcnn.data.formats.bitmaps import colours_as_numbers
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_images import pairs
 from maskrcnn.data.formats.label_map import find_label_map, read_label_map
@@ -19,6 +19,7 @@ from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.regions import labelled_regions
 
 LOOKED_FOR = "masks of colours with labelmap.txt (or --colours)"
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maskrcnn.data.formats.bitmaps import Values, labelled_regions
+from maskrcnn.data.formats.bitmaps import Values
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.regions import labelled_regions
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from maskrcnn.data.formats.bitmaps import labelled_regions
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.text import brief
 
 LOOKED_FOR = "Mapillary Vistas (config*.json, instances/*.png)"

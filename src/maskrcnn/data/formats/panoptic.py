@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.formats import mapillary
-from maskrcnn.data.formats.bitmaps import Values, labelled_regions
+from maskrcnn.data.formats.bitmaps import Values
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
@@ -19,6 +19,7 @@ from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
+from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.structures.masks import IntArray
 from maskrcnn.text import brief
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers, labelled_regions
+from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import read_label_map, read_lines
 from maskrcnn.data.formats.listing import Listing, folder_of, stem_of
@@ -20,6 +20,7 @@ from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import IntArray
 
