@@ -16,7 +16,7 @@ if not torch.cuda.is_available():
 from maskrcnn.kernels.winograd import WinogradWeight
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference data beside the checkout; a test that needs it is skipped without it."""
     folder = Path(__file__).resolve().parents[2] / "shared"

@@ -7,10 +7,12 @@ from typing import Any
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.panoptic import PanopticCounts
+from maskrcnn.evaluation.pixel_pictures import PixelExamples
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.prediction import Prediction
-from maskrcnn.scoring import ground_truth_of, read_picture, true_label_map
+from maskrcnn.scoring import ground_truth_of, read_picture, true_label_map, true_panoptic_map
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
@@ -28,6 +30,9 @@ class EvaluationRun:
         categories: the model's classes.
         max_pixels: larger images are refused.
         confusion: counts the pixels of a model that tells their classes; else None.
+        panoptic: counts the segments of a model that finds objects and tells the class of every pixel; else None.
+        score_threshold: of the objects among these.
+        pixel_examples: label maps to look at, where somebody will.
         results: COCO results, with the data set's ids and with file names.
         images: image id -> number of an image the model has seen.
         unreadable: a line for each image that could not be read.
@@ -37,6 +42,9 @@ class EvaluationRun:
     categories: Categories
     max_pixels: int
     confusion: Confusion | None = None
+    panoptic: PanopticCounts | None = None
+    score_threshold: float = 0.5
+    pixel_examples: PixelExamples | None = None
     results: list[dict[str, Any]] = field(default_factory=list)
     images: dict[int, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
@@ -62,7 +70,14 @@ class EvaluationRun:
             if result["category_name"] in self.ids
         ]
         if self.confusion is not None and prediction.semantic is not None:
-            self.confusion.add(true_label_map(self.data, number, self.categories), prediction.semantic)
+            true_map = true_label_map(self.data, number, self.categories)
+            self.confusion.add(true_map, prediction.semantic)
+            if self.pixel_examples is not None:
+                self.pixel_examples.add(image_id, file_name, true_map, prediction.semantic)
+        if self.panoptic is not None:
+            not_in_data = [label for label, name in enumerate(self.categories.names) if name not in self.ids]
+            found = prediction.panoptic(self.score_threshold).without(not_in_data)
+            self.panoptic.add(true_panoptic_map(self.data, number, self.categories), found)
 
     def leave_out(self, number: int, error: UserError) -> None:
         """Go on without an image that cannot be read."""

@@ -20,6 +20,8 @@ from maskrcnn.data.stuff import with_stuff_of
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.metrics import IouType, Metrics
+from maskrcnn.evaluation.panoptic import PanopticCounts
+from maskrcnn.evaluation.pixel_pictures import PixelExamples
 from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.table import format_table
@@ -113,7 +115,10 @@ def evaluate_dataset(
     data = with_stuff_of(data, model.categories, model.config.data.stuff)
     seen = data if model.config.tells_classes else without_classes(data)
     confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
-    run = EvaluationRun(seen, model.categories, model.config.data.max_pixels, confusion)
+    panoptic = PanopticCounts(model.categories) if confusion and "mask_head" in model.branches else None
+    examples = PixelExamples() if report and output is not None and confusion is not None else None
+    max_pixels = model.config.data.max_pixels
+    run = EvaluationRun(seen, model.categories, max_pixels, confusion, panoptic, score_threshold, examples)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
         after_image()
@@ -129,13 +134,15 @@ def evaluate_dataset(
         metrics,
         warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings),
         semantic=None if confusion is None else confusion.metrics(),
+        panoptic=None if panoptic is None else panoptic.metrics(),
     )
     say(format_table(metrics))
     if output is not None:
         _write_results(output, run.results, metrics)
         if report:
             title = f"{model.name} on {Path(data.report.source).name}"
-            write_report(output / "report.html", metrics, truth, run.results, run.picture, title)
+            maps, names = run.pixel_examples.worst_first() if run.pixel_examples else (), model.categories.names
+            write_report(output / "report.html", metrics, truth, run.results, run.picture, title, maps, names)
     return metrics
 
 

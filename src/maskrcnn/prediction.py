@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.conversions.libraries import data_frame, shapely_geometry, supervision_detections
+from maskrcnn.conversions.panoptic import merge_panoptic
 from maskrcnn.conversions.table import object_table
 from maskrcnn.detected import DetectedObjects
 from maskrcnn.errors import UserError
@@ -18,9 +19,10 @@ from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.sources import source_pixels
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.structures.masks import ByteArray, FloatArray
+from maskrcnn.structures.panoptic import PanopticMap
 from maskrcnn.viz.crops import cut_out
 from maskrcnn.viz.drawing import USUAL, Drawing
-from maskrcnn.viz.label_maps import name_classes, save_label_map, tint_classes
+from maskrcnn.viz.label_maps import name_classes, save_label_map, stuff_alone, tint_classes
 from maskrcnn.viz.notebook import notebook_html
 from maskrcnn.viz.overlay import draw_overlay, picture_format, save_picture
 from maskrcnn.viz.skeletons import Skeletons
@@ -123,9 +125,27 @@ class Prediction(DetectedObjects):
         picture_format(Path(path))  # before the work, not after it
         save_picture(Path(path), self.overlay(drawing))
 
+    def panoptic(self, score_threshold: float = 0.5) -> PanopticMap:
+        """To which object or to which stuff each pixel belongs; see `conversions.panoptic.merge_panoptic`.
+
+        Raises:
+            UserError: the model has no mask branch, or does not tell the class of every pixel.
+        """
+        return merge_panoptic(self, score_threshold=score_threshold)
+
+    @property
+    def is_panoptic(self) -> bool:
+        """Whether the model finds objects with masks and tells the class of every pixel."""
+        return self.semantic is not None and self.has_masks
+
     def overlay(self, drawing: Drawing = USUAL) -> ByteArray:
-        """(H, W, 3) uint8 RGB: the picture that `save` writes; a small image comes enlarged by a whole factor."""
+        """(H, W, 3) uint8 RGB: the picture that `save` writes; a small image comes enlarged by a whole factor.
+
+        Of a model that tells objects and stuff, stuff is tinted where no object is.
+        """
         masks, names, semantic = self.run_lengths if self.has_masks else None, self.categories.names, self.semantic
+        if semantic is not None and masks is not None:
+            semantic = stuff_alone(semantic, self.categories, masks)
         image = self.image() if semantic is None else tint_classes(self.image(), semantic, len(names))
         objects = (masks, self.boxes, self.labels, self.scores, names, self._skeletons())
         picture = draw_overlay(image, *objects, drawing)

@@ -16,6 +16,7 @@ from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.panoptic import draw_panoptic
 from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
@@ -28,6 +29,7 @@ from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.panoptic import PanopticMap
 from maskrcnn.structures.semantic import IGNORED
 
 
@@ -137,6 +139,13 @@ def kinds_in(results: Any) -> tuple[IouType, ...]:
 
 def _expected(truth: GroundTruth) -> tuple[IouType, ...]:
     return ("mask", "box") if truth.has_masks() else ("box",)
+
+
+def true_panoptic_map(data: LabelledImages, number: int, categories: Categories) -> PanopticMap:
+    """To what each pixel belongs by the labels of an image, as labels in `categories`; other classes are void."""
+    ours = {name: label for label, name in enumerate(categories.names)}
+    classes = {label: ours[name] for label, name in enumerate(data.categories.names) if name in ours}
+    return draw_panoptic(data, number, classes, len(categories))
 
 
 def true_label_map(data: LabelledImages, number: int, categories: Categories) -> ByteArray:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,9 @@ class Run:
         results: the file of COCO results that is made from them at the end.
         overlays: where the picture of each image goes.
         reporter: is told of what is done.
+        model: as the user named it.
         label_maps: the folder of those that were written.
+        panoptic: the file of panoptic results, if there is one.
         failures: (name, reason) of images that could not be read, until there is a first result to write them with.
     """
 
@@ -47,11 +50,13 @@ class Run:
     results: Path
     overlays: dict[Path, Path]
     reporter: Reporter
+    model: str
     num_objects: int = 0
     num_done: int = 0
     skipped: list[str] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     label_maps: Path | None = None
+    panoptic: Path | None = None
     started: float = field(default_factory=time.perf_counter)
 
     def skip(self, source: object, error: UserError) -> None:
@@ -74,12 +79,18 @@ class Run:
     def finish(self, row: dict[str, Any], prediction: Prediction, path: Path, drawing: Drawing | None) -> None:
         """The files of one image, and its row behind them: an image with a row has everything."""
         from maskrcnn.large.overview import overview
+        from maskrcnn.results.panoptic import FOLDER, save_segments
 
+        row["picture"] = path.name
         if drawing is not None:
             overview(prediction).save(path, drawing)
         if prediction.semantic is not None:
             self.label_maps = path.parent / LABEL_MAPS
             prediction.save_label_map(self.label_maps / f"{path.stem}.png")
+        if prediction.is_panoptic:
+            merged = prediction.panoptic(score_threshold=0)  # of all that was asked for
+            target = path.parent / FOLDER / f"{path.stem}.png"
+            row["panoptic"] = save_segments(target, merged, prediction.categories)
         self.rows.append(row)
 
     @contextmanager
@@ -116,8 +127,15 @@ class Run:
         """COCO's results of everything finished; what lies there stays as long as nothing is."""
         self.rows.append_failures(self.failures)
         self.rows.close()
+        names = [source.as_posix() for source in self.sources]
         if self.rows.any_done:
-            self.num_objects = self.rows.write_coco(self.results, [source.as_posix() for source in self.sources])
+            self.num_objects = self.rows.write_coco(self.results, names)
+        if self.rows.any_panoptic:
+            from maskrcnn.loading import model_facts
+            from maskrcnn.results.panoptic import FOLDER, write_panoptic
+
+            self.panoptic = self.results.with_name(f"{FOLDER}.json")
+            write_panoptic(self.panoptic, self.rows, names, model_facts(self.model)[0])
 
 
 def _require_known(forms: Sequence[str], pixel_size: float | None) -> None:
@@ -164,7 +182,8 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
     if len(waiting) < len(sources):
         reporter.note(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
-    return Run(sources, waiting, rows, results, overlay_paths(sources, output), reporter)
+    overlays = overlay_paths(sources, output, rows.pictures)
+    return Run(sources, waiting, rows, results, overlays, reporter, values.model)
 
 
 PHOTOGRAPHS = (".jpg", ".jpeg")
@@ -173,29 +192,41 @@ LABEL_MAPS = "label_maps"
 """The folder for them in the output, where they are named as the overlays are."""
 
 
-def overlay_paths(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
+def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str] | None = None) -> dict[Path, Path]:
     """`output/<stem>.png` for each source, `.jpg` for photographs (JPEG); label maps are named alike.
 
-    A number is added rather than overwriting a source or another picture.
+    A number is added rather than overwriting a source or another picture. `kept` has the names of pictures that are
+    there already, by the real paths of their sources.
     """
+    kept = kept or {}
     taken = {source.resolve() for source in sources}
+    for picture in kept.values():
+        taken |= _written(output, output / picture)
     paths = {}
     for source in sources:
+        if name := kept.get(os.path.realpath(source)):
+            paths[source] = output / name
+            continue
         ending = ".jpg" if source.suffix.lower() in PHOTOGRAPHS else ".png"
         for count in itertools.count(1):
-            stem = source.stem if count == 1 else f"{source.stem}_{count}"
-            path, label_map = output / f"{stem}{ending}", output / LABEL_MAPS / f"{stem}.png"
-            if not {path.resolve(), label_map.resolve()} & taken:
+            path = output / f"{source.stem if count == 1 else f'{source.stem}_{count}'}{ending}"
+            if not _written(output, path) & taken:
                 break
-        taken |= {path.resolve(), label_map.resolve()}
+        taken |= _written(output, path)
         paths[source] = path
     return paths
+
+
+def _written(output: Path, path: Path) -> set[Path]:
+    """A picture and its label map, which may lie in one folder with sources."""
+    return {path.resolve(), (output / LABEL_MAPS / f"{path.stem}.png").resolve()}
 
 
 def say_what_came_out(run: Run, score_threshold: float) -> None:
     seconds, done = time.perf_counter() - run.started, len(run.sources) - len(run.skipped)
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
     maps = "" if run.label_maps is None else f", the class of every pixel in {run.label_maps}"
+    maps += "" if run.panoptic is None else f", objects and stuff in {run.panoptic}"
     objects = "" if maps and not run.num_objects else f"{run.num_objects} objects in "
     run.reporter.done(
         f"{objects}{done} images{speed}; results in {run.results}{maps}",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from maskrcnn.data.geometry import View
 from maskrcnn.data.targets import DrawnMask, draw_mask
@@ -28,11 +31,22 @@ def draw_semantic(labels: LabelStore, image: int, view: View, values: ByteArray,
     """
     pixels = np.full(view.output_size, background, np.uint8)
     for number in _from_large_to_small(labels, image):
-        drawn = _draw(labels, number, image, view)
-        x1, y1, x2, y2 = drawn.window
         value = IGNORED if labels.ignore[number] else values[int(labels.labels[number])]
-        pixels[y1:y2, x1:x2][drawn.crop != 0] = value
+        _paint(pixels, _draw(labels, number, image, view), int(value))
     return pixels
+
+
+def draw_owners(labels: LabelStore, image: int, view: View) -> npt.NDArray[np.int32]:
+    """(h, w) the number of the object or ignored region that each pixel belongs to, by the same rule; -1 for none."""
+    owners = np.full(view.output_size, -1, np.int32)
+    for number in _from_large_to_small(labels, image):
+        _paint(owners, _draw(labels, number, image, view), number)
+    return owners
+
+
+def _paint(pixels: npt.NDArray[Any], drawn: DrawnMask, value: int) -> None:
+    x1, y1, x2, y2 = drawn.window
+    pixels[y1:y2, x1:x2][drawn.crop != 0] = value
 
 
 def _from_large_to_small(labels: LabelStore, image: int) -> list[int]:

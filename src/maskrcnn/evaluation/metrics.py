@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from maskrcnn.evaluation.interval import Intervals
+from maskrcnn.evaluation.panoptic import PanopticMetrics
 from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.structures.masks import FloatArray
 
@@ -131,6 +132,7 @@ class Metrics:
         warnings: one line each, about what makes the numbers other than they seem.
         evaluator: name and version of the library that counted.
         semantic: how well the class of every pixel was told; None where nobody asked.
+        panoptic: how well things and stuff were told apart; None where the model does not find both.
     """
 
     by_type: Mapping[IouType, TypeMetrics]
@@ -140,6 +142,7 @@ class Metrics:
     warnings: tuple[str, ...]
     evaluator: str
     semantic: SemanticMetrics | None = None
+    panoptic: PanopticMetrics | None = None
 
     @property
     def score(self) -> float:
@@ -158,6 +161,7 @@ class Metrics:
         return {
             **{kind: _jsonable(metrics.summary) for kind, metrics in self.by_type.items()},
             **({} if self.semantic is None else {"semantic": self.semantic.to_dict()}),
+            **({} if self.panoptic is None else {"panoptic": self.panoptic.to_dict()}),
             "best_score_threshold": _jsonable({kind: metrics.best.score for kind, metrics in self.by_type.items()}),
             "intervals": {
                 kind: metrics.intervals.to_dict() for kind, metrics in self.by_type.items() if metrics.intervals

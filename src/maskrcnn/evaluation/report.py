@@ -10,14 +10,18 @@ from maskrcnn.evaluation.curves import draw_curves
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
+from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExample, draw_pixel_examples
 from maskrcnn.evaluation.predictions import Result
-from maskrcnn.evaluation.table import format_number, semantic_tables, summary_tables
+from maskrcnn.evaluation.table import format_number, panoptic_tables, semantic_tables, summary_tables
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
 
 NUM_WORST, NUM_BEST = 6, 4
 
 CLASS_HEADS = ("class", "objects", "detections", "AP", "AP50", "AP75", "AR", "best score", "precision", "recall", "F1")
+
+
+_HEADS = '<div class="heads quiet"><span>Truth</span><span>Prediction</span></div>'
 
 
 def write_report(
@@ -27,6 +31,8 @@ def write_report(
     predictions: Sequence[Result],
     load_image: LoadImage,
     title: str = "Evaluation",
+    label_maps: Sequence[LabelMaps] = (),
+    names: Sequence[str] = (),
 ) -> None:
     """Write the report of an evaluation as one HTML file with everything inside.
 
@@ -37,6 +43,8 @@ def write_report(
         predictions: the COCO results, as given to it.
         load_image: gives the pixels of an image by its id; asked only for the few that are shown.
         title: the headline, such as the names of model and data.
+        label_maps: images to show the class of every pixel of.
+        names: of the classes in these.
 
     Raises:
         UserError: an image cannot be read, or the file cannot be written.
@@ -45,17 +53,23 @@ def write_report(
     examples = [
         make_examples(images, truth, predictions, metrics.score_threshold, load_image) for images in (worst, best)
     ]
-    write_atomically(path, render_report(metrics, examples[0], examples[1], title))
+    pixels = draw_pixel_examples(label_maps, load_image, names)
+    write_atomically(path, render_report(metrics, examples[0], examples[1], title, pixels))
 
 
 def render_report(
-    metrics: Metrics, worst: Sequence[Example], best: Sequence[Example], title: str = "Evaluation"
+    metrics: Metrics,
+    worst: Sequence[Example],
+    best: Sequence[Example],
+    title: str = "Evaluation",
+    pixels: Sequence[PixelExample] = (),
 ) -> str:
     """The HTML of a report."""
     sections = [
         _header(metrics, title),
         *(_objects(metrics, worst, best) if metrics.by_type else ()),
-        _pixels(metrics),
+        _panoptic(metrics),
+        _pixels(metrics, pixels),
     ]
     return html_page(title, sections)
 
@@ -72,14 +86,34 @@ def _objects(metrics: Metrics, worst: Sequence[Example], best: Sequence[Example]
     ]
 
 
-def _pixels(metrics: Metrics) -> str:
-    """The numbers of the class of every pixel."""
+def _pixels(metrics: Metrics, examples: Sequence[PixelExample]) -> str:
+    """The numbers of the class of every pixel, and pictures."""
     if metrics.semantic is None:
         return ""
     tables = "".join(html_table(heads, rows) for heads, *rows in semantic_tables(metrics.semantic))
     return (
         '<h2>Every pixel</h2><p class="quiet">Pixels of crowds and of ignored regions do not count; IoU: those that '
-        "are of a class and were said to be, among those that are or were said to be.</p>" + tables
+        "are of a class and were said to be, among those that are or were said to be.</p>"
+        + tables
+        + (_HEADS + "".join(map(_pixel_pair, examples)) if examples else "")
+    )
+
+
+def _pixel_pair(example: PixelExample) -> str:
+    maps = example.maps
+    caption = f" (image {maps.image_id}): {format_number(maps.accuracy)} of the pixels are right."
+    return _figure(maps.name, example.truth, example.prediction, caption)
+
+
+def _panoptic(metrics: Metrics) -> str:
+    """The numbers of things and stuff together."""
+    if metrics.panoptic is None:
+        return ""
+    tables = "".join(html_table(heads, rows) for heads, *rows in panoptic_tables(metrics.panoptic))
+    return (
+        '<h2>Things and stuff</h2><p class="quiet">Panoptic quality PQ = SQ × RQ. Each pixel belongs to one segment: '
+        f"to an object with a score of at least {metrics.score_threshold:g}, or to stuff in what these leave. SQ is "
+        "the mean IoU of those that were found (IoU above 0.5), RQ is TP / (TP + FP / 2 + FN / 2).</p>" + tables
     )
 
 
@@ -186,22 +220,24 @@ def _class_row(row: ClassMetrics) -> list[str]:
 def _examples(title: str, note: str, examples: Sequence[Example]) -> str:
     if not examples:
         return ""
-    return (
-        f'<h2>{title}</h2><p class="quiet">{note}</p>'
-        '<div class="heads quiet"><span>Truth</span><span>Prediction</span></div>' + "".join(map(_pair, examples))
-    )
+    return f'<h2>{title}</h2><p class="quiet">{note}</p>' + _HEADS + "".join(map(_pair, examples))
 
 
 def _pair(example: Example) -> str:
-    image, name = example.image, escape(example.name)
+    image = example.image
     objects = image.true_positives + image.false_negatives
     caption = (
-        f"<b>{name}</b> (image {image.image_id}): found {image.true_positives} of {objects}, "
+        f" (image {image.image_id}): found {image.true_positives} of {objects}, "
         f"{image.false_positives} wrong; score {format_number(image.ap50)} at IoU 0.5, "
         f"{format_number(image.ap)} over 0.5 to 0.95."
     )
-    heads = (f"{example.name}: truth", f"{example.name}: prediction")
-    return pictures_side_by_side(heads, (example.truth, example.prediction), caption)
+    return _figure(example.name, example.truth, example.prediction, caption)
+
+
+def _figure(name: str, truth: str, prediction: str, caption: str) -> str:
+    """Two pictures of an image beside each other, by their addresses; the caption is HTML and begins with the name."""
+    heads = (f"{name}: truth", f"{name}: prediction")
+    return pictures_side_by_side(heads, (truth, prediction), f"<b>{escape(name)}</b>{caption}")
 
 
 def _footer(metrics: Metrics) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics, detection_limit
+from maskrcnn.evaluation.panoptic import QUALITIES, PanopticMetrics
 from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.text import one_line
 
@@ -20,6 +21,7 @@ def format_table(metrics: Metrics) -> str:
         *(f"warning: {warning}" for warning in metrics.warnings),
         *(_object_blocks(metrics) if metrics.by_type else ()),
         *(() if metrics.semantic is None else map(aligned, semantic_tables(metrics.semantic))),
+        *(() if metrics.panoptic is None else map(aligned, panoptic_tables(metrics.panoptic))),
     ]
     return "\n\n".join(blocks)
 
@@ -41,6 +43,26 @@ def semantic_tables(metrics: SemanticMetrics) -> tuple[list[list[str]], list[lis
     ]
     summary = [["", *metrics.summary], ["every pixel", *map(format_number, metrics.summary.values())]]
     return summary, [["every pixel, per class", "pixels", "IoU", "accuracy"], *rows]
+
+
+def panoptic_tables(metrics: PanopticMetrics) -> tuple[list[list[str]], list[list[str]]]:
+    """PQ, SQ and RQ of all classes, of things and of stuff, and those of each class."""
+    groups = [
+        [name, *map(format_number, qualities), str(classes)] for name, (*qualities, classes) in metrics.groups.items()
+    ]
+    rows = [
+        [
+            one_line(row.name, 60),
+            "stuff" if row.is_stuff else "things",
+            *map(str, (row.true_positives, row.false_positives, row.false_negatives)),
+            *map(format_number, row.qualities),
+        ]
+        for row in metrics.classes
+    ]
+    return (
+        [["panoptic", *QUALITIES, "classes"], *groups],
+        [["panoptic, per class", "", "TP", "FP", "FN", *QUALITIES], *rows],
+    )
 
 
 def settings_line(metrics: Metrics) -> str:

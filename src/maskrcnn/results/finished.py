@@ -71,7 +71,7 @@ class Finished:
     @cached_property
     def folder(self) -> Path:
         """That all images have in common."""
-        return Path(os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in self._files]))
+        return common_folder(self._files)
 
     @cached_property
     def _files(self) -> list[str]:
@@ -79,11 +79,22 @@ class Finished:
 
     @cached_property
     def _relative(self) -> dict[str, str]:
-        return {file: Path(os.path.relpath(file, self.folder)).as_posix() for file in self._files}
+        return relative_names(self._files)
 
     @cached_property
     def _short(self) -> dict[str, str]:
         return short_names(list(self._relative.values()))
+
+
+def common_folder(files: Sequence[str]) -> Path:
+    """That all files have in common."""
+    return Path(os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files]))
+
+
+def relative_names(files: Sequence[str]) -> dict[str, str]:
+    """Each file relative to that folder, with forward slashes."""
+    folder = common_folder(files)
+    return {file: Path(os.path.relpath(file, folder)).as_posix() for file in files}
 
 
 def prediction_of(row: Mapping[str, Any], categories: Categories) -> Prediction:

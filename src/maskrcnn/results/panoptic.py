@@ -1,99 +1,85 @@
-"""One answer for every pixel: objects where there are any, stuff in what is left (Kirillov et al. 2019, section 6)."""
+"""COCO panoptic (https://cocodataset.org/#format-results): `panoptic.json`, and a PNG of segments for each image.
+
+A colour of a PNG is a segment's id, R + 256 G + 256^2 B; 0 is nothing. The pictures lie in a folder of the JSON file's
+name, as panopticapi looks for them; our own reader (`data/formats/panoptic.py`) and hotcoco read them too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from PIL import Image
 
-from maskrcnn.errors import UserError
-from maskrcnn.prediction import Prediction
-from maskrcnn.text import one_line
+from maskrcnn.files import write_atomically
+from maskrcnn.masks.regions import labelled_regions
+from maskrcnn.masks.rle import rle_window
+from maskrcnn.results.finished import relative_names
+from maskrcnn.results.rows import ResultRows
+from maskrcnn.structures import Categories
+from maskrcnn.structures.panoptic import PanopticMap
 
-
-@dataclass(frozen=True)
-class Segment:
-    """Pixels that belong together: an object, or all of a class of stuff.
-
-    Attributes:
-        number: what stands in the map, from 1.
-        label: of its class, 0..K-1.
-        area: pixels.
-        score: of the object; None for stuff.
-    """
-
-    number: int
-    label: int
-    area: int
-    score: float | None
+FOLDER = "panoptic"
+"""Of the PNG files; the JSON file has the same name."""
 
 
-@dataclass(frozen=True, eq=False)
-class PanopticMap:
-    """Which segment each pixel belongs to.
-
-    Attributes:
-        numbers: (H, W) int32, 0 for none.
-        segments: those there are, in the order of their numbers.
-    """
-
-    numbers: npt.NDArray[np.int32]
-    segments: tuple[Segment, ...]
-
-
-def merge_panoptic(
-    prediction: Prediction,
-    stuff: Collection[str],
-    *,
-    score_threshold: float = 0.5,
-    overlap_limit: float = 0.5,
-    smallest_share: float = 0.005,
-) -> PanopticMap:
-    """Merge the two answers of a model that finds objects and tells the class of every pixel.
-
-    The better object owns a pixel; one of whose mask more than `overlap_limit` belongs to better ones is dropped. A
-    class of stuff gets the pixels that no object has, if they are enough.
-
-    Args:
-        prediction: with masks and with `semantic`.
-        stuff: names of the classes that have no objects; all others are things.
-        score_threshold: objects with a lower score are left out.
-        overlap_limit: a share of the object's mask.
-        smallest_share: of the image; stuff that has less is left out. (4096 pixels in the paper's code, for COCO.)
+def save_segments(path: Path, panoptic: PanopticMap, categories: Categories) -> dict[str, Any]:
+    """Write the PNG of an image; returns what its row of results says: `file_name` and `segments_info`.
 
     Raises:
-        UserError: no masks, no class of every pixel, or a name that no class has.
+        UserError: it cannot be written.
     """
-    semantic = prediction.semantic
-    if semantic is None or not prediction.has_masks:
-        raise UserError("panoptic: expected a model with a mask branch and semantic_head.enabled")
-    if unknown := [name for name in stuff if name not in prediction.categories.names]:
-        raise UserError(f"panoptic: no class of the model is called {one_line(unknown[0])}")
-    is_stuff = np.array([name in stuff for name in prediction.categories.names])
-    numbers, segments = np.zeros(prediction.image_size, np.int32), list[Segment]()
-    for index in np.flatnonzero((prediction.scores >= score_threshold) & ~is_stuff[prediction.labels]).tolist():
-        if free := _paste(prediction, index, numbers, len(segments) + 1, overlap_limit):
-            label, score = int(prediction.labels[index]), float(prediction.scores[index])
-            segments.append(Segment(len(segments) + 1, label, free, score))
-    for label in np.flatnonzero(is_stuff).tolist():
-        left = (semantic == label) & (numbers == 0)
-        area = int(np.count_nonzero(left))
-        if area and area >= smallest_share * left.size:
-            segments.append(Segment(len(segments) + 1, label, area, None))
-            numbers[left] = len(segments)
-    return PanopticMap(numbers, tuple(segments))
+    numbers = panoptic.numbers
+    colours = np.stack([numbers & 255, numbers >> 8 & 255, numbers >> 16], axis=-1).astype(np.uint8)
+    write_atomically(path, lambda partial: Image.fromarray(colours).save(partial, "PNG"))
+    boxes = {number: rle_window(mask) for number, mask in labelled_regions(numbers)}
+    infos = []
+    for segment in panoptic.segments:
+        x1, y1, x2, y2 = boxes[segment.number]
+        info = {"id": segment.number, "category_id": categories.ids[segment.label], "area": segment.area}
+        scored = {} if segment.score is None else {"score": segment.score}
+        infos.append({**info, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": 0, **scored})
+    return {"file_name": path.name, "segments_info": infos}
 
 
-def _paste(prediction: Prediction, index: int, numbers: npt.NDArray[np.int32], own: int, limit: float) -> int:
-    """Give an object the pixels that are free, unless too many are not; how many it got."""
-    masks = prediction.run_lengths
-    x1, y1, x2, y2 = masks.windows[index].tolist()
-    mask, under = masks.crop(index).view(bool), numbers[y1:y2, x1:x2]
-    free = mask & (under == 0)
-    area, got = np.count_nonzero(mask), np.count_nonzero(free)
-    if area - got > limit * area:
-        return 0
-    under[free] = own
-    return int(got)
+def write_panoptic(path: Path, rows: ResultRows, names: Sequence[str], categories: Categories) -> None:
+    """Write the JSON of all finished images; image by image, so that memory does not grow with their number.
+
+    Args:
+        path: of the file to write.
+        rows: those without `panoptic` are left out.
+        names: images whose numbers, from 1, are their ids, as in `ResultRows.write_coco`.
+        categories: the model's classes.
+
+    Images are named relative to the folder that all have in common.
+    """
+
+    def found() -> Iterator[tuple[int, dict[str, Any]]]:
+        return ((number, row) for number, row in rows.numbered(names) if isinstance(row.get("panoptic"), dict))
+
+    relative = relative_names([row["file_name"] for _, row in found()])
+
+    def parts() -> Iterator[str]:
+        yield f'{{"categories": {json.dumps(_kinds(categories))}, "images": ['
+        for place, (number, row) in enumerate(found()):
+            name, size = relative[row["file_name"]], {key: row[key] for key in ("height", "width")}
+            image = {"id": number, "file_name": name, **size}
+            yield ", " * (place > 0) + json.dumps(image)
+        yield '], "annotations": ['
+        for place, (number, row) in enumerate(found()):
+            yield ", " * (place > 0) + json.dumps({"image_id": number, **row["panoptic"]})
+        yield "]}\n"
+
+    def write(partial: Path) -> None:
+        with partial.open("w") as file:
+            file.writelines(parts())
+
+    write_atomically(path, write)
+
+
+def _kinds(categories: Categories) -> list[dict[str, Any]]:
+    """Each class with `isthing`, also where all are things."""
+    return [{**entry, "isthing": int(k not in categories.stuff)} for k, entry in enumerate(categories.to_coco())]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from maskrcnn.data.content import Content, content_if_same, content_of
+from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular, write_atomically
 from maskrcnn.prediction import Prediction
@@ -56,6 +57,8 @@ class ResultRows:
         self._end = 0  # of the last complete row that stays
         self._file: BinaryIO | None = None
         self.num_changed = 0  # images that have a row and are others by now
+        self.pictures: dict[str, str] = {}  # the name of each finished image's picture, by the real path of the image
+        self.any_panoptic = False
 
     def look(self, names: Sequence[str], *, resume: bool, overwrite: bool) -> None:
         """Look at what lies there, before the work; nothing is changed.
@@ -89,6 +92,10 @@ class ResultRows:
         if row["error"] is None:
             self._starts[file] = start
             self._failures.pop(file, None)
+            name = row.get("picture")
+            if isinstance(name, str) and is_safe_name(name):
+                self.pictures[file] = name
+            self.any_panoptic |= isinstance(row.get("panoptic"), dict)
         else:
             self._failures[file] = start
 

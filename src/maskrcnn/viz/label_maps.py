@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from maskrcnn.files import write_atomically
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures import Categories
+from maskrcnn.structures.masks import ByteArray, Masks
 from maskrcnn.viz.colours import instance_colour
 from maskrcnn.viz.labels import Label, draw_labels
 from maskrcnn.viz.overlay import text_height
@@ -26,6 +27,19 @@ def tint_classes(image: ByteArray, label_map: ByteArray, num_classes: int) -> By
         colour = np.array(instance_colour(label))
         tinted[inside] = np.rint(image[inside] * (1 - _SHARE) + colour * _SHARE).astype(np.uint8)
     return tinted
+
+
+def stuff_alone(label_map: ByteArray, categories: Categories, masks: Masks) -> ByteArray:
+    """The label map with background where it has things, which are drawn as objects, and where objects are.
+
+    All of it where no class is stuff: then it says what the objects do not.
+    """
+    if not categories.stuff:
+        return label_map
+    kept = np.where(np.isin(label_map, sorted(categories.stuff)), label_map, np.uint8(len(categories)))
+    for index, (x1, y1, x2, y2) in enumerate(masks.windows.tolist()):
+        kept[y1:y2, x1:x2][masks.crop(index).view(bool)] = len(categories)
+    return kept
 
 
 def name_classes(picture: ByteArray, label_map: ByteArray, names: Sequence[str]) -> ByteArray:

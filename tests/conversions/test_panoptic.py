@@ -11,17 +11,17 @@ import pytest
 from hotcoco import panoptic
 from PIL import Image
 
+from maskrcnn.conversions.panoptic import merge_panoptic
 from maskrcnn.errors import UserError
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.prediction import Prediction
-from maskrcnn.results.panoptic import PanopticMap, merge_panoptic
 from maskrcnn.structures import Categories
+from maskrcnn.structures.panoptic import PanopticMap
 
 SIZE = (10, 20)
-CLASSES = Categories((1, 2, 3), ("car", "road", "sky"))
-STUFF = ("road", "sky")
+CLASSES = Categories((1, 2, 3), ("car", "road", "sky"), stuff=frozenset({1, 2}))
 
 
 def prediction(*objects: tuple[int, float, tuple[int, int, int, int]]) -> Prediction:
@@ -45,7 +45,7 @@ def prediction(*objects: tuple[int, float, tuple[int, int, int, int]]) -> Predic
 
 def test_the_better_object_owns_a_pixel_and_stuff_gets_what_is_left() -> None:
     """The second car loses 2 of its 6 columns; of the 80 pixels of sky the cars have 8 x 2 and 4 x 2."""
-    merged = merge_panoptic(prediction((0, 0.9, (0, 2, 8, 6)), (0, 0.8, (6, 2, 12, 6))), STUFF)
+    merged = merge_panoptic(prediction((0, 0.9, (0, 2, 8, 6)), (0, 0.8, (6, 2, 12, 6))))
     assert [(s.label, s.area) for s in merged.segments] == [(0, 32), (0, 16), (1, 20), (2, 56)]
     assert [s.number for s in merged.segments] == [1, 2, 3, 4]
     assert [s.score for s in merged.segments] == pytest.approx([0.9, 0.8, None, None])
@@ -57,26 +57,25 @@ def test_the_better_object_owns_a_pixel_and_stuff_gets_what_is_left() -> None:
 @pytest.mark.parametrize(("left", "stays"), [(5, True), (4, False)])
 def test_an_object_goes_with_more_than_half_of_it_under_better_ones(left: int, stays: bool) -> None:
     """Ten columns from `left` on, the first one's ten from 0 on: 5 of 10 under it stay, 6 of 10 do not."""
-    merged = merge_panoptic(prediction((0, 0.9, (0, 4, 10, 8)), (0, 0.8, (left, 4, left + 10, 8))), STUFF)
+    merged = merge_panoptic(prediction((0, 0.9, (0, 4, 10, 8)), (0, 0.8, (left, 4, left + 10, 8))))
     assert [s.area for s in merged.segments if s.label == 0] == [40, 20][: 1 + stays]
 
 
 def test_what_is_left_out() -> None:
     """Objects below the score, objects of stuff, and stuff on less than its share: road has 20 of 200 pixels."""
     found = prediction((1, 0.9, (0, 0, 20, 9)), (0, 0.4, (0, 4, 5, 8)))
-    assert [s.label for s in merge_panoptic(found, STUFF).segments] == [1, 2]
-    assert [s.label for s in merge_panoptic(found, STUFF, score_threshold=0.4).segments] == [0, 1, 2]
-    assert [s.label for s in merge_panoptic(found, STUFF, smallest_share=0.1).segments] == [1, 2]
-    assert [s.label for s in merge_panoptic(found, STUFF, smallest_share=0.11).segments] == [2]
-    assert merge_panoptic(prediction(), ()).segments == ()
+    assert [s.label for s in merge_panoptic(found).segments] == [1, 2] == [s.label for s in found.panoptic().segments]
+    assert [s.label for s in found.panoptic(0.4).segments] == [0, 1, 2]
+    assert [s.label for s in merge_panoptic(found, smallest_share=0.1).segments] == [1, 2]
+    assert [s.label for s in merge_panoptic(found, smallest_share=0.11).segments] == [2]
+    things_alone = replace(prediction(), categories=Categories((1, 2, 3), ("car", "road", "sky")))
+    assert things_alone.panoptic().segments == () and found.is_panoptic
 
 
 def test_the_quality_of_the_truth_merged_is_one() -> None:
     """As hotcoco counts PQ; without a car, a third of the classes has 0."""
-    truth = merge_panoptic(prediction((0, 0.9, (0, 2, 8, 6))), STUFF)
-    without = merge_panoptic(prediction(), STUFF)
-    named = zip(CLASSES.ids, CLASSES.names, strict=True)
-    things = [{"id": i, "name": n, "isthing": int(n == "car")} for i, n in named]
+    truth = merge_panoptic(prediction((0, 0.9, (0, 2, 8, 6))))
+    without = merge_panoptic(prediction())
 
     def coco(merged: PanopticMap) -> dict[str, object]:
         annotations = [
@@ -92,7 +91,7 @@ def test_the_quality_of_the_truth_merged_is_one() -> None:
             for s in merged.segments
         ]
         image = {"id": 1, "file_name": "1.png", "height": SIZE[0], "width": SIZE[1]}
-        return {"images": [image], "annotations": annotations, "categories": things}
+        return {"images": [image], "annotations": annotations, "categories": CLASSES.to_coco()}
 
     for found, quality in ((truth, 1.0), (without, (1 + 64 / 80 + 0) / 3)):
         counted = panoptic.PanopticEval(coco(truth), coco(found))
@@ -105,14 +104,11 @@ def test_real_segments_come_out_as_they_went_in(shared: Path) -> None:
     folder = shared / "data" / "formats" / "panoptic"
     content = json.loads((folder / "panoptic_examples.json").read_text())
     categories = Categories.from_coco(content["categories"])
-    stuff = {entry["name"] for entry in content["categories"] if not entry["isthing"]}
     for entry in content["annotations"]:
         with Image.open(folder / "panoptic_examples" / entry["file_name"]) as image:
             numbers = np.asarray(image.convert("RGB"), np.int64) @ [1, 256, 256**2]
         semantic = np.full(numbers.shape, len(categories), np.uint8)
-        things = [
-            s for s in entry["segments_info"] if categories.names[categories.label_of(s["category_id"])] not in stuff
-        ]
+        things = [s for s in entry["segments_info"] if categories.label_of(s["category_id"]) not in categories.stuff]
         for segment in entry["segments_info"]:
             semantic[numbers == segment["id"]] = categories.label_of(segment["category_id"])
         size = (numbers.shape[0], numbers.shape[1])
@@ -126,7 +122,7 @@ def test_real_segments_come_out_as_they_went_in(shared: Path) -> None:
             given_masks=PackedRLE.from_rles([encode_rle(np.uint8(numbers == s["id"])) for s in things], size),
             semantic=semantic,
         )
-        merged = merge_panoptic(found, stuff, smallest_share=0)
+        merged = merge_panoptic(found, smallest_share=0)
         theirs = sorted((s["area"], categories.label_of(s["category_id"])) for s in entry["segments_info"])
         assert sorted((s.area, s.label) for s in merged.segments) == theirs
         pairs = np.unique(np.stack([numbers.ravel(), merged.numbers.ravel()]), axis=1)
@@ -135,6 +131,4 @@ def test_real_segments_come_out_as_they_went_in(shared: Path) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match="semantic_head"):
-        merge_panoptic(replace(prediction(), semantic=None), STUFF)
-    with pytest.raises(UserError, match="called tree"):
-        merge_panoptic(prediction(), ("tree",))
+        merge_panoptic(replace(prediction(), semantic=None))
