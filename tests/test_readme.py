@@ -99,6 +99,15 @@ def test_bash_blocks(folder: Path) -> None:
         assert (outputs / expected).stat().st_size > 0
 
 
+@pytest.mark.slow
+def test_the_page_of_exports(folder: Path) -> None:
+    for block in blocks((ROOT / "docs/export.md").read_text()):
+        command = [sys.executable, "-c"] if block.language == "python" else ["bash", "-euo", "pipefail", "-c"]
+        run([*command, block.code], folder)
+    float32, int8 = (folder / f"outputs/{name}.onnx" for name in ("nuclei", "nuclei_int8"))
+    assert int8.stat().st_size < 0.45 * float32.stat().st_size and (folder / "outputs/exported").is_dir()
+
+
 def test_few_blocks_are_exempt() -> None:
     found = blocks(README)
     assert {block.language for block in found} == {"bash", "python"}

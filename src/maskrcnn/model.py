@@ -79,7 +79,8 @@ class Model(Predictor[Tensor]):
         It is compared with this model first. `load` takes the file as it takes others.
 
         Args:
-            path: ends in .onnx.
+            path: ends in .onnx; or in .pt2 for a program of `torch.export`, which holds backbone, pyramid and RPN head
+                alone and which `load` does not take.
             device: the engine to compare with, "onnxruntime" or "openvino"; "auto": what is installed.
             say: gets a line for each step.
 
@@ -87,8 +88,12 @@ class Model(Predictor[Tensor]):
             UserError: the model was loaded without `accelerate=False`, has no such form, or comes out as another one;
                 nothing is written then.
         """
+        from maskrcnn.export.program import write_program
         from maskrcnn.export.writing import export_network
 
+        if str(path).lower().endswith(".pt2"):
+            write_program(self.network, self.config, path, say)
+            return
         export_network(
             self.network,
             self.config,
@@ -107,7 +112,7 @@ class Model(Predictor[Tensor]):
         return self.network.preprocess.padded_size(image)
 
     @torch.inference_mode()
-    def _predict_pass(
+    def predict_pass(
         self,
         images: Sequence[Tensor],
         sources: Sequence[Source],
@@ -115,6 +120,7 @@ class Model(Predictor[Tensor]):
         score_threshold: float,
         max_detections: int | None,
     ) -> list[Prediction]:
+        """What is found in images that are padded to one size."""
         with self._autocast():
             found = self.network.predict(
                 [image.to(self.device) for image in images],

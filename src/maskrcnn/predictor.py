@@ -173,7 +173,7 @@ class Predictor(PredictsLarge, Generic[Image]):
             sources, images, boxes = zip(*(batch[number] for number in numbers), strict=True)
             given = boxes if with_proposals else None
             found.update(
-                zip(numbers, self._predict_pass(images, sources, given, score_threshold, max_detections), strict=True)
+                zip(numbers, self.predict_pass(images, sources, given, score_threshold, max_detections), strict=True)
             )
         return [found[number] for number in range(len(batch))]
 
@@ -186,7 +186,7 @@ class Predictor(PredictsLarge, Generic[Image]):
         """(height, width) of the network's input for an image alone."""
 
     @abstractmethod
-    def _predict_pass(
+    def predict_pass(
         self,
         images: Sequence[Image],
         sources: Sequence[Source],
@@ -194,7 +194,15 @@ class Predictor(PredictsLarge, Generic[Image]):
         score_threshold: float,
         max_detections: int | None,
     ) -> list[Prediction]:
-        """What is found in images of one padded size."""
+        """What is found in images that are padded to one size, in one pass; `stream` brings those of a size together.
+
+        Args:
+            images: as they are computed with.
+            sources: what they came from, for the results.
+            proposals: as for `predict`, of each image.
+            score_threshold: as for `predict`.
+            max_detections: as for `predict`.
+        """
 
     def _readable(
         self,

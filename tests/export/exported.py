@@ -71,7 +71,7 @@ def differences(
     seen = Differences()
     tensors: list[Tensor] = [torch.from_numpy(image).permute(2, 0, 1) for image in images]
     theirs = network.predict(tensors, score_threshold=threshold, max_detections=max_detections)
-    ours = exported._predict_pass(images, list(images), None, threshold, max_detections)
+    ours = exported.predict_pass(images, list(images), None, threshold, max_detections)
     for one, other in zip(theirs, ours, strict=True):
         compare(one, other, seen)
     return seen

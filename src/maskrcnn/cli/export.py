@@ -41,7 +41,11 @@ def _parser() -> CommandParser:
         "Write a model as an .onnx file that needs no PyTorch, with a .json file that says what it takes and gives. "
         "It is compared with the model first; where they differ, nothing is written.",
     )
-    parser.add_argument("output", metavar="OUT.onnx", help="the file to write")
+    parser.add_argument(
+        "output",
+        metavar="OUT.onnx",
+        help="the file to write; OUT.pt2: the dense part for torch.export",
+    )
     add_model_option(parser)
     parser.add_argument(
         "--device",

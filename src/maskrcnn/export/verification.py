@@ -86,7 +86,7 @@ def verify(network: MaskRCNN, exported: ExportedModel) -> Differences:
     threshold = _telling_threshold(theirs, exported.config)
     for images in batches(exported.config.input.channels):
         expected = theirs.predict([_tensor(image) for image in images], score_threshold=threshold)
-        found = ours._predict_pass(images, images, None, threshold, None)
+        found = ours.predict_pass(images, images, None, threshold, None)
         for one, other in zip(expected, found, strict=True):
             compare(one, other, differences)
     return differences

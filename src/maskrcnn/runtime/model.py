@@ -58,7 +58,7 @@ class ExportedModel(Predictor[Pixels]):
     def _padded_size(self, image: Pixels) -> Size:
         return self.preprocess.padded_size(image)
 
-    def _predict_pass(
+    def predict_pass(
         self,
         images: Sequence[Pixels],
         sources: Sequence[Source],
@@ -66,6 +66,7 @@ class ExportedModel(Predictor[Pixels]):
         score_threshold: float,
         max_detections: int | None,
     ) -> list[Prediction]:
+        """What is found in images that are padded to one size."""
         if proposals is not None:
             raise UserError("proposals: expected none, since this model has an RPN and makes its own")
         batch = self.preprocess.prepare(images)
