@@ -568,15 +568,6 @@ def test_an_output_that_cannot_be_written_is_said_before_training(config: Config
         run(config, tmp_path / "file" / "run")
 
 
-def test_several_ranks_are_refused(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match=r"got WORLD_SIZE=2 .*without torchrun"):
-        run(config, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    assert train(change(config, "schedule.steps=1"), tmp_path / "run", device="cpu").steps == 1
-
-
 def test_missing_data_is_one_line(config: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"instances_train\.json"):
         run(change(config, f"data.root={tmp_path / 'absent'}"), tmp_path / "run")

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     _require_named_files(values, config)
     from maskrcnn.training.loop import train
 
-    _report(train(config, Path(values.output), device=values.device, resume=values.resume, init=initial))
+    result = train(config, Path(values.output), device=values.device, resume=values.resume, init=initial)
+    if os.environ.get("RANK", "0") == "0":  # of several ranks, under torchrun
+        _report(result)
     return 0
 
 

@@ -49,7 +49,7 @@ class TrainConfig(Section, name="train"):
     """The loop."""
 
     batch_size: Count = 2
-    """Images per forward pass."""
+    """Images per forward pass; of several ranks, of all of them together."""
     accumulate: Count = 1
     """Forward passes per optimiser step; the gradients equal one pass over all their images, averaged."""
     amp: bool = False
@@ -64,5 +64,7 @@ class TrainConfig(Section, name="train"):
     """Steps between evaluations on the val split; 0: only at the end."""
     checkpoint_every: Annotated[int, Range(1, 1_000_000_000)] = 500
     """Steps between savings of the whole training state."""
+    rank_timeout: Annotated[int, Range(5, 86_400)] = 300
+    """Seconds that ranks wait for each other in a step, after the first."""
     max_nonfinite_steps: Steps = 5
     """Steps in a row that may be skipped for a non-finite loss before training stops; 0: stop at once."""

@@ -18,6 +18,7 @@ from maskrcnn.models.pooling import RoIPooler
 from maskrcnn.models.roi_features import RoIFeatures
 from maskrcnn.models.sampling import RoISampler, SampledRoIs
 from maskrcnn.ops.boxes import BoxWeights, clip_boxes, decode_boxes, encode_boxes, is_larger_than
+from maskrcnn.ops.counts import divisor
 from maskrcnn.ops.fixed_sizes import has_fixed_sizes
 from maskrcnn.ops.losses import classification_loss, smooth_l1
 from maskrcnn.ops.nms import ABSENT, nms_padded
@@ -159,7 +160,7 @@ class BoxHead(nn.Module):
         )
         column = labels[positive] if self.num_box_classes > 1 else torch.zeros_like(positive)
         difference = deltas[positive, column].float() - truth
-        box = smooth_l1(difference, self.smooth_l1_beta) / max(labels.shape[0], 1)
+        box = smooth_l1(difference, self.smooth_l1_beta) / divisor(labels.shape[0])
         classification = classification_loss(class_logits.float(), labels)
         return Losses(classification=self.classification_weight * classification, box=self.box_weight * box)
 

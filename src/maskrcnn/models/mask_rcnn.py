@@ -23,7 +23,7 @@ from maskrcnn.models.losses import Losses
 from maskrcnn.models.preprocess import Preprocess
 from maskrcnn.models.roi_features import RoIFeatures
 from maskrcnn.models.rpn import RPN, RPNOutput
-from maskrcnn.structures import Detections, ImageBatch, Proposals, Targets
+from maskrcnn.structures import Detections, ImageBatch, Proposals, Size, Targets
 
 
 class MaskRCNN(nn.Module):
@@ -79,6 +79,7 @@ class MaskRCNN(nn.Module):
         *,
         proposals: Sequence[Tensor] | None = None,
         generators: Sequence[torch.Generator] | None = None,
+        padded: Size | None = None,
     ) -> Losses:
         """The losses of a batch; images, targets and proposals are in the `input` frame already.
 
@@ -88,10 +89,11 @@ class MaskRCNN(nn.Module):
             proposals: boxes (P, 4) of each image, for a model without RPN.
             generators: one per image, which its anchors and RoIs are drawn with, so that no image's draw depends on
                 another's; None: torch's global one.
+            padded: (height, width) of the batch, where others must have the same; None: see `Preprocess.batch`.
         """
         self._check_proposals(proposals, len(images))
         draws: Sequence[torch.Generator | None] = [None] * len(images) if generators is None else generators
-        batch = self.preprocess.batch(images)
+        batch = self.preprocess.batch(images, padded=padded)
         targets = [target.to(batch.pixels.device) for target in targets]
         features: Sequence[Tensor] = self.backbone(batch.pixels)
         losses = Losses()
@@ -120,6 +122,7 @@ class MaskRCNN(nn.Module):
         proposals: Sequence[Tensor] | None = None,
         score_threshold: float | None = None,
         max_detections: int | None = None,
+        padded: Size | None = None,
     ) -> list[Detections]:
         """The objects of each image, in its `original` frame.
 
@@ -130,9 +133,10 @@ class MaskRCNN(nn.Module):
             proposals: boxes (P, 4) in the `original` frame of each image, for a model without RPN.
             score_threshold: instead of the box head's own.
             max_detections: per image, instead of the box head's own.
+            padded: as in `loss`.
         """
         self._check_proposals(proposals, len(images))
-        batch = self.preprocess.prepare(images)
+        batch = self.preprocess.prepare(images, padded=padded)
         features: Sequence[Tensor] = self.backbone(batch.pixels)
         if self.rpn is None:
             given = None if proposals is None else self.preprocess.to_input(proposals, batch)
@@ -159,11 +163,12 @@ class MaskRCNN(nn.Module):
         targets: Sequence[Targets] | None = None,
         proposals: Sequence[Tensor] | None = None,
         generators: Sequence[torch.Generator] | None = None,
+        padded: Size | None = None,
     ) -> Losses | list[Detections]:
         """`loss` with targets, `predict` without: for wrappers that know only `forward`, such as DDP."""
         if targets is None:
-            return self.predict(images, proposals=proposals)
-        return self.loss(images, targets, proposals=proposals, generators=generators)
+            return self.predict(images, proposals=proposals, padded=padded)
+        return self.loss(images, targets, proposals=proposals, generators=generators, padded=padded)
 
     def roi_features(self, features: Sequence[Tensor]) -> RoIFeatures:
         """What the branches read regions from, of the maps (N, C, h, w) of a batch, finest first."""

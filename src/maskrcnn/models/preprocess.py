@@ -91,10 +91,10 @@ class Preprocess(nn.Module):
         normalised = [self._normalise(image) for image in images]
         return ImageBatch.from_images(normalised, sizes, self.size_divisor, padded=padded)
 
-    def prepare(self, images: Sequence[Tensor]) -> ImageBatch:
-        """Resize, normalise and pad images of the `original` frame."""
+    def prepare(self, images: Sequence[Tensor], *, padded: Size | None = None) -> ImageBatch:
+        """Resize, normalise and pad images of the `original` frame; `padded` as in `batch`."""
         images = [_to_float(image.to(self.mean.device)) for image in images]
-        return self.batch([self.resize(image) for image in images], originals=images)
+        return self.batch([self.resize(image) for image in images], originals=images, padded=padded)
 
     @staticmethod
     def to_input(boxes: Sequence[Tensor], batch: ImageBatch) -> list[Tensor]:

@@ -17,6 +17,7 @@ from maskrcnn.models.anchors import Anchors
 from maskrcnn.models.losses import Losses
 from maskrcnn.models.matching import match, sample
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes, is_larger_than
+from maskrcnn.ops.counts import divisor
 from maskrcnn.ops.fixed_sizes import has_fixed_sizes
 from maskrcnn.ops.losses import objectness_loss, smooth_l1
 from maskrcnn.ops.nms import ABSENT, nms_padded
@@ -205,9 +206,9 @@ class RPN(nn.Module):
         num_drawn, num_positives = logits.shape[0], drawn.deltas.shape[0]
         is_object = torch.arange(num_drawn, device=logits.device) < num_positives
         differences = deltas[:num_positives] - drawn.deltas
-        divisor = num_drawn if self.divide_by_sampled else self.samples_per_image * num_images
-        objectness = objectness_loss(logits.float(), is_object) / max(divisor, 1)
-        box = smooth_l1(differences.float(), self.smooth_l1_beta) / max(divisor, 1)
+        number = divisor(num_drawn if self.divide_by_sampled else self.samples_per_image * num_images)
+        objectness = objectness_loss(logits.float(), is_object) / number
+        box = smooth_l1(differences.float(), self.smooth_l1_beta) / number
         return Losses(objectness=self.objectness_weight * objectness, rpn_box=self.box_weight * box)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from maskrcnn.models.branches import DenseBranch
 from maskrcnn.models.losses import Losses
+from maskrcnn.ops.counts import divisor
 from maskrcnn.ops.label_maps import label_map
 from maskrcnn.structures import Detections, ImageBatch, Targets
 from maskrcnn.structures.semantic import IGNORED
@@ -50,7 +51,7 @@ class SemanticHead(DenseBranch):
             scores = _upsample(logits[None], self.stride, truth.shape)
             sums.append(F.cross_entropy(scores, truth[None], ignore_index=IGNORED, reduction="sum"))
             known.append((truth != IGNORED).sum())
-        mean = torch.stack(sums).sum() / torch.stack(known).sum().clamp(min=1)
+        mean = torch.stack(sums).sum() / divisor(torch.stack(known).sum())
         return Losses(semantic=self.loss_weight * mean)
 
     def predict(self, maps: Sequence[Tensor], batch: ImageBatch, detections: Sequence[Detections]) -> list[Detections]:

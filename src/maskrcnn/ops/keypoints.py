@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn.ops.counts import divisor
 from maskrcnn.ways import Ways
 
 KeypointRule = Literal["detectron2", "torchvision"]
@@ -58,7 +59,7 @@ def keypoint_loss(logits: Tensor, cells: Tensor, valid: Tensor) -> Tensor:
         valid: (R, P), the same.
     """
     chosen = logits.flatten(2)[valid]  # (V, M M)
-    return F.cross_entropy(chosen, cells[valid], reduction="sum") / max(chosen.shape[0], 1)
+    return F.cross_entropy(chosen, cells[valid], reduction="sum") / divisor(chosen.shape[0])
 
 
 # --- maps -> points ---------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn.ops.counts import divisor
+
 
 def smooth_l1(difference: Tensor, beta: float) -> Tensor:
     """Sum of smooth-L1: 0.5 d^2 / beta below `beta`, |d| - beta / 2 above (Fast R-CNN, eq. 3); beta 0 is L1."""
@@ -22,7 +24,7 @@ def objectness_loss(logits: Tensor, is_object: Tensor) -> Tensor:
 
 def classification_loss(class_logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy over the sampled RoIs (R, K + 1), background = label K; no RoIs give 0."""
-    return F.cross_entropy(class_logits, labels, reduction="sum") / max(labels.shape[0], 1)
+    return F.cross_entropy(class_logits, labels, reduction="sum") / divisor(labels.shape[0])
 
 
 def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
@@ -33,7 +35,7 @@ def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
         mask_targets: (R, m, m) in [0, 1].
     """
     loss = F.binary_cross_entropy_with_logits(mask_logits, mask_targets, reduction="sum")
-    return loss / max(mask_logits.numel(), 1)
+    return loss / divisor(mask_logits.numel())
 
 
 def mask_competition_loss(logits: Tensor, own: Tensor, mask_targets: Tensor) -> Tensor:
@@ -47,4 +49,4 @@ def mask_competition_loss(logits: Tensor, own: Tensor, mask_targets: Tensor) -> 
     log_probs = logits.log_softmax(dim=1)
     foreground = log_probs[torch.arange(own.shape[0], device=own.device), own]
     loss = -(mask_targets * foreground + (1 - mask_targets) * log_probs[:, -1]).sum()
-    return loss / max(mask_targets.numel(), 1)
+    return loss / divisor(mask_targets.numel())

@@ -93,18 +93,23 @@ class TrainingData:
         """What `steps` has read so far."""
         return SeenPictures(self.dataset)
 
-    def steps(self, config: Config, start: int) -> Iterator[list[list[Sample]]]:
-        """The batches of step `start`, `start` + 1, ... up to the last; each step has `train.accumulate` of them."""
+    def steps(self, config: Config, start: int, rank: int = 0, world: int = 1) -> Iterator[list[list[Sample]]]:
+        """The batches of step `start`, `start` + 1, ... up to the last; each step has `train.accumulate` of them.
+
+        Of `world` ranks each gets its slice of every batch.
+        """
         settings = config.train
         first = start * settings.accumulate
         batches = iter(
             TrainBatches(
                 self.dataset,
-                settings.batch_size,
+                settings.batch_size // world,
                 settings.seed,
                 config.data.num_workers,
                 first,
                 balanced=config.data.balance_by != "",
+                rank=rank,
+                world=world,
                 note=self.pictures.note,
             )
         )

@@ -41,6 +41,11 @@ class Interruption:
         self._count = 0
         self._before: dict[int, Any] = {}
 
+    @property
+    def signal(self) -> int | None:
+        """The number of the signal that has come."""
+        return self._signal
+
     def check(self) -> None:
         """Raise `Interrupted` if a signal has come; to be called where stopping loses nothing."""
         if self._signal is not None:

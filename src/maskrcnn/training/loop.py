@@ -10,9 +10,8 @@ See `folder.py` for what lies where in the output directory.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,13 @@ from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.text import brief
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.determinism import deterministic
+from maskrcnn.training.distributed import Ranks, joined
 from maskrcnn.training.folder import RunFolder
 from maskrcnn.training.given import require_usable, with_its_learning_rate
 from maskrcnn.training.initial import Initial
 from maskrcnn.training.interruption import Interrupted, Interruption
 from maskrcnn.training.optimizer import full_learning_rate, set_learning_rate
-from maskrcnn.training.progress import Screen, TrainingLog
+from maskrcnn.training.progress import Log, Screen, SilentLog, TrainingLog
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.schedule import learning_rate_factor
 from maskrcnn.training.seeds import image_generator, seed_globally
@@ -97,33 +97,29 @@ def train(
         raise UserError(
             f"train: expected settings, such as preset('small'), got {brief(config)}; name the data in them"
         )
-    _require_one_process()
     require_usable(network, optimizer)
     if optimizer is not None:
         config = with_its_learning_rate(config, optimizer)
-    folder, screen = RunFolder(Path(output)), Screen()
-    with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
-        data = TrainingData.open(config, screen.say, folder.split)
-        if init is None and network is None and not resume:
-            screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
-        state = fresh_state(config, data.categories, resolve_device(device), init, screen.say, network, optimizer)
-        with folder.locked():
-            if resume:
-                resume_run(folder, state, config, data, screen.say)
-            folder.claim(config, resume=resume)
-            data.division.keep(folder.split)
-            metrics = _Run(state, config, data, folder, screen, interruption).to_its_end()
+    folder = RunFolder(Path(output))
+    with joined(resolve_device(device), config.train.rank_timeout) as ranks:
+        ranks.slice_of(config.train.batch_size)
+        screen = Screen(quiet=not ranks.is_first)
+        with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
+            data = TrainingData.open(config, screen.say, folder.split)
+            if init is None and network is None and not resume:
+                screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
+            state = fresh_state(config, data.categories, ranks, init, screen.say, network, optimizer)
+            ranks.wait()  # all have looked at the folder before one writes to it
+            with folder.locked() if ranks.is_first else nullcontext():
+                if resume:
+                    resume_run(folder, state, config, data, screen.say)
+                ranks.wait()
+                if ranks.is_first:
+                    folder.claim(config, resume=resume)
+                    data.division.keep(folder.split)
+                metrics = _Run(state, config, data, folder, screen, interruption, ranks).to_its_end()
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
-
-
-def _require_one_process() -> None:
-    """Under a launcher of several ranks each would train by itself, all in the same folder."""
-    if (world := os.environ.get("WORLD_SIZE", "")) not in ("", "1"):
-        raise UserError(
-            f"expected one process, got WORLD_SIZE={world} in the environment (from torchrun?): "
-            "training runs in one process for now; start it without torchrun"
-        )
 
 
 @dataclass(frozen=True)
@@ -136,24 +132,32 @@ class _Run:
     folder: RunFolder
     screen: Screen
     interruption: Interruption
+    ranks: Ranks
 
     def to_its_end(self) -> dict[str, Any]:
         """All steps that are left, and what comes after them; the metrics at the end."""
         state, config = self.state, self.config
-        with self._kept(), TrainingLog(self.folder, self.screen, config, state) as log:
+        log = TrainingLog(self.folder, self.screen, config, state) if self.ranks.is_first else SilentLog()
+        with self._kept(), log:
             self._evaluate_if_due(log)  # a run may have been cut off while it did
-            for batches in self.data.steps(config, start=state.step):
-                report = _advance(state, batches, config)
+            for batches in self.data.steps(config, state.step, self.ranks.rank, self.ranks.world):
+                report = _advance(state, batches, config, self.ranks)
                 log.step(state.step, _learning_rate(config, state.step - 1), report)
                 _check_finite(state, report, config, self.screen)
                 self._evaluate_if_due(log)
                 if _is_due(state.step, config.train.checkpoint_every):
                     self._save()
-                self.interruption.check()
+                self._stop_together()
             self._save()
             metrics = self._evaluate(log)
             self._save_model(self.folder.last, metrics)
         return metrics
+
+    def _stop_together(self) -> None:
+        """A signal may have reached one rank alone; all stop after the same step."""
+        signals = [number for number in self.ranks.gathered(self.interruption.signal) if number is not None]
+        if signals:
+            raise Interrupted(signals[0])
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -167,7 +171,12 @@ class _Run:
             reason = failure_of_machine(error)
             if reason is None:
                 raise
-            raise UserError(f"training stopped after step {self.state.step}: {reason}; {self._saved()}") from error
+            saved = (
+                self._saved()
+                if self.ranks.world == 1
+                else f"the last saved state counts; resume with --resume --output {self.folder.root}"
+            )  # the others are in mid-step
+            raise UserError(f"training stopped after step {self.state.step}: {reason}; {saved}") from error
 
     def _saved(self) -> str:
         """Save what there is, and say how to continue."""
@@ -181,18 +190,23 @@ class _Run:
         return f"the state is saved, {resume}; the model so far is {self.folder.last}"
 
     def _save(self) -> None:
-        """The state, and a model that can be used."""
+        """The state, and a model that can be used; the pictures that all ranks have read are known by it."""
+        self.data.pictures.merge(self.ranks.gathered(self.data.pictures.fresh()))
+        if not self.ranks.is_first:
+            return
         self.data.pictures.save(self.folder.pictures)
         save_state(self.folder.states, self.state, self.config, self.data.fingerprint)
         self._save_model(self.folder.last, {})
 
     def _save_model(self, path: Path, metrics: dict[str, Any]) -> None:
+        if not self.ranks.is_first:
+            return
         state = self.state
         labels, config = self.data.dataset.labels, self.config
         summary = training_summary(state.step, state.ema is not None, metrics, labels, config.input)
         save_model(path, state.averaged_model, config, self.data.categories, summary)
 
-    def _evaluate_if_due(self, log: TrainingLog) -> None:
+    def _evaluate_if_due(self, log: Log) -> None:
         """In mid-training; evaluating may take long, so the state is saved before as well as after."""
         state = self.state
         is_due = _is_due(state.step, self.config.train.evaluate_every) and state.step < self.config.schedule.steps
@@ -201,20 +215,12 @@ class _Run:
             self._evaluate(log)
             self._save()
 
-    def _evaluate(self, log: TrainingLog) -> dict[str, Any]:
+    def _evaluate(self, log: Log) -> dict[str, Any]:
         """Metrics on the val split (empty without one); the best model so far is kept."""
         state = self.state
         if self.data.val is None:
             return {}
-        metrics, score = validate(
-            state.averaged_model,
-            self.config,
-            self.data,
-            self.folder.evaluation,
-            log.say,
-            after_image=self.interruption.check,
-            report=state.step >= self.config.schedule.steps,
-        )
+        metrics, score = self.ranks.of_first(self._measured(log) if self.ranks.is_first else ({}, None))
         log.evaluation(state.step, metrics, score)
         if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
             self._save_model(self.folder.best, metrics)
@@ -222,14 +228,28 @@ class _Run:
         state.evaluated_step = state.step
         return metrics
 
+    def _measured(self, log: Log) -> tuple[dict[str, Any], float | None]:
+        return validate(
+            self.state.averaged_model,
+            self.config,
+            self.data,
+            self.folder.evaluation,
+            log.say,
+            after_image=self.interruption.check,
+            report=self.state.step >= self.config.schedule.steps,
+        )
 
-def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config) -> StepReport:
+
+def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config, ranks: Ranks) -> StepReport:
     """One step: learning rate, gradients, new weights, new average."""
     set_learning_rate(state.optimizer, _learning_rate(config, state.step))
     seed_globally(config.train.seed, state.step)
-    positions = range(sum(map(len, batches)))
-    generators = [image_generator(config.train.seed, state.step, position, state.device) for position in positions]
-    report = accumulate_gradients(state.model, batches, config, generators)
+    generators = [
+        image_generator(config.train.seed, state.step, position, state.device)
+        for number, batch in enumerate(batches)
+        for position in ranks.positions(number, len(batch))
+    ]
+    report = accumulate_gradients(state.model, batches, config, generators, ranks)
     state.is_whole = False
     if report.complaint:
         state.skipped_in_row += 1

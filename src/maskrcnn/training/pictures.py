@@ -5,7 +5,7 @@ So nothing is read for them alone, however large the data, and a picture that tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -30,12 +30,26 @@ class SeenPictures:
         self._dataset = dataset
         self._table = {name: torch.full((len(dataset),), _NEVER) for name in _FIELDS}
         self._is_saved = True
+        self._fresh: dict[int, Content] = {}
 
     def note(self, image: int, content: Content) -> None:
         """Training has read this."""
         for name in _FIELDS:
             self._table[name][image] = getattr(content, name)
+        self._fresh[image] = content
         self._is_saved = False
+
+    def fresh(self) -> dict[int, Content]:
+        """What this process has noted since it was last asked."""
+        fresh, self._fresh = self._fresh, {}
+        return fresh
+
+    def merge(self, fresh: Iterable[dict[int, Content]]) -> None:
+        """What several processes have noted."""
+        for contents in fresh:
+            for image, content in contents.items():
+                self.note(image, content)
+        self._fresh = {}
 
     def save(self, path: Path) -> None:
         """Write the table, unless it is written already.

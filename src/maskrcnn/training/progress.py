@@ -31,8 +31,8 @@ from maskrcnn.training.step import StepReport
 class Screen:
     """The user's terminal, or whatever stands in for one: plain lines, on a terminal with a bar below them."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, soft_wrap=True)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, soft_wrap=True, quiet=quiet)
         self._bar: Progress | None = None
 
     def say(self, text: str) -> None:
@@ -148,6 +148,28 @@ def memory_mib(device: torch.device) -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak >> (20 if sys.platform == "darwin" else 10)  # macOS counts bytes, Linux KiB
+
+
+class SilentLog:
+    """In the place of a `TrainingLog`, for a rank that does not speak."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing was opened."""
+
+    def say(self, text: str) -> None:
+        """Not here."""
+
+    def step(self, step: int, learning_rate: float, report: StepReport) -> None:
+        """Not here."""
+
+    def evaluation(self, step: int, metrics: Mapping[str, Any], score: float | None) -> None:
+        """Not here."""
+
+
+Log = TrainingLog | SilentLog
 
 
 class _Speed:

@@ -11,6 +11,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import Config
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Categories
+from maskrcnn.training.distributed import Ranks, with_shared_statistics
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.given import require_classes
 from maskrcnn.training.initial import Initial, read_initial, start_from
@@ -21,7 +22,7 @@ from maskrcnn.training.state import TrainingState
 def fresh_state(
     config: Config,
     categories: Categories,
-    device: torch.device,
+    ranks: Ranks,
     init: Initial | str | None,
     say: Callable[[str], None],
     network: MaskRCNN | None = None,
@@ -29,7 +30,7 @@ def fresh_state(
 ) -> TrainingState:
     """A model with given weights, or with random ones that depend on the seed alone, and what trains it.
 
-    `network` and `optimizer` are the user's own, if given.
+    `network` and `optimizer` are the user's own, if given. All of the `ranks` get the same.
     """
     torch.manual_seed(config.train.seed)
     model = build_model(config, len(categories), categories.num_keypoints) if network is None else network
@@ -37,7 +38,8 @@ def fresh_state(
     if init is not None:
         initial = read_initial(init) if isinstance(init, str) else init
         say(start_from(model, initial, config, categories))
-    model = for_training(model).to(device).train()
+    model = for_training(model).to(ranks.device).train()
+    with_shared_statistics(model, ranks)
     steps = build_optimizer(model, config.optimizer) if optimizer is None else optimizer
     ema = EMA(model, config.train.ema_decay) if config.train.ema_decay > 0 else None
     return TrainingState(model, steps, ema)

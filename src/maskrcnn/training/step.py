@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from maskrcnn.config import Config
 from maskrcnn.data.dataset import Sample
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.ops.counts import counted_over_ranks
+from maskrcnn.structures import Size
+from maskrcnn.structures.size import padded_size
+from maskrcnn.training.distributed import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,11 @@ class StepReport:
 
 
 def accumulate_gradients(
-    model: MaskRCNN, batches: Sequence[Sequence[Sample]], config: Config, generators: Sequence[torch.Generator]
+    model: MaskRCNN,
+    batches: Sequence[Sequence[Sample]],
+    config: Config,
+    generators: Sequence[torch.Generator],
+    ranks: Ranks = ALONE,
 ) -> StepReport:
     """The clipped gradients of `batches`; the optimizer may use them, unless something is not finite.
 
@@ -45,25 +53,27 @@ def accumulate_gradients(
         batches: the passes of this step.
         config: for autocast and clipping.
         generators: one per image of the step, in order, which the model draws its samples with.
+        ranks: those that share the batches; the gradients and losses are those of all of them.
     """
     statistics = _batch_statistics(model)
     model.zero_grad()
     num_images, rest = sum(len(batch) for batch in batches), iter(generators)
     try:
         parts = [
-            _backward(model, batch, config, list(islice(rest, len(batch))), weight=len(batch) / num_images)
+            _backward(model, batch, config, list(islice(rest, len(batch))), len(batch) / num_images, ranks)
             for batch in batches
         ]
+        ranks.add_gradients(model)
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm or math.inf)
-        names, values, norm_value = list(parts[0]), *_to_host(parts, norm)
+        names, values, norm_value = list(parts[0]), *_to_host(parts, norm, ranks)
     except BaseException:  # out of memory, say: the model is as it was, so it can be saved
         _restore(statistics)
         raise
-    complaint = _complaint(names, values, norm_value, batches)
+    complaint = _complaint(names, values, norm_value, batches, ranks)
     if complaint:
         _restore(statistics)
     sums = [math.fsum(column) for column in zip(*values, strict=True)]
-    return StepReport(dict(zip(names, sums, strict=True)), norm_value, complaint, num_images)
+    return StepReport(dict(zip(names, sums, strict=True)), norm_value, complaint, num_images * ranks.world)
 
 
 def _backward(
@@ -72,37 +82,54 @@ def _backward(
     config: Config,
     generators: Sequence[torch.Generator],
     weight: float,
+    ranks: Ranks,
 ) -> dict[str, Tensor]:
     """Add the gradients of `weight` times the loss of one batch; return the weighted parts."""
     device = next(model.parameters()).device
     images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
     proposals = [sample.proposals for sample in batch if sample.proposals is not None] or None
     with torch.autocast(device.type, torch.bfloat16, enabled=config.train.amp):
-        losses = model.loss(images, targets, proposals=proposals, generators=generators)
+        with counted_over_ranks(ranks.total if ranks.world > 1 else None):
+            common = _common_size(model, images, ranks)
+            losses = model.loss(images, targets, proposals=proposals, generators=generators, **common)
         total = losses.total() * weight
     total.backward()
     parts = {name: value.detach() * weight for name, value in losses.items()}
     return parts | {"total": total.detach()}
 
 
-def _to_host(parts: Sequence[dict[str, Tensor]], norm: Tensor) -> tuple[list[list[float]], float]:
-    """All numbers of a step in one transfer."""
+def _common_size(model: MaskRCNN, images: Sequence[Tensor], ranks: Ranks) -> dict[str, Size]:
+    """Padding changes what convolutions see at the edge, so all ranks pad as one process with all images would."""
+    if ranks.world == 1:
+        return {}
+    sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+    return {"padded": ranks.largest(padded_size(sizes, model.preprocess.size_divisor))}
+
+
+def _to_host(parts: Sequence[dict[str, Tensor]], norm: Tensor, ranks: Ranks) -> tuple[list[list[float]], float]:
+    """All numbers of a step in one transfer; each is the sum over ranks, which have divided by common counts."""
     rows = torch.stack([torch.stack([value.float() for value in part.values()]) for part in parts])
+    rows = ranks.add_up(rows)
     numbers = torch.cat([rows.flatten(), norm.float().reshape(1)]).tolist()
     width = rows.shape[1]
     return [numbers[i * width : (i + 1) * width] for i in range(len(parts))], numbers[-1]
 
 
 def _complaint(
-    names: Sequence[str], values: Sequence[Sequence[float]], norm: float, batches: Sequence[Sequence[Sample]]
+    names: Sequence[str],
+    values: Sequence[Sequence[float]],
+    norm: float,
+    batches: Sequence[Sequence[Sample]],
+    ranks: Ranks,
 ) -> str:
     """Names the loss parts that are not finite and the files of their batch; empty when all is well."""
     for row, batch in zip(values, batches, strict=True):
         bad = [f"{name}={value}" for name, value in zip(names, row, strict=True) if not math.isfinite(value)]
         if bad:
-            return f"loss {', '.join(bad)} in {_files(batch)}"
+            return f"loss {', '.join(bad)} in {', '.join(ranks.gathered(_files(batch)))}"
     if not math.isfinite(norm):
-        return f"gradient norm {norm} in {', '.join(_files(batch) for batch in batches)}"
+        files = ranks.gathered(", ".join(_files(batch) for batch in batches))
+        return f"gradient norm {norm} in {', '.join(files)}"
     return ""
 
 

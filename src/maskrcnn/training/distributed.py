@@ -1,0 +1,207 @@
+"""Several processes that train one model: `torchrun -m maskrcnn train ...`.
+
+Each has the same weights and its slice of every batch. Losses are divided by the counts of all of them
+(`ops.counts`), so that the sum of their gradients is that of one process with the whole batch: the number of ranks
+changes how long a training takes, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from maskrcnn.errors import UserError
+from maskrcnn.structures import Size
+from maskrcnn.text import one_line
+
+T = TypeVar("T")
+
+_START_TIMEOUT = timedelta(hours=2)
+"""Until all ranks have read their data, and while the first one evaluates."""
+
+_BUCKET = 1 << 23
+"""Numbers that are exchanged at once: enough to be fast, few enough to need little memory."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together; alone, nothing is exchanged.
+
+    Attributes:
+        rank: 0 is the one that writes.
+        world: how many there are.
+        device: of this one.
+        steps: the group that exchanges in steps, with their time-out.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+    steps: dist.ProcessGroup | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one writes files and speaks."""
+        return self.rank == 0
+
+    def slice_of(self, batch_size: int) -> int:
+        """Images of a batch for each rank.
+
+        Raises:
+            UserError: they cannot be divided.
+        """
+        if batch_size % self.world:
+            raise UserError(
+                f"train.batch_size={batch_size} cannot be divided among {self.world} ranks; choose a multiple of "
+                f"{self.world} (it counts the images of all ranks together)"
+            )
+        return batch_size // self.world
+
+    def positions(self, batch: int, own_size: int) -> range:
+        """Where this rank's images of a batch stand among all images of the step."""
+        first = (batch * self.world + self.rank) * own_size
+        return range(first, first + own_size)
+
+    def total(self, count: int | Tensor) -> Tensor:
+        """The sum over all ranks of a count."""
+        number = torch.as_tensor(count, device=self.device).clone()
+        self._exchange(lambda: dist.all_reduce(number, group=self.steps))
+        return number
+
+    def largest(self, size: Size) -> Size:
+        """The largest height and width of any rank."""
+        if self.world == 1:
+            return size
+        sides = torch.tensor(size, device=self.device)
+        self._exchange(lambda: dist.all_reduce(sides, dist.ReduceOp.MAX, group=self.steps))
+        height, width = sides.tolist()
+        return height, width
+
+    def add_up(self, numbers: Tensor) -> Tensor:
+        """The sum over all ranks, in place."""
+        if self.world > 1:
+            self._exchange(lambda: dist.all_reduce(numbers, group=self.steps))
+        return numbers
+
+    def add_gradients(self, model: nn.Module) -> None:
+        """Every parameter's gradient becomes the sum over all ranks; one that no rank has stays none."""
+        if self.world == 1:
+            return
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        known = self.add_up(torch.tensor([p.grad is not None for p in trained], dtype=torch.int32, device=self.device))
+        needed = [p for p, ranks in zip(trained, known.tolist(), strict=True) if ranks]
+        for bucket in _buckets(needed):
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+            flat = self.add_up(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+            for parameter, own, part in zip(bucket, gradients, flat.split([p.numel() for p in bucket]), strict=True):
+                own.copy_(part.view_as(own))
+                parameter.grad = own
+
+    def gathered(self, value: T) -> list[T]:
+        """What every rank has, in their order, on each of them."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        self._exchange(lambda: dist.all_gather_object(values, value))
+        return values
+
+    def of_first(self, value: T) -> T:
+        """What rank 0 has."""
+        return self.gathered(value)[0]
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.world > 1:
+            self._exchange(dist.barrier)
+
+    def _exchange(self, exchange: Callable[[], object]) -> None:
+        try:
+            exchange()
+        except RuntimeError as error:
+            raise UserError(
+                f"rank {self.rank} of {self.world}: another rank has ended or does not answer "
+                f"({one_line(str(error), 200)}); resume from the last state with --resume"
+            ) from error
+
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+"""One process, on whatever device."""
+
+
+def _buckets(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    bucket: list[Tensor] = []
+    for parameter in parameters:
+        if bucket and (
+            sum(p.numel() for p in bucket) + parameter.numel() > _BUCKET or parameter.dtype != bucket[0].dtype
+        ):
+            yield bucket
+            bucket = []
+        bucket.append(parameter)
+    if bucket:
+        yield bucket
+
+
+@contextmanager
+def joined(device: torch.device, timeout: int) -> Iterator[Ranks]:
+    """This process among those that a launcher such as torchrun has started, by the variables that it sets.
+
+    Args:
+        device: of a process that is alone; on GPUs each takes its own.
+        timeout: seconds that a rank waits for another in a step.
+
+    Raises:
+        UserError: variables that make no sense, or no other rank comes.
+    """
+    world, rank = _variable("WORLD_SIZE", 1), _variable("RANK", 0)
+    if world == 1:
+        yield Ranks(0, 1, device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", _variable("LOCAL_RANK", 0))
+        torch.cuda.set_device(device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    try:
+        dist.init_process_group(backend, timeout=_START_TIMEOUT)
+        steps = dist.new_group(timeout=timedelta(seconds=timeout), backend=backend)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"rank {rank} of {world}: cannot join the others ({one_line(str(error), 200)})") from error
+    try:
+        yield Ranks(rank, world, device, steps)
+    finally:
+        dist.destroy_process_group()
+
+
+def _variable(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not text.isdigit():
+        raise UserError(f"{name}={one_line(text)} in the environment: expected a whole number, as torchrun sets it")
+    return int(text)
+
+
+def with_shared_statistics(model: nn.Module, ranks: Ranks) -> nn.Module:
+    """The model with batch norms that learn from the images of all ranks.
+
+    Raises:
+        UserError: on a CPU, where PyTorch has none such.
+    """
+    live = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    if ranks.world == 1 or not live:
+        return model
+    if ranks.device.type != "cuda":
+        raise UserError(
+            f"{len(live)} batch norms learn their statistics from the batch, which ranks can share on GPUs alone; set "
+            "backbone.norm=frozen_bn or gn (backbone.frozen_stages does not stop those of later stages), or train in "
+            "one process"
+        )
+    shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return shared
