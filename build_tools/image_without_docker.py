@@ -1,9 +1,10 @@
 """Carries out the steps of the Dockerfile in a folder, where there is no Docker, and tries what comes out.
 
-python build_tools/image_without_docker.py FOLDER [--pip-options OPTIONS] [--target STAGE]
+python build_tools/image_without_docker.py FOLDER [--pip-options OPTIONS]
 
 What a stage runs before its last `FROM` is run here, with paths below FOLDER. The last stage's entry point is then
-started as the user of the image, who can write nowhere but in /tmp, and asked what the health check asks.
+started as the user of the image, who can write nowhere but in /tmp, and asked what the health check asks. Run it by a
+Python that every user may execute, such as /usr/bin/python3.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def build(stage: Stage, folder: Path, pip_options: str) -> None:
             for source in sources:
                 copy(ROOT / source, here / target)
         elif instruction == "RUN":
-            command = below(rest.replace("python -m venv", f"{sys.executable} -m venv"), folder)
+            command = below(rest, folder).replace("python -m venv", f"{sys.executable} -m venv")
             print(f"+ {command}", flush=True)
             subprocess.run(["bash", "-euc", command], cwd=here, env=environment, check=True)
 
