@@ -154,7 +154,7 @@ async def overload(server: Server, bodies: list[bytes], per_second: float, secon
 
 def stream_seconds(model: str, images: str) -> tuple[float, float]:
     """Seconds a picture of `Model.stream`: on the wall clock, and of the processor."""
-    done = subprocess.run([sys.executable, "-c", STREAM, model, images], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", STREAM, model, images], stdout=subprocess.PIPE, text=True, check=True)
     wall, used = json.loads(done.stdout)
     return wall, used
 

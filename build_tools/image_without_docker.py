@@ -1,10 +1,10 @@
 """Carries out the steps of the Dockerfile in a folder, where there is no Docker, and tries what comes out.
 
-python build_tools/image_without_docker.py FOLDER [--pip-options OPTIONS]
+python build_tools/image_without_docker.py FOLDER [--target torch|onnx] [--model FILE] [--pip-options OPTIONS]
 
-What a stage runs before its last `FROM` is run here, with paths below FOLDER. The last stage's entry point is then
-started as the user of the image, who can write nowhere but in /tmp, and asked what the health check asks. Run it by a
-Python that every user may execute, such as /usr/bin/python3.
+The stage that the target copies from is built here, with paths below FOLDER. The target's entry point is then started
+as the user of the image, who can write nowhere but in /tmp, and asked what the health check asks. Run it by a Python
+that every user may execute, such as /usr/bin/python3.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass
 class Stage:
-    """One `FROM` with its instructions, as (name, rest of the line)."""
+    """One `FROM`: its instructions as (name, rest of the line), behind those of the stage that it continues."""
 
     name: str
     steps: list[tuple[str, str]] = field(default_factory=list)
@@ -42,23 +42,24 @@ class Stage:
         return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def read_stages(text: str) -> list[Stage]:
-    """The stages of a Dockerfile."""
+def read_stages(text: str) -> dict[str, Stage]:
+    """The stages of a Dockerfile, by name."""
     joined = re.sub(r"\\\n", " ", re.sub(r"(?m)^\s*#.*\n", "", text))
-    stages: list[Stage] = []
+    stages: dict[str, Stage] = {}
     for line in filter(None, map(str.strip, joined.splitlines())):
         instruction, _, rest = line.partition(" ")
         if instruction == "FROM":
-            _, _, name = rest.partition(" AS ")
-            stages.append(Stage(name.strip()))
+            base, _, name = rest.partition(" AS ")
+            stage = stages[name] = Stage(name, list(stages[base].steps) if base in stages else [])
         else:
-            stages[-1].steps.append((instruction, rest.strip()))
+            stage.steps.append((instruction, rest.strip()))
     return stages
 
 
 def build(stage: Stage, folder: Path, pip_options: str) -> None:
     """Carry out ENV, WORKDIR, COPY and RUN of a stage, with all absolute paths below the folder."""
-    environment = {**os.environ, **stage.values("ENV"), **stage.values("ARG"), "PIP_OPTIONS": pip_options}
+    settings = {name: below(value, folder) for name, value in stage.values("ENV").items()}
+    environment = {**os.environ, **settings, **stage.values("ARG"), "PIP_OPTIONS": pip_options}
     here = folder
     for instruction, rest in stage.steps:
         if instruction == "WORKDIR":
@@ -69,9 +70,14 @@ def build(stage: Stage, folder: Path, pip_options: str) -> None:
             for source in sources:
                 copy(ROOT / source, here / target)
         elif instruction == "RUN":
-            command = below(rest, folder).replace("python -m venv", f"{sys.executable} -m venv")
+            command = re.sub(r"^(python|pip) ", own_tool, below(rest, folder))
             print(f"+ {command}", flush=True)
             subprocess.run(["bash", "-euc", command], cwd=here, env=environment, check=True)
+
+
+def own_tool(found: re.Match[str]) -> str:
+    """This Python, or its pip, in the place of the image's."""
+    return f"{sys.executable} -m pip " if found[1] == "pip" else f"{sys.executable} "
 
 
 def copy(source: Path, target: Path) -> None:
@@ -87,9 +93,10 @@ def below(text: str, folder: Path) -> str:
     return re.sub(r"(?<![\w./])/(opt|source)\b", lambda found: f"{folder}/{found[1]}", text)
 
 
-def try_out(stage: Stage, folder: Path) -> None:
+def try_out(stage: Stage, folder: Path, model: str | None) -> None:
     """Start the entry point as the image's user, ask the health check, stop it by the image's signal."""
-    command = json.loads(stage.last("ENTRYPOINT")) + json.loads(stage.last("CMD"))
+    command = json.loads(stage.last("ENTRYPOINT"))
+    command += json.loads(stage.last("CMD")) if model is None else ["--model", model]
     check = json.loads(stage.last("HEALTHCHECK").partition("CMD")[2])
     path = below(stage.values("ENV")["PATH"], folder).replace("$PATH", os.environ["PATH"])
     environment = {**stage.values("ENV"), "PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
@@ -119,16 +126,23 @@ def megabytes(folder: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--target", default="torch")
+    parser.add_argument("--model", help="instead of the one that the image names")
     parser.add_argument("--pip-options", default="")
     values = parser.parse_args()
     folder = values.folder.resolve()
     folder.mkdir(parents=True)
     folder.chmod(0o755)
-    *builders, last = read_stages((ROOT / "Dockerfile").read_text())
-    for stage in builders:
-        build(stage, folder, values.pip_options)
+    stages = read_stages((ROOT / "Dockerfile").read_text())
+    target = stages[values.target]
+    build(stages[built_by(target)], folder, values.pip_options)
     print(f"{megabytes(folder / 'opt'):.0f} MB in /opt, beside the base image")
-    try_out(last, folder)
+    try_out(target, folder, values.model)
+
+
+def built_by(target: Stage) -> str:
+    """The name of the stage that a target copies from."""
+    return next(rest.split()[0].removeprefix("--from=") for name, rest in target.steps if name == "COPY")
 
 
 if __name__ == "__main__":
