@@ -54,13 +54,13 @@ class _ByRegion(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pixels: Tensor, layers: Tensor, biases: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(pixels, layers, biases, weight)
-        logits = pixels.new_empty(len(pixels), 4 * pixels.shape[1])
+        logits = pixels.new_empty(pixels.shape[0], 4 * pixels.shape[1])
 
         def compute(region: int) -> None:
             features = linear(pixels[region], layers, biases, relu=True)
             torch.mv(features.view(-1, weight.shape[1]), weight[region], out=logits[region])
 
-        in_threads(range(len(pixels)), compute)
+        in_threads(range(pixels.shape[0]), compute)
         return logits
 
     @staticmethod
@@ -69,7 +69,7 @@ class _ByRegion(torch.autograd.Function):
         for_pixels, for_weight = torch.empty_like(pixels), torch.empty_like(weight)
         for_layers, for_biases = torch.zeros_like(layers), torch.zeros_like(biases)
         gradient = gradients[0].unsqueeze(-1)  # (R, 4 P, 1)
-        for first in range(0, len(pixels), REGIONS_AT_ONCE):  # in order, so that sums are always the same
+        for first in range(0, pixels.shape[0], REGIONS_AT_ONCE):  # in order, so that sums are always the same
             piece = slice(first, first + REGIONS_AT_ONCE)
             rows = pixels[piece].flatten(0, 1)
             features = linear(rows, layers, biases, relu=True)

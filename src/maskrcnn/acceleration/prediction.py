@@ -121,7 +121,7 @@ def _store_channels_last(conv: nn.Conv2d) -> None:
 def _reorder_channels_last(weight: Tensor, channels: int) -> None:
     """Reorder rows of (channels, pixels) to (pixels, channels), where they lie in memory."""
     for rows in weight.split(ROWS_AT_ONCE):
-        rows.copy_(rows.view(len(rows), channels, -1).transpose(1, 2).flatten(1))
+        rows.copy_(rows.view(rows.shape[0], channels, -1).transpose(1, 2).flatten(1))
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:

@@ -82,7 +82,7 @@ def _unflatten(rows: Tensor, shape: torch.Size) -> Tensor:
         return rows
     n, channels, *sides = shape
     for part in rows.split(ROWS_AT_ONCE):
-        part.copy_(part.view(len(part), channels, -1).transpose(1, 2).flatten(1))
+        part.copy_(part.view(part.shape[0], channels, -1).transpose(1, 2).flatten(1))
     return rows.view(n, *sides, channels).movedim(-1, 1)
 
 

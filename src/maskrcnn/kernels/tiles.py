@@ -95,7 +95,7 @@ class WindowTransform:
         pixels = x.view(-1, channels)[(images.start * height + top) * width + left :]
         columns = _down(self, x.dtype, num_images, (height, width), y, x_span.size).of(pixels)
         squares = _across(self, x.dtype, num_images * num_rows, x_span, num_zeros).of(columns)
-        return squares.view(-1, len(self.matrix) ** 2, channels)
+        return squares.view(-1, self.matrix.shape[0] ** 2, channels)
 
     def _span(self, tiles: slice, limit: int) -> tuple[int, Span]:
         """Where along an axis the windows begin inside the map, and how far they reach there."""
@@ -131,7 +131,7 @@ def _down(
 @lru_cache(PLANS)
 def _across(transform: WindowTransform, dtype: torch.dtype, tile_rows: int, x: Span, num_zeros: int) -> PlannedSums:
     """(tile rows, tile columns, P, P) from (tile rows, columns, P)."""
-    side = len(transform.matrix)
+    side = transform.matrix.shape[0]
     groups = transform.windows(torch.arange(tile_rows * x.size * side).view(tile_rows, x.size, side), x)
     return PlannedSums.of_groups(transform.matrix.to(dtype), groups, num_zeros * side**2)
 
@@ -154,10 +154,10 @@ class TileTransform:
             sizes: of the block: images, tile rows, tile columns.
         """
         images, tile_rows, tile_columns = sizes
-        tile = len(self.matrix)
+        tile, num_squares = self.matrix.shape[0], squares.shape[0]
         by_element = not squares.is_contiguous()
         table = (squares.transpose(0, 1) if by_element else squares).reshape(-1, squares.shape[-1])
-        columns = _back_down(self, squares.dtype, images * tile_rows * tile_columns, len(squares), by_element).of(table)
+        columns = _back_down(self, squares.dtype, images * tile_rows * tile_columns, num_squares, by_element).of(table)
         pixels = _back_across(self, squares.dtype, sizes).of(columns)
         return pixels.view(images, tile_rows * tile, tile_columns * tile, -1)
 

@@ -65,7 +65,7 @@ def matrices(tile: int) -> tuple[Tensor, Tensor, Tensor]:
     multiplication becomes the correlation of inputs and weights that a convolution is.
     """
     points = torch.tensor(_POINTS[tile], dtype=torch.float64)
-    size = len(points) + 1  # infinity is the last point: there, only the highest coefficient counts
+    size = points.shape[0] + 1  # infinity is the last point: there, only the highest coefficient counts
     differences = points[:, None] - points
     scale = torch.cat([differences.fill_diagonal_(1).prod(dim=1), torch.ones(1, dtype=torch.float64)])[:, None]
 
@@ -252,7 +252,7 @@ def convolve_winograd(
         (N, K, H, W), or (N, L, H, W), in channels-last memory.
     """
     n, _, height, width = x.shape
-    shape = n, weight.out_channels if then is None else len(then[0]), height, width
+    shape = n, weight.out_channels if then is None else then[0].shape[0], height, width
     if memory is not None and memory.shape == shape and memory.is_contiguous(memory_format=torch.channels_last):
         output = memory
     else:

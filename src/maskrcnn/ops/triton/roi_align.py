@@ -239,8 +239,8 @@ class _RoIAlign(torch.autograd.Function):
         tables = [feature.permute(0, 2, 3, 1).contiguous() for feature in features]
         channels, (rows, columns) = tables[0].shape[3], options.bins
         block = min(triton.next_power_of_2(channels), CHANNELS)
-        grid = len(boxes) * rows * columns, triton.cdiv(channels, block)
-        output = tables[0].new_empty((len(boxes), rows, columns, channels))
+        grid = boxes.shape[0] * rows * columns, triton.cdiv(channels, block)
+        output = tables[0].new_empty((boxes.shape[0], rows, columns, channels))
         constants = _constants(options, output.dtype)
         for level, (table, scale) in enumerate(zip(tables, scales, strict=True)):
             _forward[grid](
@@ -267,7 +267,7 @@ class _RoIAlign(torch.autograd.Function):
             block = min(max(triton.next_power_of_2(channels), 16), TILE_CHANNELS)
             tiles = triton.cdiv(height, TILE) * triton.cdiv(width, TILE)
             _backward[(tiles, triton.cdiv(channels, block), images)](
-                gradient, boxes, image_index, levels, table, len(boxes), level, scale, height, width, channels,
+                gradient, boxes, image_index, levels, table, boxes.shape[0], level, scale, height, width, channels,
                 *constants, TILE, block, BINS, BOXES, num_warps=8,
             )  # fmt: skip
             results.append(table.permute(0, 3, 1, 2))
