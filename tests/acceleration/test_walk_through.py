@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -43,6 +44,7 @@ from maskrcnn.models import chunks
 from maskrcnn.models.backbones.efficientnet_lite import InvertedResidual, SamePaddedConv2d
 from maskrcnn.models.backbones.resnet import ResidualBlock
 from maskrcnn.models.fpn import FPN
+from maskrcnn.models.losses import Losses
 from maskrcnn.models.mask_head import FCNMaskHead
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.norm import FrozenBatchNorm2d
@@ -281,26 +283,40 @@ def test_the_same_is_computed(kind: str, trained: bool) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fixed_sizes_ask_no_tensor_for_its_length(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`len` makes a number of what is a symbol in an exported graph; the same is found as without fixed sizes."""
-    network = case_of(kind, trained=False).network
+    """`len` makes a number of what is a symbol in an exported graph; the same is found as without fixed sizes.
+
+    By the textbook's network and by the one made ready for prediction.
+    """
+    case = case_of(kind, trained=False)
+    networks = case.network, for_prediction(copy.deepcopy(case.network))
 
     def refuse(x: Tensor) -> int:
         raise AssertionError(f"len() of a tensor {tuple(x.shape)}")
 
     with fixed_sizes(), monkeypatch.context() as patch:
         patch.setattr(Tensor, "__len__", refuse)
-        found = predict(network)
-    assert_same_detections(found, case_of(kind, trained=False).found)
+        found = [predict(network) for network in networks]
+    for own in found:
+        assert_same_detections(own, case.found)
 
 
+class OfTheUser(MaskRCNN):
+    """Has losses of its own."""
+
+    def loss(self, *args: Any, **kwargs: Any) -> Losses:
+        return super().loss(*args, **kwargs)
+
+
+@pytest.mark.parametrize("built_from", [MaskRCNN, OfTheUser])
 @pytest.mark.parametrize("name", ["a copy", "pickled"])
-def test_what_a_network_is_ready_for_survives(name: str) -> None:
+def test_what_a_network_is_ready_for_survives(name: str, built_from: type[MaskRCNN]) -> None:
     again = copy.deepcopy if name == "a copy" else lambda network: pickle.loads(pickle.dumps(network))
     network = copy.deepcopy(case_of("tiny", False).network)
+    network.__class__ = built_from
     assert prepared_for(again(network)) is None
     assert prepared_for(again(for_training(network))) == "training"
     ready = again(for_prediction(network))
-    assert prepared_for(ready) == "prediction" and for_prediction(ready) is ready
+    assert prepared_for(ready) == "prediction" and for_prediction(ready) is ready and isinstance(ready, built_from)
     assert_same_detections(predict(ready), predict(network))
     with pytest.raises(UserError, match="accelerate=False"):
         losses_of(ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -21,7 +22,10 @@ from maskrcnn.models.roi_features import Result, RoIFeatures
 
 
 class MaskRCNNForPrediction(MaskRCNN):
-    """What `for_prediction` makes of a network: it predicts, and its weights are those of no file any more."""
+    """What `for_prediction` makes of a network: it predicts, and its weights are those of no file any more.
+
+    A class of the user's own gets a child of both, whatever it overrides (`_prepared_class`).
+    """
 
     def loss(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not any more.
@@ -40,8 +44,31 @@ class MaskRCNNForPrediction(MaskRCNN):
         raise UserError(_final("its weights cannot be saved"))
 
     def roi_features(self, features: Sequence[Tensor]) -> RoIFeatures:
-        """As `MaskRCNN.roi_features`."""
-        return RoIFeaturesForPrediction(features, self.roi_layers)
+        """As `MaskRCNN.roi_features`; what a class of the user's own makes of them stays."""
+        own = super().roi_features(features)
+        return RoIFeaturesForPrediction(features, self.roi_layers) if type(own) is RoIFeatures else own
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By the class it was built from: one made here cannot be found by its name."""
+        return _empty, (self._built_from,), self.__getstate__()
+
+    _built_from: type[MaskRCNN] = MaskRCNN
+
+
+@cache
+def _prepared_class(built_from: type[MaskRCNN]) -> type[MaskRCNNForPrediction]:
+    """Refuses before anything that a class of the user's own says of `loss`."""
+    if built_from is MaskRCNN:
+        return MaskRCNNForPrediction
+    bases = MaskRCNNForPrediction, built_from
+    return type(f"{built_from.__name__}ForPrediction", bases, {"_built_from": built_from})
+
+
+def _empty(built_from: type[MaskRCNN]) -> MaskRCNNForPrediction:
+    """A network without its contents, for copies."""
+    # mypy takes the hash of the class for that of its instances
+    prepared = _prepared_class(built_from)  # type: ignore[arg-type]
+    return prepared.__new__(prepared)
 
 
 class RoIFeaturesForPrediction(RoIFeatures):
@@ -83,8 +110,7 @@ def for_prediction(
     if prepared_for(network) != "prediction":
         fuse(fold_batch_norms(undo_speed_up(network.eval())))
         vars(network)["prepared_for"] = "prediction"
-        if type(network) is MaskRCNN:  # a class of the user's own keeps its methods
-            network.__class__ = MaskRCNNForPrediction
+        network.__class__ = _prepared_class(type(network))  # type: ignore[arg-type]
     if device.type == "cpu":
         cast_weights(network, precision)
     network.to(device)
