@@ -143,3 +143,18 @@ def test_forward_is_one_verb_or_the_other() -> None:
     model = tiny_model()
     assert isinstance(model(images(), [some_targets(), some_targets()]), Losses)
     assert len(model.eval()(images(1))) == 1
+
+
+def test_every_verb_takes_a_padded_size() -> None:
+    """The backbone sees it; the images are 96 x 128."""
+    model, targets = tiny_model(), [some_targets(), some_targets()]
+    seen: list[Tensor] = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(images(), targets)
+    model(images(), targets, padded=(128, 192))
+    model.eval()(images(), padded=(128, 192))
+    model.predict(images(), padded=(128, 192))
+    assert [tuple(pixels.shape[2:]) for pixels in seen] == [(96, 128), *[(128, 192)] * 3]
+    assert torch.equal(seen[1][:, :, :96, :128], seen[0]) and not seen[1][:, :, 96:].any()
+    with pytest.raises(ValueError, match="padded: expected at least the height and width"):
+        model.loss(images(), targets, padded=(64, 192))
