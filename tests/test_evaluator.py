@@ -200,6 +200,11 @@ def test_no_readable_image_at_all(folder: Path) -> None:
         run(folder, model_of(Oracle()))
 
 
+def test_a_name_is_no_model(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"evaluate: expected a model, such as load\('nuclei'\), got 'nuclei'"):
+        evaluate("nuclei", folder / "truth.json", folder)  # type: ignore[arg-type]
+
+
 def test_an_output_that_cannot_be_written_is_told_before_the_work(folder: Path) -> None:
     (folder / "taken").write_text("a file, not a folder")
     oracle = Oracle()

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.evaluation.metrics import IouType
-from maskrcnn.scoring import evaluate_results
+from maskrcnn.scoring import evaluate_predictions
 
 KINDS: dict[IouType, str] = {"mask": "segm", "box": "bbox", "keypoints": "keypoints"}
 
@@ -30,7 +30,7 @@ def by_pycocotools(annotations: Path, results: Path, kind: IouType) -> list[floa
 
 
 def ours(annotations: Path, results: Path, kind: IouType) -> list[float]:
-    metrics = evaluate_results(annotations, results, say=lambda line: None)
+    metrics = evaluate_predictions(annotations, results, say=lambda line: None)
     assert list(metrics.by_type) == [kind]
     return list(metrics[kind].summary.values())[: 10 if kind == "keypoints" else 12]
 

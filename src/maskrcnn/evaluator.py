@@ -34,6 +34,7 @@ from maskrcnn.predictor import Predictor
 from maskrcnn.scoring import read_picture, write_metrics
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.text import brief
 
 PROGRESS_EVERY = 50
 """Images between two lines of progress."""
@@ -71,9 +72,9 @@ def evaluate(
     Raises:
         UserError: unreadable data, no class in common, or `output` cannot be written.
     """
+    if not isinstance(model, Model):
+        raise UserError(f"evaluate: expected a model, such as load('nuclei'), got {brief(model)}")
     target, folder = (None if path is None else Path(path) for path in (output, images))
-    if target is not None:
-        make_folder(target)
     data = read_any(
         annotations if isinstance(annotations, LabelContent) else open_labels(Path(annotations), folder),
         folder,
@@ -83,6 +84,8 @@ def evaluate(
         need_masks="mask_head" in model.branches or model.config.semantic_head.enabled,
         crowd=crowd or model.config.data.crowd,
     )
+    if target is not None:  # before the predictions, which take time
+        make_folder(target)
     return evaluate_dataset(
         model,
         data,
@@ -138,7 +141,8 @@ def evaluate_dataset(
     )
     say(format_table(metrics))
     if output is not None:
-        _write_results(output, run.results, metrics)
+        write_atomically(output / "predictions.json", json.dumps(run.results))
+        write_metrics(output, metrics)
         if report:
             title = f"{model.name} on {Path(data.report.source).name}"
             maps, names = run.pixel_examples.worst_first() if run.pixel_examples else (), model.categories.names
@@ -219,8 +223,3 @@ def same_keypoints(model: Categories, data: Categories) -> bool:
     mine, theirs = (dict(zip(c.names, c.schemas, strict=True)) if c.schemas else {} for c in (model, data))
     shared = frozenset(model.names) & frozenset(data.names)
     return data.keypoints is not None and all(mine.get(name) == theirs.get(name) for name in shared)
-
-
-def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics) -> None:
-    write_atomically(folder / "predictions.json", json.dumps(results))
-    write_metrics(folder, metrics)

@@ -34,40 +34,12 @@ from maskrcnn.structures.semantic import IGNORED
 
 
 def evaluate_predictions(
-    annotations: Path | Mapping[str, Any],
-    predictions: Path | Sequence[Mapping[str, Any]],
-    max_detections: int = 100,
-    iou_types: Sequence[IouType] = ("mask", "box"),
-    score_threshold: float = 0.5,
-) -> Metrics:
-    """Compare COCO results with the labels; the images themselves are not looked at.
-
-    Args:
-        annotations: a COCO instances file, or its content.
-        predictions: COCO results (image_id, category_id, score, and bbox, segmentation and/or keypoints) or their file.
-        max_detections: per image and class, those that count (COCO's maxDets).
-        iou_types: what to compare.
-        score_threshold: for the per-image numbers, which need a decision; AP and AR use all detections.
-
-    Raises:
-        UserError: unreadable input, or predictions that do not belong to these labels.
-    """
-    data = read_coco(annotations, need_masks="mask" in iou_types)
-    metrics = evaluate_coco(ground_truth_of(data), predictions, max_detections, iou_types, score_threshold)
-    return replace(metrics, warnings=(*data.report.faults(), *metrics.warnings))
-
-
-def ground_truth_of(data: LabelledImages) -> GroundTruth:
-    """All objects of a data set, to be found."""
-    return GroundTruth(data.report.source, data.categories, data.labels)
-
-
-def evaluate_results(
-    annotations: str | PathLike[str] | LabelContent,
-    predictions: str | PathLike[str],
+    annotations: str | PathLike[str] | Mapping[str, Any] | LabelContent,
+    predictions: str | PathLike[str] | Sequence[Mapping[str, Any]],
     output: str | PathLike[str] | None = None,
     *,
     images: str | PathLike[str] | None = None,
+    iou_types: Sequence[IouType] | None = None,
     max_detections: int = 100,
     score_threshold: float = 0.5,
     crowd: Crowd = "ignore",
@@ -76,10 +48,11 @@ def evaluate_results(
     """Measure results that any program found, in COCO's form, and write `metrics.json`.
 
     Args:
-        annotations: a COCO instances or keypoints file, or what was read from labels of another form.
-        predictions: COCO results; what they hold is compared: masks, boxes, keypoints.
+        annotations: a COCO instances or keypoints file, its content, or what was read from labels of another form.
+        predictions: COCO results (image_id, category_id, score, and bbox, segmentation and/or keypoints) or their file.
         output: where `metrics.json` goes, and `report.html` if there are images; None writes nothing.
         images: the folder of the images, for their true sizes and the report; None: they are not looked at.
+        iou_types: what to compare; None: what the results hold of masks, boxes and keypoints.
         max_detections: per image and class, those that count (COCO's maxDets).
         score_threshold: for the per-image numbers and the pictures; AP and AR use all detections.
         crowd: what annotations with iscrowd 1 are.
@@ -88,31 +61,38 @@ def evaluate_results(
     Raises:
         UserError: unreadable input, predictions that do not belong to these labels, or `output` cannot be written.
     """
-    if output is not None:
-        make_folder(Path(output))
-    results, folder = load_json(Path(predictions)), None if images is None else Path(images)
-    kinds = kinds_in(results)
+    folder = None if images is None else Path(images)
+    file = Path(predictions) if isinstance(predictions, str | PathLike) else None
+    results: Any = predictions if file is None else load_json(file)
+    kinds = tuple(iou_types) if iou_types is not None else kinds_in(results)
     need_masks = "mask" in kinds or not kinds
     settings: dict[str, Any] = {"check_files": folder is not None, "need_masks": need_masks, "crowd": crowd}
     if isinstance(annotations, LabelContent):
         data = read_coco(annotations.coco, folder, source=str(annotations.source), **settings)
     else:
-        data = read_coco(Path(annotations), folder, **settings)
+        labels = annotations if isinstance(annotations, Mapping) else Path(annotations)
+        data = read_coco(labels, folder, **settings)
     truth = ground_truth_of(data)
     try:
         compared = kinds or _expected(truth)
         metrics = evaluate_coco(truth, results, max_detections, compared, score_threshold, intervals=output is not None)
     except UserError as error:
-        raise UserError(f"{predictions}: {error}") from None
+        raise (error if file is None else UserError(f"{file}: {error}")) from None
     metrics = replace(metrics, warnings=(*data.report.faults(), *metrics.warnings))
     say(format_table(metrics))
     if output is not None:
+        make_folder(Path(output))
         write_metrics(Path(output), metrics)
         if folder is not None:
-            title = f"{Path(predictions).name} on {Path(data.report.source).name}"
+            title = f"{file.name if file else 'predictions'} on {Path(data.report.source).name}"
             pictures = partial(_picture, data, truth)
             write_report(Path(output) / "report.html", metrics, truth, results, pictures, title)
     return metrics
+
+
+def ground_truth_of(data: LabelledImages) -> GroundTruth:
+    """All objects of a data set, to be found."""
+    return GroundTruth(data.report.source, data.categories, data.labels)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

@@ -53,7 +53,7 @@ def metrics(labels, results, max_detections=100):
     """Through the reader, as `maskrcnn evaluate` does, if possible; else the plain function."""
     from maskrcnn.scoring import evaluate_predictions as evaluate_coco
 
-    m = evaluate_coco(labels, results, max_detections)
+    m = evaluate_coco(labels, results, max_detections=max_detections, iou_types=("mask", "box"), say=str)
     return {k: dict(t.summary) for k, t in m.by_type.items()}, list(m.warnings)
 
 

@@ -120,9 +120,13 @@ def test_the_threshold_and_the_batch_size_arrive(
         (["--data", "x", "--batch-size", "0"], "expected a number of at least 1, got 0"),
     ],
 )
-def test_mistakes(run: Run, model_file: Path, arguments: list[str], message: str) -> None:
+def test_mistakes(
+    run: Run, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     code, _, err = run("evaluate", "--model", model_file, *arguments)
     assert code == 2 and message in err and err.count("\n") == 1
+    assert not Path("evaluation").exists(), "the folder of the results is made for results"
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def expected_summary(arrays: dict[str, Any], limits: list[int]) -> dict[str, flo
 def test_equal_to_pycocotools_on_random_sets(iou_type: IouType, block: int) -> None:
     for seed in range(20 * block, 20 * block + 20):
         toy, limit = ToyMaker(seed).make(), LIMITS[seed % len(LIMITS)]
-        metrics = evaluate_predictions(*toy, limit, (iou_type,))[iou_type]
+        metrics = evaluate_predictions(*toy, max_detections=limit, iou_types=(iou_type,))[iou_type]
         limits = sorted({1, min(10, limit), min(100, limit), limit})
         arrays = pycocotools_arrays(toy, iou_type, limits)
         ours = {k: v for k, v in metrics.summary.items() if not k.startswith("per_image")}
@@ -183,7 +183,7 @@ def test_random_sets_hold_what_is_awkward() -> None:
     assert any(truth["iscrowd"] for truth in truths) and any(truth["area"] == 1024 for truth in truths)
     assert any(not found for _, found in toys) and any(not toy["annotations"] for toy, _ in toys)
     assert any(len({d["score"] for d in found}) < len(found) for _, found in toys)
-    assert sum(bool(evaluate_predictions(*toy, 3, ("box",)).warnings) for toy in toys[:40]) > 4
+    assert sum(bool(evaluate_predictions(*toy, max_detections=3, iou_types=("box",)).warnings) for toy in toys[:40]) > 4
 
 
 PUBLISHED = {

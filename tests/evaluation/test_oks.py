@@ -94,7 +94,7 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
 def test_equal_to_pycocotools_on_random_sets(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):
         (truth, found), limit = random_set(seed), (100, 3)[seed % 2]
-        metrics = evaluate_predictions(truth, found, limit, ("keypoints",))["keypoints"]
+        metrics = evaluate_predictions(truth, found, max_detections=limit, iou_types=("keypoints",))["keypoints"]
         arrays = pycocotools_arrays(truth, found, min(limit, 20), [0.026, 0.025, 0.025])
         assert list(metrics.summary)[:10] == NAMES
         ours = [metrics[name] for name in NAMES]
@@ -150,7 +150,7 @@ def data(*objects: Json, names: list[str] = FACE) -> Json:
 
 
 def evaluate(truth: Json, found: list[Json], limit: int = 100) -> Any:
-    return evaluate_predictions(truth, found, limit, ("keypoints",))
+    return evaluate_predictions(truth, found, max_detections=limit, iou_types=("keypoints",))
 
 
 def distance(oks: float, sigma: float = 0.026, area: float = 10_000) -> float:
@@ -211,7 +211,7 @@ def test_no_more_than_twenty_count() -> None:
     assert metrics["keypoints"]["AR"] == pytest.approx(20 / 25)
     assert metrics.to_dict()["settings"]["max_detections_keypoints"] == 20
     assert evaluate(data(*faces), found, limit=5)["keypoints"]["AR"] == pytest.approx(5 / 25)
-    boxes = evaluate_predictions(data(*faces), found, 100, ("box",)).to_dict()
+    boxes = evaluate_predictions(data(*faces), found, iou_types=("box",)).to_dict()
     assert boxes["box"]["AR100"] == 1.0 and "max_detections_keypoints" not in boxes["settings"]
 
 
@@ -248,10 +248,12 @@ def test_without_keypoints_in_the_classes_there_is_nothing_to_compare() -> None:
 
 def test_tables_and_report_show_all_types() -> None:
     truth, found = data(face(100, 100)), [face(100, 100, score=0.9)]
-    metrics = evaluate_predictions(truth, found, 100, ("box", "keypoints"))
+    metrics = evaluate_predictions(truth, found, max_detections=100, iou_types=("box", "keypoints"))
     table = format_table(metrics)
     assert "100 per image and class, 20 for keypoints." in table
     assert table.count("APm") == 2 and "AR100" in table and "AR50" in table
     html = render_report(metrics, [], [])
     assert "20 for keypoints, which are compared by their similarity (OKS)" in html and "AR100" in html
-    assert "keypoints" not in render_report(evaluate_predictions(truth, found, 100, ("box",)), [], [])
+    assert "keypoints" not in render_report(
+        evaluate_predictions(truth, found, max_detections=100, iou_types=("box",)), [], []
+    )

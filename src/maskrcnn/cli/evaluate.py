@@ -59,11 +59,11 @@ def _score(values: Namespace, parser: CommandParser) -> int:
         names = ", ".join(f"--{option.replace('_', '-')}" for option in given)
         raise UserError(f"--predictions are compared as they are, without a model: leave out {names}")
     from maskrcnn.data.formats.content import LabelContent
-    from maskrcnn.scoring import evaluate_results
+    from maskrcnn.scoring import evaluate_predictions
 
     output = Path(values.output)
     labels = _labels(values, has_keypoints=False)
-    evaluate_results(
+    evaluate_predictions(
         labels,
         values.predictions,
         output,
