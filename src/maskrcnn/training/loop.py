@@ -67,7 +67,7 @@ class TrainResult:
 
 def train(
     config: Config,
-    output: str | Path,
+    output: str | Path | None = None,
     *,
     device: str = "auto",
     resume: bool = False,
@@ -79,7 +79,7 @@ def train(
 
     Args:
         config: the model, the data, and how to train.
-        output: a new or empty directory, or with `resume` one that holds a run.
+        output: must be given: a new or empty directory, or with `resume` one that holds a run.
         device: "auto", "cpu", "cuda" or "cuda:<number>".
         resume: continue from the newest state in `output`; start anew if there is none.
         init: weights to start anew with: a model's name, a file, or what `read_initial` gave; None: random ones.
@@ -97,6 +97,8 @@ def train(
         raise UserError(
             f"train: expected settings, such as preset('small'), got {brief(config)}; name the data in them"
         )
+    if output is None:
+        raise UserError("train: expected a directory for the results as `output`, got none")
     require_usable(network, optimizer)
     if optimizer is not None:
         config = with_its_learning_rate(config, optimizer)
