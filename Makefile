@@ -17,6 +17,8 @@ PIP_OPTIONS ?=
 CONSTRAINTS ?= constraints.txt
 OUTPUT ?= outputs/demo
 
+# A process for each core, and for at most eight: each takes 1.5 GB of memory.
+PARALLEL := -n auto --maxprocesses 8
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -49,11 +51,11 @@ demo: $(READY)
 	@echo "report:   $(abspath $(OUTPUT))/evaluate/report.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-all: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps torchvision==0.28.0  # to compare with; its compiled part is not used
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 fmt: $(READY)
 	$(BIN)/ruff format .

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+
+if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    # Each process of `pytest -n`, and each that it starts, has its share of the cores. Torch reads this on import.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+
 import torch
 
 if not torch.cuda.is_available():

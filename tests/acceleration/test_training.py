@@ -39,9 +39,10 @@ def test_parameters_keep_their_names_and_values() -> None:
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("steps", [12, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("system", ["Fast R-CNN", "RPN alone"])
-def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The losses of 50 steps from the same weights on the same real images, each within a thousandth.
+def test_training_follows_the_usual_way(system: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The losses of all steps from the same weights on the same real images, each within a thousandth.
 
     The two stages by themselves: together, the last digit of a score decides which regions are drawn. And no batch
     statistics: over the few cells of the last stage they blow up the last digit as well.
@@ -71,7 +72,7 @@ def test_training_follows_the_usual_way(system: str, monkeypatch: pytest.MonkeyP
     def losses(model: MaskRCNN) -> list[float]:
         optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
         values = []
-        for step in range(50):
+        for step in range(steps):
             batch = batches[step % 2]
             images, targets = [sample.image for sample in batch], [sample.targets for sample in batch]
             proposals = [torch.cat([t.boxes + offset for offset in (-4, 0, 3, 9)]).clamp(0, 64) for t in targets]

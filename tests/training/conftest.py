@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from maskrcnn.data.dataset import Sample
 from maskrcnn.models.losses import Losses
 from maskrcnn.presets import preset
 from maskrcnn.structures import Targets
+from maskrcnn.training.loop import train
 
 
 class StandIn(nn.Module):
@@ -42,13 +44,20 @@ class StandIn(nn.Module):
         return Losses(objectness=parts[0], rpn_box=parts[1], classification=parts[2], box=parts.sum())
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+@contextmanager
+def single_thread() -> Iterator[None]:
     """Threads gain nothing on tensors this small, and cost a lot on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """For every test here."""
+    with single_thread():
+        yield
 
 
 @pytest.fixture
@@ -71,7 +80,19 @@ def _sample(number: int) -> Sample:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """Seven steps of the tiny model on four drawn images of 64 x 64 pixels; no val split."""
-    data = tmp_path / "data"
+    return _seven_steps(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of `config` to its end; a test that writes into it takes a copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    with single_thread():
+        train(_seven_steps(folder / "data"), folder / "run", device="cpu")
+    return folder / "run"
+
+
+def _seven_steps(data: Path) -> Config:
     _draw_data_set(data)
     base = preset("tiny")
     return replace(

@@ -49,8 +49,10 @@ def run(config: Config, output: Path, **options: Any) -> bytes:
 
 
 @pytest.fixture
-def unbroken(config: Config, tmp_path: Path) -> bytes:
-    return run(config, tmp_path / "unbroken")
+def unbroken(finished_run: Path, tmp_path: Path) -> bytes:
+    """The final model file of a run that lies in "unbroken"."""
+    shutil.copytree(finished_run, tmp_path / "unbroken")
+    return (tmp_path / "unbroken" / "last.safetensors").read_bytes()
 
 
 @pytest.fixture
@@ -90,6 +92,13 @@ def test_a_name_is_no_config(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train: expected settings, such as preset\('small'\), got 'nuclei'"):
         train("nuclei", tmp_path / "run")  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="train: expected settings"):
+        train("nuclei")  # type: ignore[arg-type]
+
+
+def test_no_output_is_one_line(config: Config) -> None:
+    with pytest.raises(UserError, match="train: expected a directory for the results as `output`, got none"):
+        train(config)
 
 
 def test_the_log(config: Config, tmp_path: Path) -> None:
@@ -174,7 +183,7 @@ def test_evaluation_keeps_the_best_model(
         return metrics, next(scores)
 
     monkeypatch.setattr(loop, "validate", validate)
-    result = train(change(config, "train.evaluate_every=3"), tmp_path / "run", device="cpu")
+    result = train(change(config, FEW, "train.evaluate_every=3"), tmp_path / "run", device="cpu")
     assert result.best_score == 0.4 and result.best == tmp_path / "run" / "best.safetensors"
     assert reports == [False, False, True]
     assert load_model(result.best).summary["steps"] == 6
@@ -193,10 +202,10 @@ def test_evaluation_keeps_the_best_model(
 @pytest.mark.parametrize(
     ("scores", "best"),
     [
-        ([0.4, 0.4, 0.3], (0.4, 6)),
-        ([0.0, 0.0, 0.0], (0.0, 7)),
-        ([None, 0.2, None], (0.2, 6)),
-        ([None, None, None], (None, 7)),
+        ([0.4, 0.4, 0.3], (0.4, 2)),
+        ([0.0, 0.0, 0.0], (0.0, 3)),
+        ([None, 0.2, None], (0.2, 2)),
+        ([None, None, None], (None, 3)),
     ],
 )
 def test_of_equal_models_the_later_is_the_best(
@@ -210,7 +219,8 @@ def test_of_equal_models_the_later_is_the_best(
     add_val_split(config)
     left = iter(scores)
     monkeypatch.setattr(loop, "validate", lambda *arguments, **options: ({"mask": {}}, next(left)))
-    result = train(change(config, "train.evaluate_every=3"), tmp_path / "run", device="cpu")
+    config = change(config, "train.evaluate_every=1", "schedule.steps=3", "train.checkpoint_every=100")
+    result = train(config, tmp_path / "run", device="cpu")
     assert (result.best_score, load_model(result.best).summary["steps"]) == best
 
 
@@ -257,7 +267,9 @@ def test_resuming_what_never_began_starts_anew(
 
 
 def test_resuming_a_finished_run_changes_nothing(config: Config, tmp_path: Path, unbroken: bytes) -> None:
-    assert run(config, tmp_path / "unbroken", resume=True) == unbroken
+    moved = run(config, tmp_path / "unbroken", resume=True)  # the settings name another folder of data
+    assert weights_of(moved, tmp_path) == weights_of(unbroken, tmp_path)
+    assert run(config, tmp_path / "unbroken", resume=True) == moved
 
 
 def test_resuming_with_other_settings_names_them(config: Config, tmp_path: Path, unbroken: bytes) -> None:
@@ -277,10 +289,12 @@ def test_resuming_with_other_data_says_what_differs(config: Config, tmp_path: Pa
 
 
 def test_resuming_with_other_pictures_names_them(config: Config, tmp_path: Path, unbroken: bytes) -> None:
-    """Time stamps alone are no difference."""
+    """Neither another place nor other time stamps are a difference."""
     folder = Path(config.data.root) / "images"
+    moved = run(config, tmp_path / "unbroken", resume=True)
+    assert weights_of(moved, tmp_path) == weights_of(unbroken, tmp_path)
     os.utime(folder / "0.png", (0, 0))
-    assert run(config, tmp_path / "unbroken", resume=True) == unbroken
+    assert run(config, tmp_path / "unbroken", resume=True) == moved
     shutil.copy(folder / "0.png", folder / "2.png")
     with pytest.raises(UserError, match=r"cannot resume, since pictures have changed .* read: '2\.png'; restore"):
         run(config, tmp_path / "unbroken", resume=True)
@@ -323,7 +337,7 @@ def test_another_version_is_said_and_no_refusal(
     newest = saved_states(tmp_path / "unbroken" / "state")[0]
     tensors, header = read_tensors(newest)
     write_tensors(newest, tensors, header | {"torch": "1.0", "package": "0.0.9"})
-    assert run(config, tmp_path / "unbroken", resume=True) == unbroken
+    assert weights_of(run(config, tmp_path / "unbroken", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
     lines = [line for line in capfd.readouterr().err.splitlines() if "the last bits may differ" in line]
     assert [re.sub("this is .*:", "", line)[:50] for line in lines] == [
         "the state was written with maskrcnn 0.0.9,  the la",
@@ -401,26 +415,26 @@ def evaluations(folder: Path) -> list[dict[str, Any]]:
     return [entry for entry in entries if entry["kind"] == "evaluation"]
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_evaluation_that_was_cut_off_is_done_again(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process ends in mid-evaluation, or when its result is logged and the state not yet saved."""
     add_val_split(config)
     config = change(config, FEW, "train.evaluate_every=2", "train.checkpoint_every=100", "schedule.steps=3")
     unbroken = run(config, tmp_path / "unbroken")
-    with monkeypatch.context() as patched:
-        if moment == "before":
-            patched.setattr(loop, "validate", crash)
-        else:
-            patched.setattr(loop._Run, "_save_model", lambda self, path, metrics: crash() if metrics else None)
-        with pytest.raises(Crash):
-            run(config, tmp_path / "broken")
-    assert run(config, tmp_path / "broken", resume=True) == unbroken
-    assert evaluations(tmp_path / "broken") == evaluations(tmp_path / "unbroken")
-    assert (tmp_path / "broken" / "best.safetensors").read_bytes() == (
-        tmp_path / "unbroken" / "best.safetensors"
-    ).read_bytes()
+    moments: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+        "during": (loop, "validate", crash),
+        "after": (loop._Run, "_save_model", lambda self, path, metrics: crash() if metrics else None),
+    }
+    for moment, patch in moments.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(*patch)
+            with pytest.raises(Crash):
+                run(config, tmp_path / moment)
+        assert run(config, tmp_path / moment, resume=True) == unbroken, moment
+        assert evaluations(tmp_path / moment) == evaluations(tmp_path / "unbroken")
+        best, expected = (tmp_path / folder / "best.safetensors" for folder in (moment, "unbroken"))
+        assert best.read_bytes() == expected.read_bytes()
 
 
 def crash(*arguments: Any, **options: Any) -> None:
@@ -433,28 +447,33 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_of_the_machine_is_one_line_and_loses_nothing(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the second pass of step 2, when the batch norms of the first have changed already."""
     settings = ("train.checkpoint_every=100", "train.accumulate=2", "backbone.norm=bn", "schedule.steps=3")
     config = change(config, *settings)
     unbroken = run(config, tmp_path / "unbroken")
-    real, calls = MaskRCNN.loss, []
+    real = MaskRCNN.loss
 
-    def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
-        calls.append(1)
-        if len(calls) == 4:
-            raise FAILURES[name]
-        return real(self, *arguments, **options)
+    def failing(failure: Exception) -> Callable[..., Losses]:
+        calls: list[int] = []
 
-    with monkeypatch.context() as patched:
-        patched.setattr(MaskRCNN, "loss", loss)
-        with pytest.raises(UserError, match=r"stopped after step 1: .*(memory|space).*the state is saved, resume"):
-            run(config, tmp_path / "failed")
-    assert load_model(tmp_path / "failed" / "last.safetensors").summary["steps"] == 1
-    assert run(config, tmp_path / "failed", resume=True) == unbroken
+        def loss(self: MaskRCNN, *arguments: Any, **options: Any) -> Losses:
+            calls.append(1)
+            if len(calls) == 4:
+                raise failure
+            return real(self, *arguments, **options)
+
+        return loss
+
+    for name, failure in FAILURES.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(MaskRCNN, "loss", failing(failure))
+            with pytest.raises(UserError, match=r"stopped after step 1: .*(memory|space).*the state is saved, resume"):
+                run(config, tmp_path / name)
+        assert load_model(tmp_path / name / "last.safetensors").summary["steps"] == 1
+        assert run(config, tmp_path / name, resume=True) == unbroken
 
 
 def test_a_failure_while_the_weights_change_leaves_the_state_before(
@@ -637,15 +656,16 @@ def wait_until(process: Any, condition: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(config: Config, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as here: another number of threads adds up in another order
-    config = change(config, f"schedule.steps={8 * kills}")
+    steps = 6 * kills
+    config = change(config, f"schedule.steps={steps}")
     unbroken = run(config, tmp_path / "unbroken")
     hits = kill_and_resume(config, tmp_path / "killed", kills, seed=kills)
     print(f"{kills} kills, {hits} of them while a state was being written")
     assert (tmp_path / "killed" / "last.safetensors").read_bytes() == unbroken
     assert [p.stem for p in saved_states(tmp_path / "killed" / "state")] == [
-        f"step-{step:08d}" for step in (8 * kills, 8 * kills - 1)
+        f"step-{step:08d}" for step in (steps, steps - 1)
     ]
     assert not list((tmp_path / "killed").rglob(".*.partial"))
