@@ -77,7 +77,7 @@ def convolve_fused(
 
 
 def sorted_for(size: torch.Size, weight: Tensor, options: ConvolutionOptions) -> Tensor:
-    """Weights in the order that oneDNN wants for an input of this size; others it sorts at every call."""
+    """Weights in the order that oneDNN wants for an input of this size; it reorders others at every call."""
     geometry = options.padding, options.stride, options.dilation, options.groups
     in_order: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry, list(size))
     return in_order

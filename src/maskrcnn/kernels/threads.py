@@ -22,9 +22,9 @@ Task = TypeVar("Task")
 def in_threads(tasks: Iterable[Task], work: Callable[[Task], None]) -> None:
     """Do every task, as many at a time as torch has threads, without gradients and in the caller's context.
 
-    What is left over for less than every second core is done afterwards, and torch shares each call as usual.
+    A remainder that would occupy at most half of the cores is done afterwards; torch shares each call as usual.
 
-    Which thread does which task is left to chance, so no result may depend on it.
+    Which thread does which task varies from run to run, so no result may depend on it.
 
     Args:
         tasks: what to do.
@@ -55,7 +55,7 @@ def in_threads(tasks: Iterable[Task], work: Callable[[Task], None]) -> None:
 
 @cache
 def _team(size: int) -> ThreadPoolExecutor:
-    """So many threads, each of which torch gives one core."""
+    """A pool of `size` threads, in each of which torch computes on one core."""
     everyone = threading.Barrier(size)
 
     def take_one_core() -> None:

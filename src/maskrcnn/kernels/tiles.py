@@ -18,7 +18,7 @@ from torch import Tensor
 from maskrcnn.kernels.weighted_sums import PlannedSums
 
 BLOCK_TILES = 108
-"""At most so many at a time, those of twelve maps of 3 x 3 tiles: weights are read once for all of them."""
+"""The most tiles in a block, those of twelve maps of 3 x 3 tiles: weights are read once for all of them."""
 PLANS = 32
 """How many plans of each kind are kept, about 0.2 MB each."""
 

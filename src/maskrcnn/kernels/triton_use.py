@@ -1,4 +1,4 @@
-"""Whether the kernels written in Triton can be used here: nobody has to choose."""
+"""Whether the kernels written in Triton can be used here; there is no setting for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _compiles_for(device: int) -> bool:
         driver.active.get_current_target()  # Triton compiles its link to the GPU driver with the machine's C compiler
     except ImportError:
         return False
-    except Exception as error:  # whatever is missing there, everything has another way
+    except Exception as error:  # whatever is missing there: everything can be computed without Triton
         logger.warning("Triton does not work here, slower ways replace its kernels: %s", error)
         return False
     return True

@@ -1,4 +1,4 @@
-"""Weighted sums of table rows, whole rows of channels at a time, which is what memory is fast at.
+"""Weighted sums of table rows, read by whole rows of channels, which uses memory bandwidth best.
 
 Both kinds are `embedding_bag`s, twice as fast as batched products of small matrices. `PlannedSums` are a linear map
 along one axis of channels-last data, whose rows are chosen once for a shape; `TrainableSums` choose theirs by values,

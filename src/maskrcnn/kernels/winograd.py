@@ -43,9 +43,9 @@ TILES = (4, 5, 6)
 ROUGH_TILES = (5, 7)
 """The same where an error four times as large does no harm: those of 7 fit maps of 14 x 14 exactly."""
 LEAST_TILES = 64
-"""A block of packed weights has at least so many, if need be of zeros (`_can_pack`)."""
+"""The fewest tiles in a block for packed weights; missing ones are zeros (`_can_pack`)."""
 TRANSFORM_TILES = 100
-"""Transforming the weights takes about as long as so many tiles."""
+"""Transforming the weights takes about as long as this many tiles."""
 
 _POINTS = {
     4: (0.0, 1.0, -1.0, 2.0, -2.0),
@@ -177,9 +177,9 @@ def _weight_transform(tile: int, out_channels: int, dtype: torch.dtype, by_eleme
 
 
 def _can_pack(weight: Tensor) -> bool:
-    """Whether oneDNN wants one order of the weights, whatever block they are used for.
+    """Whether oneDNN wants the weights in the same order for every block.
 
-    Weights in another order it sorts anew at every call, in ten times the time of the products. With AVX-512 and widths
+    It reorders others at every call, in ten times the time of the products. With AVX-512 and widths
     that are powers of two, the order is the same for `LEAST_TILES` and more, and for any number of threads. With AVX2,
     or 192 channels, one core by itself wants another one than several together.
     """
@@ -218,9 +218,9 @@ def transformed(weight: Tensor, shape: torch.Size, tiles: Sequence[int] = TILES)
 
 @contextmanager
 def transforming_once() -> Iterator[None]:
-    """In here, the same weights are transformed once, and what they became is let go at the end.
+    """In here, the same weights are transformed once; the transformed ones are freed at the end.
 
-    It takes four to seven times the memory of the weights, and what is kept lies between the tensors of the next image.
+    They take four to seven times the memory of the weights, and if kept, lie between the tensors of the next image.
     """
     token = _transform.set(cache(WinogradWeight.transform))
     try:
