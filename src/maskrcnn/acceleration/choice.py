@@ -10,13 +10,12 @@ from maskrcnn.kernels.convolution import is_plain_float
 from maskrcnn.kernels.winograd import TILES, num_tiles, tile_side
 
 MIN_CHANNELS = {4: 96, 5: 96, 6: 64, 7: 96}
-"""It was measured to win with so many channels, by the side of a tile; with fewer, the transforms cost more than they
-save."""
+"""Channels from which on it was measured to be faster, by the side of a tile; with fewer, the transforms cost more than
+they save."""
 MIN_TILES = 64
-"""And with so many tiles: for fewer, transforming the weights takes longer than is won."""
+"""Tiles from which on it is: for fewer, transforming the weights takes longer than it saves."""
 MIN_PRODUCTS = 2_800_000
-"""And with so many tiles times input times output channels: small maps of few channels are what the usual way is best
-at."""
+"""Tiles times input times output channels from which on it is: small maps of few channels are faster the usual way."""
 
 
 def suits_winograd(conv: nn.Conv2d, x: Tensor, allowed: Sequence[int] = TILES) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from maskrcnn.models.mask_rcnn import MaskRCNN
 
 MAX_SIZES = 8
-"""So many sizes are remembered, those used last; each holds the memory of a pass."""
+"""How many sizes are remembered, those used last; each holds the memory of a pass."""
 WARM_UPS = 3
 """Passes before the recording: libraries choose their algorithms and take their memory."""
 
@@ -66,7 +66,7 @@ class Replayed:
 
 
 def can_replay(part: nn.Module, inputs: Inputs) -> bool:
-    """On a GPU, without gradients, and while nobody watches what happens inside the part."""
+    """On a GPU, without gradients, and without hooks inside the part, which a replay would not call."""
     return (
         all(x.is_cuda for x in _tensors(inputs))
         and not torch.is_grad_enabled()

@@ -22,13 +22,13 @@ from maskrcnn.models.roi_features import Result, RoIFeatures
 
 
 class MaskRCNNForPrediction(MaskRCNN):
-    """What `for_prediction` makes of a network: it predicts, and its weights are those of no file any more.
+    """What `for_prediction` makes of a network: it can only predict, since its weights are changed for good.
 
-    A class of the user's own gets a child of both, whatever it overrides (`_prepared_class`).
+    A class of the user's own becomes a subclass of both (`_prepared_class`).
     """
 
     def loss(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not any more.
+        """Refuse: the weights that the loss needs are folded away.
 
         Raises:
             UserError: always.
@@ -36,7 +36,7 @@ class MaskRCNNForPrediction(MaskRCNN):
         raise UserError(_final("its loss cannot be computed"))
 
     def state_dict(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not any more, and so it cannot be saved.
+        """Refuse, so that it cannot be saved.
 
         Raises:
             UserError: always.
@@ -57,7 +57,7 @@ class MaskRCNNForPrediction(MaskRCNN):
 
 @cache
 def _prepared_class(built_from: type[MaskRCNN]) -> type[MaskRCNNForPrediction]:
-    """Refuses before anything that a class of the user's own says of `loss`."""
+    """`MaskRCNNForPrediction` comes first, so that a `loss` of the user's own is refused too."""
     if built_from is MaskRCNN:
         return MaskRCNNForPrediction
     bases = MaskRCNNForPrediction, built_from

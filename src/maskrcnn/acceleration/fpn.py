@@ -1,6 +1,6 @@
 """The pyramid with less memory: its finest level holds the largest tensors of all.
 
-They share memory in prediction, and one of them is made again for the gradient in training.
+They share memory in prediction, and one of them is recomputed for the gradient in training.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FusedFPN(_FPNByLevel):
 
 
 class RecomputingFPN(_FPNByLevel):
-    """For training: the finest top-down map is made again for the gradient, a 1x1 convolution and a sum, not kept."""
+    """For training: the finest top-down map, a 1x1 convolution and a sum, is recomputed for the gradient, not kept."""
 
     def _level(self, lateral: nn.Module, output: nn.Module, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         is_finest, is_plain = lateral is self.lateral[0], len(list(lateral.children())) == 1
@@ -71,7 +71,7 @@ class RecomputingFPN(_FPNByLevel):
         address, shape = top_down.data_ptr(), top_down.shape
 
         def keep(saved: Tensor) -> Tensor | None:
-            """All that the output's convolution saves, but its input."""
+            """Everything that the output's convolution saves except its input."""
             return None if saved.data_ptr() == address and saved.shape == shape else saved
 
         def kept_or_again(saved: Tensor | None) -> Tensor:

@@ -42,7 +42,7 @@ class FusedConv2d(nn.Conv2d):
         self._sorted: tuple[object, Tensor | None] = None, None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies, which sort anew."""
+        """For copies, which reorder their weights themselves."""
         return {**vars(self), "_sorted": (None, None)}
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
@@ -72,7 +72,7 @@ class FusedConv2d(nn.Conv2d):
     def _weight_for(self, x: Tensor) -> Tensor:
         """The weights; in a lower precision, from the second input of a size on, as oneDNN wants them for it.
 
-        Sorting them at every call takes a tenth of the time there. In float32 it is little, and a copy would be large.
+        Reordering them at every call takes a tenth of the time. In float32 it is little, and a copy would be large.
         """
         if x.dtype == torch.float32 or not can_fuse(x, self.weight):
             return self.weight

@@ -47,7 +47,7 @@ def mask_logits_by_region(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tenso
 class _ByRegion(torch.autograd.Function):
     """(R, 4 P) from pixels (R, P, C), four layers (4 K, C) with biases (4 K,), and the regions' own weights (R, K).
 
-    The features between are made again for the gradient: kept, they and their gradients would be the largest tensors
+    The features between are recomputed for the gradient: kept, they and their gradients would be the largest tensors
     of a training step.
     """
 

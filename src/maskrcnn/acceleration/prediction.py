@@ -39,7 +39,7 @@ from maskrcnn.models.rpn import RPNHead
 Model = TypeVar("Model", bound=nn.Module)
 
 ROWS_AT_ONCE = 64
-"""Rows of a matrix that are put into another order at a time: a copy of the whole would leave a hole in memory."""
+"""Rows of a matrix that are put into another order at a time: a copy of the whole would leave a gap in memory."""
 
 
 def cast_weights(model: Model, dtype: torch.dtype) -> Model:

@@ -1,7 +1,7 @@
 """The RPN made fast: in prediction its two outputs are one, in training gradients flow through the drawn anchors alone.
 
 A loss draws 256 anchors of an image's tens of thousands. The outputs of all are made without a gradient, for the
-selection of proposals; those of the drawn ones are made again from the 3 x 3 cells around each, and of all that the
+selection of proposals; those of the drawn ones are recomputed from the 3 x 3 cells around each, and of all that the
 first pass has read and found, nothing is kept.
 """
 
