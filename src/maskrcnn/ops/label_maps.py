@@ -8,7 +8,7 @@ from torch import Tensor
 from maskrcnn.structures import Size
 
 MOST_VALUES = 1 << 24
-"""So many logits of full-size pixels exist at a time: those of a whole photograph with many classes take gigabytes."""
+"""How many logits of full-size pixels exist at a time: those of a whole photograph with many classes take gigabytes."""
 
 
 def label_map(logits: Tensor, stride: int, size: Size, original: Size) -> Tensor:

@@ -34,7 +34,7 @@ def nms_reference(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: floa
 
 
 def nms_blocks(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, limit: int) -> Tensor:
-    """The same in blocks of sorted boxes: survivors of the earlier blocks suppress a block, then it settles itself.
+    """The same in blocks of sorted boxes: those kept of earlier blocks suppress a block, then its rest is decided.
 
     Cost is (kept + block) x boxes instead of one Python step per kept box, and no B x B matrix is held.
     """

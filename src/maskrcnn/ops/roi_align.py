@@ -64,7 +64,7 @@ def _interpolate(feature: Tensor, y: Tensor, x: Tensor) -> Tensor:
 def roi_align_bags(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The same as weighted sums of table rows: a map is a table (N H W, C), a bin a bag of its samples' neighbours.
 
-    `embedding_bag` reads whole channels-last rows, which is what memory is fast at. The result is channels-last.
+    `embedding_bag` reads whole channels-last rows, which uses memory bandwidth best. The result is channels-last.
     """
     levels = torch.zeros_like(image_index)
     return pool_levels_bags([features], boxes, image_index, levels, [options.spatial_scale], options)

@@ -88,7 +88,7 @@ def roi_pool_reference(features: Tensor, boxes: Tensor, image_index: Tensor, opt
 def roi_pool_tables(features: Tensor, boxes: Tensor, image_index: Tensor, options: RoIAlignOptions) -> Tensor:
     """The same by asking tables of range maxima where each bin is largest, and gathering those cells.
 
-    A map is a table (N H W, C), whose rows are what memory is fast at. The result is channels-last.
+    A map is a table (N H W, C) that is read by whole rows. The result is channels-last.
     """
     (rows, columns), (_, channels, height, width) = options.bins, features.shape
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -116,7 +116,7 @@ class _Peaks:
         return _Peaks(torch.where(wins, other.values, self.values), torch.where(wins, other.cells, self.cells))
 
     def doubled(self, step: int) -> _Peaks:
-        """Each joined with the entry `step` rows on; at the end of the map that is rubbish, which no bin asks for."""
+        """Each joined with the entry `step` rows on; beyond the map's end they mean nothing and are not read."""
         return self.or_larger(_Peaks(self.values.roll(-step, 0), self.cells.roll(-step, 0)))
 
     def at(self, rows: Tensor) -> _Peaks:
