@@ -1,4 +1,4 @@
-"""What a branch is: one more question about each region, or about every pixel, with a loss of its own.
+"""What a branch is: one more output for each region, or for every pixel, with a loss of its own.
 
 A branch's name is that of its section in the settings, and the first part of the names of its weights.
 """
@@ -19,7 +19,7 @@ from maskrcnn.structures import Detections, ImageBatch, Targets
 
 
 class RoIBranch(nn.Module, ABC):
-    """Asks about each region, in parallel to class and box (section 3): its mask, its keypoints, how good its mask is.
+    """Outputs for each region, parallel to class and box (section 3): its mask, its keypoints, how good its mask is.
 
     Args:
         pooler: how its RoI features are cut out; it may ask for others as well.
@@ -42,7 +42,7 @@ class RoIBranch(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, features: RoIFeatures, detections: Sequence[Detections]) -> list[Detections]:
-        """Each image's detections (`input` frame) with what the branch has to say about them; scores may change."""
+        """Each image's detections (`input` frame) with what the branch predicts about them; scores may change."""
 
     def finish(self, detections: Detections) -> Detections:
         """What is left to do once an image's detections are in the `original` frame; nothing as a rule."""
@@ -50,7 +50,7 @@ class RoIBranch(nn.Module, ABC):
 
 
 class DenseBranch(nn.Module, ABC):
-    """Asks about every pixel, so it reads whole maps, of which P2 is the first: to which class does it belong?"""
+    """Outputs for every pixel, such as its class, so it reads whole maps, of which P2 is the first."""
 
     @abstractmethod
     def loss(self, maps: Sequence[Tensor], batch: ImageBatch, targets: Sequence[Targets]) -> Losses:
@@ -64,4 +64,4 @@ class DenseBranch(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, maps: Sequence[Tensor], batch: ImageBatch, detections: Sequence[Detections]) -> list[Detections]:
-        """Each image's detections (`input` frame), as the RoI branches left them, with what this one has to say."""
+        """Each image's detections (`input` frame), as the RoI branches left them, with what this one predicts."""

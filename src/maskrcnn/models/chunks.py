@@ -11,7 +11,7 @@ from torch import Tensor
 from maskrcnn.ops.fixed_sizes import has_fixed_sizes
 
 MAX_BYTES = 64 * 2**20
-"""On the CPU, so much of RoI features goes through a head at once: memory stays bounded, and each core has enough."""
+"""The most of RoI features that goes through a head at once on the CPU: bounded memory, and enough for each core."""
 
 
 @dataclass(frozen=True)

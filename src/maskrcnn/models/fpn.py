@@ -42,7 +42,7 @@ class FPN(nn.Module):
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """P2..P6 of (N, C, H, W): five (N, channels, h, w) maps at strides 4, 8, 16, 32, 64."""
-        maps = list(self.bottom_up(pixels))  # each is let go as soon as it is used: the fine ones are large
+        maps = list(self.bottom_up(pixels))  # each is freed as soon as it is used: the fine ones are large
         top_down: Tensor = self.lateral[-1](maps.pop())
         pyramid: list[Tensor] = [self.output[-1](top_down)]
         for lateral, output in zip(reversed(self.lateral[:-1]), reversed(self.output[:-1]), strict=True):

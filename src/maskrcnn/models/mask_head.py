@@ -180,7 +180,7 @@ class FCNMaskHead(MaskHead):
 
 
 class MLPMaskHead(MaskHead):
-    """Two fully connected layers, then one for all pixels of all masks (table 2e): no pixel knows where it lies.
+    """Two fully connected layers, then one for all pixels of all masks (table 2e): the layout of the pixels is lost.
 
     Args:
         pooler: gives the RoI features.

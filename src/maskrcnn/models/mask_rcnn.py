@@ -5,7 +5,7 @@ region, class, box and mask are predicted in parallel from features that RoIAlig
 
 The paper's ancestors are this model with parts left out: without the mask branch it is Faster R-CNN, without the RPN
 too Fast R-CNN (proposals come from outside), with the whole network moved behind RoIAlign R-CNN, and without heads the
-RPN alone. With neither RPN nor box head, and with a branch that asks about every pixel, it is FCN.
+RPN alone. With neither RPN nor box head, and with a branch for every pixel, it is FCN.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class MaskRCNN(nn.Module):
         backbone: pixels (N, C, H, W) -> feature maps, finest first.
         rpn: feature maps -> proposals; None: they are given from outside.
         box_head: regions -> classes and boxes; None: the proposals are the result.
-        roi_branches: what else is asked about each region, such as its mask, by names that are no part's yet.
-        dense_branches: what is asked about every pixel, by such names.
+        roi_branches: what else is predicted for each region, such as its mask, by names that no part has yet.
+        dense_branches: what is predicted for every pixel, by such names.
         roi_layers: what all heads share behind RoIAlign: stage 5 in C4 (figure 4, left), nothing with FPN (right).
     """
 
@@ -64,12 +64,12 @@ class MaskRCNN(nn.Module):
 
     @property
     def roi_branches(self) -> dict[str, RoIBranch]:
-        """The branches that ask about regions, by name."""
+        """The branches for regions, by name."""
         return {name: cast(RoIBranch, self.get_submodule(name)) for name in self._roi_branches}
 
     @property
     def dense_branches(self) -> dict[str, DenseBranch]:
-        """The branches that ask about every pixel, by name."""
+        """The branches for every pixel, by name."""
         return {name: cast(DenseBranch, self.get_submodule(name)) for name in self._dense_branches}
 
     def loss(

@@ -22,7 +22,7 @@ class SingleLevel(nn.Module):
 
 
 class EveryMap(nn.Module):
-    """The maps of a backbone as they are, for what is asked about every pixel (FCN, Long et al. 2015)."""
+    """The maps of a backbone as they are, for what is predicted for every pixel (FCN, Long et al. 2015)."""
 
     def __init__(self, bottom_up: Backbone) -> None:
         super().__init__()
