@@ -18,7 +18,7 @@ class Proposals:
 
     Attributes:
         boxes: (P, 4) float32 x1, y1, x2, y2 in the `input` frame, inside the image.
-        objectness_logits: (P,) before the sigmoid. On a GPU, P is the most there can be, so that nobody has to wait for
+        objectness_logits: (P,) before the sigmoid. On a GPU, P is the most there can be, so that no host waits for
             the number that there are; places without a proposal have -inf here, and a box without area.
     """
 

@@ -67,7 +67,7 @@ class Targets:
         keypoints: (G, P, 3) float32 x, y, visibility (0: not labelled, 1: hidden, 2: seen), or None when the data has
             none.
         semantic: (h, w) uint8 label map of the whole image (`structures.semantic`), or None where no branch
-            asks for it.
+            needs it.
     """
 
     boxes: Tensor
