@@ -1,1 +1,1 @@
-"""Training: `loop.py` tells the story; the other files are its nouns."""
+"""Training: `loop.py` is the loop; the other files hold its parts."""

@@ -85,7 +85,7 @@ class TrainingData:
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
-        """JSON-able facts by which a resumed run knows its labels again."""
+        """JSON-able facts by which a resumed run recognises its labels."""
         return fingerprint(self.dataset)
 
     @cached_property

@@ -15,7 +15,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
 
     On the CPU only gradients of indexing need it: they are otherwise added up by all threads in any order. On a GPU
     some operations have no such form; torch then warns and goes on. Torch would also fill all new memory with NaN, for
-    programs that read what they never wrote; ours does not, and is spared the time.
+    programs that read uninitialised memory; ours does not, so that is switched off.
     """
     before = torch.are_deterministic_algorithms_enabled()
     warn_before = torch.is_deterministic_algorithms_warn_only_enabled()

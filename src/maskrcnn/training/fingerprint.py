@@ -1,4 +1,4 @@
-"""By what a resumed run knows its labels again."""
+"""How a resumed run recognises its labels."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ state/step-*.safetensors the last two training states, for `--resume`
 state/pictures.safetensors checksums of the pictures that training has read
 evaluation/              metrics and predictions of the newest evaluation; report.html of the one at the end
 tensorboard/             the same numbers for TensorBoard, when it is installed
-.lock                    held while a process trains; empty, and in nobody's way afterwards
+.lock                    held while a process trains; empty, and harmless afterwards
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a wish to stop at the next good moment."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to stop at the next safe point."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 class Optimizer(ABC):
     """Torch's optimisers, with the state kept here.
 
-    The steps are torch's own functions. Its classes import torch's compiler, which nobody needs here: 150 MiB, and 1.5
+    The steps are torch's own functions. Its classes import torch's compiler, which is not used here: 150 MiB, and 1.5
     seconds before training begins.
 
     Attributes:

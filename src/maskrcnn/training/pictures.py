@@ -1,4 +1,4 @@
-"""By what a resumed run knows its pictures again: checksums, taken when training first reads each.
+"""How a resumed run recognises its pictures: checksums, taken when training first reads each.
 
 So nothing is read for them alone, however large the data, and a picture that training has not read may still change.
 """

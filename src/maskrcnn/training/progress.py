@@ -29,7 +29,7 @@ from maskrcnn.training.step import StepReport
 
 
 class Screen:
-    """The user's terminal, or whatever stands in for one: plain lines, on a terminal with a bar below them."""
+    """The user's terminal, or what replaces one: plain lines, on a terminal with a bar below them."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, soft_wrap=True, quiet=quiet)

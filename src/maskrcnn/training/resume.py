@@ -68,7 +68,7 @@ def resume_run(
 
 
 def _changes(saved: SavedState, config: Config) -> Iterator[str]:
-    """What is another than it was, and is no reason to refuse."""
+    """What has changed without being a reason to refuse."""
     for name, now in (("maskrcnn", version("maskrcnn")), ("torch", torch.__version__)):
         before = saved.header["package" if name == "maskrcnn" else name]
         if before != now:

@@ -1,4 +1,4 @@
-"""The training state: everything that a resumed run needs to go on as if nothing had happened.
+"""The training state: everything that a resumed run needs to end as an unbroken one would.
 
 That is the model, its average, the optimiser, how many steps are done, and the best result so far. Batches,
 random numbers and the learning rate are functions of (seed, step) and need no saving. The state is one

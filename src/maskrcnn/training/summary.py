@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training: what later use of the model can go by."""
+"""What a checkpoint says of its training, for later use of the model."""
 
 from __future__ import annotations
 
