@@ -10,8 +10,8 @@ from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 def balanced_repeats(groups: IntArray) -> FloatArray:
     """How often an epoch of N images draws each (N,), so that a group of n images takes a share as the root of n.
 
-    Between drawing images alike, where rare groups are hardly learned, and drawing groups alike, where the few of
-    a rare one are learned by heart. The sum is N.
+    Between drawing images alike, where rare groups are hardly learned, and drawing groups alike, which
+    overfits the few of a rare one. The sum is N.
     """
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(sizes[group])

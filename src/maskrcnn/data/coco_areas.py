@@ -1,4 +1,4 @@
-"""COCO's `area`, compared with the masks: it decides what counts as small, medium or large, and how near is near."""
+"""COCO's `area`, compared with the masks: it decides what is small, medium or large, and how far off a keypoint is."""
 
 from __future__ import annotations
 

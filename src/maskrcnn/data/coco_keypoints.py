@@ -15,7 +15,7 @@ from maskrcnn.structures.masks import BoolArray, FloatArray
 from maskrcnn.text import brief
 
 OUTSIDE_PIXELS = 1.0
-"""A keypoint less far outside the image is moved to the border without a word."""
+"""A keypoint less far outside the image is moved to the border without being reported."""
 
 
 def read_keypoints(

@@ -18,7 +18,7 @@ DISAGREEMENT_PIXELS = 2.0
 DISAGREEMENT_IOU = 0.5
 """... or have at least this IoU with it, before it counts as wrong."""
 OUTSIDE_PIXELS = 1.0
-"""A box reaching less far outside the image is cut at the border without a word."""
+"""A box reaching less far outside the image is cut at the border without being reported."""
 
 
 def read_object(

@@ -1,4 +1,4 @@
-"""What a picture will cost to decode, weighed before anything is decoded: a few hundred bytes may claim gigabytes.
+"""What a picture will cost to decode, estimated before anything is decoded: a few hundred bytes may claim gigabytes.
 
 Never by how well a file compresses: blank tiles and label images compress a thousandfold and are honest.
 """
@@ -59,7 +59,7 @@ def require_bearable(image: ImageFile, stream: BinaryIO) -> None:
 
 
 def bytes_to_decode(image: ImageFile, scans: int = 1) -> int:
-    """The most memory that is held at a time while an opened image becomes RGB: about, and rather too much."""
+    """The most memory that is held at a time while an opened image becomes RGB: an estimate, rather too high."""
     stored = _STORED.get(image.mode, 4)
     result = 4 if is_stretched(image.mode) else 3  # the numbers whose percentiles are taken, then the bytes
     return image.width * image.height * (stored + _decoder(image, stored, scans) + result) + image.height * _ROW

@@ -31,7 +31,7 @@ _LOCAL_FILE = re.compile(r"^.*\?d=")
 """Label Studio gives files of its machine as `/data/local-files/?d=folder/name`."""
 
 _MOST_FILES = 2_000_000
-"""More files are not looked through for one that is missing."""
+"""At most this many files are searched for one that is missing."""
 
 
 @dataclass(frozen=True)

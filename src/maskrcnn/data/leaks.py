@@ -38,7 +38,7 @@ class Copies:
 def find_copies(paths: Sequence[Path]) -> list[Copies]:
     """Which of the files are one picture: the same file, equal content, or varied copies of it.
 
-    A set of pictures is named once, for the first reason that holds of it. What is not there is a copy of nothing.
+    A set of pictures is named once, for the first reason that holds of it. A missing file is no copy.
     """
     copies, known = [], set[tuple[int, ...]]()
     for reason, keys in (
@@ -64,7 +64,7 @@ def find_leaks(train: Sequence[Path], val: Sequence[Path]) -> dict[str, list[tup
 
 
 def _alike(keys: Iterable[Hashable]) -> list[tuple[int, ...]]:
-    """Numbers of equal keys, where there are several; None is like nothing."""
+    """Numbers of equal keys, where there are several; None equals nothing."""
     groups = defaultdict[Hashable, list[int]](list)
     for number, key in enumerate(keys):
         if key is not None:

@@ -22,7 +22,7 @@ from maskrcnn.errors import UserError
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 100
-"""So many images in a row may be unreadable before training gives up."""
+"""Training gives up when this many images in a row are unreadable."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DrawnSample:
         sample: the image that could be read.
         complaints: a line for each that could not.
         index: of the sample.
-        content: of its file, when this process reads it for the first time and somebody wants to know.
+        content: of its file, when this process reads it for the first time and it is to be noted.
     """
 
     sample: Sample | None
@@ -164,9 +164,9 @@ class _DrawnSamples(Dataset[DrawnSample]):
 
 
 def _set_up_worker(worker_id: int) -> None:
-    """A worker is one of many, so it has one thread; and it lives as long as its parent, no longer and no shorter.
+    """A worker is one of many, so it has one thread; and it ends when its parent does, neither later nor earlier.
 
-    Signals may go to all processes of a job. Were a worker to die of one, torch would stop the parent in the middle of
+    Signals may go to all processes of a job. If one killed a worker, torch would stop the parent in the middle of
     the step that it wants to finish. When there is nothing more to read, or no parent, torch's workers end themselves.
     """
     cv2.setNumThreads(0)

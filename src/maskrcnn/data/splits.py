@@ -9,7 +9,7 @@ from maskrcnn.data.leaks import SAME_CONTENT, find_copies, find_leaks
 from maskrcnn.text import one_line
 
 SWAPPED = 2
-"""So many times as many images to measure on as to learn from look like a mistake."""
+"""With this many times as many images to measure on as to learn from, the splits look exchanged."""
 
 
 def copy_faults(split: LabelledImages) -> list[str]:

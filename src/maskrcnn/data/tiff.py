@@ -31,7 +31,7 @@ def unread_kind(stream: BinaryIO) -> str:
 
 @cache
 def silence_libtiff() -> None:
-    """Let libtiff say nothing: it writes past Python, in the middle of other output. Pillow reports the error too.
+    """Silence libtiff: it writes past Python, in the middle of other output. Pillow reports the error too.
 
     Done where Pillow brings its own libtiff (its wheels do); other programs' copies are left alone.
     """
@@ -42,5 +42,5 @@ def silence_libtiff() -> None:
                 setter = getattr(library, f"TIFFSet{kind}Handler")
                 setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
                 setter(None)
-        except (AttributeError, OSError):  # another build of it: then it speaks
+        except (AttributeError, OSError):  # another build of it, which goes on writing
             return

@@ -17,7 +17,7 @@ OBJECT_CROP_PROBABILITY = 0.75
 
 
 class Sizes(Protocol):
-    """How large images are made; the settings of `input` are such a thing."""
+    """How large images are made, such as the settings of `input`."""
 
     @property
     def min_size(self) -> int: ...

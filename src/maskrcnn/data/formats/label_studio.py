@@ -59,7 +59,7 @@ def _read_task(listing: Listing, name: str, task: Json, where: str, builder: Con
 
 
 def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json]:
-    """What the newest annotator said."""
+    """The results of the newest annotator."""
     done = [entry for entry in entries(task.get("annotations")) if entry.get("was_cancelled") is not True]
     if len(done) > 1:
         builder.fault(Fault.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
