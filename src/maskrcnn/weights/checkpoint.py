@@ -1,7 +1,7 @@
 """A trained model as one .safetensors file: weights, settings, categories, and how it was trained.
 
 The header (JSON) holds `format`, `package` (the version that wrote it), `config`, `categories` (COCO's list)
-and `summary` (what training had to say: steps, metrics, ...). Nothing else is needed to use the model.
+and `summary` (facts about the training: steps, metrics, ...). Nothing else is needed to use the model.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One file over HTTP that arrives whole or not at all, however badly the connection behaves.
+"""One file over HTTP that arrives whole or not at all, however unreliable the connection is.
 
-A download that breaks off goes on where it was, within a call and in the next one. The file takes its name only when
+A download that breaks off continues at its last byte, within a call and in the next. The file takes its name only when
 its length and, where known, its SHA-256 are right.
 """
 

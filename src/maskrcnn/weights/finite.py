@@ -15,7 +15,7 @@ _COUNTER = "num_batches_tracked"
 
 
 def require_finite(weights: Mapping[str, Tensor], source: str) -> None:
-    """See that weights are what they should be; a model with one NaN finds nothing, and says nothing.
+    """See that all weights are finite floating-point numbers: a model with one NaN finds nothing, without an error.
 
     Args:
         weights: by name.

@@ -160,7 +160,7 @@ _SHOWN = frozenset(
         "MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS",
     )
 )
-"""What the weights' names and shapes say as well, and say truly."""
+"""What the weights' names and shapes show as well, and reliably."""
 
 _HARMLESS = frozenset(
     (

@@ -101,7 +101,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """PyTorch compresses nothing and stores each weight once: what is in a file is as large as the file, or it lies."""
+    """PyTorch compresses nothing and stores each weight once: what is in a file is as large as the file, or damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()

@@ -25,7 +25,7 @@ _FROZEN_EPS = 1e-5
 
 @dataclass(frozen=True)
 class Renamed:
-    """The weights of a file in our names, and the names nobody knows."""
+    """The weights of a file in our names, and the names that are unknown."""
 
     tensors: Tensors
     unknown: tuple[str, ...]
