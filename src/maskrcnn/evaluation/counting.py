@@ -118,7 +118,7 @@ def _geometry(truth: GroundTruth, number: int, size: Size, iou_type: IouType) ->
 def _mask(truth: GroundTruth, number: int, size: Size) -> RLE:
     """The pixels of an object; of one that is known by its box alone, those of the box.
 
-    hotcoco could draw polygons itself, but walks along every edge, wherever that leads.
+    hotcoco could draw polygons itself, but walks along every edge, however long it is.
     """
     mask = truth.labels.mask(number, size)
     if mask is None:

@@ -29,7 +29,7 @@ COCO_SIGMAS = {
 """As COCO measured them among its annotators; left and right alike."""
 
 OTHER_SIGMA = 0.05
-"""For keypoints that COCO does not have: nobody has measured theirs."""
+"""For keypoints that COCO does not have: theirs have not been measured."""
 
 
 def sigmas_of(schema: KeypointSchema) -> list[float]:
