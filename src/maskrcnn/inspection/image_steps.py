@@ -85,7 +85,7 @@ def _level_row(level: Level, channels: list[int]) -> str:
 
 
 def anchors_step(trace: Trace) -> Step:
-    """What the RPN asks, and where it says yes."""
+    """The RPN's anchors, and where it sees objects."""
     levels = trace.levels
     legend = level_legend(
         [level.name for level in levels],

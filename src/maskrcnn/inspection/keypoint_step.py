@@ -16,7 +16,7 @@ from maskrcnn.inspection.trace import Trace
 from maskrcnn.structures import KeypointSchema
 
 MAX_MAPS = 20
-"""More heat maps than this would not be looked at; the 17 of COCO's persons are."""
+"""At most this many heat maps are shown; the 17 of COCO's persons are."""
 
 DARKEST = 1e-4
 """Cells with less than this share of the peak's probability are black: on an even scale a sure map is one dot."""

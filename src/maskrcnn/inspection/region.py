@@ -1,4 +1,4 @@
-"""One RoI under the magnifying glass: where its features come from, its class scores, its box, its masks."""
+"""One RoI in detail: where its features come from, its class scores, its box, its masks."""
 
 from __future__ import annotations
 

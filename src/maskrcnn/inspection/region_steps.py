@@ -19,7 +19,7 @@ from maskrcnn.masks.paste import paste_windows
 from maskrcnn.masks.polygons import bitmap_to_polygons
 
 MAX_CLASSES = 12
-"""More bars or masks than this would not be looked at."""
+"""At most this many bars or masks are shown."""
 
 
 def region_steps(trace: Trace) -> list[Step]:

@@ -1,4 +1,4 @@
-"""The computation behind the page: what an image is on each of its stations through the network.
+"""The computation behind the page: what an image becomes at each step through the network.
 
 The result is that of `Model.predict`; what lies before it is read off a second pass through the network's parts. All
 boxes are in the `input` frame, but for those of the result.
@@ -25,7 +25,7 @@ from maskrcnn.sources import Source, read_source
 from maskrcnn.structures import Detections, ImageBatch, Proposals, Size
 
 NUM_CANDIDATES = 100
-"""So many boxes before NMS are worth a look."""
+"""How many boxes before NMS are shown."""
 
 
 @dataclass(frozen=True)
