@@ -95,7 +95,7 @@ class EvaluationRun:
         return replace(truth, images=self.images)
 
     def warnings(self) -> list[str]:
-        """What else makes the numbers other than they seem."""
+        """What else is to be known about the numbers."""
         lines = self.data.report.faults()
         lines += [f"image left out: {line}" for line in self.unreadable[:LINES_SHOWN]]
         if len(self.unreadable) > LINES_SHOWN:

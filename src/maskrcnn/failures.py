@@ -1,4 +1,4 @@
-"""Errors that the machine is to blame for, not the program: told in one line, as `UserError`s are."""
+"""Errors caused by the machine and not by the program: said in one line, as `UserError`s are."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 START = 512
-"""So many of a file's first bytes are looked at."""
+"""How many of a file's first bytes are looked at."""
 
 _PICTURE = "save it as PNG"
 _VIDEO = "save its frames as pictures first"

@@ -15,14 +15,14 @@ from maskrcnn.errors import UserError
 from maskrcnn.file_kinds import START, kind_of
 
 PARTIAL_SUFFIX = ".partial"
-"""A file with this ending is a write that was cut off; anybody may delete it."""
+"""A file with this ending is a write that was cut off; it may be deleted."""
 
 LOCK = ".lock"
 """In a folder that a process writes to; empty, and in nobody's way afterwards."""
 
 
 def open_regular(path: str | os.PathLike[str], expected: str = "a file") -> BinaryIO:
-    """Open a file to read its bytes; nothing else that may bear a name: a pipe would wait for ever, a device never end.
+    """Open a file to read its bytes; nothing else: to read from a pipe might take for ever, and a device never ends.
 
     Args:
         path: where the user says it is.

@@ -34,7 +34,7 @@ class Model(Predictor[Tensor]):
         categories: its classes.
         config: its settings.
         device: as `torch.device` names it.
-        summary: what its training had to say.
+        summary: facts about its training.
         name: for people; the backbone's if empty.
         precision: what convolutions and matrix products compute in.
         accelerate: False: predict with `network` itself, moved to `device` and put into eval mode.

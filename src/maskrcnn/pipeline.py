@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 DEPTH = 2
-"""So many items wait at most: memory stays that of a few images, however long the stream."""
+"""At most this many items wait: memory stays that of a few images, however long the stream."""
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

@@ -22,7 +22,7 @@ from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Size
 
 CANDIDATES_PER_DETECTION = 10
-"""So many (box, class) pairs pass the threshold for each detection that is kept, as in a crowded photograph."""
+"""How many (box, class) pairs pass the threshold for each detection that is kept, as in a crowded photograph."""
 
 
 @dataclass(frozen=True)

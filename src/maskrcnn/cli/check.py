@@ -1,4 +1,4 @@
-"""`maskrcnn check`: look a data set over before training on it."""
+"""`maskrcnn check`: check a data set before training on it."""
 
 from __future__ import annotations
 

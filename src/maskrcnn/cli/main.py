@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (for the interpreter's last flush)
         return OK
-    except OSError as error:  # a full disk, a name that is too long, ...: the world's fault
+    except OSError as error:  # a full disk, a name that is too long, ...: not a bug
         if "--debug" in arguments:
             traceback.print_exception(error)
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", USER_ERROR)

@@ -9,7 +9,7 @@ from maskrcnn.large.tiling import natural_tile
 from maskrcnn.ops.resize import resized_size
 
 MOST = 4.0
-"""Times that a side may shrink without a word. A large photograph shrinks threefold for a model trained on COCO."""
+"""Times that a side may shrink without a report. A large photograph shrinks threefold for a model trained on COCO."""
 
 
 @dataclass

@@ -91,5 +91,5 @@ RULES: tuple[Callable[[ObjectStatistics, Config], Sequence[Suggestion]], ...] = 
 
 
 def suggest(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
-    """What all rules have to say."""
+    """What all rules suggest."""
     return [suggestion for rule in RULES for suggestion in rule(statistics, config)]

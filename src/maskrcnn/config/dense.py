@@ -1,4 +1,4 @@
-"""The branches that ask about every pixel."""
+"""The branches for every pixel."""
 
 from __future__ import annotations
 

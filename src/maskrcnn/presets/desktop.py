@@ -107,7 +107,7 @@ def facades() -> Config:
 
 
 def tiny() -> Config:
-    """For tests, and for learning a handful of images by heart."""
+    """For tests, and for overfitting a handful of images."""
     base = small()
     return replace(
         base,
