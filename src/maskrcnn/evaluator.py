@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -71,7 +72,7 @@ def evaluate(
     Raises:
         UserError: unreadable data, no class in common, or `output` cannot be written.
     """
-    if not isinstance(model, Model):
+    if not isinstance(model, Predictor):
         raise UserError(f"evaluate: expected a model, such as load('nuclei'), got {brief(model)}")
     target, folder = (None if path is None else Path(path) for path in (output, images))
     data = read_any(

@@ -35,7 +35,7 @@ class Predictor(PredictsLarge, Generic[Image]):
     Attributes:
         categories: its classes.
         config: its settings.
-        summary: what its training had to say.
+        summary: facts about its training.
         name: for people.
     """
 
