@@ -141,8 +141,7 @@ def evaluate_dataset(
     )
     say(format_table(metrics))
     if output is not None:
-        write_atomically(output / "predictions.json", json.dumps(run.results))
-        write_metrics(output, metrics)
+        _write_results(output, run.results, metrics)
         if report:
             title = f"{model.name} on {Path(data.report.source).name}"
             maps, names = run.pixel_examples.worst_first() if run.pixel_examples else (), model.categories.names
@@ -223,3 +222,8 @@ def same_keypoints(model: Categories, data: Categories) -> bool:
     mine, theirs = (dict(zip(c.names, c.schemas, strict=True)) if c.schemas else {} for c in (model, data))
     shared = frozenset(model.names) & frozenset(data.names)
     return data.keypoints is not None and all(mine.get(name) == theirs.get(name) for name in shared)
+
+
+def _write_results(folder: Path, results: list[dict[str, Any]], metrics: Metrics) -> None:
+    write_atomically(folder / "predictions.json", json.dumps(results))
+    write_metrics(folder, metrics)
