@@ -45,18 +45,23 @@ def load_json(path: Path) -> Any:
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value is a number, of Python or NumPy, of bearable size: not infinite, not NaN, not true or false."""
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+    kind = type(value)
+    if kind is not float and kind is not int and (kind is bool or not isinstance(value, _NUMBERS)):
         return False
     return bool(-_LARGEST <= value <= _LARGEST)
 
 
 def whole_number(value: Any) -> int | None:
     """The value as an integer of 64 bits; 3.0 counts as 3, as some exporters write; None for anything else."""
+    if type(value) is int:
+        return value if -_LARGEST <= value <= _LARGEST else None
     return int(value) if is_number(value) and value == int(value) else None
 
 
 def number_of(value: Any) -> float | None:
     """The number a value is, or spells as text ("12.5"), as some exporters write; None for anything else."""
+    if type(value) is float:
+        return value if -_LARGEST <= value <= _LARGEST else None
     if isinstance(value, str) and len(value) <= _LONGEST_NUMBER:
         try:
             value = float(value)

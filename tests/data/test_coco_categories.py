@@ -14,7 +14,7 @@ from maskrcnn.errors import UserError
 def read(entries: list[Any], *used: int) -> tuple[tuple[str, ...], list[Fault]]:
     """Names of the classes and the faults, where annotations are of the classes `used`."""
     report = DataReport("file")
-    categories = read_categories(entries, [{"category_id": number} for number in used], report)
+    categories = read_categories(entries, set(used), report)
     return categories.names, list(report.counts)
 
 

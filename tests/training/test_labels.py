@@ -39,8 +39,8 @@ def said(config: Config) -> str:
 def test_each_file_is_read_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     change(config, "val", lambda content: None)
     read: list[str] = []
-    load = coco.load_json
-    monkeypatch.setattr(coco, "load_json", lambda path: read.append(path.name) or load(path))
+    load = coco.load_coco
+    monkeypatch.setattr(coco, "load_coco", lambda path: read.append(path.name) or load(path))
     data = TrainingData.open(config, lambda line: None)
     assert read == ["instances_train.json", "instances_val.json"] and data.val is not None
     assert data.val.report.num_images == len(data.val.labels) == 4

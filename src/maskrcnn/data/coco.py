@@ -11,6 +11,7 @@ orientation was applied.
 from __future__ import annotations
 
 import json
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from typing import Any, Literal
 
 import torch
 
+from maskrcnn.data.coco_annotations import MISSING, Annotations, load_coco
 from maskrcnn.data.coco_areas import note_wrong_areas
 from maskrcnn.data.coco_categories import read_categories
 from maskrcnn.data.coco_images import ImageReader
@@ -29,7 +31,7 @@ from maskrcnn.data.coco_objects import read_crowd, read_object
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import id_number, load_json
+from maskrcnn.json_values import id_number
 from maskrcnn.structures import Categories, Size
 from maskrcnn.structures.labels import LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.text import brief, one_line
@@ -94,7 +96,7 @@ def read_coco(
     Raises:
         UserError: not COCO instances, or none of the images is usable.
     """
-    content = load_json(annotations) if isinstance(annotations, Path) else annotations
+    content = load_coco(annotations) if isinstance(annotations, Path) else annotations
     report = DataReport(source or (str(annotations) if isinstance(annotations, Path) else "the labels"))
     image_reader = ImageReader(images, check_files, max_pixels, group_by, report)
     return _CocoReader(report, image_reader, need_masks, crowd).read(content)
@@ -117,28 +119,31 @@ class _CocoReader:
         self.need_masks = need_masks
         self.crowd = crowd
         self.annotation_ids: set[int] = set()
-        self.new_ids: Iterator[int] = count(1)
+        self.new_ids: Iterator[int] | None = None
         self.num_crowds = 0
 
     def read(self, content: Any) -> LabelledImages:
-        lists = {name: self._list(content, name) for name in ("images", "annotations", "categories")}
-        categories = read_categories(lists["categories"], lists["annotations"], self.report)
-        images = list(self.images.read(lists["images"]))
-        by_image = self._grouped(lists["annotations"], {image.image_id for image in images})
-        labels_of_ids = {category_id: label for label, category_id in enumerate(categories.ids)}
+        images, annotations, categories = (
+            self._list(content, name) for name in ("images", "annotations", "categories")
+        )
+        table = annotations if isinstance(annotations, Annotations) else Annotations.of_list(annotations)
+        classes = read_categories(categories, set(table.category_ids) - {MISSING}, self.report)
+        kept = list(self.images.read(images))
+        by_image = self._grouped(table, {image.image_id for image in kept})
+        labels_of_ids = {category_id: label for label, category_id in enumerate(classes.ids)}
         builder = StoreBuilder()
-        for image in images:
-            entries = by_image.pop(image.image_id, [])
-            builder.add_image(image, self._objects(entries, image.size, categories, labels_of_ids))
-        labels = builder.build(categories.stuff)
+        for image in kept:
+            entries = ((number, table[place]) for place, number in by_image.pop(image.image_id, ()))
+            builder.add_image(image, self._objects(entries, image.size, classes, labels_of_ids))
+        labels = builder.build(classes.stuff)
         note_wrong_areas(labels, self.report)
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
-        return LabelledImages(folder, categories, labels, self.report, content.get("unlabelled") == "void")
+        return LabelledImages(folder, classes, labels, self.report, content.get("unlabelled") == "void")
 
-    def _list(self, content: Any, name: str) -> list[Any]:
+    def _list(self, content: Any, name: str) -> Any:
         values = content.get(name) if isinstance(content, Mapping) else None
-        if isinstance(values, list):
+        if isinstance(values, list | Annotations):
             return values
         raise UserError(
             f"{self.report.source}: expected a COCO instances file, an object with the lists images, annotations and "
@@ -147,46 +152,49 @@ class _CocoReader:
 
     # --- annotations --------------------------------------------------------------------------------------------
 
-    def _grouped(self, entries: list[Any], kept_images: set[int]) -> dict[int, list[tuple[int, Entry]]]:
-        """Annotations with their ids, by the image they belong to."""
-        by_image = defaultdict[int, list[tuple[int, Entry]]](list)
-        taken = {id_number(entry.get("id")) for entry in entries if isinstance(entry, dict)}
-        self.new_ids = filterfalse(taken.__contains__, count(1))
-        for number, entry in enumerate(entries):
-            image_id = id_number(entry.get("image_id")) if isinstance(entry, dict) else None
-            image_id = self.images.same_as.get(image_id, image_id) if image_id is not None else None
-            if image_id is None:
-                self.report.add(Fault.ANNOTATION_MALFORMED, f"annotation number {number}", brief(entry))
-            elif image_id in kept_images:
-                by_image[image_id].append((self._annotation_id(number, entry), entry))
+    def _grouped(self, table: Annotations, kept_images: set[int]) -> dict[int, Iterable[tuple[int, int]]]:
+        """Places in the table with the annotations' ids, by the image they belong to."""
+        by_image: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
+        for place, stated_image in enumerate(table.image_ids):
+            image_id = self.images.same_as.get(stated_image, stated_image)
+            if image_id in kept_images:
+                by_image[image_id].extend((place, self._annotation_id(place, table)))
+            elif stated_image == MISSING:
+                self.report.add(Fault.ANNOTATION_MALFORMED, f"annotation number {place}", brief(table[place]))
             else:
                 fault = Fault.DROPPED_IMAGE if image_id in self.images.ids else Fault.UNKNOWN_IMAGE
-                self.report.add(fault, f"annotation {brief(entry.get('id'))}", f"image {image_id}")
-        for image_id in set(self.images.same_as.values()) & by_image.keys():
-            by_image[image_id] = list(self._without_repeats(by_image[image_id]))
-        return by_image
+                self.report.add(fault, f"annotation {brief(table[place].get('id'))}", f"image {image_id}")
+        pairs: dict[int, Iterable[tuple[int, int]]] = {
+            image_id: zip(flat[::2], flat[1::2], strict=True) for image_id, flat in by_image.items()
+        }
+        for image_id in set(self.images.same_as.values()) & pairs.keys():
+            pairs[image_id] = list(self._without_repeats(pairs[image_id], table))
+        return pairs
 
-    def _without_repeats(self, entries: list[tuple[int, Entry]]) -> Iterator[tuple[int, Entry]]:
+    def _without_repeats(self, pairs: Iterable[tuple[int, int]], table: Annotations) -> Iterator[tuple[int, int]]:
         """Of an image that is listed twice, perhaps with the same objects: each object once."""
         seen: set[str] = set()
-        for annotation_id, entry in entries:
+        for place, annotation_id in pairs:
+            entry = table[place]
             said = json.dumps([entry.get(key) for key in ("category_id", "bbox", "segmentation")])
             if said in seen:
                 self.report.add(Fault.ANNOTATION_REPEATED, f"annotation {_shown_id(entry, annotation_id)}")
             else:
                 seen.add(said)
-                yield annotation_id, entry
+                yield place, annotation_id
 
-    def _annotation_id(self, number: int, entry: Entry) -> int:
+    def _annotation_id(self, place: int, table: Annotations) -> int:
         """The annotation's own id where it has one that no other has."""
-        annotation_id = id_number(entry.get("id"))
-        if annotation_id is None:
-            self.report.add(Fault.ANNOTATION_ID_MISSING, f"annotation number {number}", brief(entry.get("id")))
+        annotation_id = table.ids[place]
+        if annotation_id == MISSING:
+            self.report.add(Fault.ANNOTATION_ID_MISSING, f"annotation number {place}", brief(table[place].get("id")))
         elif annotation_id in self.annotation_ids:
             self.report.add(Fault.ANNOTATION_ID_TWICE, f"annotation {annotation_id}")
         else:
             self.annotation_ids.add(annotation_id)
             return annotation_id
+        if self.new_ids is None:
+            self.new_ids = filterfalse(set(table.ids).__contains__, count(1))
         return next(self.new_ids)
 
     def _objects(
@@ -205,7 +213,8 @@ class _CocoReader:
             if item is not None:
                 self.num_crowds += is_crowd
                 schema = categories.schemas[label] if categories.schemas else None
-                yield item if item.ignore else replace(item, keypoints=read_keypoints(entry, schema, size, note))
+                keypoints = None if item.ignore else read_keypoints(entry, schema, size, note)
+                yield item if keypoints is None else replace(item, keypoints=keypoints)
 
     def _note(self, where: str, fault: Fault, detail: str) -> None:
         self.report.add(fault, where, detail)

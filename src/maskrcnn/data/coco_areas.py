@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.masks.polygons import polygon_to_rle
@@ -13,6 +14,8 @@ from maskrcnn.structures.masks import FloatArray
 
 FACTOR = 2.0
 """A stated area may be so many times too large or too small: tools that write that of the box are still within it."""
+_BLOCK = 1 << 16
+"""Objects that are looked at together: a million at once would take several times their labels' memory."""
 PIXELS = 16.0
 """And it may differ by as much, since little is left of small masks on whole pixels."""
 
@@ -38,30 +41,41 @@ def _contradict(stated: FloatArray, areas: FloatArray) -> np.ndarray:
 def _rough_areas(labels: LabelStore) -> FloatArray:
     """(G,) areas of the masks, cheaply: too large where rings overlap, wrong where a ring crosses itself; else NaN."""
     areas = np.full(labels.num_objects, np.nan)
-    kinds = labels.mask_kinds.numpy()
-    objects = ~labels.ignore.numpy()
-    for kind, rough in ((MaskKind.POLYGONS, _ring_areas), (MaskKind.RLE, _run_areas)):
-        chosen = np.flatnonzero((kinds == kind) & objects)
-        if len(chosen):
-            areas[chosen] = rough(labels)[chosen]
+    kinds = np.where(labels.ignore.numpy(), MaskKind.NONE, labels.mask_kinds.numpy())
+    for start in range(0, len(areas), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        for kind, rough in ((MaskKind.POLYGONS, _ring_areas), (MaskKind.RLE, _run_areas)):
+            chosen = kinds[part] == kind
+            if chosen.any():
+                areas[part][chosen] = rough(labels, part)[chosen]
     return areas
 
 
-def _ring_areas(labels: LabelStore) -> FloatArray:
-    """(G,) the sum of the areas of an object's rings, by the shoelace formula."""
-    points, first = labels.points.numpy(), labels.first_point.numpy()
+def _ring_areas(labels: LabelStore, part: slice) -> FloatArray:
+    """(g,) the sum of the areas of an object's rings, by the shoelace formula, of a part of the objects."""
+    rings = _firsts(labels.first_ring, part)
+    first = _firsts(labels.first_point, slice(rings[0], rings[-1]))
+    points = labels.points.numpy()[first[0] : first[-1]]
+    first, rings = first - first[0], rings - rings[0]
     following = np.arange(1, len(points) + 1)
     following[first[1:] - 1] = first[:-1]
     x, y = points.T
     twice = _sums(x * y[following] - x[following] * y, first)
-    return _sums(np.abs(twice) / 2, labels.first_ring.numpy())
+    return _sums(np.abs(twice) / 2, rings)
 
 
-def _run_areas(labels: LabelStore) -> FloatArray:
-    """(G,) the number of ones in an object's run lengths."""
-    runs, first = labels.runs.numpy(), labels.first_run.numpy()
+def _run_areas(labels: LabelStore, part: slice) -> FloatArray:
+    """(g,) the number of ones in an object's run lengths, of a part of the objects."""
+    first = _firsts(labels.first_run, part)
+    runs = labels.runs.numpy()[first[0] : first[-1]]
+    first = first - first[0]
     is_one = (np.arange(len(runs)) - np.repeat(first[:-1], np.diff(first))) % 2 == 1
     return _sums(np.where(is_one, runs, 0).astype(np.float64), first)
+
+
+def _firsts(column: Tensor, part: slice) -> np.ndarray:
+    """Where the parts of `part` begin, and where the last ends."""
+    return np.asarray(column.numpy()[part.start : part.stop + 1])
 
 
 def _sums(values: FloatArray, first: np.ndarray) -> FloatArray:

@@ -15,12 +15,12 @@ from maskrcnn.text import brief, one_line
 Entry = Mapping[str, Any]
 
 
-def read_categories(entries: list[Any], annotations: list[Any], report: DataReport) -> Categories:
+def read_categories(entries: list[Any], used: set[int], report: DataReport) -> Categories:
     """The classes.
 
     Args:
         entries: the list `categories`.
-        annotations: the list `annotations`, which tells what is used.
+        used: the class ids of the annotations.
         report: takes down what is wrong.
 
     Raises:
@@ -35,15 +35,14 @@ def read_categories(entries: list[Any], annotations: list[Any], report: DataRepo
                 f"{report.source}: expected categories with an id and a printable name, "
                 f"got {brief(entry)}; correct this entry"
             )
-    used = {id_number(entry.get("category_id")) for entry in annotations if isinstance(entry, dict)}
-    _require_one_count({_id_of(entry) for entry in entries}, used - {None}, report)
+    _require_one_count({_id_of(entry) for entry in entries}, used, report)
     try:
         return Categories.from_coco({**entry, "id": _id_of(entry)} for entry in _without_root(entries, used, report))
     except UserError as error:
         raise UserError(f"{report.source}: {one_line(str(error))}") from None
 
 
-def _require_one_count(stated: set[int | None], used: set[int | None], report: DataReport) -> None:
+def _require_one_count(stated: set[int | None], used: set[int], report: DataReport) -> None:
     """Annotations that count K classes from 0 where the list counts from 1 would all be of the class before."""
     number = len(stated)
     if number > 1 and stated == set(range(1, number + 1)) and 0 in used and used <= set(range(number)):
@@ -53,7 +52,7 @@ def _require_one_count(stated: set[int | None], used: set[int | None], report: D
         )
 
 
-def _without_root(entries: list[Entry], used: set[int | None], report: DataReport) -> list[Entry]:
+def _without_root(entries: list[Entry], used: set[int], report: DataReport) -> list[Entry]:
     """The classes without the root that Roboflow puts above them, where it has the name of one of them.
 
     Under another name it is a class like others without objects: leaving it out would shift nothing, but it might as

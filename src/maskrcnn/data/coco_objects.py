@@ -40,14 +40,15 @@ def read_object(
     extent = None if mask is None else mask_box(mask)
     if (mask is None or extent is None) or _clipped(extent, size) is None:
         return _boxed_object(entry, annotation_id, label, size, note, need_masks, is_crowd)
-    stated = _agreed_box(entry, extent, size, note)
+    measure = _numbers(entry.get("bbox"))
+    stated = _agreed_box(entry, measure, extent, size, note)
     if _is_normalised(extent, stated, size):
         note(Fault.NORMALISED, f"the mask spans x1, y1, x2, y2 = {extent!r}")
         return None
     box = _clipped(stated or extent, size) or _clipped(extent, size)
     assert box is not None
-    measure = None if stated is None else _numbers(entry["bbox"])
-    return ObjectEntry(annotation_id, label, box, mask, is_crowd, stated_box=measure, area=_stated_area(entry))
+    measured = None if stated is None else measure
+    return ObjectEntry(annotation_id, label, box, mask, is_crowd, stated_box=measured, area=_stated_area(entry))
 
 
 def read_crowd(entry: Mapping[str, Any], note: Note) -> bool:
@@ -103,9 +104,9 @@ def _is_normalised(extent: Box, stated: Box | None, size: Size) -> bool:
     return within and any(value != int(value) for value in coordinates)
 
 
-def _agreed_box(entry: Mapping[str, Any], extent: Box, size: Size, note: Note) -> Box | None:
-    """The stated box where it agrees with `extent`, the box of the mask."""
-    stated = _stated_box(entry)
+def _agreed_box(entry: Mapping[str, Any], measure: Box | None, extent: Box, size: Size, note: Note) -> Box | None:
+    """The stated box, `measure`, as x1, y1, x2, y2 where it agrees with `extent`, the box of the mask."""
+    stated = _stated_box(measure)
     if isinstance(stated, Fault):
         note(stated, brief(entry.get("bbox")))
         return None
@@ -119,9 +120,8 @@ def _agreed_box(entry: Mapping[str, Any], extent: Box, size: Size, note: Note) -
     return stated
 
 
-def _stated_box(entry: Mapping[str, Any]) -> Box | Fault:
-    """`bbox` (x, y, width, height) as x1, y1, x2, y2, or what is wrong with it."""
-    measure = _numbers(entry.get("bbox"))
+def _stated_box(measure: Box | None) -> Box | Fault:
+    """x, y, width, height as x1, y1, x2, y2, or what is wrong with it."""
     if measure is None:
         return Fault.BOX_MISSING
     return _corners(measure) if measure[2] > 0 and measure[3] > 0 else Fault.BOX_DEGENERATE
@@ -150,12 +150,14 @@ def _stated_area(entry: Mapping[str, Any]) -> float:
 def _clipped(box: Box, size: Size) -> Box | None:
     """The part of a box inside the image, or None when that has no width or height."""
     x1, y1, x2, y2 = box
-    x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, float(size[1])), min(y2, float(size[0]))
+    height, width = size
+    if not (x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height):
+        x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
     return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
 def _agree(a: Box, b: Box) -> bool:
-    if max(abs(u - v) for u, v in zip(a, b, strict=True)) <= DISAGREEMENT_PIXELS:
+    if all(abs(u - v) <= DISAGREEMENT_PIXELS for u, v in zip(a, b, strict=True)):
         return True
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])

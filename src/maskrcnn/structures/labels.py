@@ -209,7 +209,7 @@ class StoreBuilder:
 
     def build(self, stuff: Collection[int] = ()) -> LabelStore:
         """The finished store; `stuff` has the labels of the classes that are."""
-        packed = {name: _tensor(column) for name, column in self._columns.items()}
+        packed = {name: _tensor(self._columns.pop(name)) for name in _TYPE_CODES}
         for name, width in (("image_sizes", 2), ("boxes", 4), ("stated_boxes", 4), ("points", 2), ("keypoints", 3)):
             packed[name] = packed[name].view(-1, width)
         packed["ignore"] = packed["ignore"].bool()

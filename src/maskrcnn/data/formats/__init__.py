@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.coco_annotations import LARGE
 from maskrcnn.data.formats import (
     ade20k,
     cityscapes,
@@ -160,6 +161,8 @@ def is_coco_file(path: Path) -> bool:
     Raises:
         UserError: there is no such file.
     """
+    if path.is_file() and path.stat().st_size > LARGE:  # not parsed only to be recognised; no other form is so large
+        return True
     listing = Listing(path)
     is_coco = FORMATS["coco"].recognise(listing)
     return is_coco or not any(form.recognise(listing) for form in FORMATS.values())

@@ -1,0 +1,169 @@
+"""A file read in pieces is the file read as a whole; what is broken is so in both."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from maskrcnn.data import coco, coco_annotations, large_json
+from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.coco_annotations import Annotations, load_coco
+from maskrcnn.errors import UserError
+
+RING = [2.5, 3, 8, 3, 8, 8.25, 2, 8]
+
+
+def content() -> dict[str, Any]:
+    """Two images, good and bad annotations, names beyond ASCII, ids that are text."""
+    images = [
+        {"id": 1, "file_name": "Zürich 東京.png", "height": 24, "width": 31},
+        {"id": "b ü", "file_name": "b.png", "height": 24, "width": 31},
+    ]
+    annotations: list[Any] = [
+        {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [RING], "bbox": [2, 3, 6, 5.25], "area": 30},
+        {"id": 1, "image_id": "b ü", "category_id": 2, "segmentation": [RING, RING], "note": 'naïve, "quoted" ]}'},
+        {"id": "Ärger", "image_id": 1, "category_id": 9, "segmentation": [RING]},
+        {"image_id": 7, "category_id": 1},
+        "no annotation",
+        None,
+        12,
+        {
+            "id": 5,
+            "image_id": 1,
+            "category_id": 2,
+            "iscrowd": 1,
+            "segmentation": {"size": [24, 31], "counts": [0, 744]},
+        },
+    ]
+    classes = [{"id": 1, "name": "Kätzchen"}, {"id": 2, "name": "dog"}]
+    return {
+        "unlabelled": "void",
+        "info": {"x": [1, {"annotations": []}]},
+        "annotations": annotations,
+        "images": images,
+        "categories": classes,
+    }
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[Any]]:
+    """What the reader makes of a file as a whole, and in pieces of a few bytes: labels and report, or the error."""
+
+    def read(path: Path) -> list[Any]:
+        monkeypatch.setattr(large_json, "WINDOW", 16)
+        results: list[Any] = []
+        for large in (10**9, 0):
+            monkeypatch.setattr(coco, "load_coco", partial(load_coco, large=large))
+            try:
+                results.append(facts(read_coco(path, None)))
+            except UserError as error:
+                results.append(str(error))
+        return results
+
+    return read
+
+
+def facts(data: LabelledImages) -> Any:
+    columns = {name: value.tolist() for name, value in vars(data.labels).items() if isinstance(value, torch.Tensor)}
+    return repr(columns), data.categories, data.report.lines, data.report.counts, data.has_void
+
+
+@pytest.mark.parametrize("style", [{}, {"indent": 1}, {"ensure_ascii": False}, {"separators": (",", ":")}])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_in_pieces_is_the_same(tmp_path: Path, both: Callable[[Path], list[Any]], style: Any, start: str) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(start + json.dumps(content(), **style) + "\n")
+    whole, pieces = both(path)
+    assert whole == pieces and "ANNOTATION_ID_TWICE" in str(whole)
+
+
+def test_annotations_stay_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(content()))
+    stored, listed = load_coco(path, large=0)["annotations"], Annotations.of_list(content()["annotations"])
+    assert isinstance(stored, Annotations) and not hasattr(stored, "entries")
+    assert [stored[n] for n in (7, 0, 4)] == [listed[n] for n in (7, 0, 4)] and stored.image_ids == listed.image_ids
+    stored.starts[0] += 1  # type: ignore[attr-defined]  # as if the file had changed
+    with pytest.raises(UserError, match="has changed while it was read"):
+        stored[0]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text + "]",
+        lambda text: text.replace('"bbox"', "bbox", 1),
+        lambda text: text.replace("null", "nul"),
+        lambda text: text.replace("12,", "12"),
+        lambda text: text.replace('"images": [', '"images": ['.replace("[", "[,")),
+        lambda text: text.replace('"images"', '"pictures"', 1),
+        lambda text: text.replace('"annotations": [{', '"annotations": {"a": [{', 1).replace(
+            '}], "images"', '}]}, "images"'
+        ),
+        lambda text: text[1:],
+        lambda text: "[" * 10_000,
+        lambda text: "[1, 2]",
+        lambda text: "",
+        lambda text: text.replace("}]}", "},]}"),
+    ],
+)
+def test_what_is_broken_is_refused_in_pieces_too(
+    tmp_path: Path, both: Callable[[Path], list[Any]], damage: Callable[[str], str]
+) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(damage(json.dumps(content(), ensure_ascii=False)))
+    whole, pieces = both(path)
+    assert isinstance(whole, str) and isinstance(pieces, str), (whole, pieces)
+    assert pieces.startswith(str(path)) and pieces.count("\n") == 0
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path, both: Callable[[Path], list[Any]]) -> None:
+    path = tmp_path / "labels.json"
+    path.write_bytes(json.dumps(content(), ensure_ascii=False).encode().replace(b"Z\xc3", b"Z\xff"))
+    assert all(isinstance(result, str) for result in both(path))
+
+
+def test_the_limit_decides(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(content()))
+    size = path.stat().st_size
+    assert isinstance(load_coco(path, large=size)["annotations"], list)
+    assert isinstance(load_coco(path, large=size - 1)["annotations"], Annotations)
+    assert coco_annotations.LARGE == 64 * 2**20
+
+
+@pytest.mark.slow
+def test_a_million_annotations_take_less_than_a_gibibyte(tmp_path: Path) -> None:
+    """330 MB of 12-point polygons; the seconds of processor time, too, are bounded."""
+    path, images = tmp_path / "big.json", 20_000
+    ring = ", ".join(f"{n + 0.25}" for n in (40, 20, 50, 23, 57, 30, 60, 40, 57, 50, 50, 57))
+    ring = f"{ring}, {ring.replace('.25', '.75')}"
+    with path.open("w") as file:
+        listed = ({"id": n, "file_name": f"{n}.jpg", "height": 480, "width": 640} for n in range(images))
+        file.write('{"images": [' + ", ".join(map(json.dumps, listed)) + '], "annotations": [')
+        for n in range(1_000_000):
+            ids = f'"id": {n}, "image_id": {n % images}, "category_id": {1 + n % 80}, "iscrowd": 0, "area": 1004.5'
+            comma = ", " if n else ""
+            file.write(f'{comma}{{{ids}, "bbox": [40.25, 20.25, 20.5, 37.5], "segmentation": [[{ring}]]}}')
+        classes = [{"id": n, "name": f"class {n}"} for n in range(1, 81)]
+        file.write('], "categories": ' + json.dumps(classes) + "}")
+    program = (
+        "import resource, sys, pathlib; from maskrcnn.data.coco import read_coco; "
+        "data = read_coco(pathlib.Path(sys.argv[1]), None); "
+        "used = resource.getrusage(resource.RUSAGE_SELF); "
+        "seconds = used.ru_utime + used.ru_stime; "
+        "print(data.report.num_objects, data.report.counts.total(), used.ru_maxrss >> 10, seconds)"
+    )
+    result = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    objects, faults, mebibytes, seconds = result.stdout.split()
+    assert (objects, faults) == ("1000000", "0")
+    assert int(mebibytes) < 1024 and float(seconds) < 120  # of a busy machine; 60 of one that is not
