@@ -47,7 +47,7 @@ LAYERS: list[set[str]] = [
     {"evaluation_run"},
     {"evaluator"},
     {"comparing"},
-    {"inspection", "benchmark", "quantisation"},
+    {"inspection", "benchmark", "quantisation", "label_review"},
     {"training"},
     {"serve"},
     {"cli"},

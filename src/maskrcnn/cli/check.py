@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.arguments import CommandParser, add_naming_options
+from maskrcnn.cli.arguments import CommandParser, add_device_option, add_naming_options
+from maskrcnn.cli.convert import require_new
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,11 +36,23 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.settings import parse_assignments, update_config
 
     config = update_config(preset(values.preset), parse_assignments(values.set), "--set")
-    splits = [with_stuff(split, config.data.stuff) for split in _read(values, config)]
-    faults = sum(_print_split(split, decode=not values.headers_only) for split in splits)
-    faults += _print_disagreements(splits)
-    _print_suggestions(splits, config, values.preset)
-    return 1 if faults else 0
+    _require_targets(values)
+    labels = _labels(values, config)
+    splits = [with_stuff(_through_reader(part, values, config), config.data.stuff) for part in labels]
+    broken = [[] if values.headers_only else _undecodable(split) for split in splits]
+    faults = sum(
+        _print_split(split, lines, not values.headers_only) for split, lines in zip(splits, broken, strict=True)
+    )
+    between = _disagreements(splits)
+    for line in between:
+        print(f"fault: {line}", file=sys.stderr)
+    suggestions = _suggestions(splits, config)
+    _print_suggestions(suggestions, values.preset)
+    if values.fix:
+        _fix(labels, values)
+    if values.output:
+        _write_page(values, splits, [*between, *chain(*broken)], suggestions)
+    return 1 if faults or between else 0
 
 
 def _parser() -> CommandParser:
@@ -56,17 +71,37 @@ def _parser() -> CommandParser:
         "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
     )
     add_naming_options(parser)
+    parser.add_argument(
+        "--output", metavar="DIR", help="also write a page (check.html): counts, examples, each fault with a picture"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|FILE|RUN",
+        help="for the page: what this model disagrees with, and which images without labels to label next",
+    )
+    parser.add_argument("--fix", metavar="DIR", help="write a repaired copy (COCO) into a new folder")
+    add_device_option(parser)
     parser.add_argument("--headers-only", action="store_true", help="do not decode the images: faster")
     return parser
 
 
-def _read(values: Namespace, config: Config) -> list[LabelledImages]:
+def _require_targets(values: Namespace) -> None:
+    """What would only be found wrong after the work."""
+    from maskrcnn.files import make_folder
+
+    if values.model and not values.output:
+        raise UserError("--model: expected --output DIR too, where the page goes that shows what the model says")
+    if values.fix:
+        require_new(Path(values.fix))
+    if values.output:
+        make_folder(Path(values.output))
+
+
+def _labels(values: Namespace, config: Config) -> list[Labels]:
     """Every split: of the files that the preset names, or of labels in any form."""
     from maskrcnn.config.data import TRAIN_LAYOUT_NAMES
-    from maskrcnn.data.formats import read_any
 
     data = Path(values.data)
-    settings: dict[str, Any] = {"check_files": True, "need_masks": config.needs_masks, "crowd": config.data.crowd}
     images = Path(values.images) if values.images else None
     files = _files(data, config)
     if not files and any((data / name).is_file() for name in TRAIN_LAYOUT_NAMES):
@@ -74,8 +109,15 @@ def _read(values: Namespace, config: Config) -> list[LabelledImages]:
             f"{data}: expected {config.data.train_annotations} and {config.data.val_annotations} in this folder, found "
             "neither; give the annotation file itself: maskrcnn check FILE.json --images DIR, or another --preset"
         )
-    labels = [part for file in files or [data] for part in _opened(file, images, values)]
-    return [read_any(part, images, **settings) for part in labels]
+    return [part for file in files or [data] for part in _opened(file, images, values)]
+
+
+def _through_reader(labels: Labels, values: Namespace, config: Config, **others: Any) -> LabelledImages:
+    from maskrcnn.data.formats import read_any
+
+    images = Path(values.images) if values.images else None
+    settings = {"check_files": True, "need_masks": config.needs_masks, "crowd": config.data.crowd} | others
+    return read_any(labels, images, **settings)
 
 
 def _files(data: Path, config: Config) -> list[Path]:
@@ -97,17 +139,18 @@ def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
     return [labels.split(name) for name in labels.splits] or [labels]
 
 
-def _print_split(split: LabelledImages, decode: bool) -> int:
+def _print_split(split: LabelledImages, broken: Sequence[str], decoded: bool) -> int:
     """Everything about one annotation file; returns the number of faults."""
     from maskrcnn.data.splits import copy_faults
+    from maskrcnn.label_review.quirks import quirks_of
 
-    others = [*copy_faults(split), *(broken := _undecodable(split) if decode else [])]
+    others = [*copy_faults(split), *broken]
     for line in (*split.report.lines, *others):
         print(f"fault: {line}", file=sys.stderr)
-    for line in split.report.summary():
+    for line in (*split.report.summary(), *quirks_of(split)):
         print(line)
     _print_contents(split)
-    if decode:
+    if decoded:
         print(f"  decoding      {len(split.labels) - len(broken)} of {len(split.labels)} images decode")
     return split.report.counts.total() + len(others)
 
@@ -160,30 +203,63 @@ def _spread(values: Tensor) -> str:
     return f"{values.min():.0f} to {values.max():.0f}, median {values.median():.0f}"
 
 
-def _print_disagreements(splits: Sequence[LabelledImages]) -> int:
+def _disagreements(splits: Sequence[LabelledImages]) -> list[str]:
     """What is wrong between the first file and the others: other classes, images of one in the other."""
     from maskrcnn.data.splits import split_faults
 
-    lines, first = [], splits[0]
+    lines, first = list[str](), splits[0]
     for other in splits[1:]:
         if other.categories != first.categories:
             lines.append(f"{other.report.source}: other categories than {first.report.source}")
         lines += split_faults(first, other)
-    for line in lines:
-        print(f"fault: {line}", file=sys.stderr)
-    return len(lines)
+    return lines
 
 
-def _print_suggestions(splits: Sequence[LabelledImages], config: Config, preset: str) -> None:
+def _suggestions(splits: Sequence[LabelledImages], config: Config) -> list[str]:
     from maskrcnn.cli.suggestions import suggest
 
-    suggestions = suggest(_statistics(splits, config), config)
+    found = suggest(_statistics(splits, config), config)
+    return [f"--set '{suggestion.assignment}'  ({suggestion.reason})" for suggestion in found]
+
+
+def _print_suggestions(suggestions: Sequence[str], preset: str) -> None:
     if not suggestions:
         print(f"the settings of the preset {preset} fit these objects")
         return
     print(f"suggested changes to the preset {preset}:")
     for suggestion in suggestions:
-        print(f"  --set '{suggestion.assignment}'  ({suggestion.reason})")
+        print(f"  {suggestion}")
+
+
+def _fix(labels: Sequence[Labels], values: Namespace) -> None:
+    """A copy in which every fault that a rule repairs is repaired; what no rule can use is left out."""
+    from maskrcnn.config import Config
+    from maskrcnn.data.formats.writers.coco import write
+    from maskrcnn.data.formats.writers.repaired import repaired
+
+    data = [_through_reader(part, values, Config(), need_masks=False) for part in labels]
+    target = Path(values.fix)
+    scene = repaired(data, labels)
+    write(scene, target)
+    counts = f"{len(scene.pictures)} images, {len(scene.coco['annotations'])} objects"
+    print(f"{target}: a repaired copy, {counts}; the source is as it was")
+
+
+def _write_page(
+    values: Namespace, splits: Sequence[LabelledImages], lines: Sequence[str], suggestions: Sequence[str]
+) -> None:
+    from maskrcnn.label_review.page import Review, write_page
+    from maskrcnn.label_review.suspects import disagreements, label_next, without_labels
+    from maskrcnn.loading import load
+
+    model = load(values.model, values.device) if values.model else None
+    found = [] if model is None else [disagreements(model, split) for split in splits]
+    unlabelled = [] if model is None else label_next(model, splits[0].folder, without_labels(splits))
+    path = Path(values.output) / "check.html"
+    write_page(path, Review(f"{Path(values.data).name}", splits, lines, suggestions, found, unlabelled))
+    for kind, count in Counter(suspect.kind for part in found for suspect in part.suspects).items():
+        print(f"{count} objects {kind}")
+    print(f"page: {path}")
 
 
 def _statistics(splits: Sequence[LabelledImages], config: Config) -> ObjectStatistics:

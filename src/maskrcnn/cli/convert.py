@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     source, target = Path(values.source), Path(values.target)
     if values.to not in WRITERS:
         raise UserError(f"--to {values.to}: expected one of {', '.join(WRITERS)}")
-    _require_new(target)
+    require_new(target)
     content = read_labels(source, values.form, Naming.of_files(values.colours or "", values.class_map or ""))
     print(f"{source}: {content.form}")
     data = labelled_images(content, check_files=True, need_masks=False, crowd=values.crowd)
@@ -60,7 +60,7 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _require_new(target: Path) -> None:
+def require_new(target: Path) -> None:
     """Two data sets in one folder would become one."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: expected a new or an empty folder, found something in it; name another")

@@ -134,9 +134,10 @@ class _CocoReader:
         builder = StoreBuilder()
         for image in kept:
             entries = ((number, table[place]) for place, number in by_image.pop(image.image_id, ()))
-            builder.add_image(image, self._objects(entries, image.size, classes, labels_of_ids))
+            builder.add_image(image, self._objects(entries, image.image_id, image.size, classes, labels_of_ids))
         labels = builder.build(classes.stuff)
         note_wrong_areas(labels, self.report)
+        self.report.place = (None, {})
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
         return LabelledImages(folder, classes, labels, self.report, content.get("unlabelled") == "void")
@@ -198,10 +199,16 @@ class _CocoReader:
         return next(self.new_ids)
 
     def _objects(
-        self, entries: Iterable[tuple[int, Entry]], size: Size, categories: Categories, labels: Mapping[int, int]
+        self,
+        entries: Iterable[tuple[int, Entry]],
+        image_id: int,
+        size: Size,
+        categories: Categories,
+        labels: Mapping[int, int],
     ) -> Iterator[ObjectEntry]:
         for annotation_id, entry in entries:
             where = f"annotation {_shown_id(entry, annotation_id)}"
+            self.report.place = (image_id, entry)
             category_id = id_number(entry.get("category_id"))
             if category_id is None or category_id not in labels:
                 self.report.add(Fault.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))

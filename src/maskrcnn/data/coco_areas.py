@@ -28,6 +28,7 @@ def note_wrong_areas(labels: LabelStore, report: DataReport) -> None:
     for number, image in zip(suspects.tolist(), image_of.tolist(), strict=True):
         area = _exact_area(labels, number, image)
         if _contradict(stated[number : number + 1], np.array([area]))[0]:
+            report.place = (int(labels.image_ids[image]), {"bbox": labels.stated_boxes[number].tolist()})
             where = f"annotation {int(labels.annotation_ids[number])}"
             report.add(Fault.AREA_DISAGREES, where, f"stated {stated[number]:g}, the mask has {area:g}")
 

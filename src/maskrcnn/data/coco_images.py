@@ -57,8 +57,10 @@ class ImageReader:
                 self.report.add(Fault.IMAGE_ID_TWICE, f"image {image_id}", brief(entry))
             else:
                 self.ids.add(image_id)
+                self.report.place = (image_id, {})
                 if (image := self._image(image_id, entry)) is not None:
                     yield image
+        self.report.place = (None, {})
 
     def _image(self, image_id: int, entry: Entry) -> ImageEntry | None:
         stated_name = entry.get("file_name", str(image_id) if self.folder is None else None)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from maskrcnn.structures.labels import LabelStore
 from maskrcnn.text import one_line
 
 LINES_PER_FAULT = 20
-"""A fault that occurs a million times is counted a million times but shown this often."""
+"""A fault that occurs a million times is counted a million times but shown this often ..."""
+CASES_PER_FAULT = 3
+"""... and can be looked at in so many pictures."""
 
 
 class Fault(Enum):
@@ -87,6 +90,23 @@ class Fault(Enum):
     ALL_BOXES = "boxes without a mask", "nothing is left for a mask branch; mask_head.enabled=false learns boxes"
 
 
+@dataclass(frozen=True)
+class Case:
+    """One case of a fault, to be looked at.
+
+    Attributes:
+        fault: what is wrong.
+        line: the line of the report.
+        image_id: the image it is in; None where that is not known.
+        entry: the annotation it is in, as it is stated; empty for faults of images and files.
+    """
+
+    fault: Fault
+    line: str
+    image_id: int | None
+    entry: Mapping[str, Any]
+
+
 @dataclass
 class DataReport:
     """The faults of one annotation file, counted by kind.
@@ -99,6 +119,8 @@ class DataReport:
         num_stuff: regions kept of classes that are stuff.
         counts: how often each fault occurred.
         lines: one line for each of the first `LINES_PER_FAULT` cases of each, in the order met.
+        cases: the first `CASES_PER_FAULT` of each.
+        place: the image and the annotation that are read just now.
     """
 
     source: str
@@ -108,6 +130,8 @@ class DataReport:
     num_stuff: int = 0
     counts: Counter[Fault] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    place: tuple[int | None, Mapping[str, Any]] = (None, {})
 
     def add(self, fault: Fault, where: str, detail: str = "") -> None:
         """Count one case; `where` names the image or annotation, `detail` what was found there."""
@@ -116,6 +140,8 @@ class DataReport:
             wrong, done = fault.value
             found = f" ({one_line(detail)})" if detail else ""
             self.lines.append(f"{self.source}: {where}: {wrong}{found}; {done}")
+            if self.counts[fault] <= CASES_PER_FAULT:
+                self.cases.append(Case(fault, self.lines[-1], *self.place))
 
     def count(self, labels: LabelStore) -> None:
         """Take down what there is."""

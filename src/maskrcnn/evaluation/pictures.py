@@ -87,6 +87,16 @@ def draw_found(
     return _draw(pixels, [_found_object(found, truth) for found in own], truth)
 
 
+def overlay_truth(image_id: int, truth: GroundTruth, pixels: ByteArray) -> ByteArray:
+    """The picture of an image with the objects to find, larger by a whole number where the image is small."""
+    return _overlay(pixels, _true_objects(image_id, truth), truth)
+
+
+def overlay_found(results: Sequence[Result], truth: GroundTruth, pixels: ByteArray) -> ByteArray:
+    """The same with COCO results of it."""
+    return _overlay(pixels, [_found_object(result, truth) for result in results], truth)
+
+
 @dataclass(frozen=True)
 class _Shown:
     """One object in a picture.
@@ -139,11 +149,15 @@ def _found_object(result: Result, truth: GroundTruth) -> _Shown:
 
 def _draw(image: ByteArray, shown: Sequence[_Shown], truth: GroundTruth) -> str:
     """The picture with objects outlined, as the address of an inline JPEG."""
+    return inline_jpeg(_overlay(image, shown, truth), LONGEST_SIDE)
+
+
+def _overlay(image: ByteArray, shown: Sequence[_Shown], truth: GroundTruth) -> ByteArray:
     size = (image.shape[0], image.shape[1])
     crops = [_crop(item.mask, size) for item in shown]
     masks = MaskCrops.from_crops([pixels for pixels, _ in crops], [window for _, window in crops], size)
     scores = [item.score for item in shown if item.score is not None]
-    overlay = draw_overlay(
+    return draw_overlay(
         image,
         masks,
         np.array([item.box or window for item, (_, window) in zip(shown, crops, strict=True)]).reshape(-1, 4),
@@ -152,7 +166,6 @@ def _draw(image: ByteArray, shown: Sequence[_Shown], truth: GroundTruth) -> str:
         truth.categories.names,
         _skeletons(shown, truth),
     )
-    return inline_jpeg(overlay, LONGEST_SIDE)
 
 
 def _skeletons(shown: Sequence[_Shown], truth: GroundTruth) -> Skeletons | None:

@@ -178,6 +178,7 @@ def labelled_images(
     data = read(content.coco, content.folder, source=content.report.source, **settings)
     data.report.counts.update(content.report.counts)
     data.report.lines[:0] = content.report.lines
+    data.report.cases[:0] = content.report.cases
     return data
 
 

@@ -74,7 +74,7 @@ class LabelContent:
         coco = {**self.coco, "images": images, "annotations": annotations}
         report = DataReport(f"{self.source} ({name})")
         if name == self.splits[0]:
-            report.counts, report.lines = self.report.counts, self.report.lines
+            report.counts, report.lines, report.cases = self.report.counts, self.report.lines, self.report.cases
         return replace(self, coco=coco, report=report)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.formats.content import Json, LabelContent
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE
+from maskrcnn.structures.keypoints import PIXEL_CENTRE
+from maskrcnn.structures.masks import FloatArray
 
 
-def clean_content(data: LabelledImages, content: LabelContent) -> Json:
-    """The objects of `data`, with the splits of the `content` they were read from."""
-    splits = {image["id"]: image.get("split") for image in content.coco["images"]}
+def clean_content(data: LabelledImages, content: LabelContent | None = None) -> Json:
+    """The objects of `data`, with the splits of the `content` they were read from, if it names some."""
+    splits = {} if content is None else {image["id"]: image.get("split") for image in content.coco["images"]}
     labels, images, annotations = data.labels, [], []
     for place in range(len(labels)):
         height, width = labels.size(place)
@@ -34,14 +38,23 @@ def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, in
     labels = data.labels
     x1, y1, x2, y2 = labels.boxes[item].tolist()
     mask = labels.mask(item, size)
-    entry = {
+    entry: Json = {
         "id": int(labels.annotation_ids[item]),
         "image_id": image,
         "category_id": data.categories.ids[int(labels.labels[item])],
         "bbox": [x1, y1, x2 - x1, y2 - y1],
         "iscrowd": int(labels.ignore[item]),
     }
+    if (keypoints := labels.keypoints_of(item)) is not None:
+        entry |= coco_keypoints(keypoints)
     if mask is None:
         return entry
     rings = rle_to_coco(mask) if isinstance(mask, RLE) else [ring.reshape(-1).tolist() for ring in mask.rings]
     return {**entry, "segmentation": rings}
+
+
+def coco_keypoints(keypoints: FloatArray) -> Json:
+    """(P, 3) x, y, visibility in continuous pixels as COCO has them: the numbers of pixels."""
+    seen = keypoints[:, 2] > 0
+    stated = np.where(seen[:, None], keypoints - (PIXEL_CENTRE, PIXEL_CENTRE, 0), 0)
+    return {"keypoints": stated.reshape(-1).tolist(), "num_keypoints": int(seen.sum())}

@@ -1,0 +1,203 @@
+"""The page of `check`: what is in the data set, each fault drawn, what a model disagrees with; nothing from outside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskrcnn.cli.main import main
+from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.formats.writers.repaired import repaired
+from maskrcnn.data.report import Fault
+from maskrcnn.label_review import suspects
+from maskrcnn.label_review.drawing import draw_stated
+from maskrcnn.label_review.page import Review, write_page
+from maskrcnn.label_review.quirks import quirks_of
+from maskrcnn.label_review.suspects import NOT_FOUND, NOT_LABELLED, OTHER_CLASS, disagreements, without_labels
+from maskrcnn.structures import Categories
+
+RING = [2, 3, 12, 3, 12, 13, 2, 13]
+HOSTILE = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two images, one of them with objects; a third one without labels."""
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def read(folder: Path) -> Callable[..., LabelledImages]:
+    """The reader's labels of two images; `objects` are annotations of the first, without ids."""
+
+    def make(*objects: dict[str, Any]) -> LabelledImages:
+        images = [{"id": n + 5, "file_name": f"{n}.png", "height": 40, "width": 60} for n in range(2)]
+        annotations = [{"id": n + 1, "image_id": 5, "category_id": 1} | entry for n, entry in enumerate(objects)]
+        classes = [{"id": 1, "name": HOSTILE}, {"id": 4, "name": "dog"}]
+        content = {"images": images, "annotations": annotations, "categories": classes}
+        (folder / "labels.json").write_text(json.dumps(content))
+        return read_coco(folder / "labels.json", folder / "images", check_files=True)
+
+    return make
+
+
+def square(x: float, y: float, **values: Any) -> dict[str, Any]:
+    ring = [x, y, x + 10, y, x + 10, y + 10, x, y + 10]
+    return {"segmentation": [ring], "bbox": [x, y, 10, 10], "iscrowd": 0} | values
+
+
+def page(data: LabelledImages, folder: Path, **parts: Any) -> str:
+    write_page(folder / "check.html", Review("<title>", [data], **parts))
+    return (folder / "check.html").read_text()
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_files_say(
+    read: Callable[..., LabelledImages], folder: Path
+) -> None:
+    html = page(read(square(2, 3)), folder, lines=[HOSTILE], suggestions=[f"--set {HOSTILE}"])
+    assert "<script" not in html and "&lt;script&gt;" in html and "&lt;title&gt;" in html
+    assert not re.search(r"(src|href)=(?!\"data:)", html) and "http" not in html
+    assert html.count("<img") == 2 and "<svg" in html
+
+
+def test_every_fault_of_an_annotation_is_drawn(read: Callable[..., LabelledImages], folder: Path) -> None:
+    wrong = [
+        square(2, 3, bbox=[30, 20, 10, 10]),
+        square(2, 3, segmentation=[[1, 2]]),
+        square(2, 3, area=5000),
+        square(-500, -500),
+        square(2, 3, category_id=9),
+        square(2, 3, iscrowd=7, segmentation=[["a", None]]),
+    ]
+    data = read(*wrong)
+    assert all(case.image_id == 5 for case in data.report.cases) and len(data.report.counts) >= 7
+    html = page(data, folder)
+    for fault in data.report.counts:
+        _, _, section = html.partition(f"× {fault.value[0]}")
+        assert "<img" in section.partition("<h3>")[0], fault
+
+
+def test_a_case_without_an_image_is_a_line(read: Callable[..., LabelledImages], folder: Path) -> None:
+    data = read(square(2, 3), square(2, 3, image_id=77))
+    assert "unknown image" in page(data, folder)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{}, square(2, 3), square(-1e9, 1e9), {"bbox": [1e300, 0, 1, 1]}, {"segmentation": [[1, "x"], [[1, 2], [3, 4]]]}],
+)
+def test_anything_stated_can_be_drawn(entry: dict[str, Any]) -> None:
+    assert draw_stated(np.zeros((40, 60, 3), np.uint8), entry).startswith("data:image/jpeg")
+
+
+def test_a_red_outline_lies_where_it_is_stated() -> None:
+    import base64
+    import io
+
+    address = draw_stated(np.zeros((300, 300, 3), np.uint8), {"segmentation": [[0, 150, 299, 150, 299, 151, 0, 151]]})
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+    assert picture[150, 100:200, 0].mean() > 150 and picture[100, :, 0].mean() < 20
+
+
+class Stub:
+    """A model that finds what it is told."""
+
+    def __init__(self, *found: tuple[str, list[float], float]) -> None:
+        self.found = found
+        self.categories = Categories((1, 2), (HOSTILE, "dog"))
+        self.config = SimpleNamespace(evaluation=SimpleNamespace(max_detections=100))
+
+    def predictions(self, model: Any, data: Any, limit: int, **options: Any) -> Any:
+        entries = [
+            {"image_id": 0, "category_id": 7, "category_name": name, "bbox": box, "score": score}
+            for name, box, score in self.found
+        ]
+        yield 0, SimpleNamespace(to_coco=lambda image: [entry | {"image_id": image} for entry in entries])
+        yield 1, SimpleNamespace(to_coco=lambda image: [])
+
+
+def test_what_a_model_disagrees_with(
+    read: Callable[..., LabelledImages], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right: the first. Then one over another class, one where nothing is, a faint one, and one over a crowd."""
+    crowd = square(45, 25, iscrowd=1)
+    data = read(square(2, 3), square(20, 3), square(2, 25), crowd)
+    model = Stub(
+        (HOSTILE, [2, 3, 10, 10], 0.95),
+        ("dog", [20, 3, 10, 10], 0.9),
+        ("dog", [40, 3, 10, 10], 0.8),
+        ("dog", [20, 25, 10, 10], 0.4),
+        ("dog", [45, 25, 10, 10], 0.99),
+    )
+    monkeypatch.setattr(suspects, "predict_dataset", model.predictions)
+    found = disagreements(model, data)  # type: ignore[arg-type]
+    assert [(s.kind, s.object, s.found, s.score) for s in found.suspects] == [
+        (NOT_LABELLED, None, "dog", 0.8),
+        (OTHER_CLASS, 1, "dog", 0.9),
+        (NOT_FOUND, 2, "", 0.0),
+    ]
+    html = page(data, folder, disagreements=[found])
+    assert all(f"1 × {kind}" in html for kind in (NOT_LABELLED, OTHER_CLASS, NOT_FOUND))
+
+
+def test_images_without_labels_are_those_to_label(read: Callable[..., LabelledImages]) -> None:
+    assert without_labels([read(square(2, 3))]) == ["1.png", "2.png"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "line"),
+    [
+        ([square(2, 3, iscrowd=1)], "looks like CVAT: .*data.crowd=object"),
+        ([{"bbox": [0.1, 0.1, 0.5, 0.5]}], "looks like a YOLO converter"),
+    ],
+)
+def test_a_tool_is_named_by_its_quirk(
+    read: Callable[..., LabelledImages], entries: list[dict[str, Any]], line: str
+) -> None:
+    (found,) = quirks_of(read(*entries))
+    assert re.match(line, found)
+    assert quirks_of(read(square(2, 3))) == []
+
+
+def test_a_repaired_copy_has_no_faults_left(read: Callable[..., LabelledImages], folder: Path) -> None:
+    read(square(2, 3, bbox=[30, 20, 10, 10], area=9999), square(20, 3), square(2, 3, category_id=9))
+    before = (folder / "labels.json").read_bytes()
+    assert main(["check", str(folder / "labels.json"), "--fix", str(folder / "fixed")]) == 1
+    assert (folder / "labels.json").read_bytes() == before
+    data = read_coco(folder / "fixed/instances.json", folder / "fixed/images", check_files=True)
+    assert data.report.num_objects == 2 and not data.report.counts
+    assert main(["check", str(folder / "labels.json"), "--fix", str(folder)]) == 2, "never over what is there"
+
+
+def test_a_repaired_copy_joins_splits_and_keeps_keypoints(folder: Path) -> None:
+    classes = [{"id": 3, "name": "person", "keypoints": ["a", "b"], "skeleton": []}]
+    for number, split in enumerate(("train", "val")):
+        entry = square(2, 3) | {"id": 1, "image_id": 1, "category_id": 3, "keypoints": [4, 5, 2, 0, 0, 0]}
+        images = [{"id": 1, "file_name": f"{number}.png", "height": 40, "width": 60}]
+        content = {"images": images, "annotations": [entry], "categories": classes}
+        (folder / f"instances_{split}.json").write_text(json.dumps(content))
+    files = [folder / f"instances_{split}.json" for split in ("train", "val")]
+    scene = repaired([read_coco(file, folder / "images") for file in files], files)
+    assert [image["split"] for image in scene.coco["images"]] == ["train", "val"]
+    assert [entry["keypoints"] for entry in scene.coco["annotations"]] == [[4, 5, 2, 0, 0, 0]] * 2
+    assert [entry["image_id"] for entry in scene.coco["annotations"]] == [1, 2]
+
+
+def test_check_writes_the_page(read: Callable[..., LabelledImages], folder: Path) -> None:
+    data = read(square(2, 3))
+    assert not data.report.counts[Fault.BOX_DISAGREES]
+    assert main(["check", str(folder / "labels.json"), "--output", str(folder / "out")]) == 0
+    assert "<html" in (folder / "out/check.html").read_text()
+    assert main(["check", str(folder / "labels.json"), "--model", "nuclei"]) == 2
