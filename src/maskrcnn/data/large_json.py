@@ -150,6 +150,10 @@ class LargeFile:
         """One element."""
         self.file.seek(start)
         try:
-            return _decode(self.file.read(length).decode())[0]
+            text = self.file.read(length).decode()
+            value, end = _decode(text)
         except ValueError:
-            raise UserError(f"{self.path}: has changed while it was read; try again") from None
+            end, text = 0, " "
+        if end != len(text):
+            raise UserError(f"{self.path}: has changed while it was read; try again")
+        return value
