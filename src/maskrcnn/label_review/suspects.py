@@ -20,8 +20,8 @@ from maskrcnn.data.formats.label_images import is_mask_name
 from maskrcnn.data.formats.listing import Listing
 from maskrcnn.errors import UserError
 from maskrcnn.evaluator import predict_dataset
-from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
+from maskrcnn.predictor import Predictor
 from maskrcnn.structures.masks import FloatArray
 
 NOT_LABELLED, OTHER_CLASS, NOT_FOUND = "found, and not labelled", "labelled as another class", "labelled, and not found"
@@ -64,7 +64,7 @@ class Disagreement:
     """Number of an image -> COCO results of what was found there, with the data set's class ids."""
 
 
-def disagreements(model: Model, data: LabelledImages, say: Callable[[str], object] = print) -> Disagreement:
+def disagreements(model: Predictor[Any], data: LabelledImages, say: Callable[[str], object] = print) -> Disagreement:
     """Compare what a model finds with the labels.
 
     Raises:
@@ -191,7 +191,7 @@ def _empty(data: LabelledImages) -> list[str]:
     return [data.labels.file_name(number) for number, count in enumerate(counts) if not count]
 
 
-def label_next(model: Model, folder: Path, names: Sequence[str]) -> list[Unlabelled]:
+def label_next(model: Predictor[Any], folder: Path, names: Sequence[str]) -> list[Unlabelled]:
     """Images by what labelling them would teach: those with the most doubtful detections first."""
     readable = model.stream([folder / name for name in names], 1, FAINT, on_error=lambda *_: None)
     found = [_unlabelled(prediction, folder) for prediction in readable]
