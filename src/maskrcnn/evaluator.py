@@ -130,7 +130,7 @@ def evaluate_dataset(
     truth = run.ground_truth()
     iou_types = _iou_types(model, truth)
     if iou_types:
-        metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold, intervals=report)
+        metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold, explain=report)
     else:
         metrics = Metrics({}, limit, score_threshold, len(truth.images), (), "maskrcnn")
     metrics = replace(

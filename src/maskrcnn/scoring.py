@@ -75,7 +75,7 @@ def evaluate_predictions(
     truth = ground_truth_of(data)
     try:
         compared = kinds or _expected(truth)
-        metrics = evaluate_coco(truth, results, max_detections, compared, score_threshold, intervals=output is not None)
+        metrics = evaluate_coco(truth, results, max_detections, compared, score_threshold, explain=output is not None)
     except UserError as error:
         raise (error if file is None else UserError(f"{file}: {error}")) from None
     metrics = replace(metrics, warnings=(*data.report.faults(), *metrics.warnings))

@@ -15,6 +15,7 @@ import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.explaining import explain as explanation_of
 from maskrcnn.evaluation.intervals import ap_intervals
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
@@ -39,7 +40,7 @@ def evaluate_coco(
     iou_types: Sequence[IouType] = ("mask", "box"),
     score_threshold: float = 0.5,
     *,
-    intervals: bool = False,
+    explain: bool = False,
 ) -> Metrics:
     """Compare predictions with the ground truth as COCO does.
 
@@ -53,7 +54,7 @@ def evaluate_coco(
             for keypoints.
         iou_types: what to compare.
         score_threshold: for the per-image numbers, which need a decision; AP and AR use all detections.
-        intervals: tell also how sure each AP is, which takes a little longer.
+        explain: tell also how sure each AP is and what goes wrong, which takes longer.
 
     Raises:
         UserError: unreadable input, or predictions that do not belong to this ground truth.
@@ -62,7 +63,7 @@ def evaluate_coco(
         raise UserError(f"max_detections: expected at least 1, got {max_detections}")
     results = read_predictions(predictions, truth, iou_types)
     by_type = {
-        kind: _evaluate_type(truth, results, kind, max_detections, score_threshold, intervals) for kind in iou_types
+        kind: _evaluate_type(truth, results, kind, max_detections, score_threshold, explain) for kind in iou_types
     }
     assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
     warnings = (*assumptions, *_limit_warnings(truth, results, max_detections))
@@ -76,7 +77,7 @@ def _evaluate_type(
     iou_type: IouType,
     max_detections: int,
     score_threshold: float,
-    intervals: bool,
+    explain: bool,
 ) -> TypeMetrics:
     limit = detection_limit(iou_type, max_detections)
     lower = () if iou_type == "keypoints" else (1, 10, 100)
@@ -89,15 +90,18 @@ def _evaluate_type(
         "per_image_ap": _mean([image.ap for image in images]),
     }
     classes = _class_metrics(truth, precision, recall, matches)
-    sure = ap_intervals(matches, groups_of(truth), len(classes)) if intervals else None
+    sure = ap_intervals(matches, groups_of(truth), len(classes)) if explain else None
+    best = best_operating_point(matches)
+    behind = explanation_of(truth, predictions, matches, iou_type, limit, best) if explain else None
     compared = [label for label in range(len(classes)) if truth.is_compared(label, iou_type)]
     return TypeMetrics(
         summary,
         tuple(classes[label] for label in compared),
         _curves(precision, iou_type),
         images,
-        best_operating_point(matches),
+        best,
         None if sure is None else replace(sure, classes=tuple(sure.classes[label] for label in compared)),
+        behind,
     )
 
 

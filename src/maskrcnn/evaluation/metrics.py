@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from maskrcnn.evaluation.explanation import Explanation
 from maskrcnn.evaluation.interval import Intervals
 from maskrcnn.evaluation.panoptic import PanopticMetrics
 from maskrcnn.evaluation.semantic import SemanticMetrics
@@ -106,6 +107,7 @@ class TypeMetrics:
         images: by ascending image id.
         best: the score threshold with the highest F1 over all classes together.
         intervals: of AP, AP50, AP75, and of the AP of each class in `classes`; None where nobody asked.
+        explanation: what goes wrong; None likewise.
     """
 
     summary: Mapping[str, float]
@@ -114,6 +116,7 @@ class TypeMetrics:
     images: tuple[ImageMetrics, ...]
     best: OperatingPoint
     intervals: Intervals | None = None
+    explanation: Explanation | None = None
 
     def __getitem__(self, name: str) -> float:
         """One number of the summary, such as `metrics["mask"]["AP"]`."""
@@ -165,6 +168,9 @@ class Metrics:
             "best_score_threshold": _jsonable({kind: metrics.best.score for kind, metrics in self.by_type.items()}),
             "intervals": {
                 kind: metrics.intervals.to_dict() for kind, metrics in self.by_type.items() if metrics.intervals
+            },
+            "explanation": {
+                kind: metrics.explanation.to_dict() for kind, metrics in self.by_type.items() if metrics.explanation
             },
             "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
             "settings": {

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
+from maskrcnn.evaluation.explanation_page import explanation_sections
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
@@ -80,6 +81,7 @@ def _objects(metrics: Metrics, worst: Sequence[Example], best: Sequence[Example]
         _summary_table(metrics),
         _curves(metrics),
         _classes(metrics),
+        _explanations(metrics),
         _examples("Worst images", "Sorted by the per-image score, worst first.", worst),
         _examples("Best images", "Sorted by the per-image score, best first.", best),
         _footer(metrics),
@@ -208,6 +210,17 @@ def _classes(metrics: Metrics) -> str:
         "(share of the detections that are right) and recall (share of the objects that are found) it brings. "
         "A lower threshold finds more objects, a higher one makes fewer mistakes.</p>"
     ) + "".join([tables[first], *folded])
+
+
+def _explanations(metrics: Metrics) -> str:
+    """Of the first IoU type; of the others folded away."""
+    sections = [
+        explanation_sections(numbers.explanation, kind, [row.name for row in numbers.classes])
+        for kind, numbers in metrics.by_type.items()
+        if numbers.explanation is not None
+    ]
+    folded = (f"<details><summary>The same for the next</summary>{section}</details>" for section in sections[1:])
+    return "".join([*sections[:1], *folded])
 
 
 def _class_row(row: ClassMetrics) -> list[str]:

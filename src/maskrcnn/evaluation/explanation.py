@@ -1,0 +1,92 @@
+"""What the errors are, beside how many: kinds of errors, confusions, calibration, thresholds, parts of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from maskrcnn.structures.masks import IntArray
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """Of TIDE (Bolya et al. 2020).
+
+    Attributes:
+        count: how many there are among all detections that count, of any score.
+        ap50_lost: by how much AP50 would rise if these alone were put right; the kinds do not add up.
+    """
+
+    count: int
+    ap50_lost: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What hotcoco finds in the detections of one IoU type.
+
+    Attributes:
+        kinds: by name, in TIDE's order.
+        confusion: (K + 1, K + 1) rows the true class, columns the predicted one, the last of each none at all.
+        threshold: detections from this score on are in `confusion`.
+        calibration_error: how far scores are from the share that is right, on average (ECE, ten bins).
+        bins: (mean score, share that is right, how many) of each bin with detections.
+    """
+
+    kinds: Mapping[str, ErrorKind]
+    confusion: IntArray
+    threshold: float
+    calibration_error: float
+    bins: tuple[tuple[float, float, int], ...]
+
+
+@dataclass(frozen=True)
+class ThresholdRow:
+    """What a score threshold gives at IoU 0.5.
+
+    Attributes:
+        count_error: how many more objects are found than there are, on average over images.
+        count_error_size: the same, without the sign.
+    """
+
+    score: float
+    precision: float
+    recall: float
+    f1: float
+    count_error: float
+    count_error_size: float
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """The AP over a part of the images."""
+
+    name: str
+    num_images: int
+    ap: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of one IoU type; `errors` None for keypoints."""
+
+    errors: Errors | None
+    thresholds: tuple[ThresholdRow, ...]
+    slices: tuple[SliceRow, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; null for what could not be computed."""
+        errors = self.errors
+        return {
+            "errors": errors and {name: {"count": k.count, "AP50": k.ap50_lost} for name, k in errors.kinds.items()},
+            "confusion": errors and {"min_score": errors.threshold, "matrix": errors.confusion.tolist()},
+            "calibration": errors and {"error": _known(errors.calibration_error), "bins": [*map(list, errors.bins)]},
+            "thresholds": [{name: _known(value) for name, value in vars(row).items()} for row in self.thresholds],
+            "slices": [{"name": row.name, "num_images": row.num_images, "AP": _known(row.ap)} for row in self.slices],
+        }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

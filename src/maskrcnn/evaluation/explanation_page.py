@@ -1,0 +1,99 @@
+"""The errors of an evaluation as sections of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from maskrcnn.evaluation.explanation import Errors, Explanation
+from maskrcnn.evaluation.page import html_table
+from maskrcnn.evaluation.table import format_number
+from maskrcnn.text import one_line
+
+MEANINGS = {
+    "classification": "an object, well outlined, of another class",
+    "localisation": "an object of this class, badly outlined (IoU 0.1 to 0.5)",
+    "both": "an object of another class, badly outlined",
+    "double": "an object that a better detection has found already",
+    "background": "where no object is (IoU at most 0.1)",
+    "missed": "an object that none of the above explains",
+}
+
+MOST_CLASSES = 12
+"""Of a confusion matrix that is shown; with more, the confusions that are most frequent are listed."""
+
+
+def explanation_sections(found: Explanation, kind: str, class_names: Sequence[str]) -> str:
+    """Kinds of errors, confusions, thresholds, calibration and parts of the data; HTML."""
+    errors = found.errors
+    parts = [
+        "" if errors is None else _kinds(errors) + _confusion(errors, class_names),
+        _thresholds(found),
+        "" if errors is None else _calibration(errors),
+        _slices(found),
+    ]
+    return f"<h2>What goes wrong ({kind})</h2>" + "".join(parts)
+
+
+def _kinds(errors: Errors) -> str:
+    rows = [
+        [name, str(kind.count), format_number(kind.ap50_lost), MEANINGS[name]] for name, kind in errors.kinds.items()
+    ]
+    return (
+        '<p class="quiet">Each wrong detection, whatever its score, and each missed object has one kind (TIDE, IoU '
+        "0.5). The third column is how much AP50 would rise if this kind alone were put right.</p>"
+        + html_table(("kind", "count", "AP50 lost", "what it is"), rows, bar_column=2)
+    )
+
+
+def _confusion(errors: Errors, class_names: Sequence[str]) -> str:
+    names = [*(one_line(name, 40) for name in class_names), "none"]
+    note = (
+        f'<p class="quiet">True class against predicted class, detections with a score of at least '
+        f"{errors.threshold:.3g} (the best F1), IoU 0.5. Row none: found where nothing is; column none: missed.</p>"
+    )
+    if len(class_names) <= MOST_CLASSES:
+        rows = [[name, *map(str, row)] for name, row in zip(names, errors.confusion.tolist(), strict=True)]
+        return note + html_table(("true, predicted as", *names), rows)
+    wrong = errors.confusion * (1 - np.eye(len(errors.confusion), dtype=np.int64))
+    order = np.argsort(-wrong, axis=None)[:MOST_CLASSES]
+    places = [divmod(int(place), len(wrong)) for place in order]
+    listed = [[names[i], names[j], str(int(wrong[i, j]))] for i, j in places if wrong[i, j]]
+    return note + html_table(("true", "predicted as", "count"), listed)
+
+
+def _thresholds(found: Explanation) -> str:
+    rows = [
+        [
+            f"{row.score:.3g}",
+            *map(format_number, (row.precision, row.recall, row.f1)),
+            f"{row.count_error:+.2f}",
+            f"{row.count_error_size:.2f}",
+        ]
+        for row in found.thresholds
+    ]
+    return (
+        '<p class="quiet">What a score threshold gives at IoU 0.5. Who counts objects reads the last columns: how many '
+        "too many or too few are found in an image, on average, and without the sign.</p>"
+        + html_table(("score from", "precision", "recall", "F1", "too many", "off by"), rows)
+    )
+
+
+def _calibration(errors: Errors) -> str:
+    rows = [[f"{score:.3f}", f"{right:.3f}", str(count)] for score, right, count in errors.bins]
+    return (
+        f"<details><summary>Calibration: scores are {format_number(errors.calibration_error)} off, on average</summary>"
+        '<p class="quiet">Where a score of 0.8 means that eight of ten are right, both columns agree.</p>'
+        + html_table(("mean score", "share that is right", "detections"), rows)
+        + "</details>"
+    )
+
+
+def _slices(found: Explanation) -> str:
+    if not found.slices:
+        return ""
+    rows = [[row.name, str(row.num_images), format_number(row.ap)] for row in found.slices]
+    return '<p class="quiet">Parts of the images, by the thirds of this data.</p>' + html_table(
+        ("images with", "images", "AP"), rows, bar_column=2
+    )
