@@ -27,6 +27,7 @@ def test_the_model_is_that_of_the_weights(run: Run, dataset: Path, tmp_path: Pat
     saved = read_checkpoint(tmp_path / "run" / "last.safetensors")
     assert saved.config.backbone.name == "resnet18" and saved.config.mask_head.paste == "torchvision"
     assert saved.categories.names == ("round", "long") and saved.config.schedule.steps == 1
+    assert saved.config.optimizer.layer_decay == 0.7 and saved.config.train.evaluate_start  # trained gently
 
 
 def test_a_training_needs_no_shift_of_its_keypoints(run: Run, shared: Path) -> None:
@@ -54,7 +55,7 @@ def test_weights_that_do_not_fit(run: Run, dataset: Path, model_file: Path, tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_for_the_architecture_are_downloaded_unasked(
+def test_published_weights_are_downloaded_when_named(
     run: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The settings that they need go before those of a file."""
@@ -73,7 +74,9 @@ def test_weights_for_the_architecture_are_downloaded_unasked(
         assert "mean: [0.5, 0.5, 0.5]" in shown and server.ranges == []
         assert run(*options[:2], tmp_path / "absent.json", *options[3:])[0] == 2
         chosen = [word for setting in narrow for word in ("--set", setting)]
-        code, out, err = run(*options, *chosen, "--output", tmp_path / "run")
+        code, _, err = run(*options, *chosen, "--output", tmp_path / "run")
+        assert code == 2 and "choose: --init torchvision/resnet18, which is downloaded" in err and server.ranges == []
+        code, out, err = run(*options, *chosen, "--output", tmp_path / "run", "--init", "torchvision/resnet18")
         assert code == 0, err
         assert server.ranges == [""]
     assert "weights from torchvision/resnet18; made anew: box_head.class_logits, box_head.deltas, mask" in out + err
@@ -91,14 +94,14 @@ def test_published_weights_that_cannot_be_had(
     assert code == 2 and "--data is missing" in err
     options = (*options, "--data", dataset)
     code, _, err = run(*options)
-    assert code == 2 and err.count("\n") == 1 and "torchvision/maskrcnn_resnet50_fpn_v2: not downloaded yet" in err
-    assert err.endswith("; or choose: --init FILE for your own weights, --init none for random ones\n")
+    assert code == 2 and err.count("\n") == 1
+    assert "choose: --init torchvision/maskrcnn_resnet50_fpn_v2, which is downloaded, --init FILE for your own" in err
     backbone = PUBLISHED["torchvision/resnet50"].path
     backbone.parent.mkdir(parents=True)
     backbone.touch()
-    assert "or choose: --init torchvision/resnet50 (already downloaded), --init FILE" in run(*options)[2]
+    assert "choose: --init torchvision/resnet50 (already downloaded), --init FILE" in run(*options)[2]
     code, _, err = run(*options, "--init", "torchvision/resnet101")
-    assert code == 2 and "torchvision/resnet101: not downloaded yet" in err and "or choose" not in err
+    assert code == 2 and "torchvision/resnet101: not downloaded yet" in err and "choose" not in err
     assert run("train", "--preset", "torchvision_v2", "--print-config")[0] == 0
 
 

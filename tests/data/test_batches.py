@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskrcnn.data.batches import BatchPlan, balanced_repeats
+from maskrcnn.data.batches import BatchPlan, balanced_repeats, repeat_factors
+from maskrcnn.structures.labels import ImageEntry, ObjectEntry, StoreBuilder
 
 
 def plan(num_images: int, batch_size: int, seed: int = 0, portrait_share: float = 0.4) -> BatchPlan:
@@ -108,3 +109,19 @@ def test_a_balanced_batch_is_a_function_of_its_number() -> None:
     forwards = [BatchPlan(KINDS > 4, 4, 5, balanced_repeats(KINDS)).batch(number) for number in range(20)]
     batches = BatchPlan(KINDS > 4, 4, 5, balanced_repeats(KINDS))
     assert [batches.batch(number) for number in reversed(range(20))] == forwards[::-1]
+
+
+def test_repeat_factors_by_hand() -> None:
+    """Class 0 is in all of four images, class 1 in one: at t = 1, sqrt(1 / 0.25) = 2 for that one, 1 for the rest."""
+    builder = StoreBuilder()
+    for number in range(4):
+        objects = [ObjectEntry(number, 0, (0, 0, 4, 4), None, False)]
+        objects += [ObjectEntry(9, 1, (0, 0, 4, 4), None, False)] * (number == 2)
+        objects += [ObjectEntry(8, 1, (0, 0, 4, 4), None, True)] * (number == 3)  # a crowd is no object
+        builder.add_image(ImageEntry(number, f"{number}.png", (8, 8)), objects)
+    labels = builder.build()
+    np.testing.assert_allclose(repeat_factors(labels, 1.0), np.array([1, 1, 2, 1]) * 4 / 5)
+    np.testing.assert_allclose(repeat_factors(labels, 0.25), np.ones(4))  # no class is rarer
+    drawn = BatchPlan(np.zeros(4, bool), 1, 0, repeat_factors(labels, 1.0))
+    counts = np.bincount([drawn.batch(number)[0] for number in range(400)], minlength=4)
+    np.testing.assert_allclose(counts / 400, [0.2, 0.2, 0.4, 0.2], atol=0.03)

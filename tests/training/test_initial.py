@@ -49,9 +49,21 @@ def test_the_same_classes_take_everything() -> None:
     assert all(torch.equal(tensor, old.weights[name]) for name, tensor in new.state_dict().items())
 
 
-@pytest.mark.parametrize("categories", [DOGS, Categories((1,), ("cat",)), Categories((1, 2), ("lynx", "cat"))])
+def test_renamed_classes_keep_their_outputs() -> None:
+    """As many, and none of the names at another place."""
+    for other, renamed in ((DOGS, "cat -> dog, lynx -> wolf"), (Categories((3, 7), ("cat", "wolf")), "lynx -> wolf")):
+        new, old = model(categories=other), initial()
+        said, count = start_from(new, old, TINY, other), len(old.weights)
+        assert said == f"{count} of {count} weights from old; kept for classes of other names: {renamed}"
+        assert all(torch.equal(tensor, old.weights[name]) for name, tensor in new.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [Categories((1,), ("cat",)), Categories((1, 2), ("lynx", "cat")), Categories((1, 2), ("lynx", "wolf"))],
+)
 def test_outputs_of_other_classes_are_made_anew(categories: Categories) -> None:
-    """Also where their number is the same by chance."""
+    """Also where one has only moved to another place."""
     new, old = model(categories=categories), initial()
     before = {name: tensor.clone() for name, tensor in new.state_dict().items()}
     said = start_from(new, old, TINY, categories)

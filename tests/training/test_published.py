@@ -10,7 +10,7 @@ from maskrcnn.config import BackboneConfig, Config
 from maskrcnn.errors import UserError
 from maskrcnn.presets import PRESETS, preset
 from maskrcnn.settings import update_config
-from maskrcnn.training.published import bundled_start, default_initial, published_starts
+from maskrcnn.training.published import bundled_start, default_initial, fitting_model, published_starts
 from maskrcnn.weights.hub import PUBLISHED
 
 
@@ -80,16 +80,30 @@ def test_nothing_is_published_for_a_narrow_network() -> None:
     assert default_initial(preset("tiny")) is None
 
 
-def test_offline_each_choice_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("MASKRCNN_CACHE", str(tmp_path))
-    monkeypatch.setenv("MASKRCNN_OFFLINE", "1")
     config = replace(preset("paper"), backbone=BackboneConfig(name="resnet101"))
+    rest = r", --init FILE for your own weights, or --init none for random ones$"
+    expected = r"^--init is missing: .*; choose: --init detectron2/mask_rcnn_R_101_FPN_3x, which is downloaded" + rest
+    with pytest.raises(UserError, match=expected):
+        default_initial(config)
     here = PUBLISHED["detectron2/R-101"].path
     here.parent.mkdir(parents=True)
     here.touch()
-    expected = (
-        r"^detectron2/mask_rcnn_R_101_FPN_3x: not downloaded yet.*; or choose: --init detectron2/R-101 \(already "
-        r"downloaded\), --init FILE for your own weights, --init none for random ones$"
-    )
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(UserError, match=r"choose: --init detectron2/R-101 \(already downloaded\)" + rest):
         default_initial(config)
+
+
+@pytest.mark.parametrize(
+    ("classes", "model"),
+    [
+        (("nucleus",), "nuclei"),
+        (("Nuclei",), "nuclei"),
+        (("cell",), "nuclei"),
+        (("cell", "debris"), None),
+        (("car",), None),
+        ((), None),
+    ],
+)
+def test_the_bundled_model_that_knows_the_classes(classes: tuple[str, ...], model: str | None) -> None:
+    assert fitting_model(classes) == model

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.arguments import (
     CommandParser,
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from maskrcnn.training.initial import Initial
     from maskrcnn.training.loop import TrainResult
 
-DEFAULT_PRESET = "small"
+DEFAULT_PRESET = "light"
+LARGEST_PEEK = 64_000_000
+"""Bytes of a COCO file that is read for its classes before the training reads it."""
+BATCH_MEMORY = 0.6
+"""Of the free memory, what `--batch auto` uses."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,9 +85,10 @@ def _parser() -> CommandParser:
         "--init",
         metavar="NAME|FILE|none",
         help="weights to start with: a model (see `maskrcnn models`), a file of this package or of another library, or "
-        "none for random ones; without --preset the model is that of the weights (default: the best published model of "
-        "the same architecture, trained on COCO where there is one; else none)",
+        "none for random ones; without --preset the model is that of the weights, trained gently (default: the bundled "
+        "backbone of the preset; nothing is downloaded unless it is named)",
     )
+    _add_length_options(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -95,8 +100,30 @@ def _parser() -> CommandParser:
     return parser
 
 
+def _add_length_options(parser: CommandParser) -> None:
+    """How long, how many images at a time, and whether a few are learned by heart."""
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=number(float, 0, 1e6), metavar="N", help="passes over the training images")
+    length.add_argument(
+        "--minutes", type=number(float, 0, 1e6), metavar="M", help="how long to train; a few steps are timed first"
+    )
+    parser.add_argument(
+        "--batch", type=_batch, metavar="N|auto", help="images at a time; auto: what the free memory allows"
+    )
+    parser.add_argument(
+        "--overfit",
+        type=number(int, 1, 1000),
+        metavar="N",
+        help="learn the first N images by heart and measure on them: can this model learn these labels?",
+    )
+
+
+def _batch(text: str) -> float | str:
+    return text if text == "auto" else number(int, 1, 1_000_000)(text)
+
+
 def initial_of(values: Namespace) -> Initial | None:
-    """The weights to start with; a resumed run has its own, and to show settings none are downloaded unasked."""
+    """The weights to start with; a resumed run has its own, and nothing is downloaded unasked."""
     if values.init == "none" or (values.resume and _saved_settings(values).is_file()):
         return None
     if values.init:
@@ -105,11 +132,28 @@ def initial_of(values: Namespace) -> Initial | None:
         return read_initial(values.init)
     if values.print_config:
         return None
-    from maskrcnn.training.published import default_initial
+    from maskrcnn.training.published import default_initial, fitting_model
 
     config = settings_of(values)
-    _require_data(values, config)  # before a download
+    _require_data(values, config)
+    if not (values.preset or values.config) and (name := fitting_model(_class_names(config))):
+        from maskrcnn.training.initial import read_initial
+
+        return read_initial(name)
     return default_initial(config)
+
+
+def _class_names(config: Config) -> tuple[str, ...]:
+    """Of a COCO file of the usual layout; labels of other forms are not read twice, and what is wrong is said later."""
+    import json
+
+    path = Path(config.data.root) / config.data.train_annotations
+    try:
+        if path.stat().st_size > LARGEST_PEEK:
+            return ()
+        return tuple(str(category["name"]) for category in json.loads(path.read_bytes())["categories"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ()
 
 
 def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
@@ -125,7 +169,18 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     options: dict[str, str | float] = {**_data_options(values, config.data.root)}
     if values.val is not None:
         options["val_fraction"] = values.val
-    return update_config(config, {"data": options}, "the options")
+    return update_config(config, {"data": options, **_length_options(values)}, "the options")
+
+
+def _length_options(values: Namespace) -> dict[str, dict[str, Any]]:
+    """How long, and how many images at a time."""
+    schedule = {name: getattr(values, name) for name in ("epochs", "minutes") if getattr(values, name) is not None}
+    train: dict[str, Any] = {} if values.overfit is None else {"overfit": values.overfit}
+    if values.batch == "auto":
+        train["batch_memory"] = BATCH_MEMORY
+    elif values.batch is not None:
+        train["batch_size"] = values.batch
+    return {"schedule": schedule, "train": train}
 
 
 def _base(values: Namespace, initial: Initial | None) -> Config:
@@ -137,12 +192,13 @@ def _base(values: Namespace, initial: Initial | None) -> Config:
     if values.resume and not values.preset and saved.is_file():
         return config_from_dict(read_settings(saved), str(saved))
     base = preset(values.preset or DEFAULT_PRESET)
-    if initial is None or values.preset or not values.init:
+    if initial is None or values.preset or not (values.init or initial.categories.ids):
         return base
-    keypoint_head = replace(initial.config.keypoint_head, shift=0.0)  # our data has continuous coordinates
-    return replace(
-        initial.config, data=base.data, schedule=base.schedule, train=base.train, keypoint_head=keypoint_head
-    )
+    from maskrcnn.presets.fine_tuning import fine_tuned
+
+    if initial.categories.ids:
+        return fine_tuned(initial.config)
+    return replace(initial.config, data=base.data, schedule=base.schedule, train=base.train)
 
 
 def _saved_settings(values: Namespace) -> Path:

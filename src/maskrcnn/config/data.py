@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from maskrcnn.config.checks import Length, Range, Section, Text
+from maskrcnn.config.checks import Fraction, Length, Range, Section, Text
 
 DATA_PATHS = (
     "root",
@@ -52,6 +52,9 @@ class DataConfig(Section, name="data"):
     balance_by: Text = ""
     """Field of the image records (for example a microscope's name) whose values tell groups of images apart: a group of
     n images is then drawn in proportion to the root of n. Empty: all images equally often."""
+    repeat_threshold: Fraction = 0.0
+    """Repeat-factor sampling (Gupta et al. 2019), t: an image is drawn sqrt(t / f) times as often, if that is more than
+    once, for the rarest of its classes, which is in the share f of the images. 0: all equally often."""
     crowd: Literal["ignore", "object"] = "ignore"
     """What an annotation with `iscrowd` 1 is: COCO means a region to be ignored; tools that write every mask as run
     lengths mark objects so."""

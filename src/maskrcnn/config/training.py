@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from maskrcnn.config.checks import Count, Fraction, Length, Range, Section, Steps
+from maskrcnn.config.checks import Count, Fraction, Length, Range, Section, Steps, require
 
 _Inside = Annotated[float, Range(0, 1, above=True, below=True)]
 
@@ -35,6 +35,11 @@ class ScheduleConfig(Section, name="schedule"):
 
     steps: Annotated[int, Range(1, 1_000_000_000)] = 90_000
     """Optimiser steps in all."""
+    epochs: Annotated[float, Range(0, 1e6)] = 0.0
+    """Passes over the training images, from which `steps` follows when training begins; 0: `steps` counts."""
+    minutes: Annotated[float, Range(0, 1e6)] = 0.0
+    """How long to train, evaluations apart: `steps` follows from the time of a few steps when training begins; 0:
+    `steps` counts."""
     name: Literal["step", "cosine"] = "step"
     milestones: Annotated[tuple[_Inside, ...], Length(0, 1000)] = (2 / 3, 8 / 9)
     """Fractions of `steps` at which the rate drops by `gamma` (step schedule)."""
@@ -43,6 +48,11 @@ class ScheduleConfig(Section, name="schedule"):
     warmup_factor: Fraction = 1e-3
     """The rate starts at this fraction of the full rate."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        both = bool(self.epochs and self.minutes)
+        require(not both, "schedule.minutes", "0 where schedule.epochs is given", self.minutes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Section, name="train"):
@@ -50,6 +60,8 @@ class TrainConfig(Section, name="train"):
 
     batch_size: Count = 2
     """Images per forward pass; of several ranks, of all of them together."""
+    batch_memory: Fraction = 0.0
+    """Choose `batch_size`, at most 16, when training begins, so that this share of free memory is used; 0: as set."""
     accumulate: Count = 1
     """Forward passes per optimiser step; the gradients equal one pass over all their images, averaged."""
     amp: bool = False
@@ -62,6 +74,16 @@ class TrainConfig(Section, name="train"):
     """Steps."""
     evaluate_every: Steps = 0
     """Steps between evaluations on the val split; 0: only at the end."""
+    evaluate_start: bool = False
+    """Evaluate before the first step too, where the start knows the classes: what training is compared with at its end,
+    and what is kept as the best model unless it gains."""
+    patience: Steps = 0
+    """Training ends after so many evaluations in a row without a gain of `min_gain`; 0: it never ends early."""
+    min_gain: Fraction = 0.001
+    """Of the score, above the best before; smaller ones do not count as a gain."""
+    overfit: Steps = 0
+    """Learn so many training images by heart, unchanged, and measure on them: can this model learn these labels? 0:
+    train as usual."""
     checkpoint_every: Annotated[int, Range(1, 1_000_000_000)] = 500
     """Steps between savings of the whole training state."""
     rank_timeout: Annotated[int, Range(5, 86_400)] = 300

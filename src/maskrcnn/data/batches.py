@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from maskrcnn.structures.labels import LabelStore
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 
 
@@ -16,6 +17,22 @@ def balanced_repeats(groups: IntArray) -> FloatArray:
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(sizes[group])
     return np.asarray(weights * (len(groups) / weights.sum()))
+
+
+def repeat_factors(labels: LabelStore, threshold: float) -> FloatArray:
+    """How often an epoch of N images draws each (N,), for its rarest class (Gupta et al. 2019, section 4.2).
+
+    r(c) = max(1, sqrt(threshold / f(c))), f(c) the share of images with class c; r(image) = max of its classes' r, 1
+    without objects. Scaled so that the sum is N.
+    """
+    count = len(labels)
+    image_of = np.repeat(np.arange(count), np.diff(labels.first_object.numpy()))
+    seen = labels.is_object.numpy()
+    images, classes = np.unique(np.stack([image_of[seen], labels.labels.numpy()[seen]]), axis=1)
+    shares = np.bincount(classes) / count
+    factors = np.ones(count)
+    np.maximum.at(factors, images, np.sqrt(threshold / shares[classes]))
+    return np.asarray(factors * (count / factors.sum()))
 
 
 class BatchPlan:

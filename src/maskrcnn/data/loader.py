@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from maskrcnn.data.batches import BatchPlan, balanced_repeats
+from maskrcnn.data.batches import BatchPlan, balanced_repeats, repeat_factors
 from maskrcnn.data.content import Content, content_of
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.errors import UserError
@@ -64,6 +64,7 @@ class TrainBatches:
         num_workers: processes that read ahead, at most one for each CPU; 0: read when asked for.
         start: number of the first batch.
         balanced: draw rare groups of images (`LabelStore.groups`) more often, see `balanced_repeats`.
+        repeat_threshold: draw images of rare classes more often, see `repeat_factors`; 0: not.
         rank: of this process, 0 to `world` - 1.
         world: how many processes share each batch.
         note: told the number of an image and what its file held, when a sample of it is handed out for the first time.
@@ -81,6 +82,7 @@ class TrainBatches:
         start: int = 0,
         *,
         balanced: bool = False,
+        repeat_threshold: float = 0.0,
         rank: int = 0,
         world: int = 1,
         note: Callable[[int, Content], object] | None = None,
@@ -88,6 +90,9 @@ class TrainBatches:
         labels = dataset.labels
         heights, widths = labels.image_sizes.numpy().T
         repeats = balanced_repeats(labels.groups.numpy()) if balanced else None
+        if repeat_threshold:
+            own = repeat_factors(labels, repeat_threshold) * (1 if repeats is None else repeats)
+            repeats = own * (len(own) / own.sum())
         self.plan = BatchPlan(heights > widths, batch_size * world, seed, repeats)
         self._slots = range(rank * batch_size, (rank + 1) * batch_size)
         self._dataset = dataset

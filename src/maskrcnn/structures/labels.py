@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
 from typing import Any
@@ -127,6 +127,25 @@ class LabelStore:
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    def first(self, count: int) -> LabelStore:
+        """The first `count` images alone, in the same memory."""
+        count = min(count, len(self))
+        objects = int(self.first_object[count])
+        rings, keypoints = int(self.first_ring[objects]), int(self.first_keypoint[objects])
+        kept = {
+            **dict.fromkeys(("image_ids", "image_sizes", "groups"), count),
+            **dict.fromkeys(("first_name_byte", "first_object"), count + 1),
+            **dict.fromkeys(("annotation_ids", "labels", "boxes", "stated_boxes", "areas"), objects),
+            **dict.fromkeys(("ignore", "stuff", "mask_kinds"), objects),
+            **dict.fromkeys(("first_ring", "first_run", "first_keypoint"), objects + 1),
+            "names": int(self.first_name_byte[count]),
+            "first_point": rings + 1,
+            "points": int(self.first_point[rings]),
+            "runs": int(self.first_run[objects]),
+            "keypoints": keypoints,
+        }
+        return replace(self, **{name: getattr(self, name)[:end] for name, end in kept.items()})
 
     @property
     def num_objects(self) -> int:

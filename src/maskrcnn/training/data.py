@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.config import Config
+from maskrcnn.config import Augmentation, Config
 from maskrcnn.data.coco import LabelledImages, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches
@@ -69,6 +69,10 @@ class TrainingData:
         labels = division.splits or {"train": paths.train, "val": paths.val}
         train = read_train(labels["train"], paths.images, config, say)
         val = read_val(labels["val"], paths.images, config, train, say) if "val" in labels else None
+        if count := config.train.overfit:
+            train = val = replace(train, labels=train.labels.first(count))
+            config = replace(config, augment=Augmentation(horizontal_flip=0.0))
+            say(f"train.overfit: learning {len(train.labels)} images by heart, unchanged, and measuring on them")
         if (sides := config.augment.min_sizes) and config.input.min_size not in sides:
             say(f"augment.min_sizes: training images get short sides of {sides}, others {config.input.min_size}")
         if not config.tells_classes:
@@ -110,6 +114,7 @@ class TrainingData:
                 balanced=config.data.balance_by != "",
                 rank=rank,
                 world=world,
+                repeat_threshold=config.data.repeat_threshold,
                 note=self.pictures.note,
             )
         )

@@ -12,6 +12,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.loading import find_model
 from maskrcnn.settings import differing_settings, setting
 from maskrcnn.structures import Categories
+from maskrcnn.text import one_line
 from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.foreign import import_foreign
 from maskrcnn.weights.hub import import_published, is_published
@@ -22,6 +23,7 @@ _STAGE_5 = f"{_BOTTOM_UP}.stages.3."
 _ELSEWHERE = {"roi_layers.bottom_up.": f"{_BOTTOM_UP}.", "roi_layers.": _STAGE_5}
 """The same layers as the heads' first: the whole network in R-CNN, stage 5 with C4."""
 _COUNTER = ".num_batches_tracked"
+_NAMES_SHOWN = 5
 
 TIED_TO_WEIGHTS = (
     *("input.channels", "input.mean", "input.std"),
@@ -48,6 +50,15 @@ class Initial:
             resnet=replace(config.resnet, stride_in_1x1=resnet.stride_in_1x1, norm_eps=resnet.norm_eps),
             anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
         )
+
+    def knows(self, categories: Categories) -> bool:
+        """Whether the outputs mean these classes: the same names, or as many, some of them renamed.
+
+        A name that has only moved to another place is no renaming.
+        """
+        theirs, ours = self.categories.names, categories.names
+        renamed = renamings(self.categories, categories)
+        return len(theirs) == len(ours) and not any(old in ours or new in theirs for old, new in renamed)
 
     @property
     def _has_rpn(self) -> bool:
@@ -79,7 +90,8 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
         model: with random weights.
         initial: where to take weights from.
         config: the model's settings.
-        categories: the model's classes; where they are others than the weights', outputs per class stay random.
+        categories: the model's classes; where they are others than the weights' (`Initial.knows`), outputs per class
+            stay random.
 
     Returns:
         What has been taken and what not, in one line.
@@ -90,7 +102,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
     _require_same_use(initial, config)
     target = model.state_dict()
     weights = _under_the_names_of(target, initial.weights)
-    anew = _outputs_of_other_classes(model, initial.categories, categories)
+    anew = _outputs_of_other_classes(model, initial, categories)
     theirs = _parts(weights.keys() - target.keys())
     for part, names in _parts(target.keys() - anew).items():
         unfit = [name for name in names if not _fits(name, weights, target)]
@@ -102,7 +114,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
             )
         anew |= set(names) if unfit else set()
     model.load_state_dict({n: weights[n] for n in target.keys() - anew if n in weights}, strict=False)
-    return _said(initial.source, target, anew)
+    return _said(initial.source, target, anew) + _renamed(initial, categories)
 
 
 def _require_same_use(initial: Initial, config: Config) -> None:
@@ -129,9 +141,22 @@ def _before_the_heads(name: str) -> str:
     return name
 
 
-def _outputs_of_other_classes(model: nn.Module, theirs: Categories, ours: Categories) -> set[str]:
+def renamings(theirs: Categories, ours: Categories) -> list[tuple[str, str]]:
+    """Classes at the same place with other names: (old, new)."""
+    return [(old, new) for old, new in zip(theirs.names, ours.names, strict=False) if old != new]
+
+
+def _renamed(initial: Initial, categories: Categories) -> str:
+    pairs = renamings(initial.categories, categories) if initial.knows(categories) else []
+    shown = ", ".join(one_line(f"{old} -> {new}") for old, new in pairs[:_NAMES_SHOWN])
+    more = ", ..." if len(pairs) > _NAMES_SHOWN else ""
+    return f"; kept for classes of other names: {shown}{more}" if pairs else ""
+
+
+def _outputs_of_other_classes(model: nn.Module, initial: Initial, ours: Categories) -> set[str]:
     """The weights that mean nothing to other classes, and to other keypoints, as each branch says of its layers."""
-    kinds = {"class_outputs": theirs.names != ours.names, "keypoint_outputs": theirs.keypoints != ours.keypoints}
+    has_other_keypoints = initial.categories.keypoints != ours.keypoints
+    kinds = {"class_outputs": not initial.knows(ours), "keypoint_outputs": has_other_keypoints}
     layers = {
         f"{part}.{layer}"
         for part, module in model.named_children()

@@ -10,7 +10,7 @@ See `folder.py` for what lies where in the output directory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,27 +19,26 @@ from typing import Any
 import torch
 
 from maskrcnn.config import Config
-from maskrcnn.data.dataset import Sample
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.failures import failure_of_machine
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.text import brief
+from maskrcnn.training.advance import advance, learning_rate
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.determinism import deterministic
 from maskrcnn.training.distributed import Ranks, joined
 from maskrcnn.training.folder import RunFolder
 from maskrcnn.training.given import require_usable, with_its_learning_rate
-from maskrcnn.training.initial import Initial
+from maskrcnn.training.initial import Initial, read_initial
 from maskrcnn.training.interruption import Interrupted, Interruption
-from maskrcnn.training.optimizer import full_learning_rate, set_learning_rate
+from maskrcnn.training.length import with_length
+from maskrcnn.training.lessons import lessons
 from maskrcnn.training.progress import Log, Screen, SilentLog, TrainingLog
 from maskrcnn.training.resume import resume_run
-from maskrcnn.training.schedule import learning_rate_factor
-from maskrcnn.training.seeds import image_generator, seed_globally
 from maskrcnn.training.start import fresh_state
 from maskrcnn.training.state import TrainingState, save_state
-from maskrcnn.training.step import StepReport, accumulate_gradients
+from maskrcnn.training.step import StepReport
 from maskrcnn.training.summary import training_summary
 from maskrcnn.training.validation import validate
 from maskrcnn.weights import save_model
@@ -110,7 +109,9 @@ def train(
             data = TrainingData.open(config, screen.say, folder.split)
             if init is None and network is None and not resume:
                 screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
-            state = fresh_state(config, data.categories, ranks, init, screen.say, network, optimizer)
+            initial = read_initial(init) if isinstance(init, str) else init
+            state = fresh_state(config, data.categories, ranks, initial, screen.say, network, optimizer)
+            config = with_length(config, state, data, ranks, resume=resume, say=screen.say)
             ranks.wait()  # all have looked at the folder before one writes to it
             with folder.locked() if ranks.is_first else nullcontext():
                 if resume:
@@ -119,7 +120,10 @@ def train(
                 if ranks.is_first:
                     folder.claim(config, resume=resume)
                     data.division.keep(folder.split)
-                metrics = _Run(state, config, data, folder, screen, interruption, ranks).to_its_end()
+                run = _Run(state, config, data, folder, screen, interruption, ranks)
+                if config.train.evaluate_start and initial is not None and initial.knows(data.categories):
+                    run.evaluate_start()
+                metrics = run.to_its_end()
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
 
@@ -139,27 +143,47 @@ class _Run:
     def to_its_end(self) -> dict[str, Any]:
         """All steps that are left, and what comes after them; the metrics at the end."""
         state, config = self.state, self.config
-        log = TrainingLog(self.folder, self.screen, config, state) if self.ranks.is_first else SilentLog()
-        with self._kept(), log:
+        with self._kept(), self._log() as log:
             self._evaluate_if_due(log)  # a run may have been cut off while it did
             for batches in self.data.steps(config, state.step, self.ranks.rank, self.ranks.world):
-                report = _advance(state, batches, config, self.ranks)
-                log.step(state.step, _learning_rate(config, state.step - 1), report)
+                if self._is_stale():
+                    break
+                report = advance(state, batches, config, self.ranks)
+                log.step(state.step, learning_rate(config, state.step - 1), report)
                 _check_finite(state, report, config, self.screen)
                 self._evaluate_if_due(log)
                 if _is_due(state.step, config.train.checkpoint_every):
                     self._save()
                 self._stop_together()
             self._save()
-            metrics = self._evaluate(log)
+            metrics = self._evaluate(log, last=True)
             self._save_model(self.folder.last, metrics)
+            for line in lessons(state, config, metrics):
+                log.say(line)
         return metrics
+
+    def _log(self) -> Log:
+        return TrainingLog(self.folder, self.screen, self.config, self.state) if self.ranks.is_first else SilentLog()
 
     def _stop_together(self) -> None:
         """A signal may have reached one rank alone; all stop after the same step."""
         signals = [number for number in self.ranks.gathered(self.interruption.signal) if number is not None]
         if signals:
             raise Interrupted(signals[0])
+
+    def evaluate_start(self) -> None:
+        """Measure the weights that training starts with; until a better one is found, they are the best model."""
+        state = self.state
+        if state.step or self.data.val is None:
+            return
+        with self._kept(), self._log() as log:
+            self._evaluate(log)
+            state.start_score = state.best_score
+
+    def _is_stale(self) -> bool:
+        """Whether training ends early; asked before each step, so that a resumed run does not go on either."""
+        patience = self.config.train.patience
+        return 0 < patience <= self.state.stale
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -217,20 +241,24 @@ class _Run:
             self._evaluate(log)
             self._save()
 
-    def _evaluate(self, log: Log) -> dict[str, Any]:
+    def _evaluate(self, log: Log, last: bool = False) -> dict[str, Any]:
         """Metrics on the val split (empty without one); the best model so far is kept."""
         state = self.state
         if self.data.val is None:
             return {}
-        metrics, score = self.ranks.of_first(self._measured(log) if self.ranks.is_first else ({}, None))
+        metrics, score = self.ranks.of_first(self._measured(log, last) if self.ranks.is_first else ({}, None))
         log.evaluation(state.step, metrics, score)
         if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
             self._save_model(self.folder.best, metrics)
             state.best_score, state.best_step = score, state.step
+        if score is not None and (state.gain_score is None or score > state.gain_score + self.config.train.min_gain):
+            state.gain_score, state.stale = score, 0
+        else:
+            state.stale += 1
         state.evaluated_step = state.step
         return metrics
 
-    def _measured(self, log: Log) -> tuple[dict[str, Any], float | None]:
+    def _measured(self, log: Log, last: bool) -> tuple[dict[str, Any], float | None]:
         return validate(
             self.state.averaged_model,
             self.config,
@@ -238,35 +266,8 @@ class _Run:
             self.folder.evaluation,
             log.say,
             after_image=self.interruption.check,
-            report=self.state.step >= self.config.schedule.steps,
+            report=last,
         )
-
-
-def _advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config, ranks: Ranks) -> StepReport:
-    """One step: learning rate, gradients, new weights, new average."""
-    set_learning_rate(state.optimizer, _learning_rate(config, state.step))
-    seed_globally(config.train.seed, state.step)
-    generators = [
-        image_generator(config.train.seed, state.step, position, state.device)
-        for number, batch in enumerate(batches)
-        for position in ranks.positions(number, len(batch))
-    ]
-    report = accumulate_gradients(state.model, batches, config, generators, ranks)
-    state.is_whole = False
-    if report.complaint:
-        state.skipped_in_row += 1
-    else:
-        state.optimizer.step()
-        state.skipped_in_row = 0
-        if state.ema is not None:
-            state.ema.update(state.model, state.step)
-    state.step += 1
-    state.is_whole = True
-    return report
-
-
-def _learning_rate(config: Config, step: int) -> float:
-    return full_learning_rate(config) * learning_rate_factor(step, config.schedule)
 
 
 def _check_finite(state: TrainingState, report: StepReport, config: Config, screen: Screen) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.loading import bundled_models
 from maskrcnn.training.initial import Initial, read_initial
+from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.hub import PUBLISHED, is_downloaded
 
 _STEM = 64
 """Width of every published network's first convolution."""
 _CHANNELS = 3
 """All of them see RGB."""
+
+_ALSO_CALLED = dict.fromkeys(("nuclei", "cell", "cells", "cell nucleus", "cell nuclei"), "nucleus")
+"""Other words for a class of a bundled model."""
 
 _DETECTRON2 = {"resnet50": "R_50", "resnet101": "R_101", "resnext101_32x8d": "X_101_32x8d"}
 
@@ -44,23 +50,33 @@ def bundled_start(config: Config) -> str | None:
     return name if name in bundled_models() and config.input.channels == _CHANNELS else None
 
 
+def fitting_model(classes: Sequence[str]) -> str | None:
+    """The bundled model that knows all these classes, if there is one."""
+    wanted = {_ALSO_CALLED.get(name.casefold(), name.casefold()) for name in classes}
+    for name, path in bundled_models().items():
+        known = {own.casefold() for own in read_checkpoint(path).categories.names}
+        if wanted and wanted <= known:
+            return name
+    return None
+
+
 def default_initial(config: Config) -> Initial | None:
-    """The best start for `config`: bundled, else published and downloaded if need be; None if there is neither.
+    """The best start for `config` that comes with the package; None where nothing is published for it either.
 
     Raises:
-        UserError: it cannot be had; naming what else can be done.
+        UserError: weights are published for it, of which none is taken unasked; naming the choices.
     """
     if bundled := bundled_start(config):
         return read_initial(bundled)
     names = published_starts(config)
     if not names:
         return None
-    try:
-        return read_initial(names[0])
-    except UserError as error:
-        here = [f"--init {name} (already downloaded)" for name in names[1:] if is_downloaded(name)]
-        choices = ", ".join([*here, "--init FILE for your own weights", "--init none for random ones"])
-        raise UserError(f"{error}; or choose: {choices}") from None
+    here = [f"--init {name} (already downloaded)" for name in names if is_downloaded(name)]
+    choices = ", ".join(here or [f"--init {names[0]}, which is downloaded"])
+    raise UserError(
+        "--init is missing: expected the weights to start with, of which none for this architecture are bundled; "
+        f"choose: {choices}, --init FILE for your own weights, or --init none for random ones"
+    )
 
 
 def _systems(config: Config) -> list[str]:

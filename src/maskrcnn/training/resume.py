@@ -33,6 +33,9 @@ _HARMLESS = frozenset(
         "train.evaluate_every",
         "train.checkpoint_every",
         "train.max_nonfinite_steps",
+        "train.evaluate_start",
+        "train.patience",
+        "train.min_gain",
         "evaluation.max_detections",
     }
 )

@@ -14,7 +14,7 @@ from maskrcnn.structures import Categories
 from maskrcnn.training.distributed import Ranks, with_shared_statistics
 from maskrcnn.training.ema import EMA
 from maskrcnn.training.given import require_classes
-from maskrcnn.training.initial import Initial, read_initial, start_from
+from maskrcnn.training.initial import Initial, start_from
 from maskrcnn.training.optimizer import build_optimizer
 from maskrcnn.training.state import TrainingState
 
@@ -23,7 +23,7 @@ def fresh_state(
     config: Config,
     categories: Categories,
     ranks: Ranks,
-    init: Initial | str | None,
+    initial: Initial | None,
     say: Callable[[str], None],
     network: MaskRCNN | None = None,
     optimizer: torch.optim.Optimizer | None = None,
@@ -35,8 +35,7 @@ def fresh_state(
     torch.manual_seed(config.train.seed)
     model = build_model(config, len(categories), categories.num_keypoints) if network is None else network
     require_classes(model, categories)
-    if init is not None:
-        initial = read_initial(init) if isinstance(init, str) else init
+    if initial is not None:
         say(start_from(model, initial, config, categories))
     model = for_training(model).to(ranks.device).train()
     with_shared_statistics(model, ranks)

@@ -28,8 +28,10 @@ from maskrcnn.training.optimizer import Optimizer
 from maskrcnn.weights.checkpoint import load_weights
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
-FORMAT = 3
-"""As of model files: goes up when another version of the package could not read the file any more."""
+FORMAT = 4
+"""As of model files: goes up when another version of the package could not read the file any more.
+
+4: what early stopping and the comparison with the start remember."""
 KEEP = 2
 """The newest, and the one before in case the disk damages the newest."""
 
@@ -47,6 +49,9 @@ class TrainingState:
         best_score: the best validation score so far, or None before the first evaluation.
         best_step: the step it belongs to.
         evaluated_step: the step after which it was last evaluated, 0 before the first time.
+        start_score: the score before the first step, or None where it was not measured.
+        gain_score: the best score of which a later one must be `train.min_gain` better to count as a gain.
+        stale: evaluations in a row without such a gain.
         is_whole: False while a step is being taken, when it must not be saved.
     """
 
@@ -58,6 +63,9 @@ class TrainingState:
     best_score: float | None = None
     best_step: int = 0
     evaluated_step: int = 0
+    start_score: float | None = None
+    gain_score: float | None = None
+    stale: int = 0
     is_whole: bool = True
 
     @property
@@ -71,7 +79,10 @@ class TrainingState:
         return self.model if self.ema is None else self.ema.model
 
 
-_COUNTERS = ("step", "skipped_in_row", "best_score", "best_step", "evaluated_step")
+_COUNTERS = (
+    *("step", "skipped_in_row", "best_score", "best_step", "evaluated_step"),
+    *("start_score", "gain_score", "stale"),
+)
 
 
 def save_state(folder: Path, state: TrainingState, config: Config, data: Mapping[str, Any]) -> Path:

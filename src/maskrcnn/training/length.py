@@ -1,0 +1,123 @@
+"""How many steps a training takes and how many images each, where the settings ask for passes, minutes or memory.
+
+What follows is settled once, before the first step, and written into the run's settings: a resumed run measures nothing
+again, and its schedule is the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from maskrcnn.config import Config
+from maskrcnn.errors import UserError
+from maskrcnn.memory import free_bytes
+from maskrcnn.training.advance import advance
+from maskrcnn.training.data import TrainingData
+from maskrcnn.training.distributed import Ranks
+from maskrcnn.training.progress import memory_mib
+from maskrcnn.training.state import TrainingState
+
+MEASURED_STEPS = 4
+"""Of which the first, which takes longer, does not count."""
+WARMUP_SHARE = 0.1
+"""Of the steps, at most, where their number follows from something else."""
+EVALUATIONS = 4
+"""So often at least is such a training evaluated."""
+LARGEST_BATCH = 16
+
+Say = Callable[[str], None]
+
+
+def with_length(
+    config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, *, resume: bool, say: Say
+) -> Config:
+    """`config` with `schedule.steps` and `train.batch_size` as they follow from the data and the machine.
+
+    Args:
+        config: the settings.
+        state: before the first step; steps are tried on a copy.
+        data: to train on.
+        ranks: of which there may be only one where something is measured.
+        resume: whether a run is continued, whose length is settled.
+        say: gets a line on each thing found out.
+
+    Raises:
+        UserError: a resumed run is to be measured anew, or several ranks are to be measured.
+    """
+    schedule = config.schedule
+    wanted = {"schedule.epochs": schedule.epochs, "schedule.minutes": schedule.minutes}
+    wanted["train.batch_memory"] = config.train.batch_memory
+    if resume and (names := [name for name, value in wanted.items() if value]):
+        raise UserError(
+            f"{names[0]}: expected 0 with --resume, since the length of a run is settled when it begins; to go on for "
+            "longer: --resume --set schedule.steps=N"
+        )
+    if ranks.world > 1 and (schedule.minutes or config.train.batch_memory):
+        raise UserError("schedule.minutes, train.batch_memory: expected 0 with several ranks; give steps and images")
+    if config.train.batch_memory:
+        config = with_batch_size(config, state, data, ranks, say)
+    if schedule.epochs:
+        images = config.train.batch_size * config.train.accumulate
+        return _with_steps(config, round(schedule.epochs * len(data.dataset) / images))
+    if schedule.minutes:
+        return _with_minutes(config, state, data, ranks, say)
+    return config
+
+
+def _with_minutes(config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, say: Say) -> Config:
+    seconds = seconds_per_step(config, state, data, ranks)
+    timed = _with_steps(config, int(60 * config.schedule.minutes / seconds))
+    say(
+        f"{seconds:.2f} s a step, so {timed.schedule.steps} steps in {config.schedule.minutes:g} minutes, evaluations "
+        f"apart; {memory_mib(state.device)} MiB of memory"
+    )
+    return timed
+
+
+def _with_steps(config: Config, steps: int) -> Config:
+    """Warm-up and evaluations fit into them."""
+    steps = max(1, steps)
+    schedule, train = config.schedule, config.train
+    warmup = min(schedule.warmup_steps, int(WARMUP_SHARE * steps))
+    every = max(1, steps // EVALUATIONS)
+    return replace(
+        config,
+        schedule=replace(schedule, steps=steps, epochs=0.0, minutes=0.0, warmup_steps=warmup),
+        train=replace(train, evaluate_every=min(train.evaluate_every or every, every)),
+    )
+
+
+def seconds_per_step(config: Config, state: TrainingState, data: TrainingData, ranks: Ranks) -> float:
+    """The median time of the first steps, loading included, taken by a copy that is thrown away."""
+    trial, few = copy.deepcopy(state), replace(config, schedule=replace(config.schedule, steps=MEASURED_STEPS))
+    seconds, start = [], time.perf_counter()
+    for batches in data.steps(few, start=0):
+        advance(trial, batches, config, ranks)
+        now = time.perf_counter()
+        seconds.append(now - start)
+        start = now
+    return statistics.median(seconds[1:])
+
+
+def with_batch_size(config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, say: Say) -> Config:
+    """As many images at a time as the memory allows: what the second to the fourth image added, extrapolated."""
+    used = {}
+    for images in (1, 4):
+        trial = copy.deepcopy(state)
+        one = _of_batch(config, images)
+        (batches,) = data.steps(replace(one, schedule=replace(config.schedule, steps=1)), start=0)
+        advance(trial, batches, one, ranks)
+        used[images] = memory_mib(state.device)
+    each, free = max(1, (used[4] - used[1]) // 3), free_bytes()
+    size = LARGEST_BATCH if free is None else 4 + int(config.train.batch_memory * (free >> 20) / each)
+    chosen = _of_batch(config, max(1, min(size, LARGEST_BATCH, len(data.dataset))))
+    say(f"train.batch_size: {chosen.train.batch_size}; {each} MiB an image, {used[4]} MiB in use with 4 images")
+    return replace(chosen, train=replace(chosen.train, batch_memory=0.0))
+
+
+def _of_batch(config: Config, images: int) -> Config:
+    return replace(config, train=replace(config.train, batch_size=images))

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskrcnn.config import Config, ScheduleConfig
+from maskrcnn.errors import UserError
+from maskrcnn.settings import config_from_dict, read_settings
+from maskrcnn.training import length
+from maskrcnn.training.loop import train
+from maskrcnn.weights.tensor_file import read_tensors
+
+
+def settled(output: Path) -> Config:
+    """What a run's settings say of its length."""
+    return config_from_dict(read_settings(output / "config.yaml"), "config.yaml")
+
+
+def test_passes_over_the_images(config: Config, tmp_path: Path) -> None:
+    """Three passes over 4 images, 2 a step: 6 steps, of which a tenth at most warms up."""
+    wanted = replace(config, schedule=replace(config.schedule, epochs=3.0, steps=999))
+    assert train(wanted, tmp_path / "run", device="cpu").steps == 6
+    own = settled(tmp_path / "run")
+    assert (own.schedule.steps, own.schedule.epochs, own.schedule.warmup_steps) == (6, 0, 0)
+    assert own.train.evaluate_every == 1
+    assert train(own, tmp_path / "run", device="cpu", resume=True).steps == 6
+
+
+def test_minutes(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 1.5 s a step, 0.1 minutes are four steps; that they were timed leaves no trace in what is learned."""
+    measured: list[float] = []
+
+    def seconds(*arguments: object) -> float:
+        measured.append(real(*arguments))  # type: ignore[arg-type]
+        return 1.5
+
+    real = length.seconds_per_step
+    monkeypatch.setattr(length, "seconds_per_step", seconds)
+    wanted = replace(config, schedule=replace(config.schedule, minutes=0.1))
+    assert train(wanted, tmp_path / "timed", device="cpu").steps == 4 and measured[0] > 0
+    assert re.search(r"1\.50 s a step, so 4 steps in 0\.1 minutes, evaluations apart; \d+ MiB", capsys.readouterr().err)
+    own = settled(tmp_path / "timed")
+    assert (own.schedule.steps, own.schedule.minutes) == (4, 0)
+    train(own, tmp_path / "plain", device="cpu")
+    assert len(measured) == 1
+    (timed, timed_facts), (plain, plain_facts) = (
+        read_tensors(tmp_path / name / "last.safetensors") for name in ("timed", "plain")
+    )
+    assert timed_facts == plain_facts and all(torch.equal(timed[name], plain[name]) for name in plain)
+
+
+@pytest.mark.parametrize(("free", "expected"), [(None, 4), (0, 4), (1 << 40, 4)])
+def test_a_batch_is_no_larger_than_the_data(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int | None, expected: int
+) -> None:
+    monkeypatch.setattr(length, "free_bytes", lambda: free)
+    wanted = replace(config, train=replace(config.train, batch_memory=0.6), schedule=ScheduleConfig(steps=1))
+    train(wanted, tmp_path / "run", device="cpu")
+    own = settled(tmp_path / "run").train
+    assert (own.batch_size, own.batch_memory) == (expected, 0)
+
+
+def test_the_length_of_a_run_is_settled_when_it_begins(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"schedule\.epochs: expected 0 with --resume.*--set schedule\.steps=N"):
+        wanted = replace(config, schedule=replace(config.schedule, epochs=1.0))
+        train(wanted, tmp_path / "run", device="cpu", resume=True)
+    with pytest.raises(UserError, match=r"schedule\.minutes: expected 0 where schedule\.epochs is given"):
+        ScheduleConfig(epochs=1, minutes=1)
