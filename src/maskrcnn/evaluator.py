@@ -110,7 +110,7 @@ def evaluate_dataset(
     proposals: str | Path | None = None,
     report: bool = True,
     say: Callable[[str], object] = print,
-    after_image: Callable[[], object] = lambda: None,
+    after_image: Callable[[int, Prediction], object] = lambda *_: None,
 ) -> Metrics:
     """`evaluate` for images whose labels are read already; what `after_image` raises, between images, ends it."""
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
@@ -124,7 +124,7 @@ def evaluate_dataset(
     run = EvaluationRun(seen, model.categories, max_pixels, confusion, panoptic, score_threshold, examples)
     for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
         run.add(number, prediction)
-        after_image()
+        after_image(number, prediction)
         if len(run.images) % PROGRESS_EVERY == 0:
             say(f"{len(run.images)} of {len(run.data.labels)} images")
     truth = run.ground_truth()

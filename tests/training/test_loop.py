@@ -79,7 +79,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_the_output_directory(config: Config, tmp_path: Path) -> None:
     result = train(config, tmp_path / "run", device="cpu")
     names = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard")
-    assert names == [".lock", "config.yaml", "last.safetensors", "log.jsonl", "state"]
+    assert names == [".lock", "config.yaml", "index.html", "last.safetensors", "log.jsonl", "state"]
     assert [p.stem for p in saved_states(tmp_path / "run" / "state")] == ["step-00000007", "step-00000006"]
     assert (result.steps, result.metrics, result.best_score) == (7, {}, None)
     loaded = load_model(result.best)

@@ -7,6 +7,7 @@ best.safetensors         the model with the best validation score so far
 last.safetensors         the model at the last checkpoint or interruption, and at the end
 state/step-*.safetensors the last two training states, for `--resume`
 state/pictures.safetensors checksums of the pictures that training has read
+index.html               how the run goes, to be left open in a browser; pictures/ belongs to it
 evaluation/              metrics and predictions of the newest evaluation; report.html of the one at the end
 tensorboard/             the same numbers for TensorBoard, when it is installed
 .lock                    held while a process trains; empty, and harmless afterwards
@@ -73,6 +74,16 @@ class RunFolder:
     def evaluation(self) -> Path:
         """What the evaluation writes."""
         return self.root / "evaluation"
+
+    @property
+    def page(self) -> Path:
+        """What one looks at while it trains."""
+        return self.root / "index.html"
+
+    @property
+    def watched(self) -> Path:
+        """The same images at each evaluation."""
+        return self.root / "pictures"
 
     @property
     def tensorboard(self) -> Path:

@@ -34,13 +34,15 @@ from maskrcnn.training.initial import Initial, read_initial
 from maskrcnn.training.interruption import Interrupted, Interruption
 from maskrcnn.training.length import with_length
 from maskrcnn.training.lessons import lessons
-from maskrcnn.training.progress import Log, Screen, SilentLog, TrainingLog
+from maskrcnn.training.loggers import Logger
+from maskrcnn.training.progress import Callback, Log, Screen, SilentLog, TrainingLog, Watchers
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.start import fresh_state
 from maskrcnn.training.state import TrainingState, save_state
 from maskrcnn.training.step import StepReport
 from maskrcnn.training.summary import training_summary
 from maskrcnn.training.validation import validate
+from maskrcnn.training.watched import WatchedImages
 from maskrcnn.weights import save_model
 
 
@@ -73,6 +75,8 @@ def train(
     init: Initial | str | None = None,
     network: MaskRCNN | None = None,
     optimizer: torch.optim.Optimizer | None = None,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """Train a model and leave it, its settings, its log and its state in the directory `output`.
 
@@ -86,6 +90,8 @@ def train(
             builds models from settings, so read its weights with `read_checkpoint` and `load_state_dict`.
         optimizer: one of your own over the network's parameters; its learning rates follow the schedule. None: that of
             the settings.
+        loggers: your own, beside those that `train.loggers` names; one that fails is left out, and ends nothing.
+        callbacks: functions that get each line of log.jsonl, a dictionary, as it is written.
 
     Raises:
         UserError: anything the user can fix: data, settings, the output directory, a loss that stays non-finite, no
@@ -120,7 +126,7 @@ def train(
                 if ranks.is_first:
                     folder.claim(config, resume=resume)
                     data.division.keep(folder.split)
-                run = _Run(state, config, data, folder, screen, interruption, ranks)
+                run = _Run(state, config, data, folder, screen, interruption, ranks, Watchers(loggers, callbacks))
                 if config.train.evaluate_start and initial is not None and initial.knows(data.categories):
                     run.evaluate_start()
                 metrics = run.to_its_end()
@@ -139,6 +145,7 @@ class _Run:
     screen: Screen
     interruption: Interruption
     ranks: Ranks
+    watchers: Watchers
 
     def to_its_end(self) -> dict[str, Any]:
         """All steps that are left, and what comes after them; the metrics at the end."""
@@ -163,7 +170,7 @@ class _Run:
         return metrics
 
     def _log(self) -> Log:
-        return TrainingLog(self.folder, self.screen, self.config, self.state) if self.ranks.is_first else SilentLog()
+        return self._log()
 
     def _stop_together(self) -> None:
         """A signal may have reached one rank alone; all stop after the same step."""
@@ -258,14 +265,22 @@ class _Run:
         state.evaluated_step = state.step
         return metrics
 
+    def _log(self) -> Log:
+        """What the first rank says and writes."""
+        if not self.ranks.is_first:
+            return SilentLog()
+        return TrainingLog(self.folder, self.screen, self.config, self.state, self.watchers)
+
     def _measured(self, log: Log, last: bool) -> tuple[dict[str, Any], float | None]:
+        assert self.data.val is not None
+        watched = WatchedImages(self.data.val, self.folder.watched, log.picture)
         return validate(
             self.state.averaged_model,
             self.config,
             self.data,
             self.folder.evaluation,
             log.say,
-            after_image=self.interruption.check,
+            after_image=watched.after(self.interruption.check, self.state.step),
             report=last,
         )
 

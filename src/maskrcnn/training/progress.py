@@ -1,4 +1,4 @@
-"""What a run shows and records while it trains: screen, `log.jsonl`, TensorBoard.
+"""What a run shows and records while it trains: screen, `log.jsonl`, a page, loggers, callbacks.
 
 A line of `log.jsonl` with "kind" "step" has the step (counted from 1), the learning rate, the losses, the
 gradient norm, images per second, seconds left and memory; with "kind" "evaluation" the step and the metrics.
@@ -11,7 +11,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
+from maskrcnn.structures.masks import ByteArray
 from maskrcnn.training.folder import RunFolder
+from maskrcnn.training.loggers import Logger, Loggers
+from maskrcnn.training.run_page import RunPage
 from maskrcnn.training.state import TrainingState
 from maskrcnn.training.step import StepReport
 
@@ -58,13 +62,42 @@ class Screen:
             self._bar.stop()
 
 
+Callback = Callable[[Mapping[str, Any]], object]
+"""Gets each line of `log.jsonl` as it is written; what it raises ends the training, with the state as it was saved."""
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """What of the user's own gets the numbers of a run."""
+
+    loggers: Sequence[Logger] = ()
+    callbacks: Sequence[Callback] = ()
+
+
+NOBODY = Watchers()
+
+
 class TrainingLog:
     """Takes in every step; shows and records the first, the last and every `train.log_every`-th.
 
     Lines of `log.jsonl` after the step that training goes on from (a run that was cut off) are removed.
+
+    Args:
+        folder: of the run.
+        screen: gets lines for people.
+        config: how often, and to which loggers.
+        state: of the training, as it starts.
+        watchers: of the user's own.
     """
 
-    def __init__(self, folder: RunFolder, screen: Screen, config: Config, state: TrainingState) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        screen: Screen,
+        config: Config,
+        state: TrainingState,
+        watchers: Watchers = NOBODY,
+    ) -> None:
         self._path = folder.log
         self._screen = screen
         self._steps = config.schedule.steps
@@ -72,8 +105,11 @@ class TrainingLog:
         self._device = state.device
         self._start = state.step
         self._speed = _Speed()
-        _cut_log(self._path, state.step, state.evaluated_step)
-        self._tensorboard = _open_tensorboard(folder.tensorboard, state.step, screen.say)
+        self._page = RunPage(folder, self._steps)
+        for entry in _cut_log(self._path, state.step, state.evaluated_step):
+            self._page.take(entry)
+        self._loggers = Loggers(folder, config, state.step, watchers.loggers, screen.say)
+        self._callbacks = watchers.callbacks
 
     def __enter__(self) -> Self:
         self._screen.start(self._start, self._steps)
@@ -82,8 +118,13 @@ class TrainingLog:
 
     def __exit__(self, *error: object) -> None:
         self._screen.stop()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+        status = "finished" if error[0] is None else "stopped"
+        self._page.write(status)
+        self._loggers.close(status)
+
+    def picture(self, name: str, step: int, pixels: ByteArray) -> None:
+        """What the model finds in an image, (H, W, 3) uint8 RGB."""
+        self._loggers.picture(name, step, pixels)
 
     def say(self, text: str) -> None:
         """One line on the screen."""
@@ -119,11 +160,12 @@ class TrainingLog:
         self._speed.restart()
 
     def _record(self, kind: str, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(_json_safe({"kind": kind, **entry}))
-        _append(self._path, line)
-        if self._tensorboard is not None:
-            for name, value in _flatten(entry).items():
-                self._tensorboard.add_scalar(f"{kind}/{name}", value, entry["step"])
+        safe = _json_safe({"kind": kind, **entry})
+        _append(self._path, json.dumps(safe))
+        self._page.add(safe)
+        self._loggers.record(kind, entry["step"], entry)
+        for callback in self._callbacks:
+            callback(safe)
 
 
 def describe(entry: Mapping[str, Any]) -> str:
@@ -168,6 +210,9 @@ class SilentLog:
     def evaluation(self, step: int, metrics: Mapping[str, Any], score: float | None) -> None:
         """Not here."""
 
+    def picture(self, name: str, step: int, pixels: ByteArray) -> None:
+        """Not here."""
+
 
 Log = TrainingLog | SilentLog
 
@@ -198,14 +243,20 @@ class _Speed:
         return rate, (steps - step) * self._seconds / self._steps
 
 
-def _cut_log(path: Path, start: int, evaluated: int) -> None:
-    """Drop what was logged after the state that training resumes from, and a last line that was cut off."""
+def _cut_log(path: Path, start: int, evaluated: int) -> list[Mapping[str, Any]]:
+    """Drop what was logged after the state that training resumes from, and a last line that was cut off.
+
+    Returns:
+        What is left.
+    """
     if not path.exists():
-        return
+        return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     last = {"step": start, "evaluation": evaluated}
-    kept = [line for line in lines if (entry := _entry(line)) is not None and entry["step"] <= last[entry["kind"]]]
-    write_atomically(path, "".join(f"{line}\n" for line in kept))
+    entries: list[Mapping[str, Any]] = [entry for line in lines if (entry := _entry(line)) is not None]
+    kept = [entry for entry in entries if entry["step"] <= last[entry["kind"]]]
+    write_atomically(path, "".join(f"{json.dumps(entry)}\n" for entry in kept))
+    return kept
 
 
 def _append(path: Path, line: str) -> None:
@@ -223,27 +274,6 @@ def _entry(line: str) -> dict[str, Any] | None:
         return entry if entry["kind"] in ("step", "evaluation") and entry["step"] >= 0 else None
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _open_tensorboard(folder: Path, start: int, say: Callable[[str], None]) -> Any:
-    """A writer, or None (and a line that says so) when TensorBoard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        say("TensorBoard is not installed, so only log.jsonl is written (pip install tensorboard)")
-        return None
-    return SummaryWriter(str(folder), purge_step=start + 1)
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Nested numbers with their path as name; what is not a number is left out."""
-    flat: dict[str, float] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float) and name != "step":
-            flat[prefix + name] = value
-    return flat
 
 
 def _json_safe(value: Any) -> Any:

@@ -30,6 +30,7 @@ _HARMLESS = frozenset(
         "data.num_workers",
         "schedule.steps",  # said, since the learning rate depends on it
         "train.log_every",
+        "train.loggers",
         "train.evaluate_every",
         "train.checkpoint_every",
         "train.max_nonfinite_steps",

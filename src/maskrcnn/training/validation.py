@@ -11,6 +11,7 @@ from maskrcnn.config import Config
 from maskrcnn.evaluator import evaluate_dataset
 from maskrcnn.model import Model
 from maskrcnn.models.mask_rcnn import MaskRCNN
+from maskrcnn.prediction import Prediction
 from maskrcnn.training.data import TrainingData
 
 
@@ -21,7 +22,7 @@ def validate(
     output: Path,
     say: Callable[[str], None],
     *,
-    after_image: Callable[[], object],
+    after_image: Callable[[int, Prediction], object],
     report: bool,
 ) -> tuple[dict[str, Any], float | None]:
     """Measure `network` on the val split; what predicts is a copy made ready for it (`Model`).
@@ -32,7 +33,7 @@ def validate(
         data: with a val split.
         output: the folder for metrics and predictions.
         say: gets the lines of progress and the table of results.
-        after_image: called between images; what it raises ends the evaluation.
+        after_image: gets the number of each image and what was found; what it raises ends the evaluation.
         report: whether to write `report.html` too.
 
     Returns:

@@ -18,6 +18,14 @@ def inline_jpeg(picture: ByteArray, longest_side: int, quality: int = 82) -> str
     return _address(image, "JPEG", quality=quality)
 
 
+def jpeg_bytes(picture: ByteArray, longest_side: int, quality: int = 82) -> bytes:
+    """An (H, W, 3) RGB picture as a JPEG file, made smaller if a side is longer than that."""
+    image, buffer = Image.fromarray(picture), BytesIO()
+    image.thumbnail((longest_side, longest_side))
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
 def inline_palette_png(values: ByteArray, palette: ByteArray) -> str:
     """The address of an (H, W) picture of palette indices as PNG; `palette` is (256, 3) RGB."""
     image = Image.fromarray(np.ascontiguousarray(values), "P")

@@ -1,0 +1,90 @@
+"""A few images of the val split, drawn with what the model finds in them at each evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskrcnn.data.coco import LabelledImages
+from maskrcnn.data.images import MAX_PIXELS
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.pictures import overlay_truth
+from maskrcnn.files import write_atomically
+from maskrcnn.prediction import Prediction
+from maskrcnn.scoring import ground_truth_of, read_picture
+from maskrcnn.structures.masks import ByteArray
+from maskrcnn.viz.inline import jpeg_bytes
+
+IMAGES = 4
+KEPT = 6
+"""Evaluations whose pictures are kept: the newest ones."""
+LONGEST_SIDE = 480
+SCORE = 0.5
+
+LABELS = "labels"
+
+Show = Callable[[str, int, ByteArray], object]
+
+
+class WatchedImages:
+    """Images from the whole of the val split, always the same.
+
+    Args:
+        data: the val split.
+        folder: where the pictures go, with `index.json`: image name -> (what, file), the labels first.
+        show: gets each picture too: its name, the step, (H, W, 3) uint8 RGB.
+    """
+
+    def __init__(self, data: LabelledImages, folder: Path, show: Show) -> None:
+        self._data, self._folder, self._show = data, folder, show
+        count = len(data.labels)
+        self._numbers = set(np.linspace(0, count - 1, min(IMAGES, count)).round().astype(int).tolist())
+        self._index = read_index(folder)
+
+    def take(self, number: int, prediction: Prediction, step: int) -> None:
+        """Draw what was found in image `number` of the split, if it is one of those watched."""
+        if number in self._numbers:
+            with suppress(UserError):  # no place on the disk: the training itself says so, where it matters
+                self._draw(number, prediction, step)
+
+    def _draw(self, number: int, prediction: Prediction, step: int) -> None:
+        name = self._data.labels.file_name(number)
+        rows = self._index.setdefault(name, [])
+        if not rows:
+            self._add_labels(number, rows)
+        overlay = prediction[prediction.scores > SCORE].overlay()
+        file = f"{step:08d}_{number}.jpg"
+        self._show(name, step, overlay)
+        self._save(file, overlay)
+        newest = [row for row in rows if row[0] not in (LABELS, f"step {step}")]
+        for _, old in newest[KEPT - 1 :]:
+            (self._folder / old).unlink(missing_ok=True)
+        rows[:] = [*(row for row in rows if row[0] == LABELS), (f"step {step}", file), *newest[: KEPT - 1]]
+        write_atomically(self._folder / "index.json", json.dumps(self._index))
+
+    def _add_labels(self, number: int, rows: list[Any]) -> None:
+        try:
+            pixels = read_picture(self._data, number, MAX_PIXELS)
+        except UserError:
+            return
+        image_id = int(self._data.labels.image_ids[number])
+        file = f"labels_{number}.jpg"
+        self._save(file, overlay_truth(image_id, ground_truth_of(self._data), pixels))
+        rows.append((LABELS, file))
+
+    def _save(self, file: str, picture: ByteArray) -> None:
+        write_atomically(self._folder / file, jpeg_bytes(picture, LONGEST_SIDE))
+
+
+def read_index(folder: Path) -> dict[str, list[Any]]:
+    """What pictures there are of each image: (what is shown, file), the labels first, then the newest."""
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        return {name: [(text, file) for text, file in rows] for name, rows in index.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
