@@ -170,7 +170,9 @@ class _Run:
         return metrics
 
     def _log(self) -> Log:
-        return self._log()
+        if not self.ranks.is_first:
+            return SilentLog()
+        return TrainingLog(self.folder, self.screen, self.config, self.state, self.watchers)
 
     def _stop_together(self) -> None:
         """A signal may have reached one rank alone; all stop after the same step."""
@@ -264,12 +266,6 @@ class _Run:
             state.stale += 1
         state.evaluated_step = state.step
         return metrics
-
-    def _log(self) -> Log:
-        """What the first rank says and writes."""
-        if not self.ranks.is_first:
-            return SilentLog()
-        return TrainingLog(self.folder, self.screen, self.config, self.state, self.watchers)
 
     def _measured(self, log: Log, last: bool) -> tuple[dict[str, Any], float | None]:
         assert self.data.val is not None

@@ -46,6 +46,15 @@ class WatchedImages:
         self._numbers = set(np.linspace(0, count - 1, min(IMAGES, count)).round().astype(int).tolist())
         self._index = read_index(folder)
 
+    def after(self, check: Callable[[], object], step: int) -> Callable[[int, Prediction], None]:
+        """What is called after each image of an evaluation: `check`, which may end it, then `take`."""
+
+        def after_image(number: int, prediction: Prediction) -> None:
+            check()
+            self.take(number, prediction, step)
+
+        return after_image
+
     def take(self, number: int, prediction: Prediction, step: int) -> None:
         """Draw what was found in image `number` of the split, if it is one of those watched."""
         if number in self._numbers:
