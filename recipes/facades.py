@@ -1,9 +1,9 @@
-"""Train the bundled model `facades`, measure it, and put it into the package.
+"""Train the model `facades`, measure it, and put it into the package. None is bundled yet: it takes hours.
 
     python recipes/facades.py PATH/TO/facades [OUTPUT] [--steps N] [--resume]
 
 PATH/TO/facades holds `images/`, `instances_train.json` (learned from) and `instances_val.json` (measured on at the
-end). docs/models/facades.md says what came out, and of how many steps. `--resume --steps N` with a larger N goes on.
+end). `--resume --steps N` with a larger N continues.
 """
 
 from __future__ import annotations

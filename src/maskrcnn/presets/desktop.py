@@ -89,7 +89,7 @@ def light() -> Config:
 
 
 def facades() -> Config:
-    """Street photographs of buildings, ten classes, 640 x 640 pixels (the bundled model).
+    """Street photographs of buildings, ten classes, 640 x 640 pixels.
 
     Whole pictures at little more than half their size: a facade fills its picture, and no crop would show one.
     """
