@@ -60,7 +60,11 @@ def add_model_option(parser: CommandParser) -> None:
 
 def add_device_option(parser: CommandParser) -> None:
     """`--device`: where to compute."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:<number>; for an .onnx model onnxruntime or openvino (default: %(default)s)",
+    )
 
 
 def add_precision_option(parser: CommandParser) -> None:
