@@ -16,8 +16,8 @@ from PIL import Image
 
 import maskrcnn
 from maskrcnn.cli.main import main
-from maskrcnn.data.formats import open_labels, read_any
 from maskrcnn.data.formats.panoptic import segment_ids
+from maskrcnn.data.formats.table import open_labels, read_any
 from maskrcnn.masks.rle import rle_area
 from maskrcnn.structures import RLE
 

@@ -185,9 +185,9 @@ def test_images_of_one_size_share_a_pass_and_unlike_ones_are_not_padded(
     expected = [model.predict(image, 0.1) for image in (pixels, turned, pixels)]
     passes = []
 
-    def prepare(images: list[torch.Tensor]) -> ImageBatch:
+    def prepare(images: list[torch.Tensor], **padding: Any) -> ImageBatch:
         passes.append(len(images))
-        return original(images)
+        return original(images, **padding)
 
     original = model.network.preprocess.prepare
     monkeypatch.setattr(model.network.preprocess, "prepare", prepare)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -64,20 +63,6 @@ def test_the_page_about_results(folder: Path) -> None:
 def test_the_worked_examples_for_contributors(folder: Path) -> None:
     code = "\n".join(block.code for block in blocks((ROOT / "CONTRIBUTING.md").read_text()))
     assert "torch.Size" in run([sys.executable, "-c", code], folder)
-
-
-def test_one_file_of_labels_is_split(folder: Path) -> None:
-    """The lines of docs/own_data.md: every image and annotation in one part, with its own."""
-    (folder / "my_data").mkdir()
-    whole = json.loads((ROOT / "examples/nuclei_mini/instances_train.json").read_text())
-    (folder / "my_data/result.json").write_text(json.dumps(whole))
-    (code,) = (b.code for b in blocks((ROOT / "docs/own_data.md").read_text()) if b.language == "python")
-    run([sys.executable, "-c", code], folder)
-    train, val = (json.loads((folder / f"my_data/instances_{split}.json").read_text()) for split in ("train", "val"))
-    assert (len(train["images"]), len(val["images"])) == (6, 2) and train["categories"] == whole["categories"]
-    assert len(train["annotations"]) + len(val["annotations"]) == len(whole["annotations"])
-    for part in (train, val):
-        assert {a["image_id"] for a in part["annotations"]} == {image["id"] for image in part["images"]}
 
 
 def test_what_the_worked_examples_print(folder: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
-from maskrcnn.data.formats import open_labels, read_any
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import open_labels, read_any
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.data.stuff import with_stuff_of
 from maskrcnn.errors import UserError

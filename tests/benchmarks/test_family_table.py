@@ -54,6 +54,14 @@ def test_the_commands_have_settings_that_fit(system: systems.System) -> None:
         assert ("--proposals" in words) == config.needs_proposals == system.is_given_regions
 
 
+def test_the_page_has_the_commands_that_were_run() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "systems.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if " | `train " in line]
+    expected = {(s.title, data, f"`{systems.train_line(s, data)}`") for s in SYSTEMS for data in s.data}
+    assert {(row[0].removeprefix("| "), row[1], row[2]) for row in rows} == expected and len(rows) == len(expected)
+    assert systems.PROPOSE in page
+
+
 def test_nothing_is_run_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in for the commands; the page has a row for each."""
     typed: list[str] = []

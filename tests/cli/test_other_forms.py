@@ -10,7 +10,7 @@ import pytest
 from tests.data.formats.scenes import SCENES, coco, colour_masks, labelme, picture, yolo
 
 from maskrcnn.build import build_model
-from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
 from maskrcnn.weights import save_model

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hotcoco.panoptic import pq_compute
 
-from maskrcnn.data.formats import open_labels, read_any
 from maskrcnn.data.formats.panoptic import segment_ids
+from maskrcnn.data.formats.table import open_labels, read_any
 from maskrcnn.data.images import read_values
 from maskrcnn.evaluation.panoptic import PanopticClass, PanopticCounts
 from maskrcnn.evaluation.table import panoptic_tables

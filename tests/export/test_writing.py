@@ -120,7 +120,7 @@ ABSENT = {"torch", "onnx", "openvino", "safetensors", "hotcoco", "yaml", "rich",
 sys.meta_path.insert(0, Absent())
 from maskrcnn.cli.main import main
 model, image, output = sys.argv[1:]
-assert main(["predict", image, "--model", model, "--output", output, "--score-threshold", "0.3"]) == 0
+assert main(["predict", image, "--model", model, "--output", output, "--score-threshold", "0.3", "--debug"]) == 0
 assert main(["predict", image, "--output", output]) == 2
 import maskrcnn
 found = maskrcnn.load(model).predict(image, score_threshold=0.3)

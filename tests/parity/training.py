@@ -106,7 +106,7 @@ def _as_recorded(golden: Golden, as_trained: bool) -> Iterator[None]:
     hooks = [norm.register_forward_pre_hook(_contiguous) for norm in norms]
     model.rpn.samples_per_image = limits["rpn_batch_size_per_image"]
     sampler.samples_per_image = limits["roi_batch_size_per_image"]
-    model.preprocess.batch = lambda images, originals=None: batch  # type: ignore[method-assign]
+    model.preprocess.batch = lambda images, originals=None, **_: batch  # type: ignore[method-assign]
     model.rpn.select = lambda *arguments: proposals  # type: ignore[method-assign]
     try:
         yield

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn.data.formats import labelled_images, read_labels
+from maskrcnn.data.formats.table import labelled_images, read_labels
 from maskrcnn.prediction import Prediction
 from maskrcnn.results import geojson
 from maskrcnn.results.finished import Finished

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.formats import labelled_images, read_labels
+from maskrcnn.data.formats.table import labelled_images, read_labels
 from maskrcnn.masks.polygons import polygon_to_rle
 from maskrcnn.masks.rle import decode_rle
 from maskrcnn.prediction import Prediction

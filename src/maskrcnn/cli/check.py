@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from maskrcnn.cli.suggestions import ObjectStatistics
     from maskrcnn.config import Config
     from maskrcnn.data.coco import LabelledImages
-    from maskrcnn.data.formats import Labels
+    from maskrcnn.data.formats.table import Labels
     from maskrcnn.structures import KeypointSchema
 
 CLASSES_SHOWN = 100
@@ -113,7 +113,7 @@ def _labels(values: Namespace, config: Config) -> list[Labels]:
 
 
 def _through_reader(labels: Labels, values: Namespace, config: Config, **others: Any) -> LabelledImages:
-    from maskrcnn.data.formats import read_any
+    from maskrcnn.data.formats.table import read_any
 
     images = Path(values.images) if values.images else None
     settings = {"check_files": True, "need_masks": config.needs_masks, "crowd": config.data.crowd} | others
@@ -128,9 +128,9 @@ def _files(data: Path, config: Config) -> list[Path]:
 
 def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
     """A COCO file, or the splits of labels in another form."""
-    from maskrcnn.data.formats import open_labels
     from maskrcnn.data.formats.content import LabelContent
     from maskrcnn.data.formats.naming import Naming
+    from maskrcnn.data.formats.table import open_labels
 
     labels = open_labels(path, images, Naming.of_files(values.colours or "", values.class_map or ""))
     if not isinstance(labels, LabelContent):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Read, check, write; says what was wrong and what the new form cannot say. 1 if there were faults."""
     values = _parser().parse(arguments)
-    from maskrcnn.data.formats import labelled_images, read_labels
     from maskrcnn.data.formats.naming import Naming
+    from maskrcnn.data.formats.table import labelled_images, read_labels
     from maskrcnn.data.formats.writers import WRITERS
     from maskrcnn.data.formats.writers.clean import clean_content, without_stuff
     from maskrcnn.data.formats.writers.scene import Scene

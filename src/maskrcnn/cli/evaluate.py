@@ -22,7 +22,7 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from maskrcnn.data.formats import Labels
+    from maskrcnn.data.formats.table import Labels
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -139,8 +139,8 @@ def _require_one_place(values: Namespace) -> None:
 def _labels(values: Namespace, has_keypoints: bool) -> Labels:
     """What to measure on: the file or folder that is named, or the split of the data folder."""
     from maskrcnn.config.data import LAYOUT_NAMES, TRAIN_LAYOUT_NAMES
-    from maskrcnn.data.formats import is_coco_file, open_labels
     from maskrcnn.data.formats.naming import Naming
+    from maskrcnn.data.formats.table import is_coco_file, open_labels
 
     naming = Naming.of_files(values.colours or "", values.class_map or "")
     images = Path(values.images) if values.images else None

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from maskrcnn.structures.labels import LabelStore
 from maskrcnn.text import one_line
+
+if TYPE_CHECKING:
+    from maskrcnn.structures.labels import LabelStore
 
 LINES_PER_FAULT = 20
 """A fault that occurs a million times is counted a million times but shown this often ..."""

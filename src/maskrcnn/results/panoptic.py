@@ -17,7 +17,6 @@ from PIL import Image
 from maskrcnn.files import write_atomically
 from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.masks.rle import rle_window
-from maskrcnn.results.finished import relative_names
 from maskrcnn.results.rows import ResultRows
 from maskrcnn.structures import Categories
 from maskrcnn.structures.panoptic import PanopticMap
@@ -56,6 +55,7 @@ def write_panoptic(path: Path, rows: ResultRows, names: Sequence[str], categorie
 
     Images are named relative to the folder that all have in common.
     """
+    from maskrcnn.results.finished import relative_names  # brings the label formats, which exported models do without
 
     def found() -> Iterator[tuple[int, dict[str, Any]]]:
         return ((number, row) for number, row in rows.numbered(names) if isinstance(row.get("panoptic"), dict))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from maskrcnn.config import Config
 from maskrcnn.config.data import TRAIN_LAYOUT_NAMES
-from maskrcnn.data.formats import Labels, coco_content, open_labels
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
+from maskrcnn.data.formats.table import Labels, coco_content, open_labels
 from maskrcnn.data.splitting import divide
 from maskrcnn.errors import UserError
 from maskrcnn.files import make_folder, write_atomically

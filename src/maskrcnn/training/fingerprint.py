@@ -17,6 +17,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "classes": ("labels",),
     "boxes": ("boxes",),
     "crowd flags": ("ignore",),
+    "stuff": ("stuff",),
     "masks": ("mask_kinds", "first_ring", "first_point", "points", "first_run", "runs"),
     "keypoints": ("first_keypoint", "keypoints"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 from maskrcnn.config import Config
 from maskrcnn.config.data import LAYOUT_NAMES
 from maskrcnn.data.coco import LabelledImages, read_to_measure
-from maskrcnn.data.formats import Labels, read_any
+from maskrcnn.data.formats.table import Labels, read_any
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import copy_faults, split_faults
 from maskrcnn.data.stuff import with_stuff, with_stuff_of

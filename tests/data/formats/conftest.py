@@ -13,9 +13,9 @@ import pytest
 
 from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.file_names import is_safe_name
-from maskrcnn.data.formats import FORMATS, recognise
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.listing import Listing
+from maskrcnn.data.formats.table import FORMATS, recognise
 from maskrcnn.masks.polygons import polygon_to_rle
 from maskrcnn.masks.rle import decode_rle, rle_area
 from maskrcnn.structures import RLE, Polygons

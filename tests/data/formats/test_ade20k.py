@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tests.data.formats.scenes import ade20k, save
 
-from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.data.formats.scenes import coco, write
 
-from maskrcnn.data.formats import labelled_images, read_labels
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import labelled_images, read_labels
 from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]

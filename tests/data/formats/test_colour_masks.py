@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import colour_masks, masks, picture, save, write
 
-from maskrcnn.data.formats import read_labels, recognise
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 

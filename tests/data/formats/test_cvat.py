@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import HEIGHT, WIDTH, picture, write
 
-from maskrcnn.data.formats import read_labels, recognise
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.structures.masks import ByteArray
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import AREAS, OTHER_NAMES, SCENES, coco, labelme, masks, picture, write
 
-from maskrcnn.data.formats import FORMATS, read_labels, recognise
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import FORMATS, read_labels, recognise
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
 

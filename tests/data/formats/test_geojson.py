@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import geojson, picture, write
 
-from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
 
 SQUARE = [[4, 4], [14, 4], [14, 14], [4, 14], [4, 4]]

@@ -20,8 +20,8 @@ import pytest
 from tests.data.formats.scenes import SCENES, labelme, picture, write
 
 from maskrcnn.data.coco import read_coco
-from maskrcnn.data.formats import FORMATS, read_labels, recognise
 from maskrcnn.data.formats.listing import Listing
+from maskrcnn.data.formats.table import FORMATS, read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import label_images, picture, save
 
-from maskrcnn.data.formats import read_labels, recognise
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 

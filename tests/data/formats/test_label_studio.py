@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import brush_bytes, picture, write
 
-from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.label_studio import brush_rle
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
 from maskrcnn.masks.rle import decode_rle
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.data.formats.scenes import labelme_xml
 
-from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tests.data.formats.scenes import object_masks, picture, save
 
-from maskrcnn.data.formats import read_labels, recognise
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.report import Fault
 
 

@@ -11,8 +11,8 @@ from tests.data.formats.conftest import run_lengths
 from tests.data.formats.scenes import panoptic, write
 
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
 from maskrcnn.masks.rle import rle_area
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import picture, write
 
-from maskrcnn.data.formats import read_labels
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]

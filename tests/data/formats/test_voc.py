@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import masks, picture, save, voc, write
 
-from maskrcnn.data.formats import read_labels
+from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.formats.voc import CLASSES, palette
 from maskrcnn.data.report import Fault
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import HEIGHT, WIDTH, picture
 
-from maskrcnn.data.formats import read_labels, recognise
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.formats.writers import WRITERS
 from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP
 from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names

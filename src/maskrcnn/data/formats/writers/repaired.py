@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.formats import Labels
 from maskrcnn.data.formats.content import Json, LabelContent
+from maskrcnn.data.formats.table import Labels
 from maskrcnn.data.formats.writers.clean import clean_content
 from maskrcnn.data.formats.writers.scene import Scene
 
