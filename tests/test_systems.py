@@ -116,7 +116,7 @@ def predict(image: Path, *options: str | Path) -> list[dict[str, Any]]:
     """
     line = [word.replace("c4", "system").replace("examples/nuclei_mini/images", str(image)) for word in PREDICT]
     command(*line, "--score-threshold", "0.001", *options)
-    assert Path(f"outputs/system_pictures/{image.stem}.jpg").is_file()
+    assert Path("outputs/system_pictures", image.name).is_file()
     found = results(Path("outputs/system_pictures/predictions.json"))
     assert found
     again = maskrcnn.load("outputs/system/best.safetensors", "cpu")

@@ -38,7 +38,12 @@ SYSTEMS = (
     System("Mask R-CNN, C5", "c5"),
     System("Mask R-CNN, dilated C5", "dc5"),
     System("Mask R-CNN, FPN", "paper", (*BOTH, "coco_mini")),
-    System("Mask R-CNN, ResNeXt", "resnext", settings=("backbone.name=resnext50_32x4d", "resnet.stem_channels=64"), start="none"),
+    System(
+        "Mask R-CNN, ResNeXt",
+        "resnext",
+        settings=("backbone.name=resnext50_32x4d", "resnet.stem_channels=64"),
+        start="none",
+    ),
     System("keypoints", "keypoints", ("coco_mini",)),
     System("boxes, masks, keypoints", "joint", ("coco_mini",)),
     System("FCN-32s", "fcn_32s"),
