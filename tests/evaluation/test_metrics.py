@@ -11,7 +11,16 @@ from maskrcnn.evaluation import Metrics
 
 def test_to_dict_has_the_shape_of_metrics_json(metrics: Metrics) -> None:
     content = json.loads(json.dumps(metrics.to_dict(), allow_nan=False))
-    assert list(content) == ["mask", "box", "best_score_threshold", "intervals", "per_class", "settings", "warnings"]
+    assert list(content) == [
+        "mask",
+        "box",
+        "best_score_threshold",
+        "intervals",
+        "explanation",
+        "per_class",
+        "settings",
+        "warnings",
+    ]
     coco = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR5", "ARs", "ARm", "ARl"]
     assert list(content["mask"]) == [*coco, "per_image_ap50", "per_image_ap"]
     assert content["mask"]["AP50"] == metrics["mask"]["AP50"] > 0.5

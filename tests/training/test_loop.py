@@ -284,7 +284,7 @@ def test_resuming_with_other_data_says_what_differs(config: Config, tmp_path: Pa
     content = json.loads(path.read_text())
     content["annotations"].pop()
     path.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"is not the run's: other objects, classes, boxes, crowd flags, masks"):
+    with pytest.raises(UserError, match=r"is not the run's: other objects, classes, boxes, crowd flags, stuff, masks"):
         run(config, tmp_path / "unbroken", resume=True)
 
 

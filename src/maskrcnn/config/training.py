@@ -88,7 +88,7 @@ class TrainConfig(Section, name="train"):
     """Steps between savings of the whole training state."""
     rank_timeout: Annotated[int, Range(5, 86_400)] = 300
     """Seconds that ranks wait for each other in a step, after the first."""
-    loggers: tuple[Literal["tensorboard", "wandb", "mlflow", "csv"], ...] = ("tensorboard",)
+    loggers: Annotated[tuple[Literal["tensorboard", "wandb", "mlflow", "csv"], ...], Length(0, 4)] = ("tensorboard",)
     """Where else the numbers of log.jsonl go; one that is not installed, or fails, is left out with a line."""
     max_nonfinite_steps: Steps = 5
     """Steps in a row that may be skipped for a non-finite loss before training stops; 0: stop at once."""
