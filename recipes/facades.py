@@ -12,12 +12,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import maskrcnn
-from maskrcnn.config import DataConfig
-from maskrcnn.process import begin_with_settings
-from maskrcnn.weights.checkpoint import load_model, save_model
+from bundling import bundle
 
-BUNDLED = Path(maskrcnn.__file__).parent / "weights" / "bundled" / "facades.safetensors"
+import maskrcnn
+from maskrcnn.process import begin_with_settings
 
 
 def main() -> None:
@@ -31,7 +29,7 @@ def main() -> None:
     result = maskrcnn.train(
         settings(options.data, options.steps), options.output, resume=options.resume, init="efficientnet_lite0"
     )
-    bundle(result.best)
+    bundle(result.best, "facades")
     maskrcnn.evaluate(
         maskrcnn.load("facades"),
         options.data / "instances_val.json",
@@ -49,13 +47,6 @@ def settings(data: Path, steps: int) -> maskrcnn.Config:
         schedule=replace(config.schedule, steps=steps),
         train=replace(config.train, evaluate_every=0),
     )
-
-
-def bundle(trained: Path) -> None:
-    """Store the model in half precision, without the paths of the machine it was trained on."""
-    model, config, categories, summary = load_model(trained)
-    BUNDLED.parent.mkdir(exist_ok=True)
-    save_model(BUNDLED, model, replace(config, data=DataConfig()), categories, summary, half=True)
 
 
 if __name__ == "__main__":

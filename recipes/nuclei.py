@@ -12,12 +12,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import maskrcnn
-from maskrcnn.config import DataConfig
-from maskrcnn.process import begin_with_settings
-from maskrcnn.weights.checkpoint import load_model, save_model
+from bundling import bundle
 
-BUNDLED = Path(maskrcnn.__file__).parent / "weights" / "bundled" / "nuclei.safetensors"
+import maskrcnn
+from maskrcnn.process import begin_with_settings
 
 
 def main() -> None:
@@ -30,20 +28,13 @@ def main() -> None:
     config = maskrcnn.preset("nuclei")
     config = replace(config, data=replace(config.data, root=str(options.data)))
     result = maskrcnn.train(config, options.output, resume=options.resume)
-    bundle(result.best)
+    bundle(result.best, "nuclei")
     maskrcnn.evaluate(
         maskrcnn.load("nuclei"),
         options.data / "instances_val.json",
         options.data / "images",
         options.output / "bundled_evaluation",
     )
-
-
-def bundle(trained: Path) -> None:
-    """Store the model in half precision, without the paths of the machine it was trained on."""
-    model, config, categories, summary = load_model(trained)
-    BUNDLED.parent.mkdir(exist_ok=True)
-    save_model(BUNDLED, model, replace(config, data=DataConfig()), categories, summary, half=True)
 
 
 if __name__ == "__main__":

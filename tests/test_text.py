@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
-from maskrcnn.text import brief, one_line
+from maskrcnn.text import brief, counted, one_line
 
 
 def test_what_is_short_and_printable_stays() -> None:
@@ -64,3 +64,7 @@ def test_a_user_error_is_one_printable_line_whatever_went_into_it() -> None:
     assert len(message) <= LONGEST_MESSAGE and message.isprintable()
     assert message.endswith("; correct it")
     assert str(UserError("short")) == "short"
+
+
+def test_one_has_no_s() -> None:
+    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]

@@ -52,3 +52,8 @@ class _Brief(reprlib.Repr):
 
 
 _BRIEF = _Brief()
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `2 images`; for nouns that take an s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

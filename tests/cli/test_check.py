@@ -64,7 +64,7 @@ def test_faults_are_named_and_give_exit_code_1(run: Run, dataset: Path) -> None:
     assert code == 1
     assert "annotation 1: unknown category" in err
     assert "4.png: broken or incomplete" in err
-    assert "1 of 2 images decode" in out and "1 images without any" in out
+    assert "1 of 2 images decode" in out and "1 image without any" in out
 
 
 def test_headers_only_does_not_decode(run: Run, dataset: Path) -> None:
@@ -80,7 +80,7 @@ def test_files_that_do_not_belong_together(run: Run, dataset: Path) -> None:
     (dataset / "instances_val.json").write_text(json.dumps(content))
     code, _, err = run("check", dataset)
     assert code == 1
-    assert "other categories than" in err and "2 images are in" in err and "too, the same file (1.png)" in err
+    assert "other categories than" in err and "2 images in" in err and "too, the same file (1.png)" in err
 
 
 def test_settings_change_what_is_checked(run: Run, dataset: Path) -> None:

@@ -19,7 +19,7 @@ def test_labelme_to_every_form_and_back_to_coco(run: Run, tmp_path: Path, form: 
     labelme(tmp_path / "source")
     code, out, err = run("convert", tmp_path / "source", tmp_path / "written", "--to", form)
     assert (code, err) == (0, "")
-    assert f"{tmp_path / 'source'}: labelme" in out and f"{form}, 1 images, 2 objects" in out
+    assert f"{tmp_path / 'source'}: labelme" in out and f"{form}, 1 image, 2 objects" in out
     code, out, _ = run("convert", tmp_path / "written", tmp_path / "coco")
     assert code == 0
     (file,) = (tmp_path / "coco").glob("instances*.json")
@@ -33,7 +33,7 @@ def test_every_form_to_coco(run: Run, tmp_path: Path, scene: str) -> None:
     form, make = SCENES[scene]
     make(tmp_path / "source")
     code, out, err = run("convert", tmp_path / "source", tmp_path / "written")
-    assert (code, err) == (0, "") and f": {form}\n" in out and "1 images, 2 objects" in out
+    assert (code, err) == (0, "") and f": {form}\n" in out and "1 image, 2 objects" in out
 
 
 def test_stuff_and_void_outlive_cocos_form_and_are_left_out_elsewhere(run: Run, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_stuff_and_void_outlive_cocos_form_and_are_left_out_elsewhere(run: Run, 
     assert [entry["isthing"] for entry in content["categories"]] == [1, 1, 0]
     for source in ("source", "coco"):
         code, out, _ = run("convert", tmp_path / source, tmp_path / f"{source}_yolo", "--to", "yolo")
-        assert code == 0 and "1 regions of stuff, which this form cannot say" in out
+        assert code == 0 and "1 region of stuff, which this form cannot say" in out
         labels = next((tmp_path / f"{source}_yolo").rglob("a.txt")).read_text()
         assert {line.split()[0] for line in labels.splitlines()} == {"0", "1"}
 
@@ -55,7 +55,7 @@ def test_faults_are_named_and_the_rest_is_written(run: Run, tmp_path: Path) -> N
     labels = tmp_path / "source/labels/train/a.txt"
     write(labels, labels.read_text() + "\n0 1 2\n")
     code, out, err = run("convert", tmp_path / "source", tmp_path / "written")
-    assert code == 1 and "line 3: shape is malformed" in err and "1 images, 2 objects" in out
+    assert code == 1 and "line 3: shape is malformed" in err and "1 image, 2 objects" in out
 
 
 def test_what_cannot_be_done_is_one_line(run: Run, tmp_path: Path) -> None:

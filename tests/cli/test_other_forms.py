@@ -31,7 +31,7 @@ def test_check_says_the_form_and_goes_on(run: Run, tmp_path: Path, scene: str) -
     make(tmp_path / "data")
     code, out, err = run("check", tmp_path / "data")
     assert (code, err) == (0, ""), err
-    assert f"{tmp_path / 'data'}: labels of the form {form}\n" in out and "1 images, 2 objects" in out
+    assert f"{tmp_path / 'data'}: labels of the form {form}\n" in out and "1 image, 2 objects" in out
 
 
 def test_check_takes_a_file_of_another_form(run: Run, tmp_path: Path) -> None:

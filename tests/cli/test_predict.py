@@ -217,7 +217,7 @@ def test_a_picture_that_has_changed_is_done_anew(run: Run, images: Path, model_f
     assert run(*arguments)[0] == 0
     Image.new("RGB", (20, 30)).save(images / "a.png")
     code, out, _ = run(*arguments, "--resume")
-    assert code == 0 and "1 images have changed since, so they are done anew\n2 of 3 images are done already" in out
+    assert code == 0 and "1 image changed since: done anew\n2 of 3 images are done already" in out
     assert [(row["height"], row["width"]) for row in rows(output)][-1] == (30, 20) and len(rows(output)) == 4
 
 

@@ -20,7 +20,7 @@ def test_many_faults_are_counted_and_few_shown_but_of_every_rule() -> None:
     report.add(Fault.POLYGON_ODD, "annotation 1000", "7 numbers")
     assert len(report.lines) == LINES_PER_FAULT + 1 and "annotation 1000" in report.lines[-1]
     assert list(report.summary()) == [
-        "labels.json: 3 images, 2 objects, 1 ignored regions, 1001 faults",
+        "labels.json: 3 images, 2 objects, 1 ignored region, 1001 faults",
         "labels.json: 1000 x unknown category; annotation dropped",
         "labels.json: 1 x polygon has an odd number of coordinates; polygon dropped",
     ]

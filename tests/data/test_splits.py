@@ -35,7 +35,7 @@ def test_pictures_of_both(splits: Any, tmp_path: Path) -> None:
     (tmp_path / "6.png").unlink()
     (tmp_path / "6.png").symlink_to(tmp_path / "1.png")
     assert split_faults(*splits()) == [
-        f"val: 1 images are in train too, {found}; what is measured on them says nothing"
+        f"val: 1 image in train too, {found}; what is measured on them says nothing"
         for found in ("the same file (1.png and 6.png)", "files of equal content (2.png and 5.png)")
     ]
 
@@ -47,10 +47,10 @@ def test_copies_within_a_split(splits: Any, tmp_path: Path) -> None:
     for copy, original in (("2", "1"), ("5", "4"), ("6", "4")):
         (tmp_path / f"{copy}.png").write_bytes((tmp_path / f"{original}.png").read_bytes())
     assert copy_faults(train) == [
-        "train: 1 images have the content of an earlier one (1.png and 2.png); "
+        "train: 1 image with the content of an earlier one (1.png and 2.png); "
         "each copy counts as a picture of its own: keep one, with all objects"
     ]
-    assert copy_faults(val)[0].startswith("val: 2 images have the content of an earlier one (4.png and 5.png)")
+    assert copy_faults(val)[0].startswith("val: 2 images with the content of an earlier one (4.png and 5.png)")
 
 
 def test_splits_that_are_swapped(splits: Any) -> None:

@@ -44,7 +44,7 @@ def test_the_labels_or_the_settings_say_what_is_stuff() -> None:
         assert data.labels.stuff.tolist() == [False, True, True, True]
         assert data.labels.is_object.tolist() == [True, False, False, False]
         assert (data.report.num_objects, data.report.num_stuff, data.report.num_ignored) == (1, 2, 1)
-        assert "1 objects, 2 regions of stuff, 1 ignored regions" in next(iter(data.report.summary()))
+        assert "1 object, 2 regions of stuff, 1 ignored region" in next(iter(data.report.summary()))
     assert scene().report.num_objects == 3 and "stuff" not in next(iter(scene().report.summary()))
 
 

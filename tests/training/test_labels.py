@@ -61,7 +61,7 @@ def test_a_val_split_may_be_missing_where_nobody_names_it(config: Config) -> Non
         (lambda content: content.update(annotations=[]), "has no object of a class to be learned"),
         (lambda content: set_all(content, iscrowd=1), "has no object of a class to be learned"),
         (lambda content: set_all(content, iscrowd=1), "1 x crowds (iscrowd 1); nothing is left to learn or to find"),
-        (lambda content: None, "4 images are in "),
+        (lambda content: None, "4 images in "),
         (lambda content: set_all(content, segmentation=[]), "4 images, 8 objects, 0 ignored regions"),
     ],
 )
@@ -106,4 +106,4 @@ def test_copies_under_other_names_are_found(config: Config) -> None:
         content["images"] = [content["images"][1] | {"file_name": "copy.png"}]
 
     change(config, "val", one_copy)
-    assert "1 images are in " in said(config) and "files of equal content (1.png and copy.png)" in said(config)
+    assert "1 image in " in said(config) and "files of equal content (1.png and copy.png)" in said(config)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from maskrcnn.cli.arguments import CommandParser, add_device_option, add_naming_options
 from maskrcnn.cli.convert import require_new
 from maskrcnn.errors import UserError
+from maskrcnn.text import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -180,7 +181,7 @@ def _print_contents(split: LabelledImages) -> None:
     sides = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
     print(f"  image width   {_spread(widths)} pixels")
     print(f"  image height  {_spread(heights)} pixels")
-    print(f"  objects       {_spread(counts)} per image; {int((counts == 0).sum())} images without any")
+    print(f"  objects       {_spread(counts)} per image; {counted(int((counts == 0).sum()), 'image')} without any")
     if len(sides):
         print(f"  object side   {_spread(sides)} pixels (root of the box area)")
     of_class = labels.labels[kept].bincount(minlength=len(split.categories)).tolist()
@@ -241,7 +242,7 @@ def _fix(labels: Sequence[Labels], values: Namespace) -> None:
     target = Path(values.fix)
     scene = repaired(data, labels)
     write(scene, target)
-    counts = f"{len(scene.pictures)} images, {len(scene.coco['annotations'])} objects"
+    counts = f"{counted(len(scene.pictures), 'image')}, {counted(len(scene.coco['annotations']), 'object')}"
     print(f"{target}: a repaired copy, {counts}; the source is as it was")
 
 

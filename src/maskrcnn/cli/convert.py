@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from maskrcnn.cli.arguments import CommandParser, add_naming_options
 from maskrcnn.errors import UserError
+from maskrcnn.text import counted
 
 if TYPE_CHECKING:
     from maskrcnn.data.coco import LabelledImages
@@ -34,11 +35,12 @@ def main(arguments: Sequence[str]) -> int:
     clean = clean_content(data, content)
     if data.report.num_stuff and values.to != "coco":
         clean = without_stuff(clean)
-        print(f"{target}: {data.report.num_stuff} regions of stuff, which this form cannot say")
+        print(f"{target}: {counted(data.report.num_stuff, 'region')} of stuff, which this form cannot say")
     loss = WRITERS[values.to](Scene(clean, data.folder), target)
     for sentence, count in loss.items():
         print(f"{target}: {count} {sentence}")
-    print(f"{target}: {values.to}, {data.report.num_images} images, {data.report.num_objects} objects")
+    counts = f"{counted(data.report.num_images, 'image')}, {counted(data.report.num_objects, 'object')}"
+    print(f"{target}: {values.to}, {counts}")
     return 1 if data.report.counts else 0
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
-from maskrcnn.text import one_line
+from maskrcnn.text import counted, one_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -178,7 +178,7 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
 
         require_replaceable(output, values.save, overwrite=values.overwrite)
     if rows.num_changed:
-        reporter.note(f"{rows.num_changed} images have changed since, so they are done anew")
+        reporter.note(f"{counted(rows.num_changed, 'image')} changed since: done anew")
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
     if len(waiting) < len(sources):
         reporter.note(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
@@ -227,9 +227,9 @@ def say_what_came_out(run: Run, score_threshold: float) -> None:
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
     maps = "" if run.label_maps is None else f", the class of every pixel in {run.label_maps}"
     maps += "" if run.panoptic is None else f", objects and stuff in {run.panoptic}"
-    objects = "" if maps and not run.num_objects else f"{run.num_objects} objects in "
+    objects = "" if maps and not run.num_objects else f"{counted(run.num_objects, 'object')} in "
     run.reporter.done(
-        f"{objects}{done} images{speed}; results in {run.results}{maps}",
+        f"{objects}{counted(done, 'image')}{speed}; results in {run.results}{maps}",
         objects=run.num_objects,
         images=done,
         skipped=len(run.skipped),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.text import one_line
+from maskrcnn.text import counted, one_line
 
 if TYPE_CHECKING:
     from maskrcnn.structures.labels import LabelStore
@@ -153,11 +153,11 @@ class DataReport:
 
     def summary(self) -> Iterator[str]:
         """A line of totals, and one for each fault that occurred."""
-        stuff = f"{self.num_stuff} regions of stuff, " if self.num_stuff else ""
-        yield (
-            f"{self.source}: {self.num_images} images, {self.num_objects} objects, {stuff}"
-            f"{self.num_ignored} ignored regions, {self.counts.total()} faults"
-        )
+        counts = [counted(self.num_images, "image"), counted(self.num_objects, "object")]
+        if self.num_stuff:
+            counts.append(f"{counted(self.num_stuff, 'region')} of stuff")
+        counts += [counted(self.num_ignored, "ignored region"), counted(self.counts.total(), "fault")]
+        yield f"{self.source}: {', '.join(counts)}"
         yield from self.faults()
 
     def faults(self) -> list[str]:

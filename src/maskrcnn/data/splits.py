@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.leaks import SAME_CONTENT, find_copies, find_leaks
-from maskrcnn.text import one_line
+from maskrcnn.text import counted, one_line
 
 SWAPPED = 2
 """With this many times as many images to measure on as to learn from, the splits look exchanged."""
@@ -18,8 +18,9 @@ def copy_faults(split: LabelledImages) -> list[str]:
     if not copies:
         return []
     names = [one_line(split.labels.file_name(number)) for number in copies[0][:2]]
+    number = counted(sum(map(len, copies)) - len(copies), "image")
     return [
-        f"{split.report.source}: {sum(map(len, copies)) - len(copies)} images have the content of an earlier one "
+        f"{split.report.source}: {number} with the content of an earlier one "
         f"({' and '.join(names)}); each copy counts as a picture of its own: keep one, with all objects"
     ]
 
@@ -31,7 +32,7 @@ def split_faults(train: LabelledImages, val: LabelledImages) -> list[str]:
         (first, second), *_ = pairs
         names = dict.fromkeys((train.labels.file_name(first), val.labels.file_name(second)))
         faults.append(
-            f"{source}: {len(pairs)} images are in {train.report.source} too, {reason} "
+            f"{source}: {counted(len(pairs), 'image')} in {train.report.source} too, {reason} "
             f"({' and '.join(map(one_line, names))}); what is measured on them says nothing"
         )
     if len(val.labels) > SWAPPED * len(train.labels):

@@ -110,7 +110,10 @@ def predict_parts(model: Trained, source: Source, options: LargeOptions, predict
     Raises:
         UserError: the image cannot be read, options that make no sense, or a model that tells the class of every pixel.
     """
-    tiling = _tiling(model, options)
+    return _parts(model, source, _tiling(model, options), predict)
+
+
+def _parts(model: Trained, source: Source, tiling: Tiling, predict: Predict) -> Iterator[Prediction]:
     with opened(source) as image:
         for objects in objects_of(image, tiling, predict):
             yield _prediction(objects, source, image.size, model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,13 +24,6 @@ HEAD = (*COLUMNS, *SHAPE, INTENSITY)
 
 DIGITS = 4
 """Behind the point."""
-
-
-def objects_csv(prediction: Prediction, pixel_size: float = 1.0) -> str:
-    """The objects of one image as CSV, with a row of names."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([HEAD, *object_rows(prediction, pixel_size)])
-    return text.getvalue()
 
 
 def object_rows(prediction: Prediction, pixel_size: float = 1.0) -> Iterator[list[Any]]:

@@ -126,10 +126,9 @@ def train(
                 if ranks.is_first:
                     folder.claim(config, resume=resume)
                     data.division.keep(folder.split)
+                measure_start = config.train.evaluate_start and initial is not None and initial.knows(data.categories)
                 run = _Run(state, config, data, folder, screen, interruption, ranks, Watchers(loggers, callbacks))
-                if config.train.evaluate_start and initial is not None and initial.knows(data.categories):
-                    run.evaluate_start()
-                metrics = run.to_its_end()
+                metrics = run.to_its_end(measure_start)
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
 
@@ -147,10 +146,12 @@ class _Run:
     ranks: Ranks
     watchers: Watchers
 
-    def to_its_end(self) -> dict[str, Any]:
+    def to_its_end(self, measure_start: bool) -> dict[str, Any]:
         """All steps that are left, and what comes after them; the metrics at the end."""
         state, config = self.state, self.config
         with self._kept(), self._log() as log:
+            if measure_start:
+                self._evaluate_start(log)
             self._evaluate_if_due(log)  # a run may have been cut off while it did
             for batches in self.data.steps(config, state.step, self.ranks.rank, self.ranks.world):
                 if self._is_stale():
@@ -180,14 +181,11 @@ class _Run:
         if signals:
             raise Interrupted(signals[0])
 
-    def evaluate_start(self) -> None:
+    def _evaluate_start(self, log: Log) -> None:
         """Measure the weights that training starts with; until a better one is found, they are the best model."""
-        state = self.state
-        if state.step or self.data.val is None:
-            return
-        with self._kept(), self._log() as log:
+        if self.state.step == 0 and self.data.val is not None:
             self._evaluate(log)
-            state.start_score = state.best_score
+            self.state.start_score = self.state.best_score
 
     def _is_stale(self) -> bool:
         """Whether training ends early; asked before each step, so that a resumed run does not go on either."""
@@ -200,22 +198,19 @@ class _Run:
         try:
             yield
         except Interrupted as interrupted:
-            self.screen.say(f"stopped after step {self.state.step}; {self._saved()}")
+            self.screen.say(f"stopped after step {self.state.step}; {self._saved(together=True)}")
             raise SystemExit(128 + interrupted.signal) from None
         except Exception as error:
             reason = failure_of_machine(error)
             if reason is None:
                 raise
-            saved = (
-                self._saved()
-                if self.ranks.world == 1
-                else f"the last saved state counts; resume with --resume --output {self.folder.root}"
-            )  # the others are in mid-step
-            raise UserError(f"training stopped after step {self.state.step}: {reason}; {saved}") from error
+            raise UserError(f"training stopped after step {self.state.step}: {reason}; {self._saved()}") from error
 
-    def _saved(self) -> str:
-        """Save what there is, and say how to continue."""
+    def _saved(self, together: bool = False) -> str:
+        """Save what there is, and say how to continue; `together`: all ranks are here, so that they can exchange."""
         resume = f"resume with --resume --output {self.folder.root}"
+        if self.ranks.world > 1 and not together:
+            return f"the last saved state counts; {resume}"
         if not self.state.is_whole:
             return f"the step was half done, so the last saved state counts; {resume}"
         try:
