@@ -20,7 +20,7 @@ from maskrcnn.acceleration.rpn import FastRPN
 from maskrcnn.kernels.convolution import reaching_less_far_back
 from maskrcnn.kernels.linear import linear_with_gradients
 from maskrcnn.kernels.winograd_gradients import convolve_winograd_with_gradients
-from maskrcnn.models.backbones.efficientnet_lite import SamePaddedConv2d
+from maskrcnn.models.backbones.efficientnet_lite import EfficientNetLite0, SamePaddedConv2d
 from maskrcnn.models.fpn import FPN
 from maskrcnn.models.mask_head import FCNMaskHead
 from maskrcnn.models.norm import FrozenBatchNorm2d
@@ -123,13 +123,19 @@ def speed_up_training(model: Model) -> Model:
         for name, child in module.named_children():
             if child in flattened_later or _is_faster_otherwise(child):
                 setattr(module, name, as_a(FASTER[type(child)], child))
-        if isinstance(module, nn.Sequential):
-            _join_frozen_norms(module)
+        if isinstance(module, EfficientNetLite0):
+            for layers in list(module.modules()):
+                if isinstance(layers, nn.Sequential):
+                    _join_frozen_norms(layers)
     return model
 
 
 def _join_frozen_norms(layers: nn.Sequential) -> None:
-    """Where a norm that does not change directly follows a convolution."""
+    """Where a norm that does not change directly follows a convolution.
+
+    For narrow and depthwise convolutions. The weights that a step makes stay until its backward pass: those of a
+    ResNet-50 take more memory (60 MiB) than two passes over its maps are worth.
+    """
     for place, (conv, norm) in enumerate(pairwise(list(layers))):
         if isinstance(conv, nn.Conv2d) and type(conv) in NORMING and type(norm) is FrozenBatchNorm2d:
             joined, done = as_a(NORMING[type(conv)], conv), as_a(DoneNorm, norm)
