@@ -78,12 +78,15 @@ class Ranks:
 
     def largest(self, size: Size) -> Size:
         """The largest height and width of any rank."""
+        return self.highest(size[0]), self.highest(size[1])
+
+    def highest(self, number: int) -> int:
+        """The highest number of any rank."""
         if self.world == 1:
-            return size
-        sides = torch.tensor(size, device=self.device)
-        self._exchange(lambda: dist.all_reduce(sides, dist.ReduceOp.MAX, group=self.steps))
-        height, width = sides.tolist()
-        return height, width
+            return number
+        highest = torch.tensor(number, device=self.device)
+        self._exchange(lambda: dist.all_reduce(highest, dist.ReduceOp.MAX, group=self.steps))
+        return int(highest)
 
     def add_up(self, numbers: Tensor) -> Tensor:
         """The sum over all ranks, in place."""
@@ -106,7 +109,7 @@ class Ranks:
                 parameter.grad = own
 
     def gathered(self, value: T) -> list[T]:
-        """What every rank has, in their order, on each of them."""
+        """What every rank has, in their order, on each of them; waits as long as an evaluation may take."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world

@@ -177,9 +177,8 @@ class _Run:
 
     def _stop_together(self) -> None:
         """A signal may have reached one rank alone; all stop after the same step."""
-        signals = [number for number in self.ranks.gathered(self.interruption.signal) if number is not None]
-        if signals:
-            raise Interrupted(signals[0])
+        if number := self.ranks.highest(self.interruption.signal or 0):
+            raise Interrupted(number)
 
     def _evaluate_start(self, log: Log) -> None:
         """Measure the weights that training starts with; until a better one is found, they are the best model."""
