@@ -24,6 +24,7 @@ from maskrcnn.masks.overlap import uncovered
 from maskrcnn.model import Model
 from maskrcnn.ops.boxes import box_iou
 from maskrcnn.prediction import Prediction
+from maskrcnn.predictor import own_score_threshold
 from maskrcnn.presets import preset
 from maskrcnn.sources import Source
 from maskrcnn.structures import Categories, ImageBatch, MaskCrops
@@ -86,6 +87,22 @@ def test_everything_that_gives_images(model: Model, image_file: Path, pixels: np
         assert same(one, expected)
 
 
+def test_the_threshold_is_the_models_own(model: Model, pixels: np.ndarray) -> None:
+    """0.5 where it has none; the same in all verbs."""
+    assert model.score_threshold == 0.5 and same(model.predict(pixels), model.predict(pixels, 0.5))
+    middle = float(np.median(model.predict(pixels).scores))
+    own = Model(model.network, CATEGORIES, model.config, summary={"score_threshold": middle}, accelerate=False)
+    found = own.predict(pixels)
+    assert own.score_threshold == middle and 0 < len(found) < len(model.predict(pixels))
+    assert same(found, model.predict(pixels, middle)) and same(found, next(own.stream([pixels])))
+    assert len(own.predict_large(pixels)) == len(model.predict_large(pixels, score_threshold=middle))
+
+
+@pytest.mark.parametrize("stored", [None, "high", True, 1.5, float("nan")])
+def test_a_threshold_that_makes_no_sense_is_not_taken(stored: object) -> None:
+    assert own_score_threshold({"score_threshold": stored}) == own_score_threshold({}) == 0.5
+
+
 def test_bytes_and_open_files_can_be_drawn_on_later(model: Model, image_file: Path, pixels: np.ndarray) -> None:
     with image_file.open("rb") as file:
         found = model.predict(file, score_threshold=0.1)
@@ -103,7 +120,6 @@ def test_bytes_and_open_files_can_be_drawn_on_later(model: Model, image_file: Pa
         ({"score_threshold": "0.5"}, "score_threshold: expected a number from 0 to 1, got '0.5'"),
         ({"score_threshold": 50}, "score_threshold: expected a number from 0 to 1, got 50"),
         ({"score_threshold": float("nan")}, "score_threshold: expected .* got nan"),
-        ({"score_threshold": None}, "score_threshold: expected .* got None"),
     ],
 )
 def test_numbers_that_make_no_sense(model: Model, pixels: np.ndarray, changes: dict[str, Any], message: str) -> None:

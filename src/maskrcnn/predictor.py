@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Image = TypeVar("Image")
 """An image as it is computed with."""
+
+_DEFAULT_THRESHOLD = 0.5
+"""Of models that were never measured on validation images."""
 
 
 class Predictor(PredictsLarge, Generic[Image]):
@@ -54,6 +57,11 @@ class Predictor(PredictsLarge, Generic[Image]):
     def place(self) -> str:
         """What computes, for people."""
 
+    @property
+    def score_threshold(self) -> float:
+        """Objects score above this unless another threshold is asked for."""
+        return own_score_threshold(self.summary)
+
     def __repr__(self) -> str:
         classes = ", ".join(map(one_line, self.categories.names[:10])) + (", ..." if len(self.categories) > 10 else "")
         return f"{type(self).__name__}({self.name} on {self.place}, {len(self.categories)} classes: {classes})"
@@ -62,7 +70,7 @@ class Predictor(PredictsLarge, Generic[Image]):
     def predict(
         self,
         source: list[Any] | tuple[Any, ...] | Generator[Source, None, None],
-        score_threshold: float = ...,
+        score_threshold: float | None = ...,
         max_detections: int | None = ...,
         proposals: Sequence[Tensor | Float32Array] | None = ...,
     ) -> list[Prediction]: ...
@@ -71,7 +79,7 @@ class Predictor(PredictsLarge, Generic[Image]):
     def predict(
         self,
         source: Source,
-        score_threshold: float = ...,
+        score_threshold: float | None = ...,
         max_detections: int | None = ...,
         proposals: Tensor | Float32Array | None = ...,
     ) -> Prediction: ...
@@ -79,7 +87,7 @@ class Predictor(PredictsLarge, Generic[Image]):
     def predict(
         self,
         source: Source | Iterable[Source],
-        score_threshold: float = 0.5,
+        score_threshold: float | None = None,
         max_detections: int | None = None,
         proposals: Tensor | Float32Array | Sequence[Tensor | Float32Array] | None = None,
     ) -> Prediction | list[Prediction]:
@@ -89,7 +97,8 @@ class Predictor(PredictsLarge, Generic[Image]):
             source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)
                 tensor, RGB; see `sources.Source`. A list of these, a tuple, a generator, a folder or a pattern such as
                 "cells/*.png" gives a list of predictions.
-            score_threshold: only objects with a higher score; may lie below the one the model was trained with.
+            score_threshold: only objects with a higher score; may lie below the one the model was trained with. None:
+                the model's own, see `score_threshold`.
             max_detections: at most this many objects per image, the best; None: as the model was trained.
             proposals: for a model without RPN (Fast R-CNN): boxes (P, 4) x1, y1, x2, y2 in the pixels of the image, or
                 a list of these for several images.
@@ -113,7 +122,7 @@ class Predictor(PredictsLarge, Generic[Image]):
         self,
         sources: Source | Iterable[Source],
         batch_size: int = 1,
-        score_threshold: float = 0.5,
+        score_threshold: float | None = None,
         max_detections: int | None = None,
         on_error: Callable[[Source, UserError], None] | None = None,
         proposals: Iterable[Tensor | Float32Array] | None = None,
@@ -131,12 +140,13 @@ class Predictor(PredictsLarge, Generic[Image]):
             proposals: as for `predict`, one for each source.
         """
         check_number("batch_size", batch_size, int, 1)
-        check_number("score_threshold", score_threshold, float, 0, 1)
+        threshold = self.score_threshold if score_threshold is None else score_threshold
+        check_number("score_threshold", threshold, float, 0, 1)
         if max_detections is not None:
             check_number("max_detections", max_detections, int, 1)
         several = several_sources(sources)
         listed: Iterable[Source] = [sources] if several is None else several  # type: ignore[list-item]
-        return self._stream(listed, batch_size, score_threshold, max_detections, on_error, proposals)
+        return self._stream(listed, batch_size, threshold, max_detections, on_error, proposals)
 
     def _stream(
         self,
@@ -226,6 +236,12 @@ class Predictor(PredictsLarge, Generic[Image]):
             return source, self._read(source)
         except UserError as error:
             return source, error
+
+
+def own_score_threshold(summary: Mapping[str, Any]) -> float:
+    """Where a model had its best F1 on its validation images, by the facts about its training; else 0.5."""
+    threshold = summary.get("score_threshold")
+    return threshold if isinstance(threshold, float) and 0 <= threshold <= 1 else _DEFAULT_THRESHOLD
 
 
 def check_number(name: str, value: object, kind: type[int] | type[float], low: float, high: float = math.inf) -> None:

@@ -56,17 +56,26 @@ class FakeModel:
     batches: list[int] = field(default_factory=list)
     error: BaseException | None = None
     seconds: float = 0.0
+    score_threshold: float = 0.55
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def predict(self, source: np.ndarray, *, score_threshold: float, max_detections: int | None) -> Prediction:
-        return self._answer([source], score_threshold, max_detections)[0]
+    def predict(self, source: np.ndarray, *, score_threshold: float | None, max_detections: int | None) -> Prediction:
+        return self._answer([source], self._threshold(score_threshold), max_detections)[0]
 
     def stream(
-        self, sources: Iterable[np.ndarray], *, batch_size: int, score_threshold: float, max_detections: int | None
+        self,
+        sources: Iterable[np.ndarray],
+        *,
+        batch_size: int,
+        score_threshold: float | None,
+        max_detections: int | None,
     ) -> Iterator[Prediction]:
-        return iter(self._answer(list(sources), score_threshold, max_detections))
+        return iter(self._answer(list(sources), self._threshold(score_threshold), max_detections))
+
+    def _threshold(self, asked: float | None) -> float:
+        return self.score_threshold if asked is None else asked
 
     def _answer(self, images: list[np.ndarray], threshold: float, most: int | None) -> list[Prediction]:
         self.begun += 1

@@ -117,7 +117,7 @@ def test_options_that_make_no_sense(client: Client, picture: bytes, query: str, 
 def test_the_model_and_the_state(client: Client) -> None:
     model = client("GET", "/model").json
     assert model["name"] == "fake" and [c["name"] for c in model["categories"]] == ["left", "right"]
-    assert model["limits"]["max_pixels"] == 40_000_000
+    assert model["limits"]["max_pixels"] == 40_000_000 and model["score_threshold"] == 0.55
     assert client("GET", "/live").status == client("GET", "/ready").status == 200
 
 

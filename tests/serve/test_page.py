@@ -56,6 +56,7 @@ def page(browser: playwright.Browser, server: Process, complaints: list[str]) ->
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"http://127.0.0.1:{server.port}/")
     expect(page.locator("#model")).to_have_text("fake: left, right")
+    expect(page.locator("#threshold-text")).to_have_text("0.55")
     yield page
     page.close()
 

@@ -77,15 +77,14 @@ def add_precision_option(parser: CommandParser) -> None:
     )
 
 
-def add_score_threshold_option(parser: CommandParser, meaning: str = "objects score above this") -> None:
-    """`--score-threshold`: how sure the model must be."""
-    parser.add_argument(
-        "--score-threshold",
-        type=number(float, 0, 1),
-        default=0.5,
-        metavar="S",
-        help=f"{meaning} (default: %(default)s)",
-    )
+OWN_THRESHOLD = "objects score above this (default: where the model did best on its validation images; else 0.5)"
+
+
+def add_score_threshold_option(
+    parser: CommandParser, meaning: str = OWN_THRESHOLD, default: float | None = None
+) -> None:
+    """`--score-threshold`: how sure the model must be; None: its own threshold."""
+    parser.add_argument("--score-threshold", type=number(float, 0, 1), default=default, metavar="S", help=meaning)
 
 
 def add_batch_size_option(parser: CommandParser) -> None:

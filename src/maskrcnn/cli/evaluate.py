@@ -120,7 +120,9 @@ def _parser() -> CommandParser:
         choices=("ignore", "object"),
         help="what annotations with iscrowd 1 are (default: as the model was trained)",
     )
-    add_score_threshold_option(parser, "for the numbers per image and the pictures; AP and AR use every score")
+    add_score_threshold_option(
+        parser, "for the numbers per image and the pictures; AP and AR use every score (default: 0.5)", 0.5
+    )
     add_batch_size_option(parser)
     add_proposals_option(parser)
     add_device_option(parser)

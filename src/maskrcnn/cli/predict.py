@@ -16,6 +16,7 @@ from maskrcnn.cli.arguments import (
     add_model_option,
     add_precision_option,
     add_proposals_option,
+    add_score_threshold_option,
     number,
 )
 from maskrcnn.cli.large import add_tile_options, by_size, in_tiles
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from maskrcnn.prediction import Prediction
     from maskrcnn.predictor import Predictor
     from maskrcnn.viz.drawing import Drawing
-
-
-DEFAULT_THRESHOLD = 0.5
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,12 +76,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--output", default="predictions", metavar="DIR", help="where the results go (default: %(default)s)"
     )
-    parser.add_argument(
-        "--score-threshold",
-        type=number(float, 0, 1),
-        metavar="S",
-        help="objects score above this (default: where the model did best on its validation images; else 0.5)",
-    )
+    add_score_threshold_option(parser)
     parser.add_argument(
         "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
     )
@@ -118,14 +111,14 @@ def _parser() -> CommandParser:
 def _own_threshold(model: str, reporter: Reporter) -> float:
     """The score at which F1 was best on the validation images, where the model's file has it."""
     from maskrcnn.loading import model_facts
+    from maskrcnn.predictor import own_score_threshold
 
-    threshold = model_facts(model)[1].get("score_threshold")
-    if not isinstance(threshold, float) or not 0 <= threshold <= 1:
-        return DEFAULT_THRESHOLD
-    reporter.note(
-        f"objects score above {threshold:g}, where this model did best on its validation images "
-        "(--score-threshold changes it)"
-    )
+    threshold = own_score_threshold(facts := model_facts(model)[1])
+    if facts.get("score_threshold") == threshold:
+        reporter.note(
+            f"objects score above {threshold:g}, where this model did best on its validation images "
+            "(--score-threshold changes it)"
+        )
     return threshold
 
 

@@ -81,14 +81,14 @@ class Trace:
 
 
 @torch.inference_mode()
-def trace_image(model: Model, source: Source, number: int = 1, score_threshold: float = 0.5) -> Trace:
+def trace_image(model: Model, source: Source, number: int = 1, score_threshold: float | None = None) -> Trace:
     """Send one image through the network and keep what it becomes.
 
     Args:
         model: a model with an RPN.
         source: the image, as for `Model.predict`.
         number: which of the objects found to follow, 1 for the best; where none is found, 1 is the best region.
-        score_threshold: objects score above this.
+        score_threshold: objects score above this; None: the model's own.
 
     Raises:
         UserError: an image that cannot be read, a model without RPN, or a `number` above that of the objects.

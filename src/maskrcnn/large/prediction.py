@@ -44,7 +44,7 @@ class PredictsLarge(Trained, Protocol):
     """What a model with a `stream` can do beside it."""
 
     def stream(
-        self, sources: Iterable[Source], batch_size: int, score_threshold: float, max_detections: int | None
+        self, sources: Iterable[Source], batch_size: int, score_threshold: float | None, max_detections: int | None
     ) -> Iterator[Prediction]:
         """Predictions of images, in their order."""
 
@@ -55,7 +55,7 @@ class PredictsLarge(Trained, Protocol):
         overlap: int | None = None,
         background: int = 0,
         batch_size: int = 1,
-        score_threshold: float = 0.5,
+        score_threshold: float | None = None,
         max_detections: int | None = None,
     ) -> Prediction:
         """Find the objects in an image of any size, tile by tile; each comes once, also where a seam cuts it.
@@ -85,14 +85,14 @@ class PredictsLarge(Trained, Protocol):
         overlap: int | None = None,
         background: int = 0,
         batch_size: int = 1,
-        score_threshold: float = 0.5,
+        score_threshold: float | None = None,
         max_detections: int | None = None,
     ) -> Iterator[Prediction]:
         """The same objects, some at a time from top to bottom: memory is that of two rows of tiles."""
         options = LargeOptions(tile, overlap, background)
         return predict_parts(self, source, options, self._tiles(batch_size, score_threshold, max_detections))
 
-    def _tiles(self, batch_size: int, score_threshold: float, max_detections: int | None) -> Predict:
+    def _tiles(self, batch_size: int, score_threshold: float | None, max_detections: int | None) -> Predict:
         return lambda pictures: self.stream(pictures, batch_size, score_threshold, max_detections)
 
 

@@ -99,6 +99,7 @@ class _Routes:
             {
                 "name": self._service.name,
                 "categories": model.categories.to_coco(),
+                "score_threshold": model.score_threshold,
                 "version": metadata.version("maskrcnn"),
                 "limits": limits,
             }

@@ -30,16 +30,26 @@ class ServedModel(Protocol):
     Attributes:
         name: for people.
         categories: its classes.
+        score_threshold: objects score above it unless a request says otherwise.
     """
 
     name: str
     categories: Categories
 
-    def predict(self, source: ByteArray, /, *, score_threshold: float, max_detections: int | None) -> Prediction:
+    @property
+    def score_threshold(self) -> float: ...
+
+    def predict(self, source: ByteArray, /, *, score_threshold: float | None, max_detections: int | None) -> Prediction:
         """The objects in an (H, W, 3) uint8 RGB picture."""
 
     def stream(
-        self, sources: Iterable[ByteArray], /, *, batch_size: int, score_threshold: float, max_detections: int | None
+        self,
+        sources: Iterable[ByteArray],
+        /,
+        *,
+        batch_size: int,
+        score_threshold: float | None,
+        max_detections: int | None,
     ) -> Iterator[Prediction]:
         """The same for several; used only where batches are."""
 
@@ -49,11 +59,11 @@ class Options:
     """What a request may choose: pictures with the same options can share a batch.
 
     Attributes:
-        score_threshold: objects score above this.
+        score_threshold: objects score above this; None: the model's own.
         max_detections: at most so many objects, the best; None: as the model was trained.
     """
 
-    score_threshold: float = 0.5
+    score_threshold: float | None = None
     max_detections: int | None = None
 
 
@@ -154,7 +164,7 @@ class ComputeThread:
         """The model, after a picture to try it with; None where it cannot be had."""
         try:
             model = self._load()
-            model.predict(np.zeros((64, 64, 3), np.uint8), score_threshold=0.5, max_detections=None)
+            model.predict(np.zeros((64, 64, 3), np.uint8), score_threshold=None, max_detections=None)
         except BaseException as error:
             self.model.set_exception(error)
             return None

@@ -20,15 +20,16 @@ _PICTURE = "image/png"
 
 def options_of(values: Mapping[str, Any]) -> Options:
     """The options among `values`, as text or as numbers; a `Problem` 422 where one makes no sense."""
-    threshold = _number("score_threshold", values.get("score_threshold", Options.score_threshold))
-    if not 0 <= threshold <= 1:
-        raise Problem(422, f"score_threshold: expected a number from 0 to 1, got {brief(threshold)}")
-    if values.get("max_detections") is None:
-        return Options(threshold)
-    most = _number("max_detections", values["max_detections"])
-    if most < 1 or most != int(most) or most > 2**31:
-        raise Problem(422, f"max_detections: expected a whole number of at least 1, got {brief(most)}")
-    return Options(threshold, int(most))
+    threshold = most = None
+    if values.get("score_threshold") is not None:
+        threshold = _number("score_threshold", values["score_threshold"])
+        if not 0 <= threshold <= 1:
+            raise Problem(422, f"score_threshold: expected a number from 0 to 1, got {brief(threshold)}")
+    if values.get("max_detections") is not None:
+        most = _number("max_detections", values["max_detections"])
+        if most < 1 or most != int(most) or most > 2**31:
+            raise Problem(422, f"max_detections: expected a whole number of at least 1, got {brief(most)}")
+    return Options(threshold, None if most is None else int(most))
 
 
 def query_of(request: Request, *others: str) -> dict[str, str]:

@@ -22,11 +22,13 @@ async function ask(path, body) {
 }
 
 async function describeModel() {
-  const { name, categories } = await (await ask("model")).json();
+  const { name, categories, score_threshold } = await (await ask("model")).json();
   const names = categories.map((category) => category.name);
   const more = names.length > 8 ? `, and ${names.length - 8} more` : "";
   find("model").textContent = `${name}: ${names.slice(0, 8).join(", ")}${more}`;
   find("example").hidden = !names.includes("nucleus"); // the example shows nuclei
+  find("threshold").value = score_threshold;
+  showObjects();
 }
 
 async function take(blob, name) {
