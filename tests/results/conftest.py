@@ -14,7 +14,8 @@ from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.finished import Finished
-from maskrcnn.results.rows import ResultRows, RunSettings
+from maskrcnn.results.row import RunSettings
+from maskrcnn.results.rows import ResultRows
 from maskrcnn.structures import Categories, KeypointSchema
 
 SETTINGS = RunSettings("m" * 64, 0.5, None, "float32", None)

@@ -13,7 +13,8 @@ import pytest
 
 from maskrcnn.errors import UserError
 from maskrcnn.prediction import Prediction
-from maskrcnn.results.rows import ResultRows, RunSettings, read_rows
+from maskrcnn.results.row import RunSettings, read_rows
+from maskrcnn.results.rows import ResultRows
 from maskrcnn.structures import Categories
 
 SETTINGS = RunSettings(model="ab12", score_threshold=0.5, max_detections=None, precision="float32", proposals=None)

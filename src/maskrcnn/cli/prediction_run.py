@@ -153,7 +153,8 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
     """Look at the output folder before the work; nothing is written yet."""
     from maskrcnn.files import file_hash
     from maskrcnn.loading import model_hash
-    from maskrcnn.results.rows import ResultRows, RunSettings
+    from maskrcnn.results.row import RunSettings
+    from maskrcnn.results.rows import ResultRows
 
     if values.save or values.pixel_size is not None:
         _require_known(values.save, values.pixel_size)
@@ -166,6 +167,8 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
         tiles=tiles_option(values),
     )
     output = Path(values.output)
+    if (shards := output / "shards").exists():
+        raise UserError(f"{shards}: results of a run with --shards; choose another --output")
     results, rows = output / "predictions.json", ResultRows(output / "predictions.jsonl", settings)
     names = [source.as_posix() for source in sources]
     rows.look(names, resume=values.resume, overwrite=values.overwrite)

@@ -9,37 +9,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from maskrcnn.data.content import Content, content_if_same, content_of
 from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
-from maskrcnn.files import open_regular, write_atomically
+from maskrcnn.files import write_atomically
 from maskrcnn.prediction import Prediction
-from maskrcnn.text import brief, one_line
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What results depend on beside the image.
-
-    Attributes:
-        model: SHA-256 of the model's file.
-        score_threshold: objects scored above it.
-        max_detections: per image; None: as the model was trained.
-        precision: what the network computed in.
-        proposals: SHA-256 of the file of proposals, None without one.
-        tiles: how large images are cut: "auto", "none" or a number, and the overlap and background if given.
-    """
-
-    model: str
-    score_threshold: float
-    max_detections: int | None
-    precision: str
-    proposals: str | None
-    tiles: str = "auto"
+from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows
+from maskrcnn.text import one_line
 
 
 class ResultRows:
@@ -54,8 +34,7 @@ class ResultRows:
         self._path, self._settings = path, settings
         self._starts: dict[str, int] = {}  # where the rows of finished images begin, by the real path of the image
         self._failures: dict[str, int] = {}  # and of those that could not be read
-        self._end = 0  # of the last complete row that stays
-        self._file: BinaryIO | None = None
+        self._file = RowFile(path)
         self.num_changed = 0  # images that have a row and are others by now
         self.pictures: dict[str, str] = {}  # the name of each finished image's picture, by the real path of the image
         self.any_panoptic = False
@@ -74,11 +53,11 @@ class ResultRows:
         others = ""
         now, contents = {os.path.realpath(name) for name in names}, dict[str, Content | None]()
         for start, end, row in read_rows(self._path):
-            self._require_same_settings(row)
+            self._settings.require_same(row, self._path)
             file = os.path.realpath(row["file_name"])
             others = others or ("" if file in now else row["file_name"])
             if resume:
-                self._end = end
+                self._file.end = end
                 self._note(file, row, start)
                 contents[file] = _stated_content(row) if row["error"] is None else contents.get(file)
         self._forget_changed({file: contents[file] for file in self._starts.keys() & now})
@@ -106,18 +85,6 @@ class ResultRows:
                 del self._starts[file]
                 self.num_changed += 1
 
-    def _require_same_settings(self, row: Mapping[str, Any]) -> None:
-        different = [
-            f"{name} {brief(row.get(name))}, now {brief(value)}"
-            for name, value in asdict(self._settings).items()
-            if row.get(name) != value
-        ]
-        if different:
-            raise UserError(
-                f"{self._path}: holds results of another run ({'; '.join(different)}); "
-                "choose another --output, or replace them with --overwrite"
-            )
-
     @property
     def exist(self) -> bool:
         """Whether there are rows."""
@@ -133,17 +100,13 @@ class ResultRows:
         return os.path.realpath(name) in self._starts
 
     def found(self, name: str, prediction: Prediction, seconds: float) -> dict[str, Any]:
-        """The row of an image: name, content, size, objects as COCO results without ids, seconds, and settings."""
-        height, width = prediction.image_size
-        objects = [{k: v for k, v in result.items() if k != "image_id"} for result in prediction.to_coco()]
-        image = {"file_name": name, "content": _content(name), "height": height, "width": width}
-        return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(self._settings)}
+        """The row of an image, see `found_row`."""
+        return found_row(name, _content(name), prediction, seconds, self._settings)
 
     def append_failures(self, failures: list[tuple[str, str]]) -> None:
         """Rows of images that could not be read, given as (name, reason); the list is emptied."""
         for name, reason in failures:
-            image = {"file_name": name, "content": None, "height": None, "width": None}
-            self.append({**image, "objects": [], "error": reason, "seconds": None, **asdict(self._settings)})
+            self.append(failed_row(name, reason, self._settings))
         failures.clear()
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -152,33 +115,11 @@ class ResultRows:
         Raises:
             UserError: the system refused.
         """
-        line = json.dumps(row).encode() + b"\n"
-        try:
-            self._file = self._file or self._opened()
-            self._file.write(line)
-            self._file.flush()
-        except OSError as error:
-            raise UserError(
-                f"{self._path}: expected to write this file, but the system says: {error.strerror or error}; free some "
-                "space or choose another output directory (finished rows are unharmed: --resume keeps them)"
-            ) from error
-        self._note(os.path.realpath(row["file_name"]), row, self._end)
-        self._end += len(line)
-
-    def _opened(self) -> BinaryIO:
-        """The file behind its last complete row that stays."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("r+b" if self._end else "wb")
-        file.truncate(self._end)
-        file.seek(self._end)
-        return file
+        self._note(os.path.realpath(row["file_name"]), row, self._file.append(row))
 
     def close(self) -> None:
         """Write out what the system still holds back."""
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
+        self._file.close()
 
     def write_coco(self, path: Path, names: Sequence[str]) -> int:
         """Write COCO's results of all finished images; the number of objects.
@@ -236,32 +177,3 @@ def _stated_content(row: Mapping[str, Any]) -> Content | None:
     names = {field.name for field in fields(Content)}
     is_whole = isinstance(stated, dict) and stated.keys() == names and all(type(v) is int for v in stated.values())
     return Content(**stated) if isinstance(stated, dict) and is_whole else None
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Where each row of a file begins and ends, and what it says; an incomplete last line is left out.
-
-    Raises:
-        UserError: a line that is no row.
-    """
-    with open_regular(path, "rows of results") as file:
-        start = 0
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):  # cut off while it was written
-                return
-            yield start, start + len(line), _row(line, f"{path}, line {number}")
-            start += len(line)
-
-
-def _row(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    kinds = {"file_name": str, "objects": list}
-    if not isinstance(row, dict) or not all(isinstance(row.get(name), kind) for name, kind in kinds.items()):
-        raise UserError(
-            f"{where}: expected a row of results as JSON, got {one_line(line[:200].decode(errors='replace'))}; "
-            "choose another --output, or replace the file with --overwrite"
-        )
-    return {"error": None, **row}

@@ -1,0 +1,147 @@
+"""One finished image as a line of JSON: how it is made, read and compared. Whoever writes results writes these rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from maskrcnn.errors import UserError
+from maskrcnn.files import open_regular
+from maskrcnn.prediction import Prediction
+from maskrcnn.text import brief, one_line
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What results depend on beside the image.
+
+    Attributes:
+        model: SHA-256 of the model's file.
+        score_threshold: objects scored above it.
+        max_detections: per image; None: as the model was trained.
+        precision: what the network computed in.
+        proposals: SHA-256 of the file of proposals, None without one.
+        tiles: how large images are cut: "auto", "none" or a number, and the overlap and background if given.
+    """
+
+    model: str
+    score_threshold: float
+    max_detections: int | None
+    precision: str
+    proposals: str | None
+    tiles: str = "auto"
+
+    def require_same(self, row: Mapping[str, Any], path: Path) -> None:
+        """That a row of the file `path` was made with these settings.
+
+        Raises:
+            UserError: it was not.
+        """
+        different = [
+            f"{name} {brief(row.get(name))}, now {brief(value)}"
+            for name, value in asdict(self).items()
+            if row.get(name) != value
+        ]
+        if different:
+            raise UserError(
+                f"{path}: holds results of another run ({'; '.join(different)}); "
+                "choose another --output, or replace them with --overwrite"
+            )
+
+
+def found_row(
+    name: str, content: Mapping[str, int | None] | None, prediction: Prediction, seconds: float, settings: RunSettings
+) -> dict[str, Any]:
+    """The row of an image: name, content, size, objects as COCO results without ids, seconds, and settings."""
+    height, width = prediction.image_size
+    objects = [{k: v for k, v in result.items() if k != "image_id"} for result in prediction.to_coco()]
+    image = {"file_name": name, "content": content, "height": height, "width": width}
+    return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(settings)}
+
+
+def failed_row(name: str, reason: str, settings: RunSettings) -> dict[str, Any]:
+    """The row of an image that could not be read."""
+    image = {"file_name": name, "content": None, "height": None, "width": None}
+    return {**image, "objects": [], "error": reason, "seconds": None, **asdict(settings)}
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Where each row of a file begins and ends, and what it says; an incomplete last line is left out.
+
+    Raises:
+        UserError: a line that is no row.
+    """
+    with open_regular(path, "rows of results") as file:
+        start = 0
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):  # cut off while it was written
+                return
+            yield start, start + len(line), _row(line, f"{path}, line {number}")
+            start += len(line)
+
+
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    kinds = {"file_name": str, "objects": list}
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), kind) for name, kind in kinds.items()):
+        raise UserError(
+            f"{where}: expected a row of results as JSON, got {one_line(line[:200].decode(errors='replace'))}; "
+            "choose another --output, or replace the file with --overwrite"
+        )
+    row.setdefault("error", None)
+    return row
+
+
+class RowFile:
+    """Rows are written at the end of a file; each outlives the process once it is there.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self.end = 0
+        """Of the last row that stays; what lies behind it goes with the first row that is written."""
+
+    def append(self, row: Mapping[str, Any]) -> int:
+        """Write a row behind the others; where it begins.
+
+        Raises:
+            UserError: the system refused.
+        """
+        line, start = json.dumps(row).encode() + b"\n", self.end
+        try:
+            self._file = self._file or self._opened()
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{self._path}: expected to write this file, but the system says: {error.strerror or error}; free some "
+                "space or choose another output directory (finished rows are unharmed: --resume keeps them)"
+            ) from error
+        self.end += len(line)
+        return start
+
+    def close(self) -> None:
+        """Write out what the system still holds back."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> BinaryIO:
+        """The file behind its last row that stays."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("r+b" if self.end else "wb")
+        file.truncate(self.end)
+        file.seek(self.end)
+        return file
