@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maskrcnn.pipeline import DEPTH, Behind, ahead
+from maskrcnn.pipeline import DEPTH, Behind, ahead, mapped
 
 
 def test_the_same_items_in_the_same_order() -> None:
@@ -32,6 +32,26 @@ def test_items_are_made_while_another_one_is_used() -> None:
 
     for item in ahead(items()):
         assert item == 2 or second_made.wait(60)
+
+
+def test_several_threads_keep_the_order_and_stay_near() -> None:
+    begun: list[int] = []
+    all_begun = threading.Barrier(4, timeout=60)
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item < 4:
+            all_begun.wait()  # four at a time, or it breaks
+        return item * item
+
+    stream = mapped(work, iter(range(100)), threads=4)
+    assert next(stream) == 0 and len(begun) <= 5
+    assert list(stream) == [i * i for i in range(1, 100)]
+    assert list(mapped(work, [], threads=4)) == []
+    failing = mapped(lambda item: 1 // item, [1, 0, 1], threads=2)
+    assert next(failing) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(failing)
 
 
 def test_an_error_comes_up_in_its_place() -> None:

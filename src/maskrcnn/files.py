@@ -110,8 +110,7 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fill(partial, content)
-        os.replace(partial, path)
-        _sync_folder(path.parent)
+        move_durably(partial, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
@@ -120,6 +119,12 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
         ) from error
     finally:
         _remove_quietly(partial)
+
+
+def move_durably(written: Path, path: Path) -> None:
+    """Give a file, whose bytes have reached the disk, another name in its folder, in one instant. Raises OSError."""
+    os.replace(written, path)
+    _sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 DEPTH = 2
@@ -31,6 +32,25 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
             while (item := waiting.popleft().result()) is not end:
                 waiting.append(thread.submit(next, iterator, end))
                 yield item
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def mapped(function: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
+    """`function` of each item, in their order, made by several threads a little before they are asked for.
+
+    For what waits more than it works, such as reading from a network. An error comes up where its result would have.
+    """
+    with ThreadPoolExecutor(threads, "mapped") as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()

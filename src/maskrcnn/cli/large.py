@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,15 +56,12 @@ def tiles_option(values: Namespace) -> str:
 def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[list[Path], list[Path]]:
     """The images that go through the network at once, and those that are cut."""
     from maskrcnn.large.readers import size_of
-    from maskrcnn.large.tiling import loses_detail
+    from maskrcnn.large.tiling import is_cut
 
-    if values.tile not in ("auto", "none"):
-        return [], list(paths)
-    if values.tile == "none" or config.semantic_head.enabled or values.proposals is not None:
+    if values.tile == "auto" and values.proposals is not None:
         return list(paths), []
-    sizes = [(path, size_of(path)) for path in paths]
-    large = [path for path, size in sizes if size is not None and loses_detail(size, config.input)]
-    return [path for path in paths if path not in set(large)], large
+    large = {path for path in paths if is_cut(partial(size_of, path), values.tile, config)}
+    return [path for path in paths if path not in large], [path for path in paths if path in large]
 
 
 def in_tiles(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from maskrcnn.config import InputConfig
+from maskrcnn.config import Config, InputConfig
 from maskrcnn.errors import UserError
 from maskrcnn.large.grid import ALIGNMENT, Grid, Tile
 from maskrcnn.large.pieces import Pieces, pieces_of
@@ -99,6 +99,21 @@ def loses_detail(size: Size, settings: InputConfig) -> bool:
     ones at one size.
     """
     return not settings.shrink and max(resized_size(size, settings.min_size, settings.max_size, False)) < max(size)
+
+
+def is_cut(size: Callable[[], Size | None], tile: str | int, config: Config) -> bool:
+    """Whether an image goes through the network in tiles.
+
+    Args:
+        size: tells (height, width), None where it is not known; asked only if it matters.
+        tile: "none" never; "auto" where detail would be lost otherwise, unless the model tells the class of every
+            pixel; a number always.
+        config: of the model.
+    """
+    if tile != "auto" or config.semantic_head.enabled:
+        return tile not in ("auto", "none")
+    known = size()
+    return known is not None and loses_detail(known, config.input)
 
 
 def natural_tile(settings: InputConfig) -> int:
