@@ -22,6 +22,7 @@ from maskrcnn.cli.arguments import (
 from maskrcnn.cli.large import add_tile_options, by_size, in_tiles
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
+from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
 from maskrcnn.cli.shrinking import Shrinking
 from maskrcnn.cli.signals import terminated_as_interrupted
 from maskrcnn.errors import UserError
@@ -39,19 +40,22 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse(arguments)
     from maskrcnn.files import sole_writer
 
+    reporter = Reporter(values.quiet, values.log)
+    if in_shards(values):
+        _require_threshold(values, reporter)
+        return predict_in_shards(values, reporter)
     with sole_writer(Path(values.output), "predicting into"):
-        return _predict(values)
+        return _predict(values, reporter)
 
 
-def _predict(values: Namespace) -> int:
+def _predict(values: Namespace, reporter: Reporter) -> int:
     """All of it, while no other process writes to the output folder."""
     from maskrcnn.loading import load
     from maskrcnn.sources import collect_sources
 
-    drawing, reporter = _drawing(values), Reporter(values.quiet, values.log)
+    drawing = _drawing(values)
     sources = collect_sources(values.sources)
-    if values.score_threshold is None:
-        values.score_threshold = _own_threshold(values.model, reporter)
+    _require_threshold(values, reporter)
     run = begin(values, sources, reporter)
     if run.waiting:
         model = load(values.model, values.device, values.precision)
@@ -105,11 +109,17 @@ def _parser() -> CommandParser:
     add_precision_option(parser)
     add_tile_options(parser)
     add_progress_options(parser)
+    add_shard_options(parser)
     return parser
 
 
+def _require_threshold(values: Namespace, reporter: Reporter) -> None:
+    """Unless one is given, the score at which F1 was best on the validation images, where the model's file has it."""
+    if values.score_threshold is None:
+        values.score_threshold = _own_threshold(values.model, reporter)
+
+
 def _own_threshold(model: str, reporter: Reporter) -> float:
-    """The score at which F1 was best on the validation images, where the model's file has it."""
     from maskrcnn.loading import model_facts
     from maskrcnn.predictor import own_score_threshold
 

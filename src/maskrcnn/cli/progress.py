@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +77,20 @@ class Reporter(ExitStack):
         print(f"skipped: {reason}", file=sys.stderr)
         if self._json:
             self._write("skipped", file_name=name, reason=reason)
+
+    def shard(self, number: int, num_shards: int, reasons: Sequence[str], **facts: int) -> None:
+        """One shard of many images is done; `reasons` are those of the first that could not be read."""
+        self._step()
+        for reason in reasons:
+            print(f"skipped: {reason}", file=sys.stderr)
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, advance=1, rate=f"{self._rate:.3g} shards/s")
+        elif self._json:
+            self._write("shard", shard=number, shards=num_shards, reasons=list(reasons), **facts)
+        elif not self._quiet:
+            counts = ", ".join(f"{value} {name}" for name, value in facts.items())
+            print(f"shard {number}/{num_shards}: {counts}", flush=True)
 
     def note(self, text: str) -> None:
         """Something to know."""

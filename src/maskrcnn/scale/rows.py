@@ -1,0 +1,103 @@
+"""From names of images to rows of results, whoever asks: a shard of ours, or a partition of Spark or Dask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from maskrcnn.errors import UserError
+from maskrcnn.failures import failure_of_machine
+from maskrcnn.loading import load, model_hash
+from maskrcnn.prediction import Prediction
+from maskrcnn.results.row import RunSettings, failed_row, found_row
+from maskrcnn.scale.pictures import Picture, read_ahead
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process must know to make rows; it can be sent to another one.
+
+    Attributes:
+        model: as `load` takes it.
+        settings: what results depend on; all processes must have the same model.
+        device: as `load` takes it.
+        batch_size: images of one size that share a pass.
+        tile: "auto", "none" or the side of tiles.
+        overlap: of tiles, see `Model.predict_large`.
+        background: of tiles.
+        folder: to which the names of files are relative.
+    """
+
+    model: str
+    settings: RunSettings
+    device: str = "auto"
+    batch_size: int = 1
+    tile: str | int = "auto"
+    overlap: int | None = None
+    background: int = 0
+    folder: str = "."
+
+
+class RowMaker:
+    """A model that makes rows.
+
+    Args:
+        job: what is to be done.
+
+    Raises:
+        UserError: as `load`; another model than the job's; one that tells the class of every pixel.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        if (found := model_hash(job.model)) != job.settings.model:
+            raise UserError(
+                f"{job.model}: expected the model with SHA-256 {job.settings.model[:12]}..., this machine has "
+                f"{found[:12]}...; give all machines the same file"
+            )
+        self._model = load(job.model, job.device, job.settings.precision)
+        if self._model.config.semantic_head.enabled:
+            raise UserError(
+                f"{job.model}: tells the class of every pixel, which rows have no place for; predict without --shards"
+            )
+
+    def rows(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """The row of each image, in their order: `results.row.found_row`, or `failed_row` where it cannot be read."""
+        last = time.perf_counter()
+        pictures = read_ahead(names, self._job.tile, self._model.config)
+        while batch := list(islice(pictures, self._job.batch_size)):
+            for picture, found in zip(batch, self._found(batch), strict=True):
+                now = time.perf_counter()
+                if isinstance(found, Prediction):
+                    yield found_row(picture.name, picture.content, found, now - last, self._job.settings)
+                else:
+                    yield failed_row(picture.name, str(found), self._job.settings)
+                last = now
+
+    def _found(self, batch: list[Picture]) -> list[Prediction | UserError]:
+        settings = self._job.settings
+        limits = settings.score_threshold, settings.max_detections
+        whole = [picture.source for picture in batch if not picture.cut and not isinstance(picture.source, UserError)]
+        try:
+            found = self._model.stream(iter(whole), self._job.batch_size, *limits)
+            return [self._tiled(picture) if picture.cut else _or_error(picture, found) for picture in batch]
+        except (RuntimeError, MemoryError) as error:
+            if (reason := failure_of_machine(error)) is None:
+                raise
+            raise UserError(f"{', '.join(picture.name for picture in batch)}: {reason}") from error
+
+    def _tiled(self, picture: Picture) -> Prediction | UserError:
+        job, settings = self._job, self._job.settings
+        tiles = None if job.tile == "auto" else int(job.tile), job.overlap, job.background, job.batch_size
+        assert not isinstance(picture.source, UserError)
+        try:
+            return self._model.predict_large(picture.source, *tiles, settings.score_threshold, settings.max_detections)
+        except UserError as error:
+            return error
+
+
+def _or_error(picture: Picture, found: Iterator[Prediction]) -> Prediction | UserError:
+    return picture.source if isinstance(picture.source, UserError) else next(found)

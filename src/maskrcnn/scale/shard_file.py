@@ -1,0 +1,173 @@
+"""The rows of one shard: a file that is there as a whole or not at all, and beside it what is done so far.
+
+Rows stand in the order of their images' names. So what is missing is found, and what is kept is merged, in one walk
+over names and rows, and memory does not grow with either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+from maskrcnn.files import PARTIAL_SUFFIX, move_durably, write_atomically
+from maskrcnn.results.row import RowFile, RunSettings, read_rows
+from maskrcnn.scale.parquet import read_parquet, write_parquet
+
+FORMATS = ("jsonl", "parquet")
+"""Endings of the files; `jsonl` has the rows of `predict` as they are."""
+
+LOCKS = ".locks"
+"""The folder of files, empty ones, by which processes see what others are at; to delete one would let two in."""
+
+NAMED = 3
+"""So many failures are told with their reason, of each shard; the rows have all."""
+
+
+@dataclass
+class Tally:
+    """What rows come to, or those of several shards.
+
+    Attributes:
+        images: that have a row.
+        failed: of which could not be read.
+        objects: found.
+        reasons: of the first failures.
+        new: rows that were made now; the others were there.
+    """
+
+    images: int = 0
+    failed: int = 0
+    objects: int = 0
+    reasons: list[str] = field(default_factory=list)
+    new: int = 0
+
+    def add(self, row: dict[str, Any], *, new: bool = False) -> None:
+        """Count a row."""
+        self.images += 1
+        self.objects += len(row["objects"])
+        self.new += new
+        if row["error"] is not None:
+            self.failed += 1
+            if len(self.reasons) < NAMED:
+                self.reasons.append(row["error"])
+
+    def include(self, other: Tally) -> None:
+        """Count those of another shard; its reasons are left to whoever tells them."""
+        self.images, self.failed = self.images + other.images, self.failed + other.failed
+        self.objects, self.new = self.objects + other.objects, self.new + other.new
+
+
+class ShardFile:
+    """The rows of one shard.
+
+    Args:
+        path: of the finished file, `.jsonl` or `.parquet`.
+        settings: of the run.
+    """
+
+    def __init__(self, path: Path, settings: RunSettings) -> None:
+        self.path, self._settings = path, settings
+        self._partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
+        self._file = RowFile(self._partial)
+
+    @contextmanager
+    def alone(self, patience: float = 0) -> Iterator[bool]:
+        """Whether no other process is at this shard, after so many seconds (-1: however long it takes); nor will be."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path.parent / LOCKS / f"{self.path.stem}.lock", timeout=patience)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def whole(self, names: Iterable[str], *, retry: bool) -> Tally | None:
+        """What the finished file comes to, if it has a row for each image and no others.
+
+        Args:
+            names: of the shard's images, in order.
+            retry: rows of images that could not be read count as missing.
+
+        Raises:
+            UserError: it was made with other settings, or something in it is no row.
+        """
+        if not self.path.exists():
+            return None
+        tally = Tally()
+        for name, row in zip_longest(names, self._finished()):
+            if row is None or row["file_name"] != name or (retry and row["error"] is not None):
+                return None
+            tally.add(row)
+        return tally
+
+    def begin(self, names: Iterable[str], tally: Tally, *, retry: bool) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Each name of which the rows so far have nothing, in order, with its row in the finished file if it stays.
+
+        Rows so far stay up to the first that is not the next name's: names have come or gone since.
+        """
+        names = iter(names)
+        rows = read_rows(self._partial) if self._partial.exists() else iter(())
+        for _, end, row in rows:
+            self._settings.require_same(row, self._partial)
+            name = next(names, None)
+            if name != row["file_name"]:
+                names = names if name is None else chain([name], names)
+                break
+            self._file.end = end
+            tally.add(row)
+        kept = (row for row in self._finished() if not retry or row["error"] is None)
+        return joined(names, kept)
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Write a row behind those so far."""
+        self._file.append(row)
+
+    def finish(self) -> None:
+        """The rows so far are all: they take the place of the finished file in one instant."""
+        self._file.close()
+        if not self._file.end:
+            self._partial.write_bytes(b"")
+        if self.path.suffix == ".parquet":
+            write_atomically(
+                self.path, lambda aside: write_parquet((row for _, _, row in read_rows(self._partial)), aside)
+            )
+            self._partial.unlink()
+        else:
+            move_durably(self._partial, self.path)
+        for leftover in self.path.parent.glob(f".{self.path.name}.*{PARTIAL_SUFFIX}"):  # of a process that was killed
+            leftover.unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """What is done so far is on the disk."""
+        self._file.close()
+
+    def _finished(self) -> Iterator[dict[str, Any]]:
+        for row in finished_rows(self.path):
+            self._settings.require_same(row, self.path)
+            yield row
+
+
+def finished_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a finished file; none where there is no such file yet."""
+    if path.suffix == ".parquet" and path.exists():
+        yield from read_parquet(path)
+    elif path.exists():
+        yield from (row for _, _, row in read_rows(path))
+
+
+def joined(names: Iterable[str], rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Each name with its row or None; both are sorted, and rows of other names are left out."""
+    row = next(rows, None)
+    for name in names:
+        while row is not None and row["file_name"] < name:
+            row = next(rows, None)
+        yield name, row if row is not None and row["file_name"] == name else None

@@ -1,0 +1,91 @@
+"""Folders with all below them, patterns, lists and addresses become names, one after the other."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.errors import UserError
+from maskrcnn.scale.names import image_names
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Names are all that counts; the files are empty."""
+    for name in ("cells/a.png", "cells/.b.png", "cells/deep/c.JPG", "cells/deep/er/d.tif", "cells/notes.md", "e.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "cells/again").symlink_to(tmp_path / "cells")  # a circle
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("cells", {"cells/a.png", "cells/.b.png", "cells/deep/c.JPG", "cells/deep/er/d.tif"}),
+        ("./cells/", {"cells/a.png", "cells/.b.png", "cells/deep/c.JPG", "cells/deep/er/d.tif"}),
+        ("cells/*.png", {"cells/a.png"}),
+        ("cells/.*.png", {"cells/.b.png"}),
+        ("cells/d*/*", {"cells/deep/c.JPG"}),
+        ("cells/deep/**/*.[tj]*", {"cells/deep/er/d.tif"}),
+        ("cells/deep/**", {"cells/deep/c.JPG", "cells/deep/er/d.tif"}),
+        ("*.png", {"e.png"}),
+        ("e.png", {"e.png"}),
+        ("cells/notes.md", {"cells/notes.md"}),  # a file named outright: its content decides
+    ],
+)
+def test_what_a_source_stands_for(tree: Path, source: str, expected: set[str]) -> None:
+    if source == "cells/deep/**/*.[tj]*":
+        (tree / "cells/deep/c.JPG").unlink()
+    assert set(image_names([source])) == expected
+
+
+def test_a_pattern_finds_what_glob_finds(tree: Path) -> None:
+    for pattern in ("cells/**/*.*", "c*/*/*.*", "**/*.tif", "cells/deep/[a-c].*"):
+        found = {str(path) for path in tree.glob(pattern) if path.is_file() and "again" not in str(path)}
+        expected = {os.path.relpath(name, tree) for name in found if not name.endswith((".md", ".b.png"))}
+        assert {name for name in image_names([pattern]) if "again" not in name} == expected
+
+
+def test_a_list_has_a_name_on_each_line(tree: Path) -> None:
+    Path("all.txt").write_bytes("cells/a.png\r\n\n missing.png \ns3://bucket/ü.png\n".encode() + b"\xff.png")
+    assert list(image_names(["all.txt"])) == ["cells/a.png", " missing.png ", "s3://bucket/ü.png", "\udcff.png"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("absent", "absent: expected an image, a folder, a pattern"),
+        ("absent.txt", "absent.txt: expected an image, a folder"),
+        ("cells/*.bmp", r"cells/\*.bmp: no images"),
+        ("nowhere/*.png", r"nowhere/\*.png: no images"),
+        ("empty.txt", "empty.txt: no images"),
+        ("memory://nowhere", "memory://nowhere: no such object or folder"),
+        ("github://a/b.png", "github://a/b.png: expected an address that begins with one of abfs"),
+        ("simplecache::memory://a.png", "expected an address that begins with one of"),
+    ],
+)
+def test_what_is_no_source(tree: Path, source: str, message: str) -> None:
+    Path("empty.txt").write_text("\n")
+    with pytest.raises(UserError, match=message):
+        list(image_names([source]))
+
+
+def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
+    def peak(number: int) -> int:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for i in range(number):
+            (folder / f"{i}.png").touch()
+        tracemalloc.start()
+        for sources in ([str(folder)], [f"{folder}/*.png"]):
+            assert sum(1 for _ in image_names(sources)) == number
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(3000) < peak(100) + 100_000
