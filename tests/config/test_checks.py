@@ -135,6 +135,8 @@ def test_presets_are_in_range(name: str) -> None:
         ("augment", "horizontal_flip", 2.0),
         ("augment", "scale_range", (0.0, 1.0)),
         ("augment", "crop_size", -256),
+        ("augment", "pad_crops", True),
+        ("augment", "copy_paste", 1.5),
         ("optimizer", "lr", 0.0),
         ("optimizer", "weight_decay", -0.1),
         ("optimizer", "clip_norm", -1.0),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from maskrcnn.data.batches import BatchPlan, balanced_repeats, repeat_factors
-from maskrcnn.structures.labels import ImageEntry, ObjectEntry, StoreBuilder
+from maskrcnn.data.batches import BatchPlan, Partners, balanced_repeats, repeat_factors
+from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 
 
 def plan(num_images: int, batch_size: int, seed: int = 0, portrait_share: float = 0.4) -> BatchPlan:
@@ -125,3 +127,33 @@ def test_repeat_factors_by_hand() -> None:
     drawn = BatchPlan(np.zeros(4, bool), 1, 0, repeat_factors(labels, 1.0))
     counts = np.bincount([drawn.batch(number)[0] for number in range(400)], minlength=4)
     np.testing.assert_allclose(counts / 400, [0.2, 0.2, 0.4, 0.2], atol=0.03)
+
+
+def store(groups: list[int], labels: list[list[int]], ignored: tuple[int, ...] = ()) -> LabelStore:
+    """Images of these groups, with objects of these labels; those with an ignored label are regions to ignore."""
+    builder = StoreBuilder()
+    for number, (group, own) in enumerate(zip(groups, labels, strict=True)):
+        entries = [ObjectEntry(0, label, (0, 0, 2, 2), None, label in ignored) for label in own]
+        builder.add_image(ImageEntry(number, f"{number}.png", (4, 4), group), entries)
+    return builder.build()
+
+
+def drawn(partners: Partners, image: int, times: int = 600) -> dict[int | None, int]:
+    generator = np.random.default_rng(0)
+    counted = Counter(partners.draw(image, generator) for _ in range(times))
+    return dict(sorted(counted.items(), key=str))
+
+
+def test_partners_have_objects_and_are_of_the_same_group() -> None:
+    """Group 1 has an image without objects and one with an ignored region alone; group 2 nothing to paste."""
+    partners = Partners(store([1, 0, 1, 2, 1, 0, 1], [[0], [0, 0], [], [9], [9], [0], [0, 0, 0]], ignored=(9,)))
+    for image, expected in ((0, {0, 6}), (2, {0, 6}), (1, {1, 5}), (5, {1, 5})):
+        counts = drawn(partners, image)
+        assert counts.keys() == expected and min(counts.values()) > 250, "each as often as the others"
+    assert drawn(partners, 3, times=5) == {None: 5}
+
+
+def test_partners_are_drawn_as_often_as_their_repeats_say() -> None:
+    counts = drawn(Partners(store([0] * 4, [[0], [0], [], [0]]), np.array([0.5, 2.0, 1.0, 0.5])), 0, times=6000)
+    assert counts.keys() == {0, 1, 3}
+    assert [counts[image] / 6000 for image in (0, 1, 3)] == pytest.approx([1 / 6, 4 / 6, 1 / 6], abs=0.02)

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import warnings
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ from maskrcnn.errors import UserError
 
 SIZES = InputConfig(min_size=10, max_size=30)
 CHANGES = Augmentation(min_sizes=(10, 14), crop_size=9, quarter_turns=True, brightness=0.3, hue=0.1)
+PASTED = replace(CHANGES, copy_paste=0.7, scale_range=(0.5, 2.0), pad_crops=True)
 
 
-@pytest.fixture
-def dataset(make_coco, read, square: dict[str, Any]) -> CocoDataset:
+@pytest.fixture(params=[CHANGES, PASTED], ids=["", "pasted"])
+def dataset(make_coco, read, square: dict[str, Any], request: pytest.FixtureRequest) -> CocoDataset:
     """Seven images with a square each."""
     annotations = [square | {"id": number, "image_id": number} for number in range(1, 8)]
-    return CocoDataset(read(make_coco(annotations, num_images=7)), CHANGES, SIZES)
+    return CocoDataset(read(make_coco(annotations, num_images=7)), request.param, SIZES)
 
 
 def contents(batches: list[list[Sample]]) -> list[Any]:
@@ -121,7 +123,7 @@ def test_broken_images_are_replaced_and_named_once(
         names = {"3.png": "5.png", "4.png": "5.png"}
         assert [s.file_name for s in batch] == [names.get(s.file_name, s.file_name) for s in whole]
         for sample, before in zip(batch, whole, strict=True):
-            if sample.file_name == before.file_name:
+            if sample.file_name == before.file_name and not dataset.augmentation.copy_paste:
                 assert torch.equal(sample.image, before.image), "other samples do not change"
 
 
@@ -132,6 +134,64 @@ def test_all_broken_is_an_error_in_one_line(dataset: CocoDataset, tmp_path: Path
     with pytest.raises(UserError, match=r"7 in a row cannot be used; the first: .*\.png") as error:
         next(iter(TrainBatches(dataset, 2, seed=0, num_workers=num_workers)))
     assert "\n" not in str(error.value)
+
+
+def one_colour_each(make_coco, read, tmp_path: Path, square: dict[str, Any], changes: Augmentation) -> CocoDataset:
+    """Six images of two groups, the first in two, each of a colour of its own and with an object but the last."""
+    content = make_coco([square | {"id": n, "image_id": n} for n in range(1, 6)], num_images=6)
+    for number, image in enumerate(content["images"], start=1):
+        image["stain"] = "ab"[number > 2]
+        Image.new("RGB", (10, 12), (10 * number,) * 3).save(tmp_path / image["file_name"])
+    return CocoDataset(read(content, group_by="stain"), changes, SIZES)
+
+
+def test_pasted_objects_are_of_the_same_group_and_the_rest_is_as_without(
+    make_coco, read, tmp_path: Path, square: dict[str, Any]
+) -> None:
+    changes = Augmentation(copy_paste=0.5, paste_fraction=1.0)
+    dataset = one_colour_each(make_coco, read, tmp_path, square, changes)
+    plain = one_colour_each(make_coco, read, tmp_path, square, Augmentation())
+    noted: dict[int, Any] = {}
+    with_paste = [s for batch in take(TrainBatches(dataset, 6, seed=0, note=noted.setdefault), 60) for s in batch]
+    without = [s for batch in take(TrainBatches(plain, 6, seed=0), 60) for s in batch]
+    partners: dict[int, set[int]] = {number: set() for number in range(1, 7)}
+    changed = 0
+    for sample, before in zip(with_paste, without, strict=True):
+        assert sample.file_name == before.file_name
+        number, values = int(sample.file_name[0]), sample.image[0]
+        other = set(values.unique().tolist()) - {10 * number}
+        partners[number] |= {value // 10 for value in other}
+        changed += bool(other)
+        assert (before.image[:, values == 10 * number] == 10 * number).all()
+        masks = sample.targets.masks
+        if other and masks is not None:
+            assert torch.equal(values != 10 * number, masks.bitmaps()[-1].bool()), "what is pasted is an object"
+    assert partners == {1: {2}, 2: {1}, 3: {4, 5}, 4: {3, 5}, 5: {3, 4}, 6: {3, 4, 5}}
+    assert 0.3 < changed / len(with_paste) < 0.5, "half, less the images that were drawn for themselves"
+    assert noted.keys() == set(range(6))
+
+
+def test_the_file_of_a_pasted_image_is_noted_too(make_coco, read, tmp_path: Path, square: dict[str, Any]) -> None:
+    dataset = one_colour_each(make_coco, read, tmp_path, square, Augmentation(copy_paste=1.0, paste_fraction=1.0))
+    noted: list[int] = []
+    (batch,) = take(TrainBatches(dataset, 1, seed=0, note=lambda image, content: noted.append(image)), 1)
+    own = int(batch[0].image_id) - 1
+    other = {value // 10 - 1 for value in batch[0].image.unique().tolist()} - {own}
+    assert len(other) == 1 and set(noted) == {own, *other}
+
+
+def test_rare_classes_are_pasted_more_often(make_coco, read, tmp_path: Path, square: dict[str, Any]) -> None:
+    """One image of six has a class of its own; with t = 1 it is drawn root 6 times as often as the others are."""
+    squares = [square | {"id": n, "image_id": n, "category_id": 9 if n == 6 else 7} for n in range(1, 7)]
+    content = make_coco(squares, num_images=6)
+    dataset = CocoDataset(read(content), Augmentation(copy_paste=1.0, paste_fraction=1.0), SIZES)
+    counts = {}
+    for threshold in (0.0, 1.0):
+        batches = take(TrainBatches(dataset, 6, seed=0, repeat_threshold=threshold), 150)
+        pasted = [sample.targets.labels[-1].item() for batch in batches for sample in batch]
+        counts[threshold] = pasted.count(1) / len(pasted)
+    rare, others = 6**0.5, 5 * (6 / 5) ** 0.5
+    assert counts == pytest.approx({0.0: 1 / 6, 1.0: rare / (rare + others)}, abs=0.04)
 
 
 def test_like_shapes_share_batches(make_coco, read, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ class Augmentation(Section, name="augment"):
     crop_size: Annotated[int, Range(0, 65536)] = 0
     """Cut a square of this many input pixels at a random place; 0: none. A side of the image that is shorter stays
     whole; `input.max_size` does not limit the image then."""
+    pad_crops: bool = False
+    """Fill up with grey, on the right and below, what `crop_size` leaves shorter: all images get one size."""
     horizontal_flip: Fraction = 0.5
     """Probability."""
     vertical_flip: Fraction = 0.0
@@ -42,8 +44,17 @@ class Augmentation(Section, name="augment"):
     """Probability of an image without colours."""
     negative: Fraction = 0.0
     """Probability of dark for bright, as between fluorescent and stained cells."""
+    copy_paste: Fraction = 0.0
+    """Probability that objects of another training image, itself varied at random, are pasted on an image (Ghiasi et
+    al. 2021). The other one is of the same group, where `data.balance_by` tells groups apart."""
+    paste_fraction: Fraction = 0.5
+    """Probability of each object of the other image to be among them; 0.5: all subsets are equally likely."""
+    max_hidden: Fraction = 0.7
+    """An object of which pasted ones hide more than this share is neither object nor background."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = self.scale_range
         require(low <= high, "augment.scale_range", "(low, high) with low <= high", self.scale_range)
+        padless = self.crop_size or not self.pad_crops
+        require(bool(padless), "augment.pad_crops", "false without augment.crop_size", self.pad_crops)

@@ -70,6 +70,12 @@ class Config:
         asks = self.finds_objects or bool(dense)
         require(asks, "rpn.enabled", "an RPN, a box head or a branch for every pixel", False)
         self._check_stages()
+        require(
+            not (self.augment.copy_paste and self.needs_proposals),
+            "augment.copy_paste",
+            "0 without an RPN, since proposals from outside know nothing of pasted objects",
+            self.augment.copy_paste,
+        )
         for name, section in vars(self).items():
             require(
                 self.box_head.enabled or not (isinstance(section, RoIBranchConfig) and section.enabled),

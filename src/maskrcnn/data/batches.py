@@ -35,6 +35,38 @@ def repeat_factors(labels: LabelStore, threshold: float) -> FloatArray:
     return np.asarray(factors * (count / factors.sum()))
 
 
+class Partners:
+    """Draws the image whose objects are pasted on another one: of the same group, in proportion to its repeats.
+
+    Args:
+        labels: of N images; those without an object to paste are never drawn.
+        repeats: (N,) how often an epoch draws each image; None: once each.
+    """
+
+    def __init__(self, labels: LabelStore, repeats: FloatArray | None = None) -> None:
+        groups = labels.groups.numpy()
+        weights = _num_objects(labels) > 0 if repeats is None else repeats * (_num_objects(labels) > 0)
+        self._images = np.argsort(groups, kind="stable")
+        self._total = np.concatenate([[0.0], np.cumsum(weights[self._images])])
+        ends = np.cumsum(np.bincount(groups))
+        self._first, self._end = (ends - np.bincount(groups))[groups], ends[groups]
+
+    def draw(self, image: int, generator: np.random.Generator) -> int | None:
+        """The partner of an image; None where its group has no object."""
+        first, end = int(self._first[image]), int(self._end[image])
+        low, high = self._total[first], self._total[end]
+        if low == high:
+            return None
+        place = np.searchsorted(self._total, generator.uniform(low, high), side="right") - 1
+        return int(self._images[min(place, end - 1)])
+
+
+def _num_objects(labels: LabelStore) -> IntArray:
+    """(N,) objects of each image."""
+    before = np.concatenate([[0], np.cumsum(labels.is_object.numpy())])
+    return np.asarray(np.diff(before[labels.first_object.numpy()]))
+
+
 class BatchPlan:
     """Shuffles the images anew for every epoch and packs like aspect ratios together.
 

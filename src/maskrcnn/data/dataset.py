@@ -14,6 +14,7 @@ from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.colour import change_colours, draw_colour_change
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.padding import pad_image, pad_targets
 from maskrcnn.data.proposals import ProposalStore
 from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.data.targets import draw_targets
@@ -86,7 +87,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         return self.folder / self.labels.file_name(index)
 
     def sample(self, index: int, generator: np.random.Generator) -> Sample:
-        """An image as training sees it: all that is random comes from `generator`.
+        """An image as training sees it, but that nothing is pasted: all that is random comes from `generator`.
 
         Raises:
             UserError: the file cannot be read, or has another size than its labels.
@@ -97,9 +98,16 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         boxes = labels.boxes[numbers.start : numbers.stop][labels.are_objects(index)]
         view = draw_view(size, boxes.numpy(), augmentation, self.sizes, generator)
         pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), self.sizes.antialias)
+        pixels, targets = (
+            change_colours(pixels, draw_colour_change(augmentation, generator)),
+            self._targets(index, view),
+        )
+        if augmentation.pad_crops:
+            side = augmentation.crop_size
+            pixels, targets = pad_image(pixels, side), pad_targets(targets, side)
         return Sample(
-            image=_to_tensor(change_colours(pixels, draw_colour_change(augmentation, generator))),
-            targets=self._targets(index, view),
+            image=_to_tensor(pixels),
+            targets=targets,
             image_id=int(labels.image_ids[index]),
             file_name=labels.file_name(index),
             original_size=size,

@@ -6,16 +6,17 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from maskrcnn.data.batches import BatchPlan, balanced_repeats, repeat_factors
+from maskrcnn.data.batches import BatchPlan, Partners, balanced_repeats, repeat_factors
 from maskrcnn.data.content import Content, content_of
+from maskrcnn.data.copy_paste import paste
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.errors import UserError
 
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 100
 """Training gives up when this many images in a row are unreadable."""
+
+_PASTING, _PARTNER = 1, 2
+"""Ends of seeds: of what is pasted on an image, and of how the other one is changed."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,14 @@ class DrawnSample:
         sample: the image that could be read.
         complaints: a line for each that could not.
         index: of the sample.
-        content: of its file, when this process reads it for the first time and it is to be noted.
+        contents: of the files of images that this process reads for the first time, by number, where they are to be
+            noted.
     """
 
     sample: Sample | None
     complaints: tuple[str, ...]
     index: int = 0
-    content: Content | None = None
+    contents: Mapping[int, Content] = field(default_factory=dict)
 
 
 class TrainBatches:
@@ -94,6 +99,7 @@ class TrainBatches:
             own = repeat_factors(labels, repeat_threshold) * (1 if repeats is None else repeats)
             repeats = own * (len(own) / own.sum())
         self.plan = BatchPlan(heights > widths, batch_size * world, seed, repeats)
+        self._partners = Partners(labels, repeats) if dataset.augmentation.copy_paste else None
         self._slots = range(rank * batch_size, (rank + 1) * batch_size)
         self._dataset = dataset
         self._seed = seed
@@ -104,7 +110,7 @@ class TrainBatches:
 
     def __iter__(self) -> Iterator[list[Sample]]:
         loader = DataLoader(
-            _DrawnSamples(self._dataset, with_content=self._note is not None),
+            _DrawnSamples(self._dataset, self._partners, with_content=self._note is not None),
             batch_sampler=self._draws(),  # type: ignore[arg-type]
             num_workers=min(self._num_workers, usable_cpus()),
             collate_fn=list,
@@ -129,8 +135,9 @@ class TrainBatches:
             if complaint not in self._reported:
                 self._reported.add(complaint)
                 logger.warning("%s (another image takes its place)", complaint)
-        if self._note is not None and drawn.content is not None:
-            self._note(drawn.index, drawn.content)
+        if self._note is not None:
+            for index, content in drawn.contents.items():
+                self._note(index, content)
         return drawn.sample
 
 
@@ -142,30 +149,49 @@ def usable_cpus() -> int:
 class _DrawnSamples(Dataset[DrawnSample]):
     """Samples by draw; failures are values, since torch would wrap an exception of a worker in its traceback."""
 
-    def __init__(self, dataset: CocoDataset, with_content: bool) -> None:
+    def __init__(self, dataset: CocoDataset, partners: Partners | None, with_content: bool) -> None:
         self._dataset = dataset
+        self._partners = partners
         self._is_wanted = bytearray([with_content]) * len(dataset)  # the content of an image's file
 
     def __getitem__(self, draw: Draw) -> DrawnSample:
+        drawn = self._readable(draw)
+        return drawn if self._partners is None else self._with_pasted(drawn, draw.seed, self._partners)
+
+    def _with_pasted(self, drawn: DrawnSample, seed: tuple[int, ...], partners: Partners) -> DrawnSample:
+        """With objects of another image, drawn for itself: what is below them is as it were without."""
+        augmentation, generator = self._dataset.augmentation, np.random.default_rng((*seed, _PASTING))
+        if drawn.sample is None or generator.random() >= augmentation.copy_paste:
+            return drawn
+        partner = partners.draw(drawn.index, generator)
+        if partner is None:
+            return drawn
+        other = self._readable(Draw(partner, (*seed, _PARTNER)))
+        sample = None if other.sample is None else paste(drawn.sample, other.sample, augmentation, generator)
+        complaints, contents = drawn.complaints + other.complaints, {**drawn.contents, **other.contents}
+        return replace(drawn, sample=sample, complaints=complaints, contents=contents)
+
+    def _readable(self, draw: Draw) -> DrawnSample:
+        """The first image that can be read, from the drawn one on."""
         complaints: list[str] = []
         for attempt in range(min(MAX_ATTEMPTS, len(self._dataset))):
             index = (draw.index + attempt) % len(self._dataset)
             try:
                 sample = self._dataset.sample(index, np.random.default_rng(draw.seed))
-                return DrawnSample(sample, tuple(complaints), index, self._content(index))
+                return DrawnSample(sample, tuple(complaints), index, self._contents(index))
             except UserError as error:
                 complaints.append(str(error))
         return DrawnSample(None, tuple(complaints))
 
-    def _content(self, index: int) -> Content | None:
+    def _contents(self, index: int) -> dict[int, Content]:
         """Read once more, from the system's cache, but only once by each process."""
         if not self._is_wanted[index]:
-            return None
+            return {}
         self._is_wanted[index] = False
         try:
-            return content_of(self._dataset.path(index))
+            return {index: content_of(self._dataset.path(index))}
         except OSError:  # gone since it was decoded
-            return None
+            return {}
 
 
 def _set_up_worker(worker_id: int) -> None:

@@ -65,7 +65,7 @@ def draw_targets(labels: LabelStore, image: int, view: View, schema: KeypointSch
     return Targets(
         boxes=_tensor(inside[kept]),
         labels=labels.labels[part][kept],
-        masks=_packed(masks, frame),
+        masks=None if None in masks else packed([mask for mask in masks if mask is not None], frame),
         crowd_boxes=_tensor(inside[visible & ignore & ~labels.stuff[part].numpy()]),
         keypoints=None if schema is None else draw_keypoints(labels, [numbers[i] for i in kept], view, schema),
     )
@@ -88,12 +88,12 @@ def draw_keypoints(labels: LabelStore, objects: Sequence[int], view: View, schem
 def draw_mask(mask: Polygons | RLE, view: View) -> DrawnMask:
     """A mask as seen through a view, in the tightest window around what is left of it."""
     if isinstance(mask, RLE):
-        window = _intersection(rle_window(mask), view.window)
+        window = intersection(rle_window(mask), view.window)
         crop = crop_rle(mask, window)
-        return _trimmed(*(view.bitmap(crop, window) if crop.size else (crop, window)))
+        return trimmed(*(view.bitmap(crop, window) if crop.size else (crop, window)))
     seen = Polygons(_seen_rings(mask.rings, view))
     window = polygon_window(seen, view.output_size)
-    return _trimmed(rasterize_polygons(seen, window, view.output_size), window)
+    return trimmed(rasterize_polygons(seen, window, view.output_size), window)
 
 
 def _seen_rings(rings: Sequence[FloatArray], view: View) -> tuple[FloatArray, ...]:
@@ -103,15 +103,14 @@ def _seen_rings(rings: Sequence[FloatArray], view: View) -> tuple[FloatArray, ..
     return tuple(points[start:end] for start, end in pairwise([0, *ends]))
 
 
-def _packed(masks: Sequence[DrawnMask | None], frame: Size) -> PackedMasks | None:
-    drawn = [mask for mask in masks if mask is not None]
-    if len(drawn) < len(masks):
-        return None
-    crops = MaskCrops.from_crops([mask.crop for mask in drawn], [mask.window for mask in drawn], frame)
+def packed(masks: Sequence[DrawnMask], frame: Size) -> PackedMasks:
+    """Masks that lie in a frame of (height, width), together."""
+    crops = MaskCrops.from_crops([mask.crop for mask in masks], [mask.window for mask in masks], frame)
     return PackedMasks.from_crops(crops)
 
 
-def _trimmed(crop: ByteArray, window: Window) -> DrawnMask:
+def trimmed(crop: ByteArray, window: Window) -> DrawnMask:
+    """A bitmap that lies in `window`, in the tightest window around its ones; of no size without any."""
     rows, columns = np.flatnonzero(crop.any(axis=1)), np.flatnonzero(crop.any(axis=0))
     if not len(rows):
         return DrawnMask(crop[:0, :0], (0, 0, 0, 0))
@@ -120,7 +119,7 @@ def _trimmed(crop: ByteArray, window: Window) -> DrawnMask:
     return DrawnMask(crop[top:bottom, left:right], (x1 + left, y1 + top, x1 + right, y1 + bottom))
 
 
-def _intersection(a: Window, b: Window) -> Window:
+def intersection(a: Window, b: Window) -> Window:
     """The common part, with no width or height where there is none; inside `b`."""
     x1, y1 = min(max(a[0], b[0]), b[2]), min(max(a[1], b[1]), b[3])
     return x1, y1, max(x1, min(a[2], b[2])), max(y1, min(a[3], b[3]))

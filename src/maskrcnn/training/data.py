@@ -78,7 +78,7 @@ class TrainingData:
         if not config.tells_classes:
             train = without_classes(train)
         proposals = _proposals(train, paths, has_val=val is not None) if config.needs_proposals else None
-        semantic, objects = config.semantic_head.enabled, config.finds_objects
+        semantic, objects = config.semantic_head.enabled, config.finds_objects or config.augment.copy_paste > 0
         dataset = CocoDataset(train, config.augment, config.input, config.data.max_pixels, proposals, semantic, objects)
         return cls(dataset, paths, val, division)
 

@@ -14,6 +14,7 @@ from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import copy_faults, split_faults
 from maskrcnn.data.stuff import with_stuff, with_stuff_of
 from maskrcnn.errors import UserError
+from maskrcnn.structures.labels import MaskKind
 from maskrcnn.text import one_line
 
 Say = Callable[[str], None]
@@ -34,6 +35,8 @@ def read_train(labels: Labels, images: Path, config: Config, say: Say) -> Labell
     _require_objects(train, config)
     if config.keypoint_head.enabled:
         _require_keypoints(train)
+    if config.augment.copy_paste:
+        _require_masks(train)
     if config.data.balance_by:
         say(_groups(train, config.data.balance_by))
     return train
@@ -129,6 +132,15 @@ def _require_keypoints(labelled: LabelledImages) -> None:
     if not len(labelled.labels.keypoints):
         got = "no labelled keypoint" if schemas else "categories without keypoints"
         raise UserError(f"{path}: expected keypoints to learn, got {got}; set keypoint_head.enabled to false")
+
+
+def _require_masks(labelled: LabelledImages) -> None:
+    kinds = labelled.labels.mask_kinds[labelled.labels.is_object]
+    if len(kinds) and not (kinds != MaskKind.NONE).any():
+        raise UserError(
+            f"{labelled.report.source}: expected objects with masks to paste, got {len(kinds)} with boxes alone; set "
+            "augment.copy_paste to 0"
+        )
 
 
 def _groups(labelled: LabelledImages, field: str) -> str:
