@@ -92,6 +92,20 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="session")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """As `config`, three steps without an average; of the images two are of one film, and one has the second class."""
+    config = _seven_steps(tmp_path_factory.mktemp("uneven") / "data")
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 1 or a["image_id"] == 3]
+    content["images"] = [image | {"film": "ab"[image["id"] > 1]} for image in content["images"]]
+    for name in ("train", "val"):
+        path.with_name(f"instances_{name}.json").write_text(json.dumps(content))
+    train, schedule = replace(config.train, ema_decay=0.0), replace(config.schedule, steps=3)
+    return replace(config, train=train, schedule=schedule)
+
+
 def _seven_steps(data: Path) -> Config:
     _draw_data_set(data)
     base = preset("tiny")

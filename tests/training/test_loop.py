@@ -159,6 +159,48 @@ def test_workers_accumulation_and_sgd_change_nothing_about_resuming(
     assert weights_of(run(config, tmp_path / "broken", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
 
 
+CRAFT = {
+    "copy-paste": ("augment.copy_paste=1", "augment.crop_size=48", "data.balance_by=film", "data.num_workers=1"),
+    "large-scale jitter": ("augment.scale_range=[0.1,2.0]", "augment.crop_size=64", "augment.pad_crops=true"),
+    "repeat factors": ("data.repeat_threshold=1",),
+    "rates by layer": ("optimizer.layer_decay=0.5",),
+    "average of the weights": ("train.ema_decay=0.5",),
+    "early stopping": ("train.patience=1", "train.evaluate_every=1"),
+}
+
+
+@pytest.fixture
+def without_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model has the same score."""
+    monkeypatch.setattr(loop, "validate", lambda network, *arguments, **options: ({"mask": {}}, 0.1))
+
+
+@pytest.fixture(scope="module")
+def plain(uneven: Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The weights without any of these."""
+    folder = tmp_path_factory.mktemp("plain")
+    uneven = replace(uneven, data=replace(uneven.data, val_annotations=""))
+    return weights_of(run(uneven, folder / "run"), folder)
+
+
+@pytest.mark.parametrize("name", CRAFT)
+@pytest.mark.usefixtures("without_evaluation")
+def test_each_means_of_craft_resumes_in_the_same_bits(
+    uneven: Config, plain: dict[str, bytes], tmp_path: Path, break_at: Callable[[int], None], name: str
+) -> None:
+    """In the middle of a pass over the images."""
+    config = change(uneven, *CRAFT[name])
+    unbroken = weights_of(run(config, tmp_path / "unbroken"), tmp_path)
+    assert unbroken != plain, "it is in use"
+    break_at(2)
+    with pytest.raises(Crash):
+        run(config, tmp_path / "broken")
+    assert weights_of(run(config, tmp_path / "broken", resume=True), tmp_path) == unbroken
+    for folder in ("unbroken", "broken"):
+        steps = load_model(tmp_path / folder / "last.safetensors").summary["steps"]
+        assert steps == (2 if name == "early stopping" else 3)
+
+
 def add_val_split(config: Config) -> None:
     root = Path(config.data.root)
     shutil.copy(root / "instances_train.json", root / "instances_val.json")

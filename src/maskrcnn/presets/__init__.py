@@ -23,13 +23,14 @@ from maskrcnn.presets.family import (
     resnext,
     rpn,
 )
-from maskrcnn.presets.libraries import detectron2, torchvision, torchvision_v2
+from maskrcnn.presets.libraries import copy_paste, detectron2, lsj, torchvision, torchvision_v2
 from maskrcnn.settings import nearest
 
 __all__ = [
     "PRESETS",
     "c4",
     "c5",
+    "copy_paste",
     "dc5",
     "detectron2",
     "facades",
@@ -43,6 +44,7 @@ __all__ = [
     "keypoints",
     "keypoints_tiny",
     "light",
+    "lsj",
     "nuclei",
     "panoptic",
     "paper",
@@ -76,6 +78,8 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "torchvision": torchvision,
     "torchvision_v2": torchvision_v2,
     "detectron2": detectron2,
+    "lsj": lsj,
+    "copy_paste": copy_paste,
     "small": small,
     "light": light,
     "nuclei": nuclei,
