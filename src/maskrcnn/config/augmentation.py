@@ -49,8 +49,6 @@ class Augmentation(Section, name="augment"):
     al. 2021). The other one is of the same group, where `data.balance_by` tells groups apart."""
     paste_fraction: Fraction = 0.5
     """Probability of each object of the other image to be among them; 0.5: all subsets are equally likely."""
-    max_hidden: Fraction = 0.7
-    """An object of which pasted ones hide more than this share is neither object nor background."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

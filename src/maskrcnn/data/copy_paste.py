@@ -1,7 +1,7 @@
 """Simple copy-paste (Ghiasi et al. 2021): objects of one training image on another one.
 
 Both were varied by themselves. In the pasted pixels the other image is seen, everywhere else this one, and of the
-objects of both what is seen there: one rule says what becomes of an object that something hides.
+objects of both what is seen there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from maskrcnn.data.dataset import Sample
 from maskrcnn.data.geometry import Window
 from maskrcnn.data.targets import SLIVER_PIXELS, DrawnMask, intersection, packed, trimmed
 from maskrcnn.structures import MaskCrops, PackedMasks, Size, Targets
-from maskrcnn.structures.masks import BoolArray, Float32Array, IntArray
+from maskrcnn.structures.masks import BoolArray, Float32Array, FloatArray, IntArray
 
 Shift = tuple[int, int]
 """What is added to x and y."""
+
+SEEN_ENOUGH = 0.5
+"""An object of the other image that was not drawn, but of which as much is seen on those that were, is an object too:
+the windows of a facade come along with it."""
 
 _HIDDEN_KEYPOINT = 1
 """Its visibility."""
@@ -30,22 +34,22 @@ _HIDDEN_KEYPOINT = 1
 def paste(sample: Sample, other: Sample, augmentation: Augmentation, generator: np.random.Generator) -> Sample:
     """`sample` with some objects of `other` on it, at a random place and with sharp edges.
 
-    Each object of `other` is pasted with probability `paste_fraction`. Where objects are known by their boxes alone, in
-    either image, `sample` stays as it is.
+    Each object of `other` is pasted with probability `augmentation.paste_fraction`. Where objects are known by their
+    boxes alone, in either image, `sample` stays as it is.
     """
     below, above = sample.targets, other.targets
     if below.masks is None or above.masks is None:
         return sample
     size, frame = above.masks.image_size, below.masks.image_size
-    chosen = np.flatnonzero(generator.random(len(above)) < augmentation.paste_fraction)
+    is_drawn = generator.random(len(above)) < augmentation.paste_fraction
     shift = draw_shift(size, frame, generator)
     x, y = shift
     reach = intersection((-x, -y, frame[1] - x, frame[0] - y), (0, 0, size[1], size[0]))
-    patch = _union(above.masks.crops(), chosen, reach)
+    patch = _union(above.masks.crops(), np.flatnonzero(is_drawn), reach)
     if not patch.crop.size:
         return sample
-    seen_below = visible(below, _plane(_moved(patch, shift), frame), augmentation.max_hidden)
-    seen_above = visible(above, ~_plane(patch, size), augmentation.max_hidden)
+    seen_below = visible(below, _plane(_moved(patch, shift), frame), np.zeros(len(below)))
+    seen_above = visible(above, ~_plane(patch, size), np.where(is_drawn, 0.0, SEEN_ENOUGH))
     targets = _joined(seen_below, _moved_targets(seen_above, shift, frame))
     if below.semantic is not None and above.semantic is not None:
         targets = replace(targets, semantic=_overlaid(below.semantic, above.semantic, patch, shift))
@@ -98,17 +102,16 @@ def _overlaid(below: Tensor, above: Tensor, patch: DrawnMask, shift: Shift) -> T
 # --- what is seen of objects ------------------------------------------------------------------------------------
 
 
-def visible(targets: Targets, hidden: BoolArray, max_hidden: float) -> Targets:
+def visible(targets: Targets, hidden: BoolArray, least: FloatArray) -> Targets:
     """What is seen of an image's objects, without a label map.
 
-    An object is what is left of its mask, in a box around that. If more than the share `max_hidden` is hidden, or a
-    sliver is left, the rest is a region to ignore; without a pixel left there is nothing. Regions to ignore are their
-    boxes, and shrink likewise.
+    An object is what is left of its mask, in a box around that. A sliver is a region to ignore, and without a pixel
+    left there is nothing. Regions to ignore are their boxes, and shrink likewise.
 
     Args:
         targets: with masks.
         hidden: (h, w) the pixels where something else is seen.
-        max_hidden: from 0 to 1.
+        least: (G,) the share of each mask of which less is nothing.
     """
     assert targets.masks is not None
     masks, keypoints = targets.masks.crops(), targets.keypoints
@@ -117,11 +120,11 @@ def visible(targets: Targets, hidden: BoolArray, max_hidden: float) -> Targets:
     left = np.array([np.count_nonzero(mask.crop) for mask in seen], np.int64)
     windows = np.array([mask.window for mask in seen], np.float32).reshape(-1, 4)
     is_sliver = (windows[:, 2:] - windows[:, :2]).min(axis=1) < SLIVER_PIXELS
-    changed = left < areas
-    lost = changed & (is_sliver | (areas - left > max_hidden * areas))
-    boxes = np.where(changed[:, None], windows, targets.boxes.numpy())
-    kept = np.flatnonzero(~lost)
-    regions = [*windows[lost & (left > 0)], *_visible_regions(targets.crowd_boxes.numpy(), hidden)]
+    is_less = left < areas
+    is_there = ~is_less | ((left > 0) & (left >= least * areas))
+    boxes = np.where(is_less[:, None], windows, targets.boxes.numpy())
+    kept = np.flatnonzero(is_there & ~(is_less & is_sliver))
+    regions = [*windows[is_there & is_less & is_sliver], *_visible_regions(targets.crowd_boxes.numpy(), hidden)]
     return Targets(
         boxes=torch.from_numpy(boxes[kept]),
         labels=targets.labels[kept],
