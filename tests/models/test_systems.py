@@ -246,6 +246,7 @@ def test_a_model_with_an_rpn_takes_no_proposals() -> None:
             "rpn.enabled: expected an RPN, a box head or a branch for every pixel",
         ),
         ({"box_head": {"enabled": False}}, "mask_head.enabled: expected false without a box head"),
+        ({"rpn": {"enabled": False}, "augment": {"copy_paste": 0.5}}, "augment.copy_paste: expected 0 without an RPN"),
     ],
 )
 def test_parts_that_do_not_fit_together(sections: dict[str, dict[str, object]], message: str) -> None:

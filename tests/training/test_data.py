@@ -150,6 +150,45 @@ def test_sizes_to_train_at_that_leave_out_the_one_to_predict_at_are_said(config:
         )
 
 
+def test_objects_without_masks_cannot_be_pasted(config: Config) -> None:
+    path = Path(config.data.root) / "instances_train.json"
+    content = json.loads(path.read_text())
+    for annotation in content["annotations"]:
+        del annotation["segmentation"]
+    path.write_text(json.dumps(content))
+    boxes = replace(config, mask_head=replace(config.mask_head, enabled=False))
+    wanted = replace(boxes, augment=replace(config.augment, copy_paste=0.5))
+    with pytest.raises(
+        UserError, match=r"objects with masks to paste, got 8 with boxes alone; set augment\.copy_paste"
+    ):
+        TrainingData.open(wanted, ignore)
+    assert len(TrainingData.open(boxes, ignore).dataset) == 4
+
+
+def test_a_model_without_objects_learns_from_pasted_pixels(config: Config) -> None:
+    """FCN: the class of each pixel, also of those that are pasted, whose objects have to be drawn for that."""
+    few = {"schedule": replace(config.schedule, steps=8), "train": config.train}
+    fcn = replace(preset("fcn"), data=config.data, input=config.input, **few)
+    wanted = replace(fcn, augment=replace(config.augment, copy_paste=1.0, brightness=0.0))
+    counted = [0, 0]
+    for (pasted,), (plain,) in zip(*(TrainingData.open(c, ignore).steps(c, 0) for c in (wanted, fcn)), strict=True):
+        for sample, before in zip(pasted, plain, strict=True):
+            assert sample.targets.semantic is not None and before.targets.semantic is not None
+            counted[0] += int((sample.targets.semantic < 2).sum())
+            counted[1] += int((before.targets.semantic < 2).sum())
+            for label in (0, 1):  # dim objects are of value 120, bright ones of 240
+                assert (sample.image[0][sample.targets.semantic == label] == 120 * (label + 1)).all()
+    assert counted[0] > 1.1 * counted[1]
+
+
+def test_nothing_is_pasted_while_learning_by_heart(config: Config) -> None:
+    wanted = replace(config, augment=replace(config.augment, copy_paste=1.0), train=replace(config.train, overfit=2))
+    data = TrainingData.open(wanted, ignore)
+    (samples,) = next(data.steps(wanted, 0))
+    own = {int(data.dataset[i].image_id): data.dataset[i].image for i in range(2)}
+    assert all(torch.equal(sample.image, own[sample.image_id]) for sample in samples)
+
+
 def name_groups(config: Config, groups: list[str]) -> Config:
     """The same data, with a field that says which group each image belongs to."""
     path = Path(config.data.root) / "instances_train.json"
