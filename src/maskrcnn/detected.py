@@ -49,6 +49,22 @@ class DetectedObjects:
     mask_threshold: float = MASK_THRESHOLD
     semantic: ByteArray | None = None
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The objects of at least one part of an image's objects, one after the other; masks as run lengths."""
+        if len(parts) == 1:
+            return parts[0]
+        filled = [part for part in parts if len(part)] or parts[:1]
+        return replace(
+            filled[0],
+            boxes=np.concatenate([part.boxes for part in filled]),
+            scores=np.concatenate([part.scores for part in filled]),
+            labels=np.concatenate([part.labels for part in filled]),
+            mask_probs=None,
+            given_masks=PackedRLE.concatenate([p.run_lengths for p in filled]) if filled[0].has_masks else None,
+            keypoints=_all_keypoints(filled),
+        )
+
     def __post_init__(self) -> None:
         rows = {name: len(part) for name, part in self._rows().items()}
         if len(set(rows.values())) > 1:
@@ -264,6 +280,15 @@ class DetectedObject:
     def keypoints(self) -> Float32Array | None:
         """(P, 3) x, y, score; None without a keypoint branch."""
         return None if self.prediction.keypoints is None else self.prediction.keypoints[self.index]
+
+
+def _all_keypoints(parts: Sequence[DetectedObjects]) -> Float32Array | None:
+    """Zeros for the objects of a part that has none."""
+    shape = next((part.keypoints.shape[1:] for part in parts if part.keypoints is not None), None)
+    if shape is None:
+        return None
+    none = (np.zeros((len(part), *shape), np.float32) for part in parts)
+    return np.concatenate([zeros if p.keypoints is None else p.keypoints for p, zeros in zip(parts, none, strict=True)])
 
 
 def _outline(masks: PackedRLE, index: int, tolerance: float = 0.0) -> list[Part]:

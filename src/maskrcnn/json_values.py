@@ -1,9 +1,10 @@
-"""Values of a JSON file that may be anything, checked."""
+"""JSON files: values that may be anything, checked; and any number of values, written one by one."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -12,7 +13,7 @@ import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.file_kinds import JSON, START, kind_of
-from maskrcnn.files import read_regular, unexpected
+from maskrcnn.files import read_regular, unexpected, write_atomically
 
 LARGEST_FILE = 2 * 2**30
 """Bytes; more than any data set's annotations."""
@@ -41,6 +42,26 @@ def load_json(path: Path) -> Any:
         if kind_of(content[:START]) != JSON:
             raise unexpected(path, content[:START], "JSON text", "check which file was given") from None
         raise UserError(f"{path}: expected JSON text, but {error}; export the file again") from None
+
+
+def write_json(path: Path, values: Iterable[Any], head: str = "", tail: str = "") -> None:
+    """Write a list of values, each as it comes, so that memory does not grow with their number.
+
+    Args:
+        path: the file, replaced in one instant as `write_atomically` does.
+        values: what `json.dumps` takes.
+        head: text before the list, such as the start of the object that it belongs to.
+        tail: text behind it.
+    """
+
+    def fill(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(f"{head}[")
+            for place, value in enumerate(values):
+                file.write(", " * (place > 0) + json.dumps(value))
+            file.write(f"]{tail}")
+
+    write_atomically(path, fill)
 
 
 def is_number(value: Any) -> TypeGuard[float]:

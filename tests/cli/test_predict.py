@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from maskrcnn.cli.prediction_run import overlay_paths
+from maskrcnn.errors import UserError
 from maskrcnn.files import file_hash, sole_writer
+from maskrcnn.loading import load
 from maskrcnn.model import Model
 from maskrcnn.prediction import Prediction
 from maskrcnn.weights import save_model
@@ -327,3 +329,68 @@ def test_the_threshold_of_the_model_is_taken_and_said(run: Run, images: Path, mo
     assert "objects score above 0.0125" in out and rows(tmp_path / "out")[0]["score_threshold"] == 0.0125
     _, out, _ = run(*arguments, "--overwrite", "--score-threshold", "0.3")
     assert "objects score above" not in out and rows(tmp_path / "out")[0]["score_threshold"] == 0.3
+
+
+# --- large images ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mosaic(tmp_path: Path) -> Path:
+    """300 x 400 pixels of noise, and 500 without anything below."""
+    pixels = np.zeros((800, 400, 3), np.uint8)
+    pixels[:300] = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "mosaic.png")
+    return tmp_path / "mosaic.png"
+
+
+def test_an_image_in_tiles_takes_a_row_for_each_part(
+    run: Run, mosaic: Path, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """The same objects as `predict_large` has, and the same again from the rows alone."""
+    output = tmp_path / "out"
+    options = ("--tile", "128", "--overlap", "0", "--score-threshold", "0.2", "--max-detections", "4")
+    command = ("predict", mosaic, images / "a.png", "--model", model_file, "--output", output, *options)
+    code, out, err = run(*command, "--save", "geojson")
+    assert code == 0, err
+    found = load(str(model_file), "cpu").predict_large(mosaic, 128, 0, score_threshold=0.2, max_detections=4)
+    rows = [json.loads(line) for line in (output / "predictions.jsonl").read_text().splitlines()]
+    parts = [row for row in rows if row["file_name"] == mosaic.as_posix()]
+    assert len(parts) > 2 and [row.get("more", False) for row in parts] == [True] * (len(parts) - 1) + [False]
+    assert sum(len(row["objects"]) for row in parts) == len(found) > 8
+    assert [row["content"] is None for row in parts] == [True] * (len(parts) - 1) + [False], "read through once"
+    results = json.loads((output / "predictions.json").read_text())
+    of_mosaic = [result for result in results if result["image_id"] == 1]
+    key = "segmentation"
+    assert sorted(r[key]["counts"] for r in of_mosaic) == sorted(r[key]["counts"] for r in found.to_coco())
+    line = next(line for line in out.splitlines() if f"/2 {mosaic}: " in line)
+    assert sum(int(word) for word in line.split() if word.isdigit()) == len(found)
+    assert f"{len(results)} objects in 2 images" in out
+    features = json.loads((output / "geojson" / "mosaic.geojson").read_text())["features"]
+    assert [int(feature["id"]) for feature in features] == list(range(1, len(found) + 1))
+    before = (output / "predictions.json").read_bytes()
+    assert run(*command, "--resume", "--save", "geojson")[0] == 0
+    assert (output / "predictions.json").read_bytes() == before and (output / "mosaic.png").is_file()
+
+
+def test_an_image_that_breaks_off_has_no_rows(
+    run: Run, mosaic: Path, images: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Model.stream_large
+
+    def breaking(self: Model, *arguments: Any) -> Iterator[Prediction]:
+        parts = whole(self, *arguments)
+        if arguments[0] == mosaic:
+            yield from (next(parts), next(parts))
+            raise UserError("mosaic.png: broken")
+        yield from parts
+
+    monkeypatch.setattr(Model, "stream_large", breaking)
+    options = ("--tile", "128", "--overlap", "0", "--score-threshold", "0.2", "--max-detections", "4")
+    command = ("predict", mosaic, images / "a.png", "--model", model_file, "--output", tmp_path / "out")
+    code, _, err = run(*command, *options, "--no-overlays")
+    assert code == 1 and "broken" in err
+    rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [(Path(row["file_name"]).name, row["error"]) for row in rows] == [
+        ("a.png", None),
+        ("mosaic.png", "mosaic.png: broken"),
+    ]

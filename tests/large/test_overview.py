@@ -7,10 +7,16 @@ import pytest
 
 from large.drawn import CATEGORIES
 from maskrcnn.large import overview as module
-from maskrcnn.large.overview import overview
+from maskrcnn.large.overview import Overview
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.prediction import Prediction
+
+
+def overview(found: Prediction) -> Prediction:
+    shown = Overview()
+    shown.add(found)
+    return shown.prediction()
 
 
 def test_an_image_too_large_to_draw_becomes_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +38,10 @@ def test_an_image_too_large_to_draw_becomes_smaller(tmp_path: Path, monkeypatch:
         given_masks=PackedRLE.from_rles([encode_rle(bitmap)], (50, 70)),
     )
     small = overview(found)
+    halves = Overview()
+    halves.add(found[:0])
+    halves.add(found)
+    assert halves.prediction().to_coco() == small.to_coco()
     assert small.image_size == (17, 24)
     assert small.boxes.tolist() == [[10, 2, 15, 6]]
     assert small.masks()[0].nonzero()[0].tolist() == np.repeat(range(2, 6), 5).tolist()

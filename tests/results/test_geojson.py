@@ -31,12 +31,12 @@ def test_outlines_come_back_to_the_pixel(
 
 
 def test_features_are_closed_and_named() -> None:
-    collection = geojson.geojson(drawn(CLASSES, Path("a.png")))
-    kinds = [feature["geometry"]["type"] for feature in collection["features"]]
+    features = list(geojson.features([drawn(CLASSES, Path("a.png"))]))
+    kinds = [feature["geometry"]["type"] for feature in features]
     assert kinds == ["Polygon", "MultiPolygon", "Polygon", "Polygon", "Polygon"]
-    ring = collection["features"][2]["geometry"]["coordinates"]
+    ring = features[2]["geometry"]["coordinates"]
     assert len(ring) == 2 and all(points[0] == points[-1] for points in ring), "an outline and its hole"
-    properties = collection["features"][1]["properties"]
+    properties = features[1]["properties"]
     assert properties["classification"]["name"] == "long, <thin>" and properties["objectType"] == "detection"
-    box = geojson.geojson(drawn(CLASSES, Path("a.png"), masks=False))["features"][4]["geometry"]
+    box = list(geojson.features([drawn(CLASSES, Path("a.png"), masks=False)]))[4]["geometry"]
     assert box["coordinates"] == [[[0.25, 0.25], [1.25, 0.25], [1.25, 1.25], [0.25, 1.25], [0.25, 0.25]]]

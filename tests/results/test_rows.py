@@ -189,3 +189,47 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> Non
     rows = ResultRows(tmp_path / "file" / "rows.jsonl", SETTINGS)
     with pytest.raises(UserError, match=r"rows\.jsonl: expected to write this file, but the system says"):
         rows.append(rows.found("a.png", prediction(1), 0.1))
+
+
+def test_an_image_in_several_rows_counts_once_its_last_one_is_there(path: Path) -> None:
+    """Half of it is as nothing: what comes next, be it another image, a failure or the end, takes its place."""
+    write("d.png", "d.png")
+    names = [*NAMES, "d.png"]
+    before = path.read_bytes()
+    rows = opened(path)
+    for interrupting in (rows.found("e.png", prediction(1), 0.1), None):
+        rows.append(rows.found("d.png", prediction(2), 0.1, more=True))
+        assert not rows.is_done("d.png") and path.read_bytes() != before
+        if interrupting is None:
+            rows.append_failures([("d.png", "broken off")])
+        else:
+            rows.append(interrupting)
+    rows.close()
+    ends = [(row["file_name"], row["error"], "more" in row) for _, _, row in read_rows(path)][3:]
+    assert ends == [("e.png", None, False), ("d.png", "broken off", False)]
+    assert len(path.read_text().splitlines()) == 5
+
+    rows = opened(path)
+    rows.append(rows.found("d.png", prediction(2), 0.1, more=True))
+    rows.append(rows.found("d.png", prediction(0), 0.2, more=True))
+    rows.append(rows.found("d.png", prediction(1), 0.3))
+    rows.append(rows.found("f.png", prediction(1), 0.3, more=True))
+    rows.close()
+    assert path.read_bytes().count(b"f.png") == 0, "the end of the work drops it"
+    for finished in (rows, opened(path)):  # as it was written, and as it is read again
+        assert finished.is_done("d.png") and not finished.is_done("f.png")
+        of_image = [row for number, row in finished.numbered(names) if number == 4]
+        assert [len(row["objects"]) for row in of_image] == [2, 0, 1]
+        assert finished.write_coco(path.with_name("coco.json"), names) == 2 + 0 + 3 + 1
+    ids = [result["image_id"] for result in json.loads(path.with_name("coco.json").read_text())]
+    assert ids == [1, 1, 4, 4, 4, 5]
+
+
+def test_a_killed_process_leaves_half_an_image_that_is_dropped(path: Path) -> None:
+    write("d.png", "d.png")
+    rows = opened(path)
+    rows.append(rows.found("d.png", prediction(2), 0.1, more=True))  # and no close
+    again = opened(path)
+    assert not again.is_done("d.png")
+    again.append(again.found("d.png", prediction(1), 0.1))
+    assert [len(row["objects"]) for _, _, row in read_rows(path)] == [2, 0, 0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,21 +65,36 @@ def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[l
     return [path for path in paths if path not in large], [path for path in paths if path in large]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of what was found in an image, or all.
+
+    Attributes:
+        source: the image.
+        found: some of its objects.
+        more: whether others follow.
+    """
+
+    source: Path
+    found: Prediction
+    more: bool = False
+
+
 def in_tiles(
     model: PredictsLarge, paths: Sequence[Path], values: Namespace, skip: Callable[[object, UserError], None]
-) -> Iterator[Prediction]:
-    """The predictions of these images, one after the other; one that cannot be read is given to `skip`."""
+) -> Iterator[Part]:
+    """The parts of these images, one after the other; one that cannot be read to its end is given to `skip`."""
     tile = None if values.tile == "auto" else values.tile
+    limits = values.score_threshold, values.max_detections
     for path in paths:
+        last = None
         try:
-            yield model.predict_large(
-                path,
-                tile,
-                values.overlap,
-                values.background,
-                values.batch_size,
-                values.score_threshold,
-                values.max_detections,
-            )
+            for found in model.stream_large(path, tile, values.overlap, values.background, values.batch_size, *limits):
+                if last is not None:
+                    yield Part(path, last, more=True)
+                last = found
         except UserError as error:
             skip(path, error)
+        else:
+            assert last is not None
+            yield Part(path, last)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from maskrcnn.cli.arguments import (
     add_score_threshold_option,
     number,
 )
-from maskrcnn.cli.large import add_tile_options, by_size, in_tiles
+from maskrcnn.cli.large import Part, add_tile_options, by_size, in_tiles
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
@@ -60,10 +61,10 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
-        predictions = _predict_all(model, run, values, shrinking)
+        parts = _predict_all(model, run, values, shrinking)
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
-            _keep(predictions, run, drawing)
+            _keep(parts, run, drawing)
         if warning := shrinking.warning():
             print(warning, file=sys.stderr)
     else:
@@ -158,8 +159,8 @@ def _forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def _predict_all(model: Predictor[Any], run: Run, values: Namespace, shrinking: Shrinking) -> Iterator[Prediction]:
-    """The predictions, one after the other; an error at once, before anything is written, if no image can be read."""
+def _predict_all(model: Predictor[Any], run: Run, values: Namespace, shrinking: Shrinking) -> Iterator[Part]:
+    """What is found, image by image; an error at once, before anything is written, if no image can be read."""
     whole, large = by_size(run.waiting, model.config, values)
     in_one_pass = model.stream(
         whole,
@@ -169,31 +170,38 @@ def _predict_all(model: Predictor[Any], run: Run, values: Namespace, shrinking: 
         on_error=run.skip,
         proposals=None if values.proposals is None else run.proposals(Path(values.proposals)),
     )
-    predictions = chain(_noted(in_one_pass, shrinking), in_tiles(model, large, values, run.skip))
-    first = next(predictions, None)
+    parts = chain(_noted(in_one_pass, shrinking), in_tiles(model, large, values, run.skip))
+    first = next(parts, None)
     if first is None and len(run.waiting) == len(run.sources):
         raise UserError(f"none of the {len(run.sources)} images could be read; see the lines above")
-    return chain([] if first is None else [first], predictions)
+    return chain([] if first is None else [first], parts)
 
 
-def _noted(predictions: Iterator[Prediction], shrinking: Shrinking) -> Iterator[Prediction]:
+def _noted(predictions: Iterator[Prediction], shrinking: Shrinking) -> Iterator[Part]:
     for prediction in predictions:
         shrinking.add(prediction.image_size)
-        yield prediction
+        assert isinstance(prediction.source, Path)
+        yield Part(prediction.source, prediction)
 
 
-def _keep(predictions: Iterator[Prediction], run: Run, drawing: Drawing | None) -> None:
-    """A row per image as it comes, written behind its picture: an image with a row has everything."""
+def _keep(parts: Iterator[Part], run: Run, drawing: Drawing | None) -> None:
+    """Rows as they come, an image's last one written behind its picture: an image with that row has everything."""
+    from maskrcnn.large.overview import Overview
     from maskrcnn.pipeline import Behind
 
     with Behind() as behind:
         last = run.started
-        for prediction in predictions:
-            source = prediction.source
-            assert isinstance(source, Path)
-            now = time.perf_counter()
-            row = run.rows.found(source.as_posix(), prediction, now - last)
+        for source, of_image in groupby(parts, key=lambda part: part.source):
+            shown, names = Overview(), Counter[str]()
+            for part in of_image:
+                now = time.perf_counter()
+                row = run.rows.found(source.as_posix(), part.found, now - last, more=part.more)
+                names.update(part.found.names)
+                if drawing is not None:
+                    shown.add(part.found)
+                if part.more:
+                    behind.call(run.rows.append, row)
+                else:
+                    run.image_done(source, names, part.found)
+                    behind.call(run.finish, row, part.found, shown, run.overlays[source], drawing)
             last = now
-            run.reporter.image(str(source), prediction)
-            run.num_done += 1
-            behind.call(run.finish, row, prediction, run.overlays[source], drawing)

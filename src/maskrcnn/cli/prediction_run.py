@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.large import tiles_option
-from maskrcnn.cli.progress import Reporter
+from maskrcnn.cli.progress import Reporter, describe
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import counted, one_line
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from maskrcnn.large.overview import Overview
     from maskrcnn.prediction import Prediction
     from maskrcnn.results.rows import ResultRows
     from maskrcnn.viz.drawing import Drawing
@@ -76,14 +77,21 @@ class Run:
         boxes = {source: store.of(number) for number, source in enumerate(self.sources)}
         return [boxes[source] for source in self.waiting]
 
-    def finish(self, row: dict[str, Any], prediction: Prediction, path: Path, drawing: Drawing | None) -> None:
-        """The files of one image, and its row behind them: an image with a row has everything."""
-        from maskrcnn.large.overview import overview
+    def image_done(self, source: Path, names: Mapping[str, int], prediction: Prediction) -> None:
+        """Count an image and tell of it: how many objects of each class, of all its parts, and its last part."""
+        self.num_done += 1
+        counts = {name: names[name] for name in prediction.categories.names if name in names}
+        self.reporter.image(str(source), counts, describe(names, prediction))
+
+    def finish(
+        self, row: dict[str, Any], prediction: Prediction, shown: Overview, path: Path, drawing: Drawing | None
+    ) -> None:
+        """The files of one image, and its last row behind them: an image with that row has everything."""
         from maskrcnn.results.panoptic import FOLDER, save_segments
 
         row["picture"] = path.name
         if drawing is not None:
-            overview(prediction).save(path, drawing)
+            shown.prediction().save(path, drawing)
         if prediction.semantic is not None:
             self.label_maps = path.parent / LABEL_MAPS
             prediction.save_label_map(self.label_maps / f"{path.stem}.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,8 +58,8 @@ class Reporter(ExitStack):
         bar = self.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
         return bar, bar.add_task("", total=self._total, rate="")
 
-    def image(self, name: str, found: Prediction) -> None:
-        """One image is done."""
+    def image(self, name: str, counts: Mapping[str, int], text: str) -> None:
+        """One image is done: how many objects of each class, and the same in words."""
         self._step()
         if self._bar is not None:
             bar, task = self._bar
@@ -67,9 +67,9 @@ class Reporter(ExitStack):
         elif self._json:
             left = (self._total - self._done) / self._rate
             facts = {"done": self._done, "total": self._total, "seconds_left": round(left, 1)}
-            self._write("image", file_name=name, objects=found.counts, images_per_second=round(self._rate, 3), **facts)
+            self._write("image", file_name=name, objects=counts, images_per_second=round(self._rate, 3), **facts)
         elif not self._quiet:
-            print(f"{self._done}/{self._total} {one_line(name, LONGEST_MESSAGE)}: {describe(found)}")
+            print(f"{self._done}/{self._total} {one_line(name, LONGEST_MESSAGE)}: {text}")
 
     def skipped(self, name: str, reason: str) -> None:
         """One image cannot be done."""
@@ -118,12 +118,11 @@ class Reporter(ExitStack):
         print(json.dumps({"event": event, **facts}), flush=True)
 
 
-def describe(prediction: Prediction) -> str:
-    """How many objects of each class, the most certain class first; of every pixel the shares of the classes."""
+def describe(names: Mapping[str, int], prediction: Prediction) -> str:
+    """How many objects of each class, in the order given; of every pixel the shares of the classes."""
     from maskrcnn.viz.label_maps import class_shares
 
-    names = prediction.names
-    counts = [f"{names.count(name)} {one_line(name)}" for name in dict.fromkeys(names)]
+    counts = [f"{number} {one_line(name)}" for name, number in names.items()]
     if prediction.semantic is not None:
         shares = class_shares(prediction.semantic, prediction.categories.names)
         counts += [f"{share:.1%} {one_line(name)}" for name, share in shares.items()]

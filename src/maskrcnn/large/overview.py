@@ -10,6 +10,7 @@ from maskrcnn.large.readers import opened
 from maskrcnn.large.tiling import LargeImage
 from maskrcnn.masks.column_runs import ColumnRuns
 from maskrcnn.prediction import Prediction
+from maskrcnn.structures import Size
 from maskrcnn.structures.masks import ByteArray, Float32Array
 
 MAX_SIDE = 4096
@@ -22,26 +23,51 @@ _STRIP = 1 << 24
 """Pixels that are read at a time."""
 
 
-def overview(found: Prediction) -> Prediction:
-    """The same objects in a smaller image, every pixel of which is the mean of a square; the same where it is small.
+class Overview:
+    """The objects of an image, which may come in parts, in a smaller image where it is large.
 
-    Raises:
-        UserError: the image cannot be read again.
+    Every pixel of that one is the mean of a square. An object takes what it takes there.
     """
-    height, width = found.image_size
-    if height * width <= MAX_PIXELS:
+
+    def __init__(self) -> None:
+        self._parts: list[Prediction] = []
+
+    def add(self, part: Prediction) -> None:
+        """Some objects of the image, or all."""
+        factor = _factor(part.image_size)
+        self._parts.append(part if factor == 1 else _reduced(part, factor))
+        self._size = part.image_size
+
+    def prediction(self) -> Prediction:
+        """All objects, best score first.
+
+        Raises:
+            UserError: the image cannot be read again.
+        """
+        found = Prediction.concatenate(self._parts)
+        if len(self._parts) > 1:
+            found = found[np.argsort(-found.scores, kind="stable")]
+        if (factor := _factor(self._size)) > 1:
+            with opened(found.source) as image:
+                found = replace(found, source=_reduced_pixels(image, factor))
         return found
-    factor = -(-max(height, width) // MAX_SIDE)
-    with opened(found.source) as image:
-        pixels = _reduced_pixels(image, factor)
-    size = (pixels.shape[0], pixels.shape[1])
+
+
+def _factor(size: Size) -> int:
+    height, width = size
+    return 1 if height * width <= MAX_PIXELS else -(-max(height, width) // MAX_SIDE)
+
+
+def _reduced(found: Prediction, factor: int) -> Prediction:
+    """The objects in the frame of the smaller image; its pixels are still to come."""
+    height, width = found.image_size
+    size = (-(-height // factor), -(-width // factor))
     masks = ColumnRuns.from_packed(found.run_lengths).every(factor).to_packed(size) if found.has_masks else None
     return replace(
         found,
         boxes=(found.boxes / factor).astype(np.float32),
         keypoints=_divided(found.keypoints, factor),
         image_size=size,
-        source=pixels,
         mask_probs=None,
         given_masks=masks,
     )

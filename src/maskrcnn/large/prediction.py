@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,6 +100,8 @@ class PredictsLarge(Trained, Protocol):
 def predict_parts(model: Trained, source: Source, options: LargeOptions, predict: Predict) -> Iterator[Prediction]:
     """The objects of one image, some at a time from top to bottom, each object once; masks are run lengths.
 
+    Of an image without objects there is one part, which is empty.
+
     Memory is that of two rows of tiles, however long the image.
 
     Args:
@@ -115,7 +118,8 @@ def predict_parts(model: Trained, source: Source, options: LargeOptions, predict
 
 def _parts(model: Trained, source: Source, tiling: Tiling, predict: Predict) -> Iterator[Prediction]:
     with opened(source) as image:
-        for objects in objects_of(image, tiling, predict):
+        found = objects_of(image, tiling, predict)
+        for objects in chain([next(found, _nothing(model))], found):
             yield _prediction(objects, source, image.size, model)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +36,13 @@ class PackedRLE:
         counts = [rle.counts.astype(kind) for rle in rles]
         offsets = np.cumsum([0, *map(len, counts)], dtype=np.int64)
         return cls(np.concatenate([np.zeros(0, kind), *counts]), offsets, image_size)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[PackedRLE]) -> PackedRLE:
+        """The masks of at least one part, all of one frame, one after the other."""
+        sizes = np.concatenate([np.diff(part.offsets) for part in parts])
+        offsets = np.cumsum([0, *sizes.tolist()], dtype=np.int64)
+        return cls(np.concatenate([part.counts for part in parts]), offsets, parts[0].image_size)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -17,13 +17,20 @@ from maskrcnn.text import brief
 MAX_PIXELS = 1 << 30
 """Largest frame (height x width): a made-up size must not become an allocation."""
 
+LARGEST_FRAME = 1 << 34
+"""Pixels; COCO's string can spell the run lengths of no larger one. For masks whose frame nobody decodes as a whole."""
+
 EXPORT_AGAIN = "export the mask again"
 PAIRS = "they look like (start, length) pairs"
 """As Kaggle writes them; COCO's counts are lengths alone, of zeros and ones in turn."""
 
 
-def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
+def rle_from_coco(segmentation: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> RLE:
     """Run lengths from an annotation's `{"size": [height, width], "counts": a string or a list}`.
+
+    Args:
+        segmentation: as it stands in the file.
+        max_pixels: of the frame.
 
     Raises:
         UserError: a key is missing or its value malformed.
@@ -35,12 +42,12 @@ def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
         )
     counts, size = segmentation["counts"], segmentation["size"]
     if not isinstance(counts, str | bytes):
-        return rle_from_counts(counts, size)
-    _require_bearable(len(counts) // MAX_GROUPS, size)
+        return rle_from_counts(counts, size, max_pixels)
+    _require_bearable(len(counts) // MAX_GROUPS, size, max_pixels)
     text = counts.decode("latin-1") if isinstance(counts, bytes) else counts
     if _are_written_pairs(text):
         raise UserError(f"mask run lengths: expected COCO's string, got {brief(text)}; {PAIRS}")
-    return _checked_rle(counts_from_string(text), size)
+    return _checked_rle(counts_from_string(text), size, max_pixels)
 
 
 def rle_to_coco(rle: RLE) -> dict[str, Any]:
@@ -48,23 +55,23 @@ def rle_to_coco(rle: RLE) -> dict[str, Any]:
     return {"size": list(rle.size), "counts": counts_to_string(rle.counts)}
 
 
-def rle_from_counts(counts: Any, size: Any) -> RLE:
+def rle_from_counts(counts: Any, size: Any, max_pixels: int = MAX_PIXELS) -> RLE:
     """Run lengths from a list of counts (COCO's uncompressed form).
 
     Raises:
         UserError: the counts are not whole numbers from 0 up that sum to height x width.
     """
     if isinstance(counts, list | tuple):
-        _require_bearable(len(counts), size)
+        _require_bearable(len(counts), size, max_pixels)
     lengths = _integers(counts)
     if lengths is None:
         advice = PAIRS if _are_listed_pairs(counts) else EXPORT_AGAIN
         raise UserError(f"mask run lengths: expected a list of whole numbers, got {brief(counts)}; {advice}")
-    return _checked_rle(lengths, size)
+    return _checked_rle(lengths, size, max_pixels)
 
 
-def _checked_rle(lengths: IntArray, size: Any) -> RLE:
-    height, width = _checked_size(size)
+def _checked_rle(lengths: IntArray, size: Any, max_pixels: int) -> RLE:
+    height, width = _checked_size(size, max_pixels)
     pixels = height * width
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) > pixels:
         raise UserError(
@@ -104,9 +111,9 @@ def _are_written_pairs(text: str) -> bool:
     )
 
 
-def _require_bearable(num_runs: int, size: Any) -> None:
+def _require_bearable(num_runs: int, size: Any, max_pixels: int) -> None:
     """Refuse, before they are looked at, more runs than pixels can have: one for each, and empty ones between."""
-    height, width = _checked_size(size)
+    height, width = _checked_size(size, max_pixels)
     most = 2 * (height * width + 1)
     if num_runs > most:
         raise UserError(
@@ -115,14 +122,14 @@ def _require_bearable(num_runs: int, size: Any) -> None:
         )
 
 
-def _checked_size(size: Any) -> Size:
+def _checked_size(size: Any, max_pixels: int) -> Size:
     sides = [whole_number(side) for side in size] if isinstance(size, list | tuple) else []
     height, width = sides if len(sides) == 2 else (None, None)
     if height is None or width is None or height < 0 or width < 0:
         raise UserError(f"mask run lengths: expected size [height, width] in whole pixels, got {brief(size)}")
-    if height * width > MAX_PIXELS:
+    if height * width > max_pixels:
         raise UserError(
-            f"mask run lengths: expected a frame of at most {MAX_PIXELS} pixels, got {height} x {width}; "
+            f"mask run lengths: expected a frame of at most {max_pixels} pixels, got {height} x {width}; "
             "correct the size"
         )
     return height, width

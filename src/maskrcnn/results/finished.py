@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from maskrcnn.data.formats.writers.scene import short_names
 from maskrcnn.masks.packed_rle import PackedRLE
-from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.masks.rle_coco import LARGEST_FRAME, rle_from_coco
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.rows import ResultRows
-from maskrcnn.structures import Categories
+from maskrcnn.structures import Categories, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 
 
@@ -29,14 +29,27 @@ class FinishedImage:
         path: its file.
         name: the file relative to the folder that all images of the run have in common, with forward slashes.
         stem: a name for files made of it, without ending; no other image has the same.
-        prediction: what was found, with decided masks; boxes as they were written, to a thousandth of a pixel.
+        size: (height, width), pixels.
+        parts: reads its objects, with decided masks; boxes as they were written, to a thousandth of a pixel. In one
+            part, or in several where it was cut into tiles, so that a form can be written without holding all objects.
     """
 
     number: int
     path: Path
     name: str
     stem: str
-    prediction: Prediction
+    size: Size
+    parts: Callable[[], Iterator[Prediction]]
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """All of them."""
+        return Prediction.concatenate(list(self.parts()))
+
+    @property
+    def file_name(self) -> str:
+        """The stem with the ending of its file."""
+        return self.stem + self.path.suffix
 
 
 @dataclass(frozen=True)
@@ -56,11 +69,15 @@ class Finished:
     pixel_size: float = 1.0
 
     def __iter__(self) -> Iterator[FinishedImage]:
-        for number, row in self.rows.numbered(self.names):
+        for number, file in self.rows.images(self.names):
+            row = next(self.rows.of(file))
             if row["error"] is None:
                 path, name = Path(row["file_name"]), self._relative[row["file_name"]]
-                stem = Path(self._short[name]).stem
-                yield FinishedImage(number, path, name, stem, prediction_of(row, self.categories))
+                stem, size = Path(self._short[name]).stem, (row["height"], row["width"])
+                yield FinishedImage(number, path, name, stem, size, partial(self._parts, file))
+
+    def _parts(self, file: str) -> Iterator[Prediction]:
+        return (prediction_of(row, self.categories) for row in self.rows.of(file))
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """(name, reason) of images that could not be read."""
@@ -75,7 +92,7 @@ class Finished:
 
     @cached_property
     def _files(self) -> list[str]:
-        return [row["file_name"] for _, row in self.rows.numbered(self.names)]
+        return list(dict.fromkeys(row["file_name"] for _, row in self.rows.numbered(self.names)))
 
     @cached_property
     def _relative(self) -> dict[str, str]:
@@ -102,7 +119,7 @@ def prediction_of(row: Mapping[str, Any], categories: Categories) -> Prediction:
     objects, size = row["objects"], (row["height"], row["width"])
     boxes = np.array([found["bbox"] for found in objects], np.float32).reshape(-1, 4)
     has_masks = bool(objects) and all("segmentation" in found for found in objects)
-    rles = (rle_from_coco(found["segmentation"]) for found in objects)
+    rles = (rle_from_coco(found["segmentation"], LARGEST_FRAME) for found in objects)
     return Prediction(
         boxes=np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]),
         scores=np.array([found["score"] for found in objects], np.float32),

@@ -11,15 +11,15 @@ from pathlib import Path
 from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.errors import UserError
 from maskrcnn.files import PARTIAL_SUFFIX, make_folder
-from maskrcnn.results import crops, geojson, imagej_rois, tables
+from maskrcnn.results import crops, geojson, imagej_rois, instances, label_images, tables
 from maskrcnn.results.finished import Finished
 from maskrcnn.results.label_formats import write_labels
 
 FORMS: dict[str, Callable[[Finished, Path], Loss]] = {
-    "coco": partial(write_labels, writer="coco", exact=True),
+    "coco": partial(instances.write, exact=True),
     "csv": tables.write,
-    "labels": partial(write_labels, writer="masks", exact=True),
-    "polygons": partial(write_labels, writer="coco", exact=False),
+    "labels": label_images.write,
+    "polygons": partial(instances.write, exact=False),
     "yolo": partial(write_labels, writer="yolo", exact=True),
     "labelme": partial(write_labels, writer="labelme", exact=False),
     "label-studio": partial(write_labels, writer="label-studio", exact=False),

@@ -5,13 +5,14 @@ https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.detected import DetectedObject, Part
-from maskrcnn.files import write_atomically
+from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures.masks import FloatArray
 from maskrcnn.viz.colours import instance_colour
@@ -19,24 +20,30 @@ from maskrcnn.viz.colours import instance_colour
 if TYPE_CHECKING:
     from maskrcnn.results.finished import Finished
 
+_AROUND = '{"type": "FeatureCollection", "features": ', "}"
+
 
 def write(finished: Finished, folder: Path) -> Counter[str]:
     """`X.geojson` for each image X."""
     for image in finished:
-        write_atomically(folder / f"{image.stem}.geojson", json.dumps(geojson(image.prediction)))
+        write_json(folder / f"{image.stem}.geojson", features(image.parts()), *_AROUND)
     return Counter()
 
 
-def geojson(prediction: Prediction) -> dict[str, Any]:
-    """A feature for each object, along the edges of its pixels; of its box, where there are no masks."""
-    return {"type": "FeatureCollection", "features": [_feature(found) for found in prediction]}
+def features(parts: Iterable[Prediction]) -> Iterator[dict[str, Any]]:
+    """A feature for each object, along the edges of its pixels; of its box, where there are no masks.
+
+    Args:
+        parts: of one image's objects; they are numbered from 1.
+    """
+    return (_feature(found, number) for number, found in enumerate(chain.from_iterable(parts), start=1))
 
 
-def _feature(found: DetectedObject) -> dict[str, Any]:
+def _feature(found: DetectedObject, number: int) -> dict[str, Any]:
     parts = found.polygons if found.prediction.has_masks else []
     return {
         "type": "Feature",
-        "id": str(found.index + 1),
+        "id": str(number),
         "geometry": _geometry(parts) if parts else _box(found),
         "properties": {
             "objectType": "detection",

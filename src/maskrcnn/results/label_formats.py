@@ -13,6 +13,7 @@ from maskrcnn.data.formats.writers import WRITERS
 from maskrcnn.data.formats.writers.scene import Loss, Scene
 from maskrcnn.detected import DetectedObject, Part
 from maskrcnn.masks.rle_coco import rle_to_coco
+from maskrcnn.prediction import Prediction
 from maskrcnn.results.finished import Finished, FinishedImage
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD
@@ -43,18 +44,28 @@ def label_content(finished: Finished, *, exact: bool) -> Json:
     images: list[Json] = []
     annotations: list[Json] = []
     for image in finished:
-        height, width = image.prediction.image_size
-        images.append({"id": image.number, "file_name": image.name, "height": height, "width": width})
-        for entry in _annotations(image, exact):
+        images.append(image_entry(image))
+        for entry in annotations_of(image, exact):
             annotations.append({"id": len(annotations) + 1, **entry})
     return {"images": images, "annotations": annotations, "categories": finished.categories.to_coco()}
 
 
-def _annotations(image: FinishedImage, exact: bool) -> Iterator[Json]:
-    outlines = None if exact or not image.prediction.has_masks else image.prediction.polygons(TOLERANCE)
-    for found, result in zip(image.prediction, image.prediction.to_coco(image.number), strict=True):
+def image_entry(image: FinishedImage) -> Json:
+    """An image as COCO has it."""
+    height, width = image.size
+    return {"id": image.number, "file_name": image.name, "height": height, "width": width}
+
+
+def annotations_of(image: FinishedImage, exact: bool) -> Iterator[Json]:
+    """Its objects as COCO annotations without ids."""
+    return (entry for part in image.parts() for entry in _annotations(part, image.number, exact))
+
+
+def _annotations(part: Prediction, number: int, exact: bool) -> Iterator[Json]:
+    outlines = None if exact or not part.has_masks else part.polygons(TOLERANCE)
+    for found, result in zip(part, part.to_coco(number), strict=True):
         entry = {name: result[name] for name in ("image_id", "category_id", "bbox", "score")}
-        if image.prediction.has_masks:
+        if part.has_masks:
             entry["segmentation"] = _segmentation(found, None if outlines is None else outlines[found.index])
         yield {**entry, **_keypoints(found), "area": found.area, "iscrowd": 0}
 

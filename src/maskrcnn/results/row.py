@@ -1,4 +1,9 @@
-"""One finished image as a line of JSON: how it is made, read and compared. Whoever writes results writes these rows."""
+"""One finished image as a line of JSON: how it is made, read and compared. Whoever writes results writes these rows.
+
+An image that was cut into tiles takes several lines, each with some of its objects; all but its last say
+`"more": true`. Nobody has to hold all objects of a huge image. Lines of an image whose last one is missing count for
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -54,13 +59,24 @@ class RunSettings:
 
 
 def found_row(
-    name: str, content: Mapping[str, int | None] | None, prediction: Prediction, seconds: float, settings: RunSettings
+    name: str,
+    content: Mapping[str, int | None] | None,
+    prediction: Prediction,
+    seconds: float,
+    settings: RunSettings,
+    *,
+    more: bool = False,
 ) -> dict[str, Any]:
-    """The row of an image: name, content, size, objects as COCO results without ids, seconds, and settings."""
+    """The row of an image: name, content, size, objects as COCO results without ids, seconds, and settings.
+
+    With `more` there are other objects of the image, in rows behind this one.
+    """
     height, width = prediction.image_size
     objects = [{k: v for k, v in result.items() if k != "image_id"} for result in prediction.to_coco()]
     image = {"file_name": name, "content": content, "height": height, "width": width}
-    return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(settings)}
+    return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(settings)} | (
+        {"more": True} if more else {}
+    )
 
 
 def failed_row(name: str, reason: str, settings: RunSettings) -> dict[str, Any]:
@@ -70,18 +86,20 @@ def failed_row(name: str, reason: str, settings: RunSettings) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Where each row of a file begins and ends, and what it says; an incomplete last line is left out.
+    """Where the rows of each image begin and end, and what the last of them says; incomplete ones are left out.
 
     Raises:
         UserError: a line that is no row.
     """
     with open_regular(path, "rows of results") as file:
-        start = 0
+        start = end = 0
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):  # cut off while it was written
                 return
-            yield start, start + len(line), _row(line, f"{path}, line {number}")
-            start += len(line)
+            row, end = _row(line, f"{path}, line {number}"), end + len(line)
+            if not row.get("more"):
+                yield start, end, row
+                start = end
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:
@@ -109,11 +127,15 @@ class RowFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
+        self._unfinished = 0  # bytes behind the end, of an image of which there are more rows to come
+        self._image: object = None  # its name
         self.end = 0
-        """Of the last row that stays; what lies behind it goes with the first row that is written."""
+        """Of the last image's rows that stay; what lies behind it goes with the first row that is written."""
 
     def append(self, row: Mapping[str, Any]) -> int:
-        """Write a row behind the others; where it begins.
+        """Write a row behind the others; where its image's rows begin.
+
+        Rows of an image of which others were to come are dropped when something else comes, or nothing.
 
         Raises:
             UserError: the system refused.
@@ -121,6 +143,8 @@ class RowFile:
         line, start = json.dumps(row).encode() + b"\n", self.end
         try:
             self._file = self._file or self._opened()
+            if row["error"] is not None or row["file_name"] != self._image:
+                self._drop_unfinished()
             self._file.write(line)
             self._file.flush()
         except OSError as error:
@@ -128,15 +152,24 @@ class RowFile:
                 f"{self._path}: expected to write this file, but the system says: {error.strerror or error}; free some "
                 "space or choose another output directory (finished rows are unharmed: --resume keeps them)"
             ) from error
-        self.end += len(line)
+        self._unfinished, self._image = self._unfinished + len(line), row["file_name"]
+        if not row.get("more"):
+            self.end, self._unfinished = self.end + self._unfinished, 0
         return start
 
     def close(self) -> None:
         """Write out what the system still holds back."""
         if self._file is not None:
+            self._drop_unfinished()
             os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
+
+    def _drop_unfinished(self) -> None:
+        if self._file is not None and self._unfinished:
+            self._file.truncate(self.end)
+            self._file.seek(self.end)
+            self._unfinished = 0
 
     def _opened(self) -> BinaryIO:
         """The file behind its last row that stays."""

@@ -16,7 +16,7 @@ from typing import Any
 from maskrcnn.data.content import Content, content_if_same, content_of
 from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
-from maskrcnn.files import write_atomically
+from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows
 from maskrcnn.text import one_line
@@ -99,9 +99,9 @@ class ResultRows:
         """Whether this image has one."""
         return os.path.realpath(name) in self._starts
 
-    def found(self, name: str, prediction: Prediction, seconds: float) -> dict[str, Any]:
-        """The row of an image, see `found_row`."""
-        return found_row(name, _content(name), prediction, seconds, self._settings)
+    def found(self, name: str, prediction: Prediction, seconds: float, *, more: bool = False) -> dict[str, Any]:
+        """The row of an image, see `found_row`; what the file held stands in the last one."""
+        return found_row(name, None if more else _content(name), prediction, seconds, self._settings, more=more)
 
     def append_failures(self, failures: list[tuple[str, str]]) -> None:
         """Rows of images that could not be read, given as (name, reason); the list is emptied."""
@@ -110,12 +110,14 @@ class ResultRows:
         failures.clear()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write a row behind the others; it outlives the process from then on.
+        """Write a row behind the others; it outlives the process from then on, unless it is not its image's last.
 
         Raises:
             UserError: the system refused.
         """
-        self._note(os.path.realpath(row["file_name"]), row, self._file.append(row))
+        start = self._file.append(row)
+        if not row.get("more"):
+            self._note(os.path.realpath(row["file_name"]), row, start)
 
     def close(self) -> None:
         """Write out what the system still holds back."""
@@ -130,16 +132,13 @@ class ResultRows:
         """
         objects = 0
 
-        def write(partial: Path) -> None:
+        def counted() -> Iterator[dict[str, Any]]:
             nonlocal objects
-            with partial.open("w") as target:
-                separator = "["
-                for result in self._results(names):
-                    target.write(separator + json.dumps(result))
-                    separator, objects = ", ", objects + 1
-                target.write("[]" if separator == "[" else "]")
+            for result in self._results(names):
+                objects += 1
+                yield result
 
-        write_atomically(path, write)
+        write_json(path, counted())
         return objects
 
     def _results(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -148,19 +147,29 @@ class ResultRows:
                 yield {"image_id": image_id, **found, "file_name": row["file_name"]}
 
     def numbered(self, names: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The newest row of each image with its number, as in `write_coco`; also of those that could not be read.
+        """The newest rows of each image with its number, as in `write_coco`; also of those that could not be read.
 
-        Image by image, so that memory does not grow with their number.
+        One by one, so that memory does not grow with their number.
         """
-        starts = {**self._failures, **self._starts}
-        files = dict.fromkeys([*map(os.path.realpath, names), *starts])
-        if not starts:
-            return
+        return ((image_id, row) for image_id, file in self.images(names) for row in self.of(file))
+
+    def images(self, names: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """The number, as in `write_coco`, and the real path of every image that has a row."""
+        files = dict.fromkeys([*map(os.path.realpath, names), *self._failures, *self._starts])
+        return (
+            (image_id, file)
+            for image_id, file in enumerate(files, start=1)
+            if file in self._starts or file in self._failures
+        )
+
+    def of(self, file: str) -> Iterator[dict[str, Any]]:
+        """The newest rows of an image, given by its real path: one, or several where it was cut into tiles."""
         with self._path.open("rb") as rows:
-            for image_id, file in enumerate(files, start=1):
-                if file in starts:
-                    rows.seek(starts[file])
-                    yield image_id, json.loads(rows.readline())
+            rows.seek(self._starts[file] if file in self._starts else self._failures[file])
+            for line in rows:
+                yield (row := json.loads(line))
+                if not row.get("more"):
+                    return
 
 
 def _content(name: str) -> dict[str, int] | None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from maskrcnn.data.formats.writers.scene import Loss, Scene, copy_picture, save
+from maskrcnn.data.formats.content import Json
+from maskrcnn.data.formats.writers.scene import Loss, Scene, copy_picture
+from maskrcnn.files import make_folder
+from maskrcnn.json_values import write_json
 
 
 def write(scene: Scene, folder: Path) -> Loss:
@@ -14,9 +18,15 @@ def write(scene: Scene, folder: Path) -> Loss:
         for image, picture in zip(scene.coco["images"], scene.pictures, strict=True):
             if picture.split != split:
                 continue
-            copy_picture(picture, folder / "images" / picture.name)
+            copy_picture(picture.source, folder / "images" / picture.name)
             images.append({**image, "file_name": picture.name})
             annotations += [entry for entry in scene.coco["annotations"] if entry["image_id"] == image["id"]]
-        content = {**scene.coco, "images": images, "annotations": annotations}
-        save(folder / (f"instances_{split}.json" if split else "instances.json"), json.dumps(content))
+        rest = {name: part for name, part in scene.coco.items() if name != "annotations"} | {"images": images}
+        save_instances(folder / (f"instances_{split}.json" if split else "instances.json"), rest, annotations)
     return Loss()
+
+
+def save_instances(path: Path, rest: Json, annotations: Iterable[Json]) -> None:
+    """A file of `rest` (images, categories, ...) and of annotations that may come one by one."""
+    make_folder(path.parent)
+    write_json(path, annotations, f'{json.dumps(rest)[:-1]}, "annotations": ', "}")

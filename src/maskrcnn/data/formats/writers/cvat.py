@@ -20,7 +20,7 @@ def write(scene: Scene, folder: Path) -> Loss:
     for name in scene.classes:
         SubElement(SubElement(labels, "label"), "name").text = name
     for number, picture in enumerate(scene.pictures):
-        copy_picture(picture, folder / "images" / picture.split / picture.name)
+        copy_picture(picture.source, folder / "images" / picture.split / picture.name)
         image = SubElement(root, "image", id=str(number), name=picture.name, width=str(picture.size[1]))
         image.set("height", str(picture.size[0]))
         if picture.split:

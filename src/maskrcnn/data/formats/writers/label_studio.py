@@ -13,7 +13,7 @@ from maskrcnn.masks.brush import encode_brush
 def write(scene: Scene, folder: Path) -> Loss:
     loss, tasks = Loss(), []
     for number, picture in enumerate(scene.pictures, start=1):
-        copy_picture(picture, folder / "images" / picture.split / picture.name)
+        copy_picture(picture.source, folder / "images" / picture.split / picture.name)
         loss[CROWD] += sum(item.crowd for item in picture.items)
         tasks.append(_task(number, picture))
     save(folder / "tasks.json", json.dumps(tasks))

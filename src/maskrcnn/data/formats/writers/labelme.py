@@ -22,7 +22,7 @@ VERSION = "5.7.0"
 def write(scene: Scene, folder: Path) -> Loss:
     loss = Loss()
     for picture in scene.pictures:
-        copy_picture(picture, folder / picture.split / picture.name)
+        copy_picture(picture.source, folder / picture.split / picture.name)
         save(folder / picture.split / f"{picture.stem}.json", json.dumps(_content(picture, loss), indent=1))
     return loss
 

@@ -19,7 +19,7 @@ CLASSES = "classes are not in this form, only objects"
 def write(scene: Scene, folder: Path) -> Loss:
     loss = Loss({CLASSES: len(scene.classes)} if len(scene.classes) > 1 else {})
     for picture in scene.pictures:
-        copy_picture(picture, folder / "images" / picture.split / picture.name)
+        copy_picture(picture.source, folder / "images" / picture.split / picture.name)
         values = numbered(list(picture.with_masks(loss)), picture.size, np.uint16, loss)
         save(folder / "masks" / picture.split / f"{picture.stem}.png", png(values))
     return loss

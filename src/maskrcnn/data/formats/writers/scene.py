@@ -157,7 +157,7 @@ def short_names(names: list[str]) -> dict[str, str]:
     return found
 
 
-def copy_picture(picture: Picture, target: Path) -> None:
+def copy_picture(source: Path, target: Path) -> None:
     """The image file as it is.
 
     Raises:
@@ -165,9 +165,9 @@ def copy_picture(picture: Picture, target: Path) -> None:
     """
     try:
         make_folder(target.parent)
-        shutil.copyfile(picture.source, target)
+        shutil.copyfile(source, target)
     except OSError as error:
-        raise UserError(f"{target}: cannot copy {picture.source} here ({error.strerror}); check both places") from None
+        raise UserError(f"{target}: cannot copy {source} here ({error.strerror}); check both places") from None
 
 
 def save(path: Path, content: bytes | str) -> None:

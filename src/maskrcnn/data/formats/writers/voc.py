@@ -24,7 +24,7 @@ def write(scene: Scene, folder: Path) -> Loss:
     loss, splits = Loss(), dict[str, list[str]]()
     save(folder / "class_names.txt", "".join(f"{name}\n" for name in ("_background_", *scene.classes)))
     for picture in scene.pictures:
-        copy_picture(picture, folder / "JPEGImages" / picture.name)
+        copy_picture(picture.source, folder / "JPEGImages" / picture.name)
         _write_masks(picture, scene.classes, folder, loss)
         splits.setdefault(picture.split, []).append(f"{picture.stem}\n")
     for split, stems in splits.items():

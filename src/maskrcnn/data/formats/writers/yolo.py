@@ -17,7 +17,7 @@ def write(scene: Scene, folder: Path) -> Loss:
     for picture in scene.pictures:
         split = picture.split or "train"
         splits[split] = f"images/{split}"
-        copy_picture(picture, folder / "images" / split / picture.name)
+        copy_picture(picture.source, folder / "images" / split / picture.name)
         lines = [_line(numbers[item.label], item) for item in picture.items if not item.crowd]
         loss[CROWD] += sum(item.crowd for item in picture.items)
         save(folder / "labels" / split / f"{picture.stem}.txt", "".join(f"{line}\n" for line in lines))
