@@ -20,6 +20,7 @@ import torch
 from benchmarks.ablations.budget import steps_within, without_evaluation
 from benchmarks.ablations.experiments import changed
 from benchmarks.ablations.found import found_by, parts_of_truth, quality, val_split
+from benchmarks.ablations.kept import kept
 from benchmarks.ablations.table import markdown, mean_and_spread
 
 import maskrcnn
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def budget(name: str, config: Config, options: argparse.Namespace) -> Budget:
     """Steps that fit into the time, and what one takes."""
-    return _kept(
+    return kept(
         options.output / f"{options.preset}-{name}-budget.json",
         lambda: dict(zip(("steps", "seconds_per_step"), steps_within(config, 60 * options.minutes), strict=True)),
     )
@@ -94,7 +95,7 @@ def train(name: str, seed: int, config: Config, steps: int, options: argparse.Na
         maskrcnn.train(without_evaluation(seeded), run, device="cpu", resume=run.exists())
         return {"processor_seconds": time.process_time() - start}
 
-    _kept(run / "done.json", done)
+    kept(run / "done.json", done)
     return run
 
 
@@ -102,27 +103,17 @@ def measured(run: Path, name: str, config: Config) -> Result:
     """How good the objects are, and what the training took."""
     data, model = val_split(config), maskrcnn.load(run / "last.safetensors", "cpu")
     limit = config.evaluation.max_detections
-    result = _kept(run / "quality.json", lambda: asdict(quality(data, found_by(model, name, data), limit)))
+    result = kept(run / "quality.json", lambda: asdict(quality(data, found_by(model, name, data), limit)))
     return {**result, **json.loads((run / "done.json").read_text())}
 
 
 def truth(config: Config, options: argparse.Namespace) -> Result:
     """How good the connected parts of the true label maps are."""
     data = val_split(config)
-    return _kept(
+    return kept(
         options.output / f"{options.preset}-truth.json",
         lambda: asdict(quality(data, parts_of_truth(data), config.evaluation.max_detections)),
     )
-
-
-def _kept(file: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a file says; made first, if there is none."""
-    if not file.exists():
-        content = make()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(content))
-    kept: dict[str, Any] = json.loads(file.read_text())
-    return kept
 
 
 def table(budgets: Mapping[str, Budget], results: Mapping[str, Mapping[int, Result]], perfect: Result) -> str:
