@@ -136,7 +136,7 @@ def test_steps_that_fit_into_the_time(monkeypatch: pytest.MonkeyPatch, fcn: Conf
     """A clock by which a run takes 3 s, and a quarter of a second a step."""
     clock = [0.0]
 
-    def train(config: Config, output: Path, *, device: str) -> None:
+    def train(config: Config, output: Path, *, device: str, init: None) -> None:
         assert config.data.val_annotations == "" and config.data.num_workers == 0 and config.train.evaluate_every == 0
         clock[0] += 3 + 0.25 * config.schedule.steps
 
