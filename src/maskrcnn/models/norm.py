@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from maskrcnn.kernels.group_norm import GroupNorm
 from maskrcnn.kernels.onednn_faults import NARROW, NarrowStridedConv2d
 
 GROUPS = 32
@@ -46,8 +47,8 @@ def make_norm(name: str, channels: int, eps: float = 1e-5) -> nn.Module:
     return FrozenBatchNorm2d(channels, eps) if name == "frozen_bn" else NORMS[name](channels)
 
 
-def _group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(next(g for g in range(min(GROUPS, channels), 0, -1) if channels % g == 0), channels)
+def _group_norm(channels: int) -> GroupNorm:
+    return GroupNorm(next(g for g in range(min(GROUPS, channels), 0, -1) if channels % g == 0), channels)
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {

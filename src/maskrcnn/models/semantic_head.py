@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.kernels.group_norm import GroupNorm
 from maskrcnn.models.branches import DenseBranch
 from maskrcnn.models.losses import Losses
 from maskrcnn.ops.counts import divisor
@@ -144,7 +145,7 @@ def _to_finest(in_channels: int, channels: int, doublings: int) -> nn.Sequential
     layers: list[nn.Module] = []
     for number in range(max(doublings, 1)):
         conv = nn.Conv2d(channels if number else in_channels, channels, 3, padding=1, bias=False)
-        layers += [conv, nn.GroupNorm(GROUPS, channels), nn.ReLU()]
+        layers += [conv, GroupNorm(GROUPS, channels), nn.ReLU()]
         if doublings:
             layers.append(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False))
     return nn.Sequential(*layers)
