@@ -11,6 +11,7 @@ from typing import Any
 from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.comparison import Comparison, ImageChange, compare_matches
 from maskrcnn.evaluation.comparison_page import IMAGES_SHOWN, comparison_lines, comparison_page
 from maskrcnn.evaluation.counting import count
@@ -22,7 +23,7 @@ from maskrcnn.evaluation.slices import groups_of, image_slices
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
-from maskrcnn.scoring import ground_truth_of, kinds_in, read_picture
+from maskrcnn.scoring import ground_truth_of, kinds_in, read_picture, require_groups
 
 
 def compare_results(
@@ -65,6 +66,7 @@ def compare_results(
     data = read_coco(
         Path(annotations), folder, check_files=folder is not None, need_masks="mask" in kinds, group_by=group_by
     )
+    require_groups(data, group_by)
     truth = ground_truth_of(data)
     results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]
     called = names or (Path(first).name, Path(second).name)
@@ -96,7 +98,7 @@ def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]
 
 
 def _matches(truth: GroundTruth, found: Sequence[Result], kind: IouType, max_detections: int) -> list[Matches]:
-    return count(truth, found, kind, [detection_limit(kind, max_detections)])[2]
+    return count(Compared.of(truth, found, kind), [detection_limit(kind, max_detections)])[2]
 
 
 def _compare(truth: GroundTruth, matches: Sequence[list[Matches]], seed: int) -> Comparison:

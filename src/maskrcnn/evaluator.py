@@ -31,7 +31,7 @@ from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
-from maskrcnn.scoring import read_picture, write_metrics
+from maskrcnn.scoring import read_picture, require_groups, write_metrics
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import brief
@@ -51,6 +51,7 @@ def evaluate(
     batch_size: int = 1,
     proposals: str | Path | None = None,
     crowd: Crowd | None = None,
+    group_by: str = "",
     report: bool = True,
     say: Callable[[str], object] = print,
 ) -> Metrics:
@@ -66,6 +67,9 @@ def evaluate(
         batch_size: images per pass through the network.
         proposals: for a model without RPN: a file of COCO results, whose boxes it looks at.
         crowd: whether annotations with iscrowd 1 are ignored or objects; None: the model's `data.crowd`.
+        group_by: field of the image records whose values tell groups of images apart, such as the film that frames
+            come from: intervals keep a group together, and large groups are measured apart; empty: the model's
+            `data.group_by`.
         report: whether to write `report.html` too.
         say: gets the lines of progress and the table of results.
 
@@ -83,7 +87,9 @@ def evaluate(
         max_pixels=model.config.data.max_pixels,
         need_masks="mask_head" in model.branches or model.config.semantic_head.enabled,
         crowd=crowd or model.config.data.crowd,
+        group_by=group_by or model.config.data.group_by,
     )
+    require_groups(data, group_by)
     if target is not None:  # before the predictions, which take time
         make_folder(target)
     return evaluate_dataset(

@@ -31,6 +31,7 @@ from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.structures.panoptic import PanopticMap
 from maskrcnn.structures.semantic import IGNORED
+from maskrcnn.text import one_line
 
 
 def evaluate_predictions(
@@ -43,6 +44,7 @@ def evaluate_predictions(
     max_detections: int = 100,
     score_threshold: float = 0.5,
     crowd: Crowd = "ignore",
+    group_by: str = "",
     say: Callable[[str], object] = print,
 ) -> Metrics:
     """Measure results that any program found, in COCO's form, and write `metrics.json`.
@@ -56,6 +58,8 @@ def evaluate_predictions(
         max_detections: per image and class, those that count (COCO's maxDets).
         score_threshold: for the per-image numbers and the pictures; AP and AR use all detections.
         crowd: what annotations with iscrowd 1 are.
+        group_by: field of the image records whose values tell groups of images apart: intervals keep a group together,
+            and large groups are measured apart; empty: each image for itself.
         say: gets the table of results.
 
     Raises:
@@ -66,12 +70,18 @@ def evaluate_predictions(
     results: Any = predictions if file is None else load_json(file)
     kinds = tuple(iou_types) if iou_types is not None else kinds_in(results)
     need_masks = "mask" in kinds or not kinds
-    settings: dict[str, Any] = {"check_files": folder is not None, "need_masks": need_masks, "crowd": crowd}
+    settings: dict[str, Any] = {
+        "check_files": folder is not None,
+        "need_masks": need_masks,
+        "crowd": crowd,
+        "group_by": group_by,
+    }
     if isinstance(annotations, LabelContent):
         data = read_coco(annotations.coco, folder, source=str(annotations.source), **settings)
     else:
         labels = annotations if isinstance(annotations, Mapping) else Path(annotations)
         data = read_coco(labels, folder, **settings)
+    require_groups(data, group_by)
     truth = ground_truth_of(data)
     try:
         compared = kinds or _expected(truth)
@@ -90,9 +100,22 @@ def evaluate_predictions(
     return metrics
 
 
+def require_groups(data: LabelledImages, group_by: str) -> None:
+    """Refuse a field that a user has named and that no image record has.
+
+    Raises:
+        UserError: naming it.
+    """
+    if group_by and not any(name != f"{group_by} unknown" for name in data.group_names):
+        raise UserError(
+            f"{data.report.source}: expected a field of the image records to group images by, got "
+            f"{one_line(group_by)}, which none of them has"
+        )
+
+
 def ground_truth_of(data: LabelledImages) -> GroundTruth:
     """All objects of a data set, to be found."""
-    return GroundTruth(data.report.source, data.categories, data.labels)
+    return GroundTruth(data.report.source, data.categories, data.labels, group_names=data.group_names)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.coco import read_coco
+from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.comparison import compare_matches
 from maskrcnn.evaluation.counting import count
 from maskrcnn.evaluation.interval import Interval
-from maskrcnn.evaluation.intervals import ap_intervals, mean_ap, random_halves, rankings, sampled, standard_error
+from maskrcnn.evaluation.intervals import Halves, ap_intervals, random_halves, standard_error
 from maskrcnn.evaluation.matching import Matches
+from maskrcnn.evaluation.ranking import mean_ap, rankings, sampled
 from maskrcnn.scoring import ground_truth_of
 
 GROUPS = np.arange(40)
@@ -38,7 +40,7 @@ def test_the_whole_gives_cocos_ap(shared: Path) -> None:
     folder = shared / "data" / "cocoapi_eval"
     truth = ground_truth_of(read_coco(folder / "instances_val2014_100.json", need_masks=False))
     results = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
-    precision, _, found = count(truth, results, "box", [100])
+    precision, _, found = count(Compared.of(truth, results, "box"), [100])
     ranked = rankings(found, len(truth.images), len(truth.categories))
     whole = sampled(ranked, np.ones((1, len(truth.images)), bool))[0]
     expected = precision[..., 0, -1].mean(axis=1).T
@@ -67,9 +69,11 @@ def test_the_error_of_a_mean_is_the_textbook_one(num_groups: int) -> None:
 
 
 def test_too_few_groups_give_no_interval() -> None:
-    found = ap_intervals(matches(0), np.arange(40) % 19, 1)
+    found = ap_intervals(matches(0), Halves.of(np.arange(40) % 19), 1)
     assert math.isnan(found.summary["AP"].standard_error) and found.summary["AP"].bounds() is None
-    assert found.summary["AP"].estimate == pytest.approx(ap_intervals(matches(0), GROUPS, 1).summary["AP"].estimate)
+    assert found.summary["AP"].estimate == pytest.approx(
+        ap_intervals(matches(0), Halves.of(GROUPS), 1).summary["AP"].estimate
+    )
     comparison = compare_matches(matches(0), matches(1), ("cell",), range(40), np.arange(40) % 19, {})
     assert "19 groups of images are too few" in comparison.verdict
 
@@ -98,7 +102,7 @@ def coverage(num_sets: int, num_images: int) -> tuple[float, float]:
     population = mean_ap(sampled(rankings(matches(10**6, 4000), 4000, 1), np.ones((1, 4000), bool)))[0]
     groups, covered, rejected = np.arange(num_images), 0, 0
     for seed in range(num_sets):
-        ap = ap_intervals(matches(2 * seed, num_images), groups, 1, seed).summary["AP"]
+        ap = ap_intervals(matches(2 * seed, num_images), Halves.of(groups, seed), 1).summary["AP"]
         covered += ap.low <= population <= ap.high
         pair = (matches(2 * seed, num_images), matches(2 * seed + 1, num_images))
         rejected += compare_matches(*pair, ("cell",), range(num_images), groups, {}, seed=seed).summary[0].is_certain

@@ -89,6 +89,28 @@ def test_warnings_are_shown(metrics: Metrics) -> None:
     assert 'class="warnings"' not in render_report(metrics, [], [])
 
 
+def test_every_ap_tells_how_sure_it_is() -> None:
+    """8 of 24 medium objects are found in as many images."""
+    images = [{"id": i, "width": 200, "height": 200} for i in range(24)]
+    place = {"category_id": 1, "bbox": [0, 0, 40, 40], "area": 1600, "iscrowd": 0}
+    labels = {
+        "images": images,
+        "annotations": [{"id": i + 1, "image_id": i, **place} for i in range(24)],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    data = ground_truth_of(read_coco(labels, need_masks=False))
+    found = [{"image_id": i, **place, "score": 0.5} for i in range(0, 24, 3)]
+    metrics = evaluate_coco(data, found, 5, ("box",), explain=True)
+    page = Page(render_report(metrics, [], []))
+    sure = metrics["box"].intervals
+    assert sure is not None
+    assert sure.classes[0]["AP75"].standard_error == pytest.approx(sure.summary["APm"].standard_error)
+    assert page.text.count(f"0.337 ± {sure.summary['AP'].margin:.3f}") == 7, "four in the summary, three of the class"
+    row = metrics.to_dict()["per_class"]["box"][0]
+    assert row["intervals"]["AP50"] == metrics.to_dict()["intervals"]["box"]["AP50"] == sure.summary["AP50"].bounds()
+    assert metrics.to_dict()["intervals"]["box"]["APs"] is None and row["AP"] == pytest.approx(34 / 101)
+
+
 def test_boxes_alone_and_nothing_at_all() -> None:
     image, category = {"id": 1, "width": 6, "height": 4}, {"id": 1, "name": "cell"}
     empty = ground_truth_of(read_coco({"images": [image], "annotations": [], "categories": [category]}))

@@ -94,6 +94,16 @@ def add_batch_size_option(parser: CommandParser) -> None:
     )
 
 
+def add_group_by_option(parser: CommandParser) -> None:
+    """`--group-by`: what tells groups of images apart."""
+    parser.add_argument(
+        "--group-by",
+        default="",
+        metavar="FIELD",
+        help="of the image records: images with the same value, such as frames of a film, are kept together",
+    )
+
+
 def add_naming_options(parser: CommandParser) -> None:
     """`--class-map`, `--colours`: names that the labels do not give."""
     parser.add_argument(

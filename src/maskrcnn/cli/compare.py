@@ -10,6 +10,7 @@ from maskrcnn.cli.arguments import (
     CommandParser,
     add_batch_size_option,
     add_device_option,
+    add_group_by_option,
     add_precision_option,
     number,
 )
@@ -87,12 +88,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--output", default="comparison", metavar="DIR", help="where the results go (default: %(default)s)"
     )
-    parser.add_argument(
-        "--group-by",
-        default="",
-        metavar="FIELD",
-        help="of the image records: images with the same value, such as frames of a film, are kept together",
-    )
+    add_group_by_option(parser)
     parser.add_argument(
         "--max-detections", type=number(int, 1), metavar="N", help="per image and class (default: the larger of both)"
     )

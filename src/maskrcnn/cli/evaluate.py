@@ -10,6 +10,7 @@ from maskrcnn.cli.arguments import (
     CommandParser,
     add_batch_size_option,
     add_device_option,
+    add_group_by_option,
     add_model_option,
     add_naming_options,
     add_precision_option,
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         batch_size=values.batch_size,
         proposals=values.proposals,
         crowd=values.crowd,
+        group_by=values.group_by,
     )
     print(f"\nresults in {output}: metrics.json, predictions.json, report.html")
     return 0
@@ -71,6 +73,7 @@ def _score(values: Namespace, parser: CommandParser) -> int:
         max_detections=values.max_detections or _COCO_LIMIT,
         score_threshold=values.score_threshold,
         crowd=values.crowd or "ignore",
+        group_by=values.group_by,
     )
     print(f"\nresults in {output}: metrics.json" + (", report.html" if values.images else ""))
     return 0
@@ -120,6 +123,7 @@ def _parser() -> CommandParser:
         choices=("ignore", "object"),
         help="what annotations with iscrowd 1 are (default: as the model was trained)",
     )
+    add_group_by_option(parser)
     add_score_threshold_option(
         parser, "for the numbers per image and the pictures; AP and AR use every score (default: 0.5)", 0.5
     )

@@ -53,6 +53,7 @@ class LabelledImages:
         categories: what the labels mean.
         labels: image sizes, file names, objects.
         report: what was wrong with the annotation file.
+        group_names: what the groups of images are called, by their numbers.
         has_void: whether nobody knows what pixels without any label show (COCO panoptic); else that is background.
     """
 
@@ -60,6 +61,7 @@ class LabelledImages:
     categories: Categories
     labels: LabelStore
     report: DataReport
+    group_names: tuple[str, ...] = ()
     has_void: bool = False
 
 
@@ -140,7 +142,8 @@ class _CocoReader:
         self.report.place = (None, {})
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
-        return LabelledImages(folder, classes, labels, self.report, content.get("unlabelled") == "void")
+        names = tuple(self.images.group_names)
+        return LabelledImages(folder, classes, labels, self.report, names, content.get("unlabelled") == "void")
 
     def _list(self, content: Any, name: str) -> Any:
         values = content.get(name) if isinstance(content, Mapping) else None

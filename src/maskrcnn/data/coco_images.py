@@ -41,6 +41,8 @@ class ImageReader:
         self.ids: set[int] = set()
         self.same_as: dict[int, int] = {}
         """Id of an image that is listed again -> the id under which its file was listed first."""
+        self.group_names: list[str] = []
+        """What the groups of images are called, by their numbers; none without a field to group by."""
         self._groups: dict[str, int] = {}
         self._names: set[str] = set()
         self._first_ids: dict[Hashable, int] = {}
@@ -123,7 +125,10 @@ class ImageReader:
     def _group(self, entry: Entry) -> int:
         """Number of the image's group; lists and objects tell as little as a missing field."""
         value = entry.get(self.group_by)
-        name = repr(value) if isinstance(value, str | int | float) else ""
+        is_name = isinstance(value, str | int | float)
+        name = repr(value) if is_name else ""
+        if name not in self._groups and self.group_by:
+            self.group_names.append(f"{self.group_by} {one_line(str(value)) if is_name else 'unknown'}")
         return self._groups.setdefault(name, len(self._groups))
 
     def _stated_size(self, entry: Entry, where: str) -> Size | None:

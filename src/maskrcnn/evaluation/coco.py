@@ -14,11 +14,13 @@ import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.counting import count
 from maskrcnn.evaluation.explaining import explain as explanation_of
-from maskrcnn.evaluation.intervals import ap_intervals
+from maskrcnn.evaluation.intervals import Halves, ap_intervals
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
+from maskrcnn.evaluation.object_slices import matches_by_size
 from maskrcnn.evaluation.oks import warnings_of
 from maskrcnn.evaluation.predictions import Result, read_predictions
 from maskrcnn.evaluation.slices import groups_of
@@ -62,8 +64,10 @@ def evaluate_coco(
     if max_detections < 1:
         raise UserError(f"max_detections: expected at least 1, got {max_detections}")
     results = read_predictions(predictions, truth, iou_types)
+    halves = Halves.of(groups_of(truth)) if explain else None
     by_type = {
-        kind: _evaluate_type(truth, results, kind, max_detections, score_threshold, explain) for kind in iou_types
+        kind: _evaluate_type(truth, Compared.of(truth, results, kind), max_detections, score_threshold, halves)
+        for kind in iou_types
     }
     assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
     warnings = (*assumptions, *_limit_warnings(truth, results, max_detections))
@@ -72,17 +76,14 @@ def evaluate_coco(
 
 
 def _evaluate_type(
-    truth: GroundTruth,
-    predictions: Sequence[Result],
-    iou_type: IouType,
-    max_detections: int,
-    score_threshold: float,
-    explain: bool,
+    truth: GroundTruth, compared: Compared, max_detections: int, score_threshold: float, halves: Halves | None
 ) -> TypeMetrics:
+    """The numbers of one IoU type; with `halves` also how sure they are, and what is behind them."""
+    iou_type = compared.iou_type
     limit = detection_limit(iou_type, max_detections)
     lower = () if iou_type == "keypoints" else (1, 10, 100)
     limits = [*(n for n in lower if n < limit), limit]
-    precision, recall, matches = count(truth, predictions, iou_type, limits)
+    precision, recall, matches = count(compared, limits)
     images = per_image_metrics(matches, list(truth.images), score_threshold)
     summary = {
         **(_keypoint_summary(precision, recall) if iou_type == "keypoints" else _summary(precision, recall, limits)),
@@ -90,18 +91,22 @@ def _evaluate_type(
         "per_image_ap": _mean([image.ap for image in images]),
     }
     classes = _class_metrics(truth, precision, recall, matches)
-    sure = ap_intervals(matches, groups_of(truth), len(classes)) if explain else None
-    best = best_operating_point(matches)
-    behind = explanation_of(truth, predictions, matches, iou_type, limit, best) if explain else None
-    compared = [label for label in range(len(classes)) if truth.is_compared(label, iou_type)]
-    return TypeMetrics(
+    shown = [label for label in range(len(classes)) if truth.is_compared(label, iou_type)]
+    numbers = TypeMetrics(
         summary,
-        tuple(classes[label] for label in compared),
+        tuple(classes[label] for label in shown),
         _curves(precision, iou_type),
         images,
-        best,
-        None if sure is None else replace(sure, classes=tuple(sure.classes[label] for label in compared)),
-        behind,
+        best_operating_point(matches),
+    )
+    if halves is None:
+        return numbers
+    sizes = matches_by_size(compared, limit)
+    sure = ap_intervals(matches, halves, len(classes), sizes)
+    return replace(
+        numbers,
+        intervals=replace(sure, classes=tuple(sure.classes[label] for label in shown)),
+        explanation=explanation_of(truth, compared, matches, sizes, limit, halves),
     )
 
 

@@ -10,18 +10,10 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.evaluation.interval import Interval
-from maskrcnn.evaluation.intervals import (
-    AP_NAMES,
-    FEWEST_GROUPS,
-    NUM_HALVES,
-    mean_ap,
-    random_halves,
-    rankings,
-    sampled,
-    standard_error,
-)
+from maskrcnn.evaluation.intervals import AP_NAMES, EVERY, FEWEST_GROUPS, NUM_HALVES, Halves, Sampled, standard_error
 from maskrcnn.evaluation.matching import Matches, per_image_metrics
-from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
+from maskrcnn.evaluation.ranking import rankings
+from maskrcnn.structures.masks import BoolArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -139,22 +131,17 @@ def compare_matches(
         score_thresholds: of A and of B, for the numbers per image.
         seed: of the halves.
     """
-    halves = random_halves(groups, seed=seed)
-    enough = len(np.unique(groups)) >= FEWEST_GROUPS
+    halves = Halves.of(groups, seed)
     ranked = [rankings(matches, len(groups), len(class_names)) for matches in (first, second)]
 
-    def measured(chosen: BoolArray) -> tuple[FloatArray, FloatArray]:
-        """(2, K, T) the APs of A and B over these images, and (2, B, K, T) those of the halves of them."""
-        whole = np.array([sampled(own, chosen[None])[0] for own in ranked])
-        parts = [sampled(own, halves & chosen) if enough else np.full((2, *whole.shape[1:]), np.nan) for own in ranked]
-        return whole, np.array(parts)
+    def measured(chosen: BoolArray | None = None) -> tuple[Sampled, Sampled]:
+        """The APs of A and of B over these images, by default all."""
+        return halves.measure(ranked[0], chosen), halves.measure(ranked[1], chosen)
 
-    whole, parts = measured(np.ones(len(groups), bool))
-    summary = [_difference(name, whole[:, :, at], parts[:, :, :, at], groups) for name, at in AP_NAMES.items()]
-    classes = [
-        _difference(name, whole[:, k : k + 1], parts[:, :, k : k + 1], groups) for k, name in enumerate(class_names)
-    ]
-    found_slices = [_difference(name, *measured(chosen), groups[chosen]) for name, chosen in slices.items()]
+    both = measured()
+    summary = [_difference(name, *both, thresholds=at) for name, at in AP_NAMES.items()]
+    classes = [_difference(name, *both, classes=slice(k, k + 1)) for k, name in enumerate(class_names)]
+    found_slices = [_difference(name, *measured(chosen)) for name, chosen in slices.items()]
     a, b = (
         per_image_metrics(matches, image_ids, threshold)
         for matches, threshold in zip((first, second), score_thresholds, strict=True)
@@ -170,10 +157,6 @@ def compare_matches(
     )
 
 
-def _difference(name: str, whole: FloatArray, parts: FloatArray, groups: IntArray) -> Difference:
-    """From (2, K, T) of all images and (2, B, K, T) of the halves."""
-    first, second = mean_ap(whole).tolist()
-    of_halves = mean_ap(parts)
-    return Difference(
-        name, first, second, Interval(second - first, standard_error(of_halves[1] - of_halves[0], groups))
-    )
+def _difference(name: str, a: Sampled, b: Sampled, classes: slice = EVERY, thresholds: slice = EVERY) -> Difference:
+    (first, of_a), (second, of_b) = a.means(classes, thresholds), b.means(classes, thresholds)
+    return Difference(name, first, second, Interval(second - first, standard_error(of_b - of_a, a.groups)))

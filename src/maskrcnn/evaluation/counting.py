@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import gc
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import hotcoco
 import numpy as np
 
-from maskrcnn.errors import UserError
+from maskrcnn.evaluation.compared import Compared, refusals
 from maskrcnn.evaluation.matching import Matches
-from maskrcnn.evaluation.metrics import IouType
-from maskrcnn.evaluation.oks import compared_object, sigmas_of
-from maskrcnn.evaluation.predictions import GEOMETRY, Result, of_type, polygons_of
-from maskrcnn.evaluation.truth import GroundTruth
-from maskrcnn.masks.polygons import polygon_to_rle
-from maskrcnn.masks.rle import rle_area
-from maskrcnn.masks.rle_coco import rle_to_coco
-from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
-
-COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox", "keypoints": "keypoints"}
 
 IMAGES_AT_A_TIME = 200
 """Matches come as nested Python lists, megabytes per hundred images, so they are fetched in portions."""
 
 
-def count(
-    truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType, limits: list[int]
-) -> tuple[FloatArray, FloatArray, list[Matches]]:
+def count(compared: Compared, limits: list[int]) -> tuple[FloatArray, FloatArray, list[Matches]]:
     """COCO's matching and accumulation.
 
     Args:
-        truth: what is to be found.
-        predictions: COCO results.
-        iou_type: what to compare.
+        compared: truth and predictions.
         limits: detections that count per image and class (maxDets), ascending.
 
     Returns:
@@ -47,127 +31,34 @@ def count(
     Raises:
         UserError: hotcoco refuses a value.
     """
-    try:
-        dataset = hotcoco.COCO(_dataset(truth, iou_type))
-        results = dataset.load_res(_results(truth, predictions, iou_type))
-        evaluator = _evaluator(truth, dataset, results, iou_type)
+    with refusals(compared.source, compared.iou_type):
+        evaluator = compared.evaluator()
         evaluator.params.max_dets = limits
         evaluator.evaluate()
         evaluator.accumulate()
-        fresh = _evaluator(truth, dataset, results, iou_type)
-        matches = list(_matches(fresh, len(truth.images), limits[-1]))
-    except ValueError as error:
-        raise UserError(f"{truth.source} and its predictions, {iou_type}: cannot be evaluated: {error}") from error
+        fresh = compared.evaluator()
+        (matches,) = matches_of(fresh, compared.num_images, limits[-1], fresh.params.area_rng[:1])
     arrays = evaluator.eval or {}
     return np.asarray(arrays["precision"]), np.asarray(arrays["recall"]), matches
 
 
-def evaluators(
-    truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType
-) -> tuple[hotcoco.COCOeval, hotcoco.COCOeval]:
-    """Two fresh ones over the same data, for what COCO's numbers do not tell."""
-    dataset = hotcoco.COCO(_dataset(truth, iou_type))
-    results = dataset.load_res(_results(truth, predictions, iou_type))
-    return _evaluator(truth, dataset, results, iou_type), _evaluator(truth, dataset, results, iou_type)
-
-
-def _evaluator(truth: GroundTruth, dataset: hotcoco.COCO, results: hotcoco.COCO, iou_type: IouType) -> hotcoco.COCOeval:
-    evaluator = hotcoco.COCOeval(dataset, results, COCO_NAME[iou_type])
-    if iou_type == "keypoints":
-        evaluator.params.kpt_oks_sigmas = sigmas_of(truth.keypoint_schema())
-    return evaluator
-
-
-def _dataset(truth: GroundTruth, iou_type: IouType) -> dict[str, Any]:
-    """The ground truth as COCO content; image ids become positions in `truth.images`, category ids labels."""
-    sizes = map(truth.size_of, truth.images)
-    images = [{"id": index, "width": width, "height": height} for index, (height, width) in enumerate(sizes)]
-    categories = [{"id": label, "name": str(label)} for label in range(len(truth.categories))]
-    annotations = [
-        {"id": index, **entry}  # COCO's own code takes an object with the id 0 for none
-        for index, entry in enumerate(_objects(truth, iou_type), start=1)
-    ]
-    return {"images": images, "categories": categories, "annotations": annotations}
-
-
-def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:
-    """What is to be found, and the regions to be ignored, image by image."""
-    labels = truth.labels
-    for position, (image_id, image) in enumerate(truth.images.items()):
-        for number in labels.objects(image):
-            label = int(labels.labels[number])
-            if not labels.stuff[number] and truth.is_compared(label, iou_type):
-                geometry, area = _geometry(truth, number, truth.size_of(image_id), iou_type)
-                stated = float(labels.areas[number])
-                yield {
-                    "image_id": position,
-                    "category_id": label,
-                    "iscrowd": int(labels.ignore[number]),
-                    "area": area if math.isnan(stated) else stated,
-                    **geometry,
-                }
-
-
-def _geometry(truth: GroundTruth, number: int, size: Size, iou_type: IouType) -> tuple[dict[str, Any], float]:
-    """What is compared of an object to find, and its area.
-
-    COCO decides by the area whether an object is small, medium or large, and how near its keypoints must be met; where
-    the labels state none, that of what is compared stands in for it.
-    """
-    labels = truth.labels
-    box = labels.stated_boxes[number].tolist()
-    if iou_type == "mask":
-        rle = _mask(truth, number, size)
-        return {"segmentation": rle_to_coco(rle)}, float(rle_area(rle))
-    if iou_type == "keypoints":
-        return compared_object(labels.keypoints_of(number), box, truth.keypoint_schema()), box[2] * box[3]
-    return {"bbox": box}, box[2] * box[3]
-
-
-def _mask(truth: GroundTruth, number: int, size: Size) -> RLE:
-    """The pixels of an object; of one that is known by its box alone, those of the box.
-
-    hotcoco could draw polygons itself, but walks along every edge, however long it is.
-    """
-    mask = truth.labels.mask(number, size)
-    if mask is None:
-        x1, y1, x2, y2 = truth.labels.boxes[number].double().tolist()
-        mask = Polygons((np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]),))
-    return polygon_to_rle(mask, size) if isinstance(mask, Polygons) else mask
-
-
-def _results(truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType) -> list[dict[str, Any]]:
-    """Results with one geometry only: given a box as well, COCO would take a mask's area from the box."""
-    key = GEOMETRY[iou_type]
-    position = {image_id: index for index, image_id in enumerate(truth.images)}
-    return [
-        {
-            "image_id": position[prediction["image_id"]],
-            "category_id": truth.categories.label_of(prediction["category_id"]),
-            "score": float(prediction["score"]),
-            key: _without_polygons(prediction[key], truth.size_of(prediction["image_id"])),
-        }
-        for prediction in of_type(predictions, truth, iou_type)
-    ]
-
-
-def _without_polygons(value: Any, size: Size) -> Any:
-    """Polygons as run lengths, for the reason given at `_mask`; anything else as it is."""
-    if isinstance(value, list) and isinstance(value[0], list):
-        return rle_to_coco(polygon_to_rle(polygons_of(value), size))
-    return value
-
-
-def _matches(evaluator: hotcoco.COCOeval, num_images: int, limit: int) -> Iterator[Matches]:
-    """The matches over objects of all sizes, of a fresh evaluator."""
+def matches_of(
+    evaluator: hotcoco.COCOeval, num_images: int, limit: int, ranges: Sequence[Sequence[float]]
+) -> list[list[Matches]]:
+    """The matches at a limit of detections over the objects of each range of areas, of a fresh evaluator."""
     params = evaluator.params
-    params.max_dets, params.area_rng, params.area_rng_lbl = [limit], params.area_rng[:1], params.area_rng_lbl[:1]
+    params.max_dets, params.area_rng = [limit], [list(bounds) for bounds in ranges]
+    params.area_rng_lbl = [str(number) for number in range(len(ranges))]
+    places = {tuple(bounds): number for number, bounds in enumerate(ranges)}
+    matches: list[list[Matches]] = [[] for _ in ranges]
     for start in range(0, num_images, IMAGES_AT_A_TIME):
         params.img_ids = list(range(start, min(start + IMAGES_AT_A_TIME, num_images)))
         evaluator.evaluate()
         with _garbage_collection_paused():
-            portion = [Matches.from_coco(entry) for entry in evaluator.eval_imgs if entry is not None]
-        yield from portion
+            for entry in evaluator.eval_imgs:
+                if entry is not None:
+                    matches[places[tuple(entry["aRng"])]].append(Matches.from_coco(entry))
+    return matches
 
 
 @contextmanager

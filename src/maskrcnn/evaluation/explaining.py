@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.evaluation.counting import evaluators
+from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.explanation import ErrorKind, Errors, Explanation, SliceRow, ThresholdRow
-from maskrcnn.evaluation.intervals import mean_ap, rankings, sampled
-from maskrcnn.evaluation.matching import Matches, per_image_metrics
-from maskrcnn.evaluation.metrics import IouType, OperatingPoint
-from maskrcnn.evaluation.predictions import Result
+from maskrcnn.evaluation.intervals import Halves
+from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
+from maskrcnn.evaluation.object_slices import SIZES, matches_by_edge
+from maskrcnn.evaluation.ranking import rankings
 from maskrcnn.evaluation.slices import image_slices
 from maskrcnn.evaluation.truth import GroundTruth
 
@@ -32,46 +32,50 @@ SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def explain(
     truth: GroundTruth,
-    predictions: Sequence[Result],
+    compared: Compared,
     matches: Sequence[Matches],
-    iou_type: IouType,
+    sizes: Mapping[str, Sequence[Matches]],
     limit: int,
-    best: OperatingPoint,
+    halves: Halves,
 ) -> Explanation:
     """What is behind the numbers of one IoU type.
 
     Args:
         truth: what was to be found.
-        predictions: COCO results.
+        compared: the same and what was found, as hotcoco takes them.
         matches: of these, at the limit.
-        iou_type: what was compared.
+        sizes: the same over objects of one size.
         limit: detections that count per image and class.
-        best: where F1 is highest; confusions are counted from this score on.
+        halves: of the images.
     """
-    threshold = best.score if math.isfinite(best.score) else 0.5
-    errors = None if iou_type == "keypoints" else _errors(truth, predictions, iou_type, limit, threshold)
-    scores = sorted({*SCORES, *([best.score] if math.isfinite(best.score) else [])})
+    best = best_operating_point(matches).score  # where F1 is highest; confusions are counted from this score on
+    threshold = best if math.isfinite(best) else 0.5
+    errors = None if compared.iou_type == "keypoints" else _errors(truth, compared, limit, threshold)
+    scores = sorted({*SCORES, *([best] if math.isfinite(best) else [])})
     rows = tuple(_threshold_row(matches, len(truth.images), score) for score in scores)
-    return Explanation(errors, rows, tuple(_slices(truth, matches)))
+    parts = {SIZES[name]: own for name, own in sizes.items()}
+    if compared.iou_type != "keypoints":  # whose similarity depends on the area
+        parts |= matches_by_edge(compared, limit)
+    total = sum(match.num_truths for match in matches)
+    objects = _object_slices(parts, total, halves, len(truth.categories))
+    return Explanation(errors, rows, tuple(_slices(truth, matches, halves)), tuple(objects))
 
 
-def _errors(
-    truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType, limit: int, threshold: float
-) -> Errors | None:
+def _errors(truth: GroundTruth, compared: Compared, limit: int, threshold: float) -> Errors | None:
     """None without any detection."""
-    if not predictions:
+    if not compared.found.get_ann_ids():
         return None
-    counted, fresh = evaluators(truth, predictions, iou_type)
+    counted = compared.evaluator()
     counted.params.max_dets = [limit]
     counted.evaluate()
     counted.accumulate()
     found, calibration = counted.tide_errors(), counted.calibration()
-    confusion: Mapping[str, Any] = fresh.confusion_matrix(min_score=threshold, max_det=limit)
+    confusion: Mapping[str, Any] = compared.evaluator().confusion_matrix(min_score=threshold, max_det=limit)
     num_classes = len(truth.categories)
-    compared = [*(label for label in range(num_classes) if truth.is_compared(label, iou_type)), num_classes]
+    places = [*(label for label in range(num_classes) if truth.is_compared(label, compared.iou_type)), num_classes]
     return Errors(
         {name: ErrorKind(found["counts"][key], found["delta_ap"][key]) for name, key in KINDS.items()},
-        np.asarray(confusion["matrix"]).astype(np.int64)[np.ix_(compared, compared)],
+        np.asarray(confusion["matrix"]).astype(np.int64)[np.ix_(places, places)],
         threshold,
         float(calibration["ece"]),
         tuple((b["avg_confidence"], b["avg_accuracy"], b["count"]) for b in calibration["bins"] if b["count"]),
@@ -93,9 +97,21 @@ def _threshold_row(matches: Sequence[Matches], num_images: int, score: float) ->
     )
 
 
-def _slices(truth: GroundTruth, matches: Sequence[Matches]) -> list[SliceRow]:
+def _slices(truth: GroundTruth, matches: Sequence[Matches], halves: Halves) -> list[SliceRow]:
     ranked = rankings(matches, len(truth.images), len(truth.categories))
     return [
-        SliceRow(name, int(chosen.sum()), float(mean_ap(sampled(ranked, chosen[None])[0])))
+        SliceRow(name, int(chosen.sum()), halves.measure(ranked, chosen).interval())
         for name, chosen in image_slices(truth).items()
+    ]
+
+
+def _object_slices(
+    parts: Mapping[str, Sequence[Matches]], total: int, halves: Halves, num_classes: int
+) -> list[SliceRow]:
+    """Without parts that have no objects, and those that have all of them."""
+    numbers = {name: sum(match.num_truths for match in own) for name, own in parts.items()}
+    return [
+        SliceRow(name, numbers[name], halves.measure(rankings(own, len(halves.groups), num_classes)).interval())
+        for name, own in parts.items()
+        if 0 < numbers[name] < total
     ]

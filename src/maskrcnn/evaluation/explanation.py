@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from maskrcnn.evaluation.interval import Interval
 from maskrcnn.structures.masks import IntArray
 
 
@@ -61,20 +62,32 @@ class ThresholdRow:
 
 @dataclass(frozen=True)
 class SliceRow:
-    """The AP over a part of the images."""
+    """The AP over a part of the images, or of the objects.
+
+    Attributes:
+        size: how many images or objects are in it.
+    """
 
     name: str
-    num_images: int
-    ap: float
+    size: int
+    ap: Interval
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Of one IoU type; `errors` None for keypoints."""
+    """Of one IoU type.
+
+    Attributes:
+        errors: None for keypoints, and without any detection.
+        thresholds: by score.
+        slices: of the images.
+        object_slices: of the objects.
+    """
 
     errors: Errors | None
     thresholds: tuple[ThresholdRow, ...]
     slices: tuple[SliceRow, ...]
+    object_slices: tuple[SliceRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; null for what could not be computed."""
@@ -84,8 +97,13 @@ class Explanation:
             "confusion": errors and {"min_score": errors.threshold, "matrix": errors.confusion.tolist()},
             "calibration": errors and {"error": _known(errors.calibration_error), "bins": [*map(list, errors.bins)]},
             "thresholds": [{name: _known(value) for name, value in vars(row).items()} for row in self.thresholds],
-            "slices": [{"name": row.name, "num_images": row.num_images, "AP": _known(row.ap)} for row in self.slices],
+            "slices": [_slice(row, "num_images") for row in self.slices],
+            "object_slices": [_slice(row, "num_objects") for row in self.object_slices],
         }
+
+
+def _slice(row: SliceRow, size: str) -> dict[str, Any]:
+    return {"name": row.name, size: row.size, "AP": _known(row.ap.estimate), "interval": row.ap.bounds()}
 
 
 def _known(value: float) -> float | None:

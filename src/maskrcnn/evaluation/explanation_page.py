@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maskrcnn.evaluation.explanation import Errors, Explanation
+from maskrcnn.evaluation.explanation import Errors, Explanation, SliceRow
 from maskrcnn.evaluation.page import html_table
-from maskrcnn.evaluation.table import format_number
+from maskrcnn.evaluation.table import format_interval, format_number
 from maskrcnn.text import one_line
 
 MEANINGS = {
@@ -31,7 +31,8 @@ def explanation_sections(found: Explanation, kind: str, class_names: Sequence[st
         "" if errors is None else _kinds(errors) + _confusion(errors, class_names),
         _thresholds(found),
         "" if errors is None else _calibration(errors),
-        _slices(found),
+        _slices("images with", "images", found.slices, _IMAGES),
+        _slices("objects", "count", found.object_slices, _OBJECTS),
     ]
     return f"<h2>What goes wrong ({kind})</h2>" + "".join(parts)
 
@@ -90,10 +91,15 @@ def _calibration(errors: Errors) -> str:
     )
 
 
-def _slices(found: Explanation) -> str:
-    if not found.slices:
+_IMAGES = "Parts of the images, by the thirds of this data, and by their groups where the labels name any."
+_OBJECTS = (
+    "Parts of the objects; the others are ignored, and so is what meets them. Objects at the edge have pixels in the "
+    "outermost row or column of their image."
+)
+
+
+def _slices(what: str, counted: str, slices: Sequence[SliceRow], note: str) -> str:
+    if not slices:
         return ""
-    rows = [[row.name, str(row.num_images), format_number(row.ap)] for row in found.slices]
-    return '<p class="quiet">Parts of the images, by the thirds of this data.</p>' + html_table(
-        ("images with", "images", "AP"), rows, bar_column=2
-    )
+    rows = [[row.name, str(row.size), format_interval(row.ap)] for row in slices]
+    return f'<p class="quiet">{note}</p>' + html_table((what, counted, "AP"), rows, bar_column=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +23,18 @@ class Interval:
     standard_error: float
 
     @property
+    def margin(self) -> float:
+        """How far the 95 % interval reaches to either side."""
+        return _95_PERCENT * self.standard_error
+
+    @property
     def low(self) -> float:
         """Of the 95 % interval; so is `high`."""
-        return self.estimate - _95_PERCENT * self.standard_error
+        return self.estimate - self.margin
 
     @property
     def high(self) -> float:
-        return self.estimate + _95_PERCENT * self.standard_error
+        return self.estimate + self.margin
 
     def bounds(self) -> list[float] | None:
         """[low, high]; None where they are not known."""
@@ -44,11 +50,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Of one IoU type: of the summary's numbers by name, and of the AP of each class."""
+    """Of one IoU type: of the summary's numbers by name, and of AP, AP50 and AP75 of each class."""
 
-    summary: dict[str, Interval]
-    classes: tuple[Interval, ...]
+    summary: Mapping[str, Interval]
+    classes: tuple[Mapping[str, Interval], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """[low, high] of the summary's numbers, JSON-able; null where they are not known."""
-        return {name: one.bounds() for name, one in self.summary.items()}
+        return bounds_of(self.summary)
+
+
+def bounds_of(numbers: Mapping[str, Interval]) -> dict[str, list[float] | None]:
+    """[low, high] by name, JSON-able; null where they are not known."""
+    return {name: one.bounds() for name, one in numbers.items()}

@@ -8,13 +8,14 @@ replacement would need copies of images, and leaving the copies out makes interv
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from maskrcnn.evaluation.interval import Interval, Intervals
 from maskrcnn.evaluation.matching import Matches
+from maskrcnn.evaluation.ranking import ClassRanking, mean_ap, rankings, sampled
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 
 NUM_HALVES = 200
@@ -23,70 +24,76 @@ NUM_HALVES = 200
 FEWEST_GROUPS = 20
 """With fewer, intervals are too narrow, and none is given."""
 
-NUM_THRESHOLDS = 10
-"""T: of IoU, 0.5, 0.55 ... 0.95."""
+AP_NAMES = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
+"""The numbers over objects of all sizes, and their IoU thresholds among 0.5, 0.55 ... 0.95."""
 
-LEVELS = np.linspace(0, 1, 101)
-"""Of recall."""
+SIZE_NAMES = ("APs", "APm", "APl")
+"""Those over small, medium and large objects."""
+
+EVERY = slice(None)
 
 
 @dataclass(frozen=True)
-class ClassRanking:
-    """The detections of one class over all images, best first.
+class Sampled:
+    """AP of a choice of images, and of the halves of it.
 
     Attributes:
-        images: (D,) which image each is in.
-        matched: (T, D) met an object; `ignored` met a region that does not count.
-        truths: (N,) objects to find in each image.
+        whole: (K, T) by class and threshold.
+        parts: (B, K, T).
+        groups: (n,) the group of each image chosen.
     """
 
-    images: IntArray
-    matched: BoolArray
-    ignored: BoolArray
-    truths: IntArray
+    whole: FloatArray
+    parts: FloatArray
+    groups: IntArray
+
+    def interval(self, classes: slice | IntArray = EVERY, thresholds: slice = EVERY) -> Interval:
+        """Of the mean over some classes and thresholds."""
+        estimate, halves = self.means(classes, thresholds)
+        return Interval(estimate, standard_error(halves, self.groups))
+
+    def means(self, classes: slice | IntArray = EVERY, thresholds: slice = EVERY) -> tuple[float, FloatArray]:
+        """The mean of the whole, and (B,) those of the halves."""
+        return float(mean_ap(self.whole[classes][:, thresholds])), mean_ap(self.parts[:, classes][:, :, thresholds])
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Random halves of groups of images.
+
+    Attributes:
+        groups: (N,) the group of each image: images of a group are alike, such as the frames of a film.
+        chosen: (B, N) which images belong to each half; none, B = 0, where there are too few groups.
+    """
+
+    groups: IntArray
+    chosen: BoolArray
 
     @classmethod
-    def of(cls, matches: Sequence[Matches], num_images: int) -> ClassRanking:
-        """From the matches of one class, image by image."""
-        own = sorted(matches, key=lambda match: match.image)
-        order = np.argsort(-np.concatenate([np.zeros(0), *(match.scores for match in own)]), kind="stable")
-        truths = np.zeros(num_images, np.int64)
-        for match in own:
-            truths[match.image] += match.num_truths
-        empty = np.zeros((NUM_THRESHOLDS, 0), bool)
-        return cls(
-            np.repeat([match.image for match in own], [len(match.scores) for match in own])[order].astype(np.int64),
-            np.concatenate([empty, *(match.matched for match in own)], axis=1)[:, order],
-            np.concatenate([empty, *(match.ignored for match in own)], axis=1)[:, order],
-            truths,
-        )
+    def of(cls, groups: IntArray, seed: int = 0) -> Halves:
+        """As many as are usual."""
+        return cls(groups, random_halves(groups, NUM_HALVES if enough(groups) else 0, seed))
 
-    def average_precision(self, chosen: BoolArray) -> FloatArray:
-        """(T,) COCO's AP over the chosen (N,) images; NaN without an object in them."""
-        total = int(self.truths[chosen].sum())
-        if total == 0:
-            return np.full(len(self.matched), np.nan)
-        inside = chosen[self.images]
-        matched, ignored = self.matched[:, inside], self.ignored[:, inside]
-        found = np.cumsum(matched & ~ignored, axis=1)
-        wrong = np.cumsum(~matched & ~ignored, axis=1)
-        precision = found / np.maximum(found + wrong, 1)
-        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        return np.array([_mean_precision(f, b, total) for f, b in zip(found, best, strict=True)])
+    def measure(self, ranked: Sequence[ClassRanking], within: BoolArray | None = None) -> Sampled:
+        """The AP of K classes over the images within (N,), by default all."""
+        inside = np.ones(len(self.groups), bool) if within is None else within
+        own = ranked if within is None else [ranking.within(within) for ranking in ranked]
+        return Sampled(sampled(own, inside[None])[0], sampled(own, self.chosen), self.groups[inside])
+
+    def mean(self, values: FloatArray) -> Interval:
+        """Of the mean of a number (N,) of each image, those that have one; NaN where none has."""
+        known = np.isfinite(values)
+        if not known.any():
+            return Interval(math.nan, math.nan)
+        inside = self.chosen & known
+        sums, counts = inside @ np.where(known, values, 0.0), inside.sum(axis=1)
+        means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+        return Interval(float(values[known].mean()), standard_error(means, self.groups[known]))
 
 
-def _mean_precision(found: IntArray, best: FloatArray, total: int) -> float:
-    """Over the levels of recall; 0 at those that are not reached."""
-    places = np.searchsorted(found / total, LEVELS, side="left")
-    return float(np.append(best, 0.0)[places].mean())
-
-
-def rankings(matches: Sequence[Matches], num_images: int, num_classes: int) -> list[ClassRanking]:
-    """Those of each class."""
-    by_class: list[list[Matches]] = [[] for _ in range(num_classes)]
-    for match in matches:
-        by_class[match.label].append(match)
-    return [ClassRanking.of(own, num_images) for own in by_class]
+def enough(groups: IntArray) -> bool:
+    """Whether an interval can be given."""
+    return len(np.unique(groups)) >= FEWEST_GROUPS
 
 
 def random_halves(groups: IntArray, count: int = NUM_HALVES, seed: int = 0) -> BoolArray:
@@ -95,11 +102,6 @@ def random_halves(groups: IntArray, count: int = NUM_HALVES, seed: int = 0) -> B
     generator = np.random.default_rng(seed)
     half = np.arange(len(names)) < len(names) // 2
     return np.array([generator.permutation(half)[of_image] for _ in range(count)], bool).reshape(count, len(groups))
-
-
-def sampled(ranked: Sequence[ClassRanking], halves: BoolArray) -> FloatArray:
-    """(B, K, T) the AP of each half, class and threshold."""
-    return np.array([[ranking.average_precision(half) for ranking in ranked] for half in halves])
 
 
 def standard_error(values: FloatArray, groups: IntArray) -> float:
@@ -112,39 +114,25 @@ def standard_error(values: FloatArray, groups: IntArray) -> float:
     return float(known.std(ddof=1)) * math.sqrt(half / (count - half))
 
 
-def mean_ap(values: FloatArray) -> FloatArray:
-    """(...,) the mean over classes and thresholds (..., K, T) that could be computed."""
-    flat = values.reshape(*values.shape[:-2], -1)
-    known = np.isfinite(flat)
-    counts = known.sum(axis=-1)
-    sums = np.where(known, flat, 0.0).sum(axis=-1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-AP_NAMES = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
-"""The summary's numbers over objects of all sizes, and their IoU thresholds among 0.5, 0.55 ... 0.95."""
-
-
-def ap_intervals(matches: Sequence[Matches], groups: IntArray, num_classes: int, seed: int = 0) -> Intervals:
-    """Intervals of AP, AP50 and AP75, and of each class's AP.
+def ap_intervals(
+    matches: Sequence[Matches], halves: Halves, num_classes: int, sizes: Mapping[str, Sequence[Matches]] | None = None
+) -> Intervals:
+    """Intervals of AP, AP50 and AP75, over all classes and for each, and of the AP of objects of some size.
 
     Args:
         matches: of every image and class.
-        groups: (N,) the group of each image: images of a group are alike, such as the frames of a film.
+        halves: of the images.
         num_classes: K.
-        seed: of the halves.
+        sizes: by the name of the AP, the matches over objects of one size.
     """
-    ranked = rankings(matches, len(groups), num_classes)
-    whole = sampled(ranked, np.ones((1, len(groups)), bool))[0]
-    if len(np.unique(groups)) < FEWEST_GROUPS:
-        parts = np.full((2, *whole.shape), np.nan)
-    else:
-        parts = sampled(ranked, random_halves(groups, seed=seed))
+    num_images = len(halves.groups)
+    of_all = halves.measure(rankings(matches, num_images, num_classes))
+    of_sizes = {
+        name: halves.measure(rankings(own, num_images, num_classes)).interval() for name, own in (sizes or {}).items()
+    }
     return Intervals(
-        {name: _interval(whole[:, at], parts[:, :, at], groups) for name, at in AP_NAMES.items()},
-        tuple(_interval(whole[k : k + 1], parts[:, k : k + 1], groups) for k in range(num_classes)),
+        {**{name: of_all.interval(thresholds=at) for name, at in AP_NAMES.items()}, **of_sizes},
+        tuple(
+            {name: of_all.interval(slice(k, k + 1), at) for name, at in AP_NAMES.items()} for k in range(num_classes)
+        ),
     )
-
-
-def _interval(whole: FloatArray, parts: FloatArray, groups: IntArray) -> Interval:
-    return Interval(float(mean_ap(whole)), standard_error(mean_ap(parts), groups))

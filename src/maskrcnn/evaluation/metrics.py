@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from maskrcnn.evaluation.explanation import Explanation
-from maskrcnn.evaluation.interval import Intervals
+from maskrcnn.evaluation.interval import Intervals, bounds_of
 from maskrcnn.evaluation.panoptic import PanopticMetrics
 from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.structures.masks import FloatArray
@@ -106,7 +106,8 @@ class TypeMetrics:
         curves: IoU 0.50, IoU 0.75, and the mean of all ten thresholds.
         images: by ascending image id.
         best: the score threshold with the highest F1 over all classes together.
-        intervals: of AP, AP50, AP75, and of the AP of each class in `classes`; None where nobody asked.
+        intervals: of AP, AP50, AP75 and the APs by size, and of those of each class in `classes`; None where nobody
+            asked.
         explanation: what goes wrong; None likewise.
     """
 
@@ -185,6 +186,7 @@ class Metrics:
 
 
 def _class_rows(metrics: TypeMetrics) -> list[dict[str, Any]]:
+    sure = metrics.intervals.classes if metrics.intervals else [{}] * len(metrics.classes)
     return [
         _jsonable(
             {
@@ -200,9 +202,10 @@ def _class_rows(metrics: TypeMetrics) -> list[dict[str, Any]]:
                 "best_precision": row.best.precision,
                 "best_recall": row.best.recall,
                 "best_f1": row.best.f1,
+                **({"intervals": bounds_of(own)} if own else {}),
             }
         )
-        for row in metrics.classes
+        for row, own in zip(metrics.classes, sure, strict=True)
     ]
 
 

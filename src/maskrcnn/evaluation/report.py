@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
 from maskrcnn.evaluation.explanation_page import explanation_sections
+from maskrcnn.evaluation.interval import Interval
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
@@ -174,14 +175,14 @@ def _interval(numbers: TypeMetrics, name: str) -> str:
 
 
 def _summary_table(metrics: Metrics) -> str:
-    tables = "".join(html_table(heads, rows) for heads, *rows in summary_tables(metrics))
+    tables = "".join(html_table(heads, rows) for heads, *rows in summary_tables(metrics, intervals=True))
     per_image = "; ".join(
         f"{kind} {format_number(m['per_image_ap50'])} at IoU 0.5 and {format_number(m['per_image_ap'])} "
         "over IoU 0.5 to 0.95"
         for kind, m in metrics.by_type.items()
     )
     return (
-        tables + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. '
+        tables + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. ±: the 95 % interval. '
         f"Per image, TP / (TP + FP + FN) of the detections with a score of at least {metrics.score_threshold:g}: "
         f"{per_image}.</p>"
     )
@@ -199,7 +200,7 @@ def _curves(metrics: Metrics) -> str:
 def _classes(metrics: Metrics) -> str:
     """One table per IoU type, all but the first folded away."""
     tables = {
-        iou_type: html_table(CLASS_HEADS, map(_class_row, numbers.classes), bar_column=CLASS_HEADS.index("AP"))
+        iou_type: html_table(CLASS_HEADS, _class_rows(numbers), bar_column=CLASS_HEADS.index("AP"))
         for iou_type, numbers in metrics.by_type.items()
     }
     first, *others = tables
@@ -223,11 +224,22 @@ def _explanations(metrics: Metrics) -> str:
     return "".join([*sections[:1], *folded])
 
 
-def _class_row(row: ClassMetrics) -> list[str]:
+def _class_rows(numbers: TypeMetrics) -> list[list[str]]:
+    sure = numbers.intervals.classes if numbers.intervals else [{}] * len(numbers.classes)
+    return [_class_row(row, own) for row, own in zip(numbers.classes, sure, strict=True)]
+
+
+def _class_row(row: ClassMetrics, sure: Mapping[str, Interval]) -> list[str]:
     counts = [str(row.num_truths), str(row.num_predictions)]
+    aps = {"AP": row.ap, "AP50": row.ap50, "AP75": row.ap75}
     best = row.best
-    numbers = (row.ap, row.ap50, row.ap75, row.ar, best.score, best.precision, best.recall, best.f1)
-    return [row.name, *counts, *(format_number(number) for number in numbers)]
+    numbers = (row.ar, best.score, best.precision, best.recall, best.f1)
+    return [
+        row.name,
+        *counts,
+        *(format_number(value, sure.get(name)) for name, value in aps.items()),
+        *(format_number(number) for number in numbers),
+    ]
 
 
 def _examples(title: str, note: str, examples: Sequence[Example]) -> str:

@@ -1,4 +1,4 @@
-"""Parts of a data set that may go differently: images with few and many objects, with small and large ones."""
+"""Parts of a data set that may go differently: images with few and many objects, small and large ones, and groups."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 FEWEST_IMAGES = 3
 """Of a slice: thirds of fewer mean nothing."""
 
+MOST_GROUPS = 12
+"""More are not shown."""
+
 
 def image_slices(truth: GroundTruth) -> dict[str, BoolArray]:
     """Which of the N images belong to each, by name; sizes are the data's own terciles, not COCO's 32 and 96 pixels."""
     numbers, sizes = objects_and_sizes(truth)
-    return {**_thirds("objects in an image", numbers), **_thirds("size of objects (root of area)", sizes)}
+    return {
+        **_thirds("objects in an image", numbers),
+        **_thirds("size of objects (root of area)", sizes),
+        **_largest_groups(truth),
+    }
 
 
 def groups_of(truth: GroundTruth) -> IntArray:
@@ -51,3 +58,13 @@ def _thirds(what: str, values: FloatArray) -> dict[str, BoolArray]:
         f"{what}: above {high:.4g}": values > high,
     }
     return {name: chosen for name, chosen in parts.items() if chosen.sum() >= FEWEST_IMAGES}
+
+
+def _largest_groups(truth: GroundTruth) -> dict[str, BoolArray]:
+    """The groups that the labels tell apart, largest first."""
+    groups = truth.labels.groups.numpy()[list(truth.images.values())]
+    numbers, sizes = np.unique(groups, return_counts=True)
+    if len(numbers) < 2 or not truth.group_names:
+        return {}
+    largest = np.argsort(-sizes, kind="stable")[:MOST_GROUPS]
+    return {truth.group_names[numbers[i]]: groups == numbers[i] for i in largest if sizes[i] >= FEWEST_IMAGES}

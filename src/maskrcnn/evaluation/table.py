@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from maskrcnn.evaluation.interval import Interval
 from maskrcnn.evaluation.metrics import ClassMetrics, IouType, Metrics, detection_limit
 from maskrcnn.evaluation.panoptic import QUALITIES, PanopticMetrics
 from maskrcnn.evaluation.semantic import SemanticMetrics
@@ -74,9 +75,15 @@ def settings_line(metrics: Metrics) -> str:
     )
 
 
-def format_number(value: float) -> str:
-    """Three decimals; a dash for what could not be computed."""
-    return f"{value:.3f}" if math.isfinite(value) else "-"
+def format_number(value: float, sure: Interval | None = None) -> str:
+    """Three decimals, and how far the 95 % interval reaches where that is known; a dash without a number."""
+    margin = "" if sure is None or not math.isfinite(sure.margin) else f" ± {sure.margin:.3f}"
+    return f"{value:.3f}{margin}" if math.isfinite(value) else "-"
+
+
+def format_interval(number: Interval) -> str:
+    """The same of a number that has an interval."""
+    return format_number(number.estimate, number)
 
 
 def class_cells(row: ClassMetrics) -> list[str]:
@@ -86,12 +93,18 @@ def class_cells(row: ClassMetrics) -> list[str]:
     return counts + [format_number(number) for number in numbers]
 
 
-def summary_tables(metrics: Metrics) -> list[list[list[str]]]:
-    """COCO's numbers in COCO's order, a row per IoU type under a row of names; types with other names apart."""
+def summary_tables(metrics: Metrics, *, intervals: bool = False) -> list[list[list[str]]]:
+    """COCO's numbers in COCO's order, a row per IoU type under a row of names; types with other names apart.
+
+    Args:
+        metrics: the numbers.
+        intervals: whether the APs are to tell how sure they are, where that is known.
+    """
     tables: dict[tuple[str, ...], list[list[str]]] = {}
     for kind, numbers in metrics.by_type.items():
         names = tuple(name for name in numbers.summary if not name.startswith("per_image"))
-        row = [kind, *(format_number(numbers[name]) for name in names)]
+        known = numbers.intervals.summary if intervals and numbers.intervals else {}
+        row = [kind, *(format_number(numbers[name], known.get(name)) for name in names)]
         tables.setdefault(names, [["", *names]]).append(row)
     return list(tables.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,12 +22,14 @@ class GroundTruth:
         categories: the classes.
         labels: images and objects; those to be ignored are neither right nor wrong when they are found.
         images: image id -> number of the image in `labels`, by ascending id; by default all of them.
+        group_names: what the groups of images are called, by their numbers in `labels`.
     """
 
     source: str
     categories: Categories
     labels: LabelStore
     images: Mapping[int, int] = field(default_factory=dict)
+    group_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         images = self.images or {image_id: number for number, image_id in enumerate(self.labels.image_ids.tolist())}

@@ -1,0 +1,157 @@
+"""Truth and predictions as hotcoco takes them: made once, since drawing polygons takes time, and counted many times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import hotcoco
+import numpy as np
+
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.evaluation.oks import compared_object, sigmas_of
+from maskrcnn.evaluation.predictions import GEOMETRY, Result, of_type, polygons_of
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.masks.polygons import polygon_to_rle
+from maskrcnn.masks.rle import rle_area
+from maskrcnn.masks.rle_coco import rle_to_coco
+from maskrcnn.structures import RLE, Polygons, Size
+
+COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox", "keypoints": "keypoints"}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one IoU type compares; ids of images are positions in `truth.images`, those of categories labels.
+
+    Attributes:
+        source: what messages call the labels.
+        iou_type: what is compared.
+        truth: the objects to find, and the regions to be ignored.
+        found: the predictions, with this geometry alone.
+        num_images: N.
+        num_classes: K.
+        sigmas: of keypoints.
+    """
+
+    source: str
+    iou_type: IouType
+    truth: hotcoco.COCO
+    found: hotcoco.COCO
+    num_images: int
+    num_classes: int
+    sigmas: Sequence[float] = ()
+
+    @classmethod
+    def of(cls, truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType) -> Compared:
+        """From COCO results.
+
+        Raises:
+            UserError: hotcoco refuses a value.
+        """
+        with refusals(truth.source, iou_type):
+            dataset = hotcoco.COCO(_dataset(truth, iou_type))
+            results = dataset.load_res(_results(truth, predictions, iou_type))
+        sigmas = sigmas_of(truth.keypoint_schema()) if iou_type == "keypoints" else ()
+        return cls(truth.source, iou_type, dataset, results, len(truth.images), len(truth.categories), sigmas)
+
+    def evaluator(self) -> hotcoco.COCOeval:
+        """A fresh one."""
+        evaluator = hotcoco.COCOeval(self.truth, self.found, COCO_NAME[self.iou_type])
+        if self.iou_type == "keypoints":
+            evaluator.params.kpt_oks_sigmas = list(self.sigmas)
+        return evaluator
+
+
+@contextmanager
+def refusals(source: str, iou_type: IouType) -> Iterator[None]:
+    """What hotcoco refuses, in one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{source} and its predictions, {iou_type}: cannot be evaluated: {error}") from error
+
+
+def _dataset(truth: GroundTruth, iou_type: IouType) -> dict[str, Any]:
+    """The ground truth as COCO content; image ids become positions in `truth.images`, category ids labels."""
+    sizes = map(truth.size_of, truth.images)
+    images = [{"id": index, "width": width, "height": height} for index, (height, width) in enumerate(sizes)]
+    categories = [{"id": label, "name": str(label)} for label in range(len(truth.categories))]
+    annotations = [
+        {"id": index, **entry}  # COCO's own code takes an object with the id 0 for none
+        for index, entry in enumerate(_objects(truth, iou_type), start=1)
+    ]
+    return {"images": images, "categories": categories, "annotations": annotations}
+
+
+def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:
+    """What is to be found, and the regions to be ignored, image by image."""
+    labels = truth.labels
+    for position, (image_id, image) in enumerate(truth.images.items()):
+        for number in labels.objects(image):
+            label = int(labels.labels[number])
+            if not labels.stuff[number] and truth.is_compared(label, iou_type):
+                geometry, area = _geometry(truth, number, truth.size_of(image_id), iou_type)
+                stated = float(labels.areas[number])
+                yield {
+                    "image_id": position,
+                    "category_id": label,
+                    "iscrowd": int(labels.ignore[number]),
+                    "area": area if math.isnan(stated) else stated,
+                    **geometry,
+                }
+
+
+def _geometry(truth: GroundTruth, number: int, size: Size, iou_type: IouType) -> tuple[dict[str, Any], float]:
+    """What is compared of an object to find, and its area.
+
+    COCO decides by the area whether an object is small, medium or large, and how near its keypoints must be met; where
+    the labels state none, that of what is compared stands in for it.
+    """
+    labels = truth.labels
+    box = labels.stated_boxes[number].tolist()
+    if iou_type == "mask":
+        rle = _mask(truth, number, size)
+        x1, y1, x2, y2 = labels.boxes[number].tolist()
+        return {"segmentation": rle_to_coco(rle), "bbox": [x1, y1, x2 - x1, y2 - y1]}, float(rle_area(rle))
+    if iou_type == "keypoints":
+        return compared_object(labels.keypoints_of(number), box, truth.keypoint_schema()), box[2] * box[3]
+    return {"bbox": box}, box[2] * box[3]
+
+
+def _mask(truth: GroundTruth, number: int, size: Size) -> RLE:
+    """The pixels of an object; of one that is known by its box alone, those of the box.
+
+    hotcoco could draw polygons itself, but walks along every edge, however long it is.
+    """
+    mask = truth.labels.mask(number, size)
+    if mask is None:
+        x1, y1, x2, y2 = truth.labels.boxes[number].double().tolist()
+        mask = Polygons((np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)]),))
+    return polygon_to_rle(mask, size) if isinstance(mask, Polygons) else mask
+
+
+def _results(truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType) -> list[dict[str, Any]]:
+    """Results with one geometry only: given a box as well, COCO would take a mask's area from the box."""
+    key = GEOMETRY[iou_type]
+    position = {image_id: index for index, image_id in enumerate(truth.images)}
+    return [
+        {
+            "image_id": position[prediction["image_id"]],
+            "category_id": truth.categories.label_of(prediction["category_id"]),
+            "score": float(prediction["score"]),
+            key: _without_polygons(prediction[key], truth.size_of(prediction["image_id"])),
+        }
+        for prediction in of_type(predictions, truth, iou_type)
+    ]
+
+
+def _without_polygons(value: Any, size: Size) -> Any:
+    """Polygons as run lengths, for the reason given at `_mask`; anything else as it is."""
+    if isinstance(value, list) and isinstance(value[0], list):
+        return rle_to_coco(polygon_to_rle(polygons_of(value), size))
+    return value
