@@ -21,6 +21,7 @@ from maskrcnn.evaluation.pictures import draw_found, draw_truth
 from maskrcnn.evaluation.predictions import Result, read_predictions
 from maskrcnn.evaluation.slices import groups_of, image_slices
 from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.evaluation.verdicts import judge
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
 from maskrcnn.scoring import ground_truth_of, kinds_in, read_picture, require_groups
@@ -78,7 +79,8 @@ def compare_results(
     shown: list[tuple[ImageChange, str, Sequence[str]]] = []
     if folder is not None:
         thresholds = [best_operating_point(own).score for own in matches[kinds[0]]]
-        shown = _pictures(data, truth, results, thresholds, comparisons[kinds[0]])
+        limit = detection_limit(kinds[0], max_detections)
+        shown = _pictures(data, truth, results, thresholds, comparisons[kinds[0]], kinds[0], limit)
     title = f"A: {called[0]}, B: {called[1]} on {Path(annotations).name}"
     write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, data.report.faults()))
     content: dict[str, Any] = {
@@ -121,6 +123,8 @@ def _pictures(
     results: Sequence[Sequence[Result]],
     thresholds: Sequence[float],
     comparison: Comparison,
+    kind: IouType,
+    limit: int,
 ) -> list[tuple[ImageChange, str, Sequence[str]]]:
     """Of the images that differ most: truth, A and B."""
     shown: list[tuple[ImageChange, str, Sequence[str]]] = []
@@ -129,9 +133,9 @@ def _pictures(
             break
         number = truth.images[change.image_id]
         pixels = read_picture(data, number, MAX_PIXELS)
-        found = [
-            draw_found(pixels, change.image_id, own, threshold, truth)
-            for own, threshold in zip(results, thresholds, strict=True)
-        ]
-        shown.append((change, data.labels.file_name(number), [draw_truth(pixels, change.image_id, truth), *found]))
+        pictures = [draw_truth(pixels, change.image_id, truth)]
+        for of_all, threshold in zip(results, thresholds, strict=True):
+            own = [found for found in of_all if found["image_id"] == change.image_id and found["score"] >= threshold]
+            pictures.append(draw_found(pixels, own, judge(truth, change.image_id, own, kind, limit), truth))
+        shown.append((change, data.labels.file_name(number), pictures))
     return shown

@@ -252,8 +252,6 @@ def test_tables_and_report_show_all_types() -> None:
     table = format_table(metrics)
     assert "100 per image and class, 20 for keypoints." in table
     assert table.count("APm") == 2 and "AR100" in table and "AR50" in table
-    html = render_report(metrics, [], [])
+    html = render_report(metrics)
     assert "20 for keypoints, which are compared by their similarity (OKS)" in html and "AR100" in html
-    assert "keypoints" not in render_report(
-        evaluate_predictions(truth, found, max_detections=100, iou_types=("box",)), [], []
-    )
+    assert "keypoints" not in render_report(evaluate_predictions(truth, found, max_detections=100, iou_types=("box",)))

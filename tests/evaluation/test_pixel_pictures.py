@@ -59,6 +59,6 @@ def test_the_report_shows_them(metrics: Metrics, hostile_name: str) -> None:
     examples.add(3, hostile_name, truth, found)
     confusion.add(truth, found)
     drawn = draw_pixel_examples(examples.worst_first(), lambda _: np.zeros((2, 10, 3), np.uint8), ["cell"])
-    page = render_report(replace(metrics, semantic=confusion.metrics()), [], [], pixels=drawn)
+    page = render_report(replace(metrics, semantic=confusion.metrics()), pixels=drawn)
     assert "(image 3): 0.400 of the pixels are right" in page and hostile_name not in page
     assert page.count('<figure class="pair">') == 1 and page.count("data:image/jpeg") == 2

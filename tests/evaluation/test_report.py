@@ -85,8 +85,8 @@ def test_names_are_escaped_everywhere(html: str, hostile_name: str) -> None:
 
 
 def test_warnings_are_shown(metrics: Metrics) -> None:
-    assert "<li>mind &lt;this&gt;</li>" in render_report(replace(metrics, warnings=("mind <this>",)), [], [])
-    assert 'class="warnings"' not in render_report(metrics, [], [])
+    assert "<li>mind &lt;this&gt;</li>" in render_report(replace(metrics, warnings=("mind <this>",)))
+    assert 'class="warnings"' not in render_report(metrics)
 
 
 def test_every_ap_tells_how_sure_it_is() -> None:
@@ -114,7 +114,7 @@ def test_every_ap_tells_how_sure_it_is() -> None:
 def test_boxes_alone_and_nothing_at_all() -> None:
     image, category = {"id": 1, "width": 6, "height": 4}, {"id": 1, "name": "cell"}
     empty = ground_truth_of(read_coco({"images": [image], "annotations": [], "categories": [category]}))
-    page = Page(render_report(evaluate_coco(empty, [], iou_types=("box",)), [], []))
+    page = Page(render_report(evaluate_coco(empty, [], iou_types=("box",))))
     assert "box AP" in page.text and "mask" not in page.text and "Worst" not in page.text
     assert "1 class." in page.text and "nan" not in page.text
 

@@ -90,20 +90,17 @@ def _dataset(truth: GroundTruth, iou_type: IouType) -> dict[str, Any]:
 
 def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:
     """What is to be found, and the regions to be ignored, image by image."""
-    labels = truth.labels
-    for position, (image_id, image) in enumerate(truth.images.items()):
-        for number in labels.objects(image):
-            label = int(labels.labels[number])
-            if not labels.stuff[number] and truth.is_compared(label, iou_type):
-                geometry, area = _geometry(truth, number, truth.size_of(image_id), iou_type)
-                stated = float(labels.areas[number])
-                yield {
-                    "image_id": position,
-                    "category_id": label,
-                    "iscrowd": int(labels.ignore[number]),
-                    "area": area if math.isnan(stated) else stated,
-                    **geometry,
-                }
+    labels, sizes = truth.labels, [truth.size_of(image_id) for image_id in truth.images]
+    for position, number in truth.objects_compared(iou_type):
+        geometry, area = _geometry(truth, number, sizes[position], iou_type)
+        stated = float(labels.areas[number])
+        yield {
+            "image_id": position,
+            "category_id": int(labels.labels[number]),
+            "iscrowd": int(labels.ignore[number]),
+            "area": area if math.isnan(stated) else stated,
+            **geometry,
+        }
 
 
 def _geometry(truth: GroundTruth, number: int, size: Size, iou_type: IouType) -> tuple[dict[str, Any], float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from maskrcnn.evaluation.comparison import Comparison, Difference, ImageChange
+from maskrcnn.evaluation.gallery_page import COMPARED_MARKS
 from maskrcnn.evaluation.intervals import NUM_HALVES
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
@@ -76,14 +77,14 @@ def _pictures(shown: Sequence[tuple[ImageChange, str, Sequence[str]]]) -> str:
         return ""
     figures = "".join(
         pictures_side_by_side(
-            ("truth", "A", "B"),
+            ("Truth", "A", "B"),
             pictures,
-            f"<b>{escape(name)}</b> (image {change.image_id}): {format_number(change.first)} with A, "
-            f"{format_number(change.second)} with B.",
+            name,
+            f" (image {change.image_id}): {format_number(change.first)} with A, {format_number(change.second)} with B.",
         )
         for change, name, pictures in shown
     )
     return (
         '<h2>Images that differ most</h2><p class="quiet">By TP / (TP + FP + FN) at IoU 0.5, each at its own best '
-        f"score threshold. Truth, A, B.</p>{figures}"
+        f"score threshold.</p>{COMPARED_MARKS}{figures}"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.evaluation.compared import Compared
+from maskrcnn.evaluation.error_cases import error_cases, worst_cases
 from maskrcnn.evaluation.explanation import ErrorKind, Errors, Explanation, SliceRow, ThresholdRow
 from maskrcnn.evaluation.intervals import Halves
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
@@ -71,6 +72,7 @@ def _errors(truth: GroundTruth, compared: Compared, limit: int, threshold: float
     counted.accumulate()
     found, calibration = counted.tide_errors(), counted.calibration()
     confusion: Mapping[str, Any] = compared.evaluator().confusion_matrix(min_score=threshold, max_det=limit)
+    worst = worst_cases(error_cases(counted, compared.iou_type))
     num_classes = len(truth.categories)
     places = [*(label for label in range(num_classes) if truth.is_compared(label, compared.iou_type)), num_classes]
     return Errors(
@@ -79,6 +81,7 @@ def _errors(truth: GroundTruth, compared: Compared, limit: int, threshold: float
         threshold,
         float(calibration["ece"]),
         tuple((b["avg_confidence"], b["avg_accuracy"], b["count"]) for b in calibration["bins"] if b["count"]),
+        {name: worst[name] for name in KINDS if name in worst},
     )
 
 

@@ -25,6 +25,29 @@ class ErrorKind:
 
 
 @dataclass(frozen=True)
+class ErrorCase:
+    """One wrong detection, or one missed object.
+
+    Attributes:
+        kind: "classification", "localisation", "both", "double", "background" or "missed".
+        image: position of the image in `GroundTruth.images`.
+        found: position of the detection among those that are compared (`predictions.of_type`); None: missed.
+        truth: position of the object that it is about among those that are compared; None: there is none.
+        better: position of the detection that has found that object; None: none has.
+        iou: of detection and object; 0 where one is not there.
+        weight: what makes it bad: the score of a detection, the area of a missed object in pixels.
+    """
+
+    kind: str
+    image: int
+    found: int | None
+    truth: int | None
+    better: int | None
+    iou: float
+    weight: float
+
+
+@dataclass(frozen=True)
 class Errors:
     """What hotcoco finds in the detections of one IoU type.
 
@@ -34,6 +57,7 @@ class Errors:
         threshold: detections from this score on are in `confusion`.
         calibration_error: how far scores are from the share that is right, on average (ECE, ten bins).
         bins: (mean score, share that is right, how many) of each bin with detections.
+        worst: of each kind, to look at.
     """
 
     kinds: Mapping[str, ErrorKind]
@@ -41,6 +65,7 @@ class Errors:
     threshold: float
     calibration_error: float
     bins: tuple[tuple[float, float, int], ...]
+    worst: Mapping[str, tuple[ErrorCase, ...]]
 
 
 @dataclass(frozen=True)

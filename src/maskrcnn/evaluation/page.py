@@ -40,10 +40,26 @@ def _percent(text: str) -> str:
     return "0" if number == "-" else f"{100 * float(number):.1f}"
 
 
-def pictures_side_by_side(heads: Sequence[str], pictures: Sequence[str], caption: str) -> str:
-    """Pictures, given as addresses; a click opens one large and another closes it. `caption` is HTML."""
+def pictures_side_by_side(heads: Sequence[str], pictures: Sequence[str], name: str, caption: str) -> str:
+    """Pictures of the image of this name, given as addresses; a click opens one large and another closes it.
+
+    Args:
+        heads: what stands above each.
+        pictures: `data:` addresses.
+        name: of the image.
+        caption: what follows the name, HTML.
+    """
     images = "".join(
-        f'<label><input type="checkbox" hidden><img src="{address}" alt="{escape(head)}" loading="lazy"></label>'
+        f'<div><p class="quiet">{escape(head)}</p>{picture_that_opens(f"{name}: {head}", address)}</div>'
         for head, address in zip(heads, pictures, strict=True)
     )
-    return f'<figure class="pair"><div>{images}</div><figcaption>{caption}</figcaption></figure>'
+    return (
+        f'<figure class="pair"><div class="pictures">{images}</div>'
+        f"<figcaption><b>{escape(name)}</b>{caption}</figcaption></figure>"
+    )
+
+
+def picture_that_opens(text: str, address: str) -> str:
+    """A picture that opens large when it is clicked; `text` says what it shows."""
+    image = f'<img src="{address}" alt="{escape(text)}" loading="lazy">'
+    return f'<label><input type="checkbox" hidden>{image}</label>'

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
 from maskrcnn.evaluation.explanation_page import explanation_sections
+from maskrcnn.evaluation.gallery import NO_PICTURES, Gallery, make_gallery
+from maskrcnn.evaluation.gallery_page import MARKS, error_section
 from maskrcnn.evaluation.interval import Interval
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
-from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, make_examples
+from maskrcnn.evaluation.pictures import Example, LoadImage
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExample, draw_pixel_examples
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.table import format_number, panoptic_tables, semantic_tables, summary_tables
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
 
-NUM_WORST, NUM_BEST = 6, 4
-
 CLASS_HEADS = ("class", "objects", "detections", "AP", "AP50", "AP75", "AR", "best score", "precision", "recall", "F1")
 
 
-_HEADS = '<div class="heads quiet"><span>Truth</span><span>Prediction</span></div>'
+_HEADS = ("Truth", "Prediction")
 
 
 def write_report(
@@ -51,40 +51,37 @@ def write_report(
     Raises:
         UserError: an image cannot be read, or the file cannot be written.
     """
-    worst, best = choose_images(_first(metrics), NUM_WORST, NUM_BEST) if metrics.by_type else ([], [])
-    examples = [
-        make_examples(images, truth, predictions, metrics.score_threshold, load_image) for images in (worst, best)
-    ]
+    gallery = make_gallery(metrics, truth, predictions, load_image)
     pixels = draw_pixel_examples(label_maps, load_image, names)
-    write_atomically(path, render_report(metrics, examples[0], examples[1], title, pixels))
+    write_atomically(path, render_report(metrics, gallery, title, pixels))
 
 
 def render_report(
     metrics: Metrics,
-    worst: Sequence[Example],
-    best: Sequence[Example],
+    gallery: Gallery = NO_PICTURES,
     title: str = "Evaluation",
     pixels: Sequence[PixelExample] = (),
 ) -> str:
     """The HTML of a report."""
     sections = [
         _header(metrics, title),
-        *(_objects(metrics, worst, best) if metrics.by_type else ()),
+        *(_objects(metrics, gallery) if metrics.by_type else ()),
         _panoptic(metrics),
         _pixels(metrics, pixels),
     ]
     return html_page(title, sections)
 
 
-def _objects(metrics: Metrics, worst: Sequence[Example], best: Sequence[Example]) -> list[str]:
+def _objects(metrics: Metrics, gallery: Gallery) -> list[str]:
     return [
         _cards(metrics),
         _summary_table(metrics),
         _curves(metrics),
         _classes(metrics),
         _explanations(metrics),
-        _examples("Worst images", "Sorted by the per-image score, worst first.", worst),
-        _examples("Best images", "Sorted by the per-image score, best first.", best),
+        error_section(gallery.errors),
+        _examples("Worst images", "Sorted by the per-image score, worst first.", gallery.worst, MARKS),
+        _examples("Best images", "Sorted by the per-image score, best first. Marks as above.", gallery.best),
         _footer(metrics),
     ]
 
@@ -98,14 +95,14 @@ def _pixels(metrics: Metrics, examples: Sequence[PixelExample]) -> str:
         '<h2>Every pixel</h2><p class="quiet">Pixels of crowds and of ignored regions do not count; IoU: those that '
         "are of a class and were said to be, among those that are or were said to be.</p>"
         + tables
-        + (_HEADS + "".join(map(_pixel_pair, examples)) if examples else "")
+        + "".join(map(_pixel_pair, examples))
     )
 
 
 def _pixel_pair(example: PixelExample) -> str:
     maps = example.maps
     caption = f" (image {maps.image_id}): {format_number(maps.accuracy)} of the pixels are right."
-    return _figure(maps.name, example.truth, example.prediction, caption)
+    return pictures_side_by_side(_HEADS, (example.truth, example.prediction), maps.name, caption)
 
 
 def _panoptic(metrics: Metrics) -> str:
@@ -242,10 +239,10 @@ def _class_row(row: ClassMetrics, sure: Mapping[str, Interval]) -> list[str]:
     ]
 
 
-def _examples(title: str, note: str, examples: Sequence[Example]) -> str:
+def _examples(title: str, note: str, examples: Sequence[Example], marks: str = "") -> str:
     if not examples:
         return ""
-    return f'<h2>{title}</h2><p class="quiet">{note}</p>' + _HEADS + "".join(map(_pair, examples))
+    return f'<h2>{title}</h2><p class="quiet">{note}</p>{marks}' + "".join(map(_pair, examples))
 
 
 def _pair(example: Example) -> str:
@@ -256,13 +253,7 @@ def _pair(example: Example) -> str:
         f"{image.false_positives} wrong; score {format_number(image.ap50)} at IoU 0.5, "
         f"{format_number(image.ap)} over 0.5 to 0.95."
     )
-    return _figure(example.name, example.truth, example.prediction, caption)
-
-
-def _figure(name: str, truth: str, prediction: str, caption: str) -> str:
-    """Two pictures of an image beside each other, by their addresses; the caption is HTML and begins with the name."""
-    heads = (f"{name}: truth", f"{name}: prediction")
-    return pictures_side_by_side(heads, (truth, prediction), f"<b>{escape(name)}</b>{caption}")
+    return pictures_side_by_side(_HEADS, (example.truth, example.prediction), example.name, caption)
 
 
 def _footer(metrics: Metrics) -> str:

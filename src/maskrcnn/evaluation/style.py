@@ -30,8 +30,8 @@ p { margin: 6px 0 14px; max-width: 76ch; }
 .card { padding: 14px 16px; }
 .card b { display: block; font-size: 28px; font-weight: 620; line-height: 1.25; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; margin: 0 0 14px; }
-.pair label { display: block; cursor: zoom-in; }
-.pair input:checked + img {
+figure label { display: block; cursor: zoom-in; }
+figure input:checked + img {
   position: fixed; inset: 0; z-index: 9; width: 100vw; height: 100vh; object-fit: contain; cursor: zoom-out;
   background: rgb(0 0 0 / .88); border-radius: 0;
 }
@@ -65,11 +65,25 @@ figure { margin: 0; }
 .key.line-0 { border-color: var(--line-0); } .key.line-1 { border-color: var(--line-1); }
 .key.line-2 { border-color: var(--line-2); border-top-style: dashed; }
 .pair { padding: 12px; margin: 0 0 14px; }
-.pair div { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 10px; }
+.pair .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 10px; }
+.pair p { margin: 0 2px 3px; font-size: 13px; }
 .pair img { width: 100%; display: block; border-radius: 5px; }
 .pair figcaption { margin: 8px 2px 0; font-size: 13.5px; overflow-wrap: anywhere; }
 .pair figcaption b { color: var(--ink); font-weight: 600; }
-.heads { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; margin: 10px 13px 6px; font-size: 13px; }
+h3 { font-size: 14px; font-weight: 600; margin: 18px 0 6px; }
+.cases { display: grid; grid-template-columns: repeat(auto-fill, minmax(125px, 1fr)); gap: 10px; }
+.case img { width: 100%; aspect-ratio: 1; object-fit: contain; display: block; border-radius: 5px; background: #0002; }
+.case figcaption { margin: 4px 2px 0; font-size: 12px; line-height: 1.4; overflow-wrap: anywhere; }
+.case figcaption b { color: var(--ink); font-weight: 600; }
+.mark {
+  display: inline-block; width: 15px; height: 15px; margin-right: 7px; border: 2px solid var(--line-0);
+  background: color-mix(in srgb, var(--line-0) 30%, transparent); border-radius: 3px; vertical-align: -3px;
+  font: bold 14px/11px sans-serif; text-align: center;
+}
+.mark.open { background: none; border-style: dashed; }
+.mark.true { border-color: #f5e000; background: #555; }
+.mark.found { border: 2px solid #3ca5ff; background: #555; }
+.mark.better { border: 2px solid #fff; background: #555; }
 footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 12px; font-size: 13px; }
 @media (max-width: 640px) {
   body { padding: 24px 12px 48px; }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -42,6 +42,13 @@ class GroundTruth:
     def is_compared(self, label: int, iou_type: IouType) -> bool:
         """Whether `iou_type` is about a class: stuff has no objects, and not every class has keypoints."""
         return label not in self.categories.stuff and (iou_type != "keypoints" or self.categories.has_keypoints(label))
+
+    def objects_compared(self, iou_type: IouType) -> Iterator[tuple[int, int]]:
+        """The objects and the regions to be ignored that take part: position in `images`, number in `labels`."""
+        for position, image in enumerate(self.images.values()):
+            for number in self.labels.objects(image):
+                if not self.labels.stuff[number] and self.is_compared(int(self.labels.labels[number]), iou_type):
+                    yield position, number
 
     def has_masks(self) -> bool:
         """Whether any object has a mask; True where there is no object at all."""

@@ -34,12 +34,16 @@ class Label:
 
 
 def draw_labels(
-    picture: ByteArray, labels: Sequence[Label], text_height: int, occupancy: Occupancy | None = None
+    picture: ByteArray,
+    labels: Sequence[Label],
+    text_height: int,
+    occupancy: Occupancy | None = None,
+    legend: Box | None = None,
 ) -> None:
-    """Draw as many labels as find a free place into the picture (H, W, 3); the first ones choose first."""
+    """Draw as many labels as find a free place in the picture (H, W, 3), not on a legend; the first choose first."""
     font = ImageFont.load_default(text_height)
     margin, top, height = _plate_metrics(font, text_height)
-    taken = np.zeros((0, 4))
+    taken = np.zeros((0, 4)) if legend is None else np.array([legend], np.float64)
     for label in labels:
         width = font.getlength(label.text) + 2 * margin
         plate = _free_place(label, (width, height), picture.shape[:2], taken, occupancy)
@@ -53,8 +57,8 @@ def draw_labels(
 
 def draw_legend(
     picture: ByteArray, entries: Sequence[tuple[str, Colour]], text_height: int, occupancy: Occupancy
-) -> None:
-    """Draw names beside their colours into the corner of the picture where they cover least."""
+) -> Box:
+    """Draw names beside their colours into the corner of the picture where they cover least; where that is."""
     font = ImageFont.load_default(text_height)
     margin, top, height = _plate_metrics(font, text_height)
     rows = max(int((picture.shape[0] - 2 * margin) // height), 1)
@@ -69,6 +73,7 @@ def draw_legend(
             y = row * height + margin
             canvas.draw.rectangle((margin, y, height - margin, y + height - 2 * margin), fill=colour)
             canvas.draw.text((height + margin, y - top), name, (240, 240, 240), font, anchor="ls")
+    return plate
 
 
 class _Canvas:

@@ -17,6 +17,7 @@ from maskrcnn.viz import outlines
 from maskrcnn.viz.colours import instance_colour
 from maskrcnn.viz.drawing import USUAL, Drawing
 from maskrcnn.viz.labels import Label, draw_labels, draw_legend
+from maskrcnn.viz.looks import Look
 from maskrcnn.viz.occupancy import Occupancy
 from maskrcnn.viz.outlines import Line, Shape
 from maskrcnn.viz.skeletons import Skeletons, draw_skeleton
@@ -69,6 +70,7 @@ def draw_overlay(
     names: Sequence[str],
     skeletons: Skeletons | None = None,
     drawing: Drawing = USUAL,
+    looks: Sequence[Look] | None = None,
 ) -> ByteArray:
     """A picture of D objects over their image, coloured by class, with a legend; one by one where there is one class.
 
@@ -81,6 +83,7 @@ def draw_overlay(
         names: of the K classes.
         skeletons: the objects' keypoints, to draw these too.
         drawing: what is drawn, and how large.
+        looks: how each object is drawn; None: in the colour of its class, or its own.
 
     Returns:
         (f H, f W, 3) uint8 RGB, where the whole number f is 1 but for small images (`USUAL_LONG_SIDE`), and what is
@@ -90,21 +93,28 @@ def draw_overlay(
     picture = _enlarged_image(image, factor)
     by_class = len(names) > 1
     style = _style_for(picture, len(boxes), by_class, drawing)
-    shapes = _shapes(masks if "masks" in drawing.parts else None, boxes, labels if by_class else None, factor)
+    looks = looks or [Look(instance_colour(n)) for n in (labels.tolist() if by_class else range(len(boxes)))]
+    shapes = _shapes(masks if "masks" in drawing.parts else None, boxes, looks, factor)
     occupancy = Occupancy(picture.shape[:2], max(text_height(picture) // 2, 4))
     writes = style.text > 0 or by_class
     for shape in sorted(shapes, key=lambda shape: -shape.area):  # small objects lie on top
         _draw_shape(picture, shape, style, drawing, occupancy if writes else None)
+    for shape in shapes:
+        outlines.sign(picture, shape, style.line)
     if skeletons is not None:
         for i, shape in enumerate(shapes):
             draw_skeleton(picture, skeletons.of(i, factor), skeletons.lines, shape.colour, 2 * style.line.width)
-    if style.text:
-        texts = _texts(labels, scores, names)
-        tags = [Label(text, s.box, s.colour, s.index) for text, s in zip(texts, shapes, strict=True)]
-        draw_labels(picture, tags, style.text, occupancy)
+    legend = None
     if by_class and len(boxes) and "labels" in drawing.parts:
         present = [(names[label], instance_colour(label)) for label in np.unique(labels).tolist()]
-        draw_legend(picture, present, text_height(picture), occupancy)
+        legend = draw_legend(picture, present, text_height(picture), occupancy)
+    if style.text:
+        texts = _texts(labels, scores, names)
+        tags = [
+            Label(f"{s.look.word} {text}".strip(), s.box, s.colour, s.index)
+            for text, s in zip(texts, shapes, strict=True)
+        ]
+        draw_labels(picture, tags, style.text, occupancy, legend)
     return _at_most(picture, drawing.longest_side)
 
 
@@ -165,14 +175,13 @@ def picture_format(path: Path) -> str:
     return kind
 
 
-def _shapes(masks: Masks | None, boxes: Floats, labels: IntArray | None, factor: int) -> list[Shape]:
-    """The objects in the frame of the enlarged picture, coloured by these labels, or one by one."""
+def _shapes(masks: Masks | None, boxes: Floats, looks: Sequence[Look], factor: int) -> list[Shape]:
+    """The objects in the frame of the enlarged picture."""
     windows = np.zeros((len(boxes), 4), np.int64) if masks is None else masks.windows * factor
     corners = np.nan_to_num(boxes.astype(np.float64), nan=0, posinf=0, neginf=0) * factor
-    numbers = range(len(boxes)) if labels is None else labels.tolist()
     return [
-        Shape(i, partial(_bitmap, masks, i, factor), tuple(window), tuple(box), instance_colour(number))
-        for i, (window, box, number) in enumerate(zip(windows.tolist(), corners.tolist(), numbers, strict=True))
+        Shape(i, partial(_bitmap, masks, i, factor), tuple(window), tuple(box), look)
+        for i, (window, box, look) in enumerate(zip(windows.tolist(), corners.tolist(), looks, strict=True))
     ]
 
 
