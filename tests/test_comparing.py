@@ -53,6 +53,15 @@ def test_groups_of_images_are_kept_together(tmp_path: Path) -> None:
     assert found["box"].num_groups == 8 and "too few" in found["box"].verdict
 
 
+def test_wrong_detections_are_marked_and_groups_are_parts(tmp_path: Path) -> None:
+    annotations, first, second = scene(tmp_path)
+    found = compare_results(annotations, first, second, tmp_path / "out", images=tmp_path / "images", group_by="film")
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "dashed with a cross: wrong" in page and "Truth</p>" in page
+    names = [part.name for part in found["mask"].slices]
+    assert sum(name.startswith("film ") for name in names) == 8
+
+
 def test_results_with_nothing_in_common(tmp_path: Path) -> None:
     annotations, first, second = scene(tmp_path)
     second.write_text("[]")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.table import labelled_images
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.compared import Compared
@@ -28,7 +30,7 @@ from maskrcnn.scoring import ground_truth_of, kinds_in, read_picture, require_gr
 
 
 def compare_results(
-    annotations: str | PathLike[str],
+    annotations: str | PathLike[str] | LabelContent,
     first: str | PathLike[str],
     second: str | PathLike[str],
     output: str | PathLike[str],
@@ -43,11 +45,11 @@ def compare_results(
     """Compare two files of COCO results, and write `comparison.json` and `comparison.html`.
 
     Args:
-        annotations: a COCO instances or keypoints file.
+        annotations: a COCO instances or keypoints file, or what was read from labels of any form.
         first: results of A.
         second: results of B.
         output: the folder to write into.
-        images: the folder of the images, to show those that differ most; None: none is shown.
+        images: the folder of a COCO file's images, to show those that differ most; None: none is shown.
         max_detections: per image and class, those that count.
         group_by: field of the image records whose values tell groups of images apart, such as the film that frames
             come from; empty: each image for itself.
@@ -59,14 +61,12 @@ def compare_results(
         UserError: unreadable input, results that do not belong to these labels or hold nothing in common.
     """
     make_folder(Path(output))
-    folder = None if images is None else Path(images)
     contents = [load_json(Path(path)) for path in (first, second)]
     kinds = [kind for kind in kinds_in(contents[0]) if kind in kinds_in(contents[1])]
     if not kinds:
         raise UserError(f"{first} and {second}: expected results with masks, boxes or keypoints in both")
-    data = read_coco(
-        Path(annotations), folder, check_files=folder is not None, need_masks="mask" in kinds, group_by=group_by
-    )
+    has_images = images is not None or isinstance(annotations, LabelContent)
+    data = _read(annotations, images, check_files=has_images, need_masks="mask" in kinds, group_by=group_by)
     require_groups(data, group_by)
     truth = ground_truth_of(data)
     results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]
@@ -77,11 +77,11 @@ def compare_results(
     comparisons: dict[IouType, Comparison] = {kind: _compare(truth, pair, seed) for kind, pair in matches.items()}
     say(f"A: {called[0]}\nB: {called[1]}\n\n{comparison_lines(comparisons)}")
     shown: list[tuple[ImageChange, str, Sequence[str]]] = []
-    if folder is not None:
+    if has_images:
         thresholds = [best_operating_point(own).score for own in matches[kinds[0]]]
         limit = detection_limit(kinds[0], max_detections)
         shown = _pictures(data, truth, results, thresholds, comparisons[kinds[0]], kinds[0], limit)
-    title = f"A: {called[0]}, B: {called[1]} on {Path(annotations).name}"
+    title = f"A: {called[0]}, B: {called[1]} on {Path(data.report.source).name}"
     write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, data.report.faults()))
     content: dict[str, Any] = {
         "A": called[0],
@@ -90,6 +90,12 @@ def compare_results(
     }
     write_atomically(Path(output) / "comparison.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     return comparisons
+
+
+def _read(labels: str | PathLike[str] | LabelContent, images: str | PathLike[str] | None, **how: Any) -> LabelledImages:
+    if isinstance(labels, LabelContent):
+        return labelled_images(labels, **how)
+    return read_coco(Path(labels), None if images is None else Path(images), **how)
 
 
 def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:

@@ -136,6 +136,42 @@ def test_every_form_is_measured_on(run: Run, tmp_path: Path, model_of_animals: P
     assert "AP50" in json.loads((tmp_path / "out/metrics.json").read_text())["mask"]
 
 
+@pytest.mark.parametrize("scene", SCENES)
+def test_results_on_every_form_are_compared(run: Run, tmp_path: Path, scene: str) -> None:
+    """A finds every object, B all but one."""
+    form, make = SCENES[scene]
+    make(tmp_path / "data")
+    labels = read_labels(tmp_path / "data")
+    keys = ("image_id", "category_id", "segmentation")
+    found = [{**{key: entry[key] for key in keys}, "score": 0.9} for entry in labels.coco["annotations"]]
+    for name, results in (("a", found), ("b", found[:-1])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(results))
+    split, *_ = labels.splits or ["val"]
+    where = ("--data", tmp_path / "data", "--output", tmp_path / "out", "--split", split)
+    code, out, err = run("compare", tmp_path / "a.json", tmp_path / "b.json", *where)
+    assert code == 0 and (scene == "coco" or f"labels of the form {form}; measured on" in out), err
+    numbers = json.loads((tmp_path / "out/comparison.json").read_text())["mask"]
+    assert numbers["summary"][0]["A"] == 1 > numbers["summary"][0]["B"] and len(numbers["images"]) == 1
+    assert (tmp_path / "out/comparison.html").read_text().count("data:image/jpeg") == 3, "truth, A, B"
+
+
+def test_models_that_kept_different_images_are_not_compared_on_either(
+    run: Run, tmp_path: Path, model_of_animals: Path
+) -> None:
+    several(tmp_path / "data", 5)
+    kept = {}
+    for name, seed in (("a", 0), ("b", 1), ("c", 0)):
+        code, _, err = train(run, tmp_path / "data", tmp_path / name, f"train.seed={seed}")
+        assert code == 0, err
+        kept[name] = json.loads((tmp_path / name / "split/instances_val.json").read_text())["images"]
+    where = ("--data", tmp_path / "data", "--output", tmp_path / "out")
+    assert kept["a"] == kept["c"] != kept["b"], "the seeds chosen draw different images"
+    code, out, err = run("compare", tmp_path / "a", tmp_path / "c", *where)
+    assert code == 0 and "measured on the images kept for it" in out, err
+    code, _, err = run("compare", tmp_path / "a", tmp_path / "b", *where)
+    assert code == 2 and "expected models that kept the same images" in err and err.count("\n") == 1
+
+
 def test_a_label_file_is_measured_on_with_or_without_a_model(run: Run, tmp_path: Path, model_of_animals: Path) -> None:
     labelme(tmp_path / "data")
     where = ("--annotations", tmp_path / "data/a.json", "--output", tmp_path / "out")

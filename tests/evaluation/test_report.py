@@ -101,7 +101,7 @@ def test_every_ap_tells_how_sure_it_is() -> None:
     data = ground_truth_of(read_coco(labels, need_masks=False))
     found = [{"image_id": i, **place, "score": 0.5} for i in range(0, 24, 3)]
     metrics = evaluate_coco(data, found, 5, ("box",), explain=True)
-    page = Page(render_report(metrics, [], []))
+    page = Page(render_report(metrics))
     sure = metrics["box"].intervals
     assert sure is not None
     assert sure.classes[0]["AP75"].standard_error == pytest.approx(sure.summary["APm"].standard_error)

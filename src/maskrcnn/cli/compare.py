@@ -14,27 +14,32 @@ from maskrcnn.cli.arguments import (
     add_precision_option,
     number,
 )
-from maskrcnn.errors import UserError
+from maskrcnn.cli.labels import add_label_options, named_labels, require_one_place
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from maskrcnn.data.formats.table import Labels
 
 
 def main(arguments: Sequence[str]) -> int:
     """Find what A and B find, unless they are results already; compare, and write it down."""
     values = _parser().parse(arguments)
+    require_one_place(values)
     from maskrcnn.comparing import compare_results
 
     output = Path(values.output)
-    annotations, images = _labels(values)
-    first, limit = _results(values.first, values, annotations, images, output / "a")
-    second, other = _results(values.second, values, annotations, images, output / "b")
+    models = [name for name in (values.first, values.second) if not _is_results(name)]
+    labels = named_labels(values, models, has_keypoints=False, given=len(models) < 2)
+    images = _images(values, labels)
+    first, limit = _results(values.first, values, labels, images, output / "a")
+    second, other = _results(values.second, values, labels, images, output / "b")
     compare_results(
-        annotations,
+        labels,
         first,
         second,
         output,
-        images=images if images.is_dir() else None,
+        images=images,
         max_detections=values.max_detections or max(limit, other),
         group_by=values.group_by,
         seed=values.seed,
@@ -44,20 +49,24 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _labels(values: Namespace) -> tuple[Path, Path]:
-    """The annotation file and the folder of images."""
-    if (values.data is None) == (values.annotations is None):
-        raise UserError("expected either --data DIR, with images/ and instances_val.json in it, or --annotations FILE")
-    annotations = Path(values.annotations) if values.annotations else Path(values.data) / "instances_val.json"
-    return annotations, Path(values.images) if values.images else annotations.parent / "images"
+def _images(values: Namespace, labels: Labels) -> Path | None:
+    """The folder of the images of a COCO file; None where it is not there, and for labels that know their own."""
+    if not isinstance(labels, Path):
+        return None
+    images = Path(values.images) if values.images else labels.parent / "images"
+    return images if images.is_dir() else None
+
+
+def _is_results(name: str) -> bool:
+    return name.endswith(".json")
 
 
 COCO_LIMIT = 100
 
 
-def _results(name: str, values: Namespace, annotations: Path, images: Path, folder: Path) -> tuple[Path, int]:
+def _results(name: str, values: Namespace, labels: Labels, images: Path | None, folder: Path) -> tuple[Path, int]:
     """The file of COCO results that `name` is, or that the model of this name finds; detections that count."""
-    if name.endswith(".json"):
+    if _is_results(name):
         return Path(name), COCO_LIMIT
     from maskrcnn.evaluator import evaluate
     from maskrcnn.loading import load
@@ -67,7 +76,7 @@ def _results(name: str, values: Namespace, annotations: Path, images: Path, fold
     print(f"{name}: predicting")
     evaluate(
         model,
-        annotations,
+        labels,
         images,
         folder,
         max_detections=limit,
@@ -82,9 +91,7 @@ def _parser() -> CommandParser:
     parser = CommandParser("compare", "Compare two models, or two files of COCO results, on the same annotated images.")
     for place, letter in (("first", "A"), ("second", "B")):
         parser.add_argument(place, metavar=letter, help="a model as --model takes it elsewhere, or results (.json)")
-    parser.add_argument("--data", metavar="DIR", help="holds images/ and instances_val.json")
-    parser.add_argument("--annotations", metavar="FILE", help="COCO instances or keypoints, instead of those in DIR")
-    parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
+    add_label_options(parser)
     parser.add_argument(
         "--output", default="comparison", metavar="DIR", help="where the results go (default: %(default)s)"
     )

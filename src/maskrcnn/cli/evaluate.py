@@ -12,25 +12,23 @@ from maskrcnn.cli.arguments import (
     add_device_option,
     add_group_by_option,
     add_model_option,
-    add_naming_options,
     add_precision_option,
     add_proposals_option,
     add_score_threshold_option,
     number,
 )
+from maskrcnn.cli.labels import add_label_options, named_labels, require_one_place
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-
-    from maskrcnn.data.formats.table import Labels
 
 
 def main(arguments: Sequence[str]) -> int:
     """Predict, count, and write `predictions.json`, `metrics.json` and `report.html`."""
     parser = _parser()
     values = parser.parse(arguments)
-    _require_one_place(values)
+    require_one_place(values)
     if values.predictions:
         return _score(values, parser)
     from maskrcnn.evaluator import evaluate
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     model = load(values.model, values.device, values.precision)
     evaluate(
         model,
-        _labels(values, has_keypoints=model.categories.keypoints is not None),
+        named_labels(values, [values.model], has_keypoints=model.categories.keypoints is not None, given=False),
         values.images,
         output,
         max_detections=values.max_detections,
@@ -64,7 +62,7 @@ def _score(values: Namespace, parser: CommandParser) -> int:
     from maskrcnn.scoring import evaluate_predictions
 
     output = Path(values.output)
-    labels = _labels(values, has_keypoints=False)
+    labels = named_labels(values, [values.model], has_keypoints=False, given=True)
     evaluate_predictions(
         labels,
         values.predictions,
@@ -91,18 +89,7 @@ def _parser() -> CommandParser:
         "Measure a model, or results that are there already, against annotations with the COCO metrics.",
     )
     add_model_option(parser)
-    parser.add_argument(
-        "--data",
-        metavar="DIR",
-        help="labels of any known form, or images/ and instances_val.json (person_keypoints_val.json for a model with "
-        "keypoints)",
-    )
-    parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="val", help="of DIR (default: %(default)s)"
-    )
-    parser.add_argument("--annotations", metavar="FILE", help="labels, instead of those in DIR: all of them")
-    add_naming_options(parser)
-    parser.add_argument("--images", metavar="DIR", help="instead of images/ beside the annotations")
+    add_label_options(parser)
     parser.add_argument(
         "--predictions",
         metavar="FILE",
@@ -132,50 +119,3 @@ def _parser() -> CommandParser:
     add_device_option(parser)
     add_precision_option(parser)
     return parser
-
-
-def _require_one_place(values: Namespace) -> None:
-    if (values.data is None) == (values.annotations is None):
-        raise UserError(
-            "expected either --data DIR, labels of any known form or images/ and instances_val.json in it, "
-            "or --annotations FILE and --images DIR"
-        )
-
-
-def _labels(values: Namespace, has_keypoints: bool) -> Labels:
-    """What to measure on: the file or folder that is named, or the split of the data folder."""
-    from maskrcnn.config.data import LAYOUT_NAMES, TRAIN_LAYOUT_NAMES
-    from maskrcnn.data.formats.naming import Naming
-    from maskrcnn.data.formats.table import is_coco_file, open_labels
-
-    naming = Naming.of_files(values.colours or "", values.class_map or "")
-    images = Path(values.images) if values.images else None
-    if values.predictions and values.annotations and is_coco_file(Path(values.annotations)):
-        return Path(values.annotations)  # with the ids that the predictions name
-    if values.annotations:
-        return open_labels(Path(values.annotations), images, naming)
-    data = Path(values.data)
-    file = data / f"{'person_keypoints' if has_keypoints else 'instances'}_{values.split}.json"
-    if any((data / name).is_file() for name in (file.name, *LAYOUT_NAMES, *TRAIN_LAYOUT_NAMES)):
-        return open_labels(file, images, naming)
-    return _part(open_labels(data, images, naming), values)
-
-
-def _part(labels: Labels, values: Namespace) -> Labels:
-    """The split asked for; without splits that which the model's own run did not learn from, or everything."""
-    from maskrcnn.data.formats.content import LabelContent
-    from maskrcnn.training.division import kept_part
-
-    if not isinstance(labels, LabelContent):
-        return labels
-    if values.split in labels.splits:
-        part, what = labels.split(values.split), values.split
-    elif labels.splits:
-        raise UserError(f"{labels.source}: no images for {values.split}, found {' and '.join(labels.splits)}; --split")
-    else:
-        model = Path(values.model)
-        part, what = kept_part(labels, (model if model.is_dir() else model.parent) / "split"), "the images kept for it"
-        if part is labels:
-            what = "all images"
-    print(f"{labels.source}: labels of the form {labels.form}; measured on {what}")
-    return part
