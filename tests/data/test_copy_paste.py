@@ -113,13 +113,14 @@ def test_stated_boxes_of_whole_objects_are_kept() -> None:
 def test_objects_seen_inside_a_pasted_one_come_along() -> None:
     """A window of a pasted facade, a door of which half is seen, and one that reaches in with a third."""
     facade, window, door, far = (0, 0, 6, 4), (1, 1, 3, 3), (4, 1, 8, 3), (4, 2, 8, 5)
-    above = sample_of(rectangles(facade, window, door, far), 200)
+    crowds = torch.tensor([[2.0, 2.5, 8.0, 6.0], [6.0, 0.0, 8.0, 6.0]])
+    above = sample_of(rectangles(facade, window, door, far), 200, crowd_boxes=crowds)
     below = sample_of(rectangles(frame=FRAME), 10)
     seed = next(s for s in range(200) if (np.random.default_rng(s).random(4) < 0.5).tolist() == [True] + [False] * 3)
     targets = pasted(below, above, replace(ALL, paste_fraction=0.5), seed).targets
     assert targets.labels.tolist() == [0, 1, 2]
     assert targets.boxes.tolist() == [[0, 0, 6, 4], [1, 1, 3, 3], [4, 1, 6, 3]]
-    assert targets.crowd_boxes.tolist() == []
+    assert targets.crowd_boxes.tolist() == [[2, 2.5, 6, 4]], "so does a region to ignore"
 
 
 def test_the_subset_is_drawn_object_by_object() -> None:
