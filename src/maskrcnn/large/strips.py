@@ -38,20 +38,27 @@ class LabelStrips:
         size: (height, width) of the image.
 
     Attributes:
-        num_objects: in all parts.
+        labels: (N,) int64 of all objects.
+        scores: (N,) float32.
         area: the sum of all objects' pixels; more than the image has of them where objects overlap.
     """
 
     def __init__(self, parts: Callable[[], Iterator[Prediction]], size: Size) -> None:
         self._parts, self._size = parts, size
-        self.num_objects = self.area = 0
-        tops = []
-        for part in map(_runs_of, parts()):
-            tops.append(part.tops.min(initial=size[0]))
-            self.num_objects += len(part)
-            self.area += int(part.areas().sum())
+        self.area, tops = 0, []
+        labels, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        for part in parts():
+            runs = _runs_of(part)
+            tops.append(runs.tops.min(initial=size[0]))
+            self.area += int(runs.areas().sum())
+            labels.append(part.labels)
+            scores.append(part.scores)
+        self.labels, self.scores = np.concatenate(labels), np.concatenate(scores)
         # An object of many tiles comes late and may begin far above: nothing below this is still to come.
         self._rest_begins = np.minimum.accumulate(tops[::-1])[::-1].tolist()
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
     def strips(self, rows: int) -> Iterator[Numbers]:
         """(rows, width) from top to bottom; the last may have fewer rows."""

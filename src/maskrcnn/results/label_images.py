@@ -53,7 +53,7 @@ def _write_image(image: FinishedImage, folder: Path, loss: Loss) -> None:
             yield strip
 
     height, width = image.size
-    if height * width > MAX_PIXELS or labels.num_objects > MOST:
+    if height * width > MAX_PIXELS or len(labels) > MOST:
         write_label_tiff(folder / f"{image.stem}.tif", strips(TILE), image.size)
     else:
         save(folder / f"{image.stem}.png", png(next(strips(height)).astype(np.uint16)))
