@@ -93,7 +93,7 @@ def _parser() -> CommandParser:
         default=(),
         metavar="FORM,...",
         help="further forms of the results, each in a folder of its name: coco, csv, labels, polygons, yolo, labelme, "
-        "label-studio, cvat, geojson, imagej-rois, crops, page",
+        "label-studio, cvat, geojson, imagej-rois, crops, page, wgs84",
     )
     parser.add_argument(
         "--pixel-size",

@@ -64,7 +64,8 @@ def half_of_pixels(strip: ByteArray) -> ByteArray:
     import cv2
 
     whole = _even(strip)
-    return cv2.resize(whole, (whole.shape[1] // 2, whole.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    half: ByteArray = cv2.resize(whole, (whole.shape[1] // 2, whole.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return half
 
 
 def half_of_numbers(strip: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:

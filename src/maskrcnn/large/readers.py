@@ -19,6 +19,7 @@ import numpy.typing as npt
 from maskrcnn.data.images import image_size
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
+from maskrcnn.large.geotiff import TIFF, is_geotiff, opened_geotiff
 from maskrcnn.large.tiling import LargeImage
 from maskrcnn.large.values import ToBytes
 from maskrcnn.masks.rle import Window
@@ -38,15 +39,13 @@ _COLOURS = {1, 2, 6}
 _SEPARATE = 2
 """TIFF's number of an order with a plane for each colour."""
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
 
 @contextmanager
 def opened(source: Source) -> Iterator[LargeImage]:
     """The image behind a file or in memory; the file is closed at the end.
 
-    A `.npy` file is mapped into memory and a TIFF read by its own tiles or strips, where `tifffile` is installed.
-    Everything else is decoded as a whole.
+    A `.npy` file is mapped into memory and a TIFF read by its own tiles or strips, where `tifffile` is installed; one
+    with gaps or a place on Earth by `rasterio`, where that is installed. Everything else is decoded as a whole.
 
     Raises:
         UserError: no such file, or nothing that can be read as an image.
@@ -55,6 +54,9 @@ def opened(source: Source) -> Iterator[LargeImage]:
         yield ArrayImage(source, "image array")
     elif isinstance(source, str | Path) and Path(source).suffix.lower() == ".npy":
         yield ArrayImage(_mapped(Path(source)), str(source))
+    elif isinstance(source, str | Path) and is_geotiff(Path(source)):
+        with opened_geotiff(Path(source)) as image:
+            yield image
     elif isinstance(source, str | Path) and _is_tiff(Path(source)):
         with _opened_tiff(Path(source)) as image:
             yield image
@@ -186,7 +188,7 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
 
 def _is_tiff(path: Path) -> bool:
     """And one that can be read in parts."""
-    return find_spec("tifffile") is not None and first_bytes(path, "an image").startswith(_TIFF)
+    return find_spec("tifffile") is not None and first_bytes(path, "an image").startswith(TIFF)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from maskrcnn.ops.resize import resized_size
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Size
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import BoolArray, ByteArray
 
 USUAL_TILE = 1024
 """Side in pixels, where the model leaves the choice: large enough that few objects lie on seams."""
@@ -37,6 +37,14 @@ class LargeImage(Protocol):
 
     def read(self, window: Window) -> ByteArray:
         """(h, w, 3) uint8 RGB of the part x1, y1, x2, y2 in whole pixels, half open, inside the image."""
+
+
+@runtime_checkable
+class WithGaps(LargeImage, Protocol):
+    """An image that may have no data in places."""
+
+    def missing(self, window: Window) -> BoolArray:
+        """(h, w) pixels without data in a window as `read` takes it."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +169,18 @@ def _tiles(image: LargeImage, grid: Grid, tiling: Tiling) -> Iterator[tuple[Tile
     for row in range(len(grid.y_starts)):
         for tile in grid.row(row):
             x1, y1, x2, y2 = grid.window(tile)
-            pixels = image.read((x1, y1, min(x2, width), min(y2, height)))
-            if not _is_background(pixels, tiling.background):
+            inside = (x1, y1, min(x2, width), min(y2, height))
+            pixels, gaps = image.read(inside), image.missing(inside) if isinstance(image, WithGaps) else None
+            if not _is_background(pixels if gaps is None else pixels[~gaps], tiling.background):
+                if gaps is not None:
+                    pixels[gaps] = tiling.fill
                 yield tile, _filled(pixels, grid.tile, tiling.fill)
 
 
 def _is_background(pixels: ByteArray, difference: int) -> bool:
-    flat = pixels.reshape(-1, pixels.shape[2])
-    return bool((flat.max(axis=0).astype(int) - flat.min(axis=0) <= difference).all())
+    """Of pixels (..., C), or of none."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    return not len(flat) or bool((flat.max(axis=0).astype(int) - flat.min(axis=0) <= difference).all())
 
 
 def _filled(pixels: ByteArray, side: int, fill: tuple[int, int, int]) -> ByteArray:

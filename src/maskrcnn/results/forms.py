@@ -11,7 +11,7 @@ from pathlib import Path
 from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.errors import UserError
 from maskrcnn.files import PARTIAL_SUFFIX, make_folder
-from maskrcnn.results import crops, geojson, imagej_rois, instances, label_images, page, tables
+from maskrcnn.results import crops, geojson, imagej_rois, instances, label_images, page, tables, wgs84
 from maskrcnn.results.finished import Finished
 from maskrcnn.results.label_formats import write_labels
 
@@ -28,6 +28,7 @@ FORMS: dict[str, Callable[[Finished, Path], Loss]] = {
     "imagej-rois": imagej_rois.write,
     "crops": crops.write,
     "page": page.write,
+    "wgs84": wgs84.write,
 }
 """By the names that `predict --save` takes; each says what it had to leave out."""
 

@@ -20,13 +20,13 @@ from maskrcnn.viz.colours import instance_colour
 if TYPE_CHECKING:
     from maskrcnn.results.finished import Finished
 
-_AROUND = '{"type": "FeatureCollection", "features": ', "}"
+AROUND = '{"type": "FeatureCollection", "features": ', "}"
 
 
 def write(finished: Finished, folder: Path) -> Counter[str]:
     """`X.geojson` for each image X."""
     for image in finished:
-        write_json(folder / f"{image.stem}.geojson", features(image.parts()), *_AROUND)
+        write_json(folder / f"{image.stem}.geojson", features(image.parts()), *AROUND)
     return Counter()
 
 
