@@ -339,8 +339,8 @@ def mosaic(tmp_path: Path) -> Path:
     """300 x 400 pixels of noise, and 500 without anything below."""
     pixels = np.zeros((800, 400, 3), np.uint8)
     pixels[:300] = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "mosaic.png")
-    return tmp_path / "mosaic.png"
+    np.save(tmp_path / "mosaic.npy", pixels)
+    return tmp_path / "mosaic.npy"
 
 
 def test_an_image_in_tiles_takes_a_row_for_each_part(
@@ -381,7 +381,7 @@ def test_an_image_that_breaks_off_has_no_rows(
         parts = whole(self, *arguments)
         if arguments[0] == mosaic:
             yield from (next(parts), next(parts))
-            raise UserError("mosaic.png: broken")
+            raise UserError("mosaic.npy: broken")
         yield from parts
 
     monkeypatch.setattr(Model, "stream_large", breaking)
@@ -392,5 +392,5 @@ def test_an_image_that_breaks_off_has_no_rows(
     rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
     assert [(Path(row["file_name"]).name, row["error"]) for row in rows] == [
         ("a.png", None),
-        ("mosaic.png", "mosaic.png: broken"),
+        ("mosaic.npy", "mosaic.npy: broken"),
     ]

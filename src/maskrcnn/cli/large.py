@@ -73,11 +73,13 @@ class Part:
         source: the image.
         found: some of its objects.
         more: whether others follow.
+        in_tiles: whether the image was cut.
     """
 
     source: Path
     found: Prediction
     more: bool = False
+    in_tiles: bool = False
 
 
 def in_tiles(
@@ -91,10 +93,10 @@ def in_tiles(
         try:
             for found in model.stream_large(path, tile, values.overlap, values.background, values.batch_size, *limits):
                 if last is not None:
-                    yield Part(path, last, more=True)
+                    yield Part(path, last, more=True, in_tiles=True)
                 last = found
         except UserError as error:
             skip(path, error)
         else:
             assert last is not None
-            yield Part(path, last)
+            yield Part(path, last, in_tiles=True)

@@ -191,8 +191,8 @@ def _keep(parts: Iterator[Part], run: Run, drawing: Drawing | None) -> None:
 
     with Behind() as behind:
         last = run.started
-        for source, of_image in groupby(parts, key=lambda part: part.source):
-            shown, names = Overview(), Counter[str]()
+        for (source, was_cut), of_image in groupby(parts, key=lambda part: (part.source, part.in_tiles)):
+            shown, names = Overview(was_cut), Counter[str]()
             for part in of_image:
                 now = time.perf_counter()
                 row = run.rows.found(source.as_posix(), part.found, now - last, more=part.more)

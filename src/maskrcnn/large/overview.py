@@ -27,9 +27,13 @@ class Overview:
     """The objects of an image, which may come in parts, in a smaller image where it is large.
 
     Every pixel of that one is the mean of a square. An object takes what it takes there.
+
+    Args:
+        in_tiles: the image was read in parts; it is read so again, since others may not know its kind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_tiles: bool = False) -> None:
+        self._in_tiles = in_tiles
         self._parts: list[Prediction] = []
 
     def add(self, part: Prediction) -> None:
@@ -47,7 +51,8 @@ class Overview:
         found = Prediction.concatenate(self._parts)
         if len(self._parts) > 1:
             found = found[np.argsort(-found.scores, kind="stable")]
-        if (factor := _factor(self._size)) > 1:
+        factor = _factor(self._size)
+        if factor > 1 or self._in_tiles:
             with opened(found.source) as image:
                 found = replace(found, source=_reduced_pixels(image, factor))
         return found
