@@ -9,8 +9,9 @@ import pytest
 
 from maskrcnn.errors import UserError
 from maskrcnn.masks import rle_coco
+from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle
-from maskrcnn.masks.rle_coco import MAX_PIXELS, rle_from_coco, rle_from_counts, rle_to_coco
+from maskrcnn.masks.rle_coco import MAX_PIXELS, packed_from_coco, rle_from_coco, rle_from_counts, rle_to_coco
 from maskrcnn.structures import RLE
 
 
@@ -142,3 +143,24 @@ def test_more_runs_than_pixels_are_refused_before_they_are_read(
 def test_empty_runs_between_the_pixels_are_understood() -> None:
     rle = rle_from_coco({"size": [2, 2], "counts": [0, 1, 0, 1, 0, 1, 0, 1, 0]})
     assert rle.counts.sum() == 4 and rle.counts[1::2].sum() == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_masks_at_once_are_the_same(seed: int) -> None:
+    """Noise of every density, an empty and a full mask; and an error is that of the mask which has it."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(1, 40)), int(rng.integers(1, 40))
+    bitmaps = [rng.random(size) < density for density in rng.random(30)] + [np.zeros(size), np.ones(size)]
+    rles = [encode_rle(bitmap.astype(np.uint8)) for bitmap in bitmaps]
+    texts = [rle_to_coco(rle) for rle in rles]
+    packed = packed_from_coco(texts, size)
+    expected = PackedRLE.from_rles(rles, size)
+    assert packed.counts.dtype == expected.counts.dtype
+    assert np.array_equal(packed.counts, expected.counts) and np.array_equal(packed.offsets, expected.offsets)
+    assert len(packed_from_coco([], size)) == 0
+    for broken in ("", "~", "1a", texts[0]["counts"] + "P", texts[0]["counts"] + "1"):
+        with pytest.raises(UserError) as one:
+            rle_from_coco({"size": list(size), "counts": broken})
+        with pytest.raises(UserError) as many:
+            packed_from_coco([*texts[:3], {"size": list(size), "counts": broken}, *texts[3:]], size)
+        assert str(one.value) == str(many.value)

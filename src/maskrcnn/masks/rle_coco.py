@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
-from maskrcnn.masks.rle_string import MAX_GROUPS, counts_from_string, counts_to_string
+from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.rle_string import MAX_GROUPS, counts_from_string, counts_from_strings, counts_to_string
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import IntArray
 from maskrcnn.text import brief
@@ -48,6 +50,20 @@ def rle_from_coco(segmentation: Mapping[str, Any], max_pixels: int = MAX_PIXELS)
     if _are_written_pairs(text):
         raise UserError(f"mask run lengths: expected COCO's string, got {brief(text)}; {PAIRS}")
     return _checked_rle(counts_from_string(text), size, max_pixels)
+
+
+def packed_from_coco(segmentations: Sequence[Mapping[str, Any]], size: Size, max_pixels: int = MAX_PIXELS) -> PackedRLE:
+    """The masks of many annotations of one image; errors as of `rle_from_coco`."""
+    strings = [segmentation.get("counts") for segmentation in segmentations]
+    if all(isinstance(text, str) for text in strings) and all(s.get("size") == list(size) for s in segmentations):
+        with suppress(UserError):  # one by one it is found where the fault is
+            counts, sizes = counts_from_strings([str(text) for text in strings])
+            offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+            pixels = _checked_size(size, max_pixels)[0] * size[1]
+            sound = len(strings) > 0 and sizes.min() > 0 and counts.min() >= 0 and counts.max() <= pixels
+            if sound and (np.add.reduceat(counts, offsets[:-1]) == pixels).all():
+                return PackedRLE(counts.astype(np.min_scalar_type(pixels)), offsets, size)
+    return PackedRLE.from_rles((rle_from_coco(s, max_pixels) for s in segmentations), size)
 
 
 def rle_to_coco(rle: RLE) -> dict[str, Any]:

@@ -7,9 +7,10 @@ group. Each group plus 48 is a printable character.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import IntArray
@@ -74,7 +75,14 @@ def _string_values(text: str) -> Iterator[int]:
 
 def counts_from_string_downwards(text: str) -> IntArray:
     """The same for all numbers at once, each from its last and highest group down."""
-    groups = _string_groups(text)
+    values = _differences(_string_groups(text))
+    values[1::2] = values[1::2].cumsum()
+    values[2::2] = values[2::2].cumsum()
+    return values
+
+
+def _differences(groups: npt.NDArray[np.int8]) -> IntArray:
+    """The numbers as they are written."""
     last = np.flatnonzero(groups < 32)
     values = groups[last].astype(np.int64)
     values -= 2 * (values & 16)
@@ -88,12 +96,10 @@ def counts_from_string_downwards(text: str) -> IntArray:
         longer, place = longer[follows], place[follows]
     if len(longer):
         raise _bad_number(int(np.diff(last, prepend=-1).max()))
-    values[1::2] = values[1::2].cumsum()
-    values[2::2] = values[2::2].cumsum()
     return values
 
 
-def _string_groups(text: str) -> IntArray:
+def _string_groups(text: str) -> npt.NDArray[np.int8]:
     """The 6 bits of every character; the last has no other behind it."""
     characters = text.encode("utf-8", "surrogatepass")
     if characters.translate(None, _ALPHABET):
@@ -143,3 +149,27 @@ def counts_from_string(text: str) -> IntArray:
         UserError: a character outside the alphabet, a string that is cut off, or a number beyond any frame.
     """
     return FROM_STRING.choose("downwards")(text)
+
+
+def counts_from_strings(texts: Sequence[str]) -> tuple[IntArray, IntArray]:
+    """The numbers of many strings, one after the other, and how many each has; as `counts_from_string`, but faster."""
+    groups, lengths = _string_groups("".join(texts)), np.array([len(text) for text in texts], np.int64)
+    ends = np.cumsum(lengths)
+    if (groups[ends[lengths > 0] - 1] >= 32).any():
+        raise _truncated()
+    values = _differences(groups)
+    sizes = np.bincount(np.searchsorted(ends, np.flatnonzero(groups < 32), side="right"), minlength=len(texts))
+    first = (np.cumsum(sizes) - sizes)[sizes > 0]
+    beginnings = values[first]  # the first number of a string is part of no sum
+    values[first] = 0
+    # The sums run over every second number: those of a string in even places come first, then the others.
+    place, odd_ones = _place_in_part(sizes), (np.cumsum(sizes) - sizes) + (sizes + 1) // 2
+    is_odd = place % 2
+    starts = np.where(is_odd == 1, np.repeat(odd_ones, sizes), np.repeat(np.cumsum(sizes) - sizes, sizes))
+    positions = starts + place // 2
+    in_turn = np.zeros(len(values) + 1, np.int64)
+    in_turn[positions + 1] = values
+    sums = np.cumsum(in_turn)
+    counts: IntArray = sums[positions + 1] - sums[starts]
+    counts[first] = beginnings
+    return counts, sizes.astype(np.int64)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.formats.writers.scene import short_names
-from maskrcnn.masks.packed_rle import PackedRLE
-from maskrcnn.masks.rle_coco import LARGEST_FRAME, rle_from_coco
+from maskrcnn.masks.rle_coco import LARGEST_FRAME, packed_from_coco
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.rows import ResultRows
 from maskrcnn.structures import Categories, Size
@@ -119,7 +118,6 @@ def prediction_of(row: Mapping[str, Any], categories: Categories) -> Prediction:
     objects, size = row["objects"], (row["height"], row["width"])
     boxes = np.array([found["bbox"] for found in objects], np.float32).reshape(-1, 4)
     has_masks = bool(objects) and all("segmentation" in found for found in objects)
-    rles = (rle_from_coco(found["segmentation"], LARGEST_FRAME) for found in objects)
     return Prediction(
         boxes=np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]),
         scores=np.array([found["score"] for found in objects], np.float32),
@@ -127,7 +125,7 @@ def prediction_of(row: Mapping[str, Any], categories: Categories) -> Prediction:
         image_size=size,
         categories=categories,
         source=row["file_name"],
-        given_masks=PackedRLE.from_rles(rles, size) if has_masks else None,
+        given_masks=packed_from_coco([f["segmentation"] for f in objects], size, LARGEST_FRAME) if has_masks else None,
         keypoints=_keypoints(objects, categories),
     )
 
