@@ -132,9 +132,9 @@ def _corner_grid(bitmap: ByteArray) -> ByteArray:
     OpenCV's contours join *points* of the mask. On this grid the outermost points are the pixels' corners; on the
     bitmap itself they would be pixel centres, half a pixel inside. One point of margin on all sides.
     """
+    import cv2
+
     height, width = bitmap.shape
     grid = np.zeros((2 * height + 3, 2 * width + 3), np.uint8)
-    for dy in range(3):
-        for dx in range(3):
-            grid[1 + dy : 1 + dy + 2 * height : 2, 1 + dx : 1 + dx + 2 * width : 2] |= (bitmap != 0).astype(np.uint8)
-    return grid
+    grid[2:-1:2, 2:-1:2] = bitmap != 0
+    return np.asarray(cv2.dilate(grid, np.ones((3, 3), np.uint8)))
