@@ -22,6 +22,7 @@ from maskrcnn.results.finished import Finished
 from maskrcnn.results.forms import save_forms
 from maskrcnn.results.row import RunSettings
 from maskrcnn.results.rows import ResultRows
+from maskrcnn.results.wgs84 import NO_PLACE
 
 rasterio = pytest.importorskip("rasterio", reason="needs rasterio")
 
@@ -151,3 +152,13 @@ def test_a_file_cut_off_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(UserError, match="broken or incomplete TIFF"), opened(path) as image:
         image.read((0, 0, 256, 256))
+
+
+def test_an_image_without_a_place_is_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", np.zeros((1, 40, 40), np.uint8), crs=None, nodata=0)
+    nothing = next(find_colours([np.zeros((40, 40, 3), np.uint8)]))
+    rows = ResultRows(tmp_path / "rows.jsonl", RunSettings("m" * 64, 0.5, None, "float32", None))
+    rows.append(rows.found(str(path), nothing, 0.1))
+    rows.close()
+    assert save_forms(Finished(rows, [str(path)], CATEGORIES), tmp_path, ("wgs84",)) == {"wgs84": {NO_PLACE: 1}}
+    assert not list((tmp_path / "wgs84").glob("*.geojson"))

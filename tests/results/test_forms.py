@@ -11,14 +11,15 @@ from results.conftest import CLASSES, MakeRun
 
 def test_every_form_has_a_folder_and_the_same_bytes_each_time(make_run: MakeRun, tmp_path: Path) -> None:
     finished, before = make_run(CLASSES), {}
+    forms = tuple(form for form in FORMS if form != "wgs84")  # of images with a place on Earth, see test_geotiff.py
     for _ in range(2):
-        require_replaceable(tmp_path, tuple(FORMS), overwrite=False)
-        losses = save_forms(finished, tmp_path, tuple(FORMS))
-        files = {p: p.read_bytes() for form in FORMS for p in (tmp_path / form).rglob("*") if p.is_file()}
+        require_replaceable(tmp_path, forms, overwrite=False)
+        losses = save_forms(finished, tmp_path, forms)
+        files = {p: p.read_bytes() for form in forms for p in (tmp_path / form).rglob("*") if p.is_file()}
         files = {p: content for p, content in files.items() if not p.name.startswith(".")}
         assert before in ({}, files)
         before = files
-    assert losses.keys() == FORMS.keys() and {p.relative_to(tmp_path).parts[0] for p in files} == FORMS.keys()
+    assert losses.keys() == set(forms) == {p.relative_to(tmp_path).parts[0] for p in files}
     assert not list(tmp_path.glob(".*")), "nothing is left over"
 
 
