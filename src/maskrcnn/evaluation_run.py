@@ -2,23 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.panoptic import PanopticCounts
-from maskrcnn.evaluation.pixel_pictures import PixelExamples
+from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExamples
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.prediction import Prediction
 from maskrcnn.scoring import ground_truth_of, read_picture, true_label_map, true_panoptic_map
 from maskrcnn.structures import Categories
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.masks import ByteArray, FloatArray, IntArray
 from maskrcnn.text import one_line
+
+T = TypeVar("T")
 
 LINES_SHOWN = 5
 """Of the images that could not be read, this many are named."""
+
+
+class Sharing(Protocol):
+    """How processes share the images of an evaluation. `training.distributed.Ranks` is one."""
+
+    def share_of(self, count: int) -> range:
+        """The numbers of this process's images."""
+
+    def in_rounds(self, own: Iterator[T], count: int) -> Iterator[Sequence[T]]:
+        """What all processes make of their images, in the order of the images; some at a time, on the first alone."""
+
+
+class Alone:
+    """One process with all images."""
+
+    def share_of(self, count: int) -> range:
+        """All of them."""
+        return range(count)
+
+    def in_rounds(self, own: Iterable[T], count: int) -> Iterator[Sequence[T]]:
+        """One at a time."""
+        return ((item,) for item in own)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation keeps of an image. It is small, so that it can travel between processes.
+
+    Attributes:
+        number: of the image in the data set.
+        error: why it cannot be read; then there is nothing else.
+        results: COCO results, with the data set's ids and with file names; masks as run lengths.
+        confusion: (K + 1, K + 1) pixels, see `Confusion`.
+        panoptic: (K, 4), see `PanopticCounts`.
+        example: label maps to look at.
+        overlay: (H, W, 3) uint8 RGB, where somebody watches this image.
+    """
+
+    number: int
+    error: str = ""
+    results: Sequence[dict[str, Any]] = ()
+    confusion: IntArray | None = None
+    panoptic: FloatArray | None = None
+    example: LabelMaps | None = None
+    overlay: ByteArray | None = None
 
 
 @dataclass
@@ -29,6 +77,7 @@ class EvaluationRun:
         data: the images and their labels.
         categories: the model's classes.
         max_pixels: larger images are refused.
+        max_detections: per image, those that count.
         confusion: counts the pixels of a model that tells their classes; else None.
         panoptic: counts the segments of a model that finds objects and tells the class of every pixel; else None.
         score_threshold: of the objects among these.
@@ -41,6 +90,7 @@ class EvaluationRun:
     data: LabelledImages
     categories: Categories
     max_pixels: int
+    max_detections: int
     confusion: Confusion | None = None
     panoptic: PanopticCounts | None = None
     score_threshold: float = 0.5
@@ -59,29 +109,51 @@ class EvaluationRun:
                 f"got {_listed(theirs.names)}; classes are compared by name"
             )
 
-    def add(self, number: int, prediction: Prediction) -> None:
-        """Keep what was found in an image, as far as the data set knows the classes."""
+    def outcome(self, number: int, prediction: Prediction, overlay: ByteArray | None = None) -> Outcome:
+        """What was found in an image, as far as the data set knows the classes; changes nothing here."""
         labels = self.data.labels
         image_id, file_name = int(labels.image_ids[number]), labels.file_name(number)
-        self.images[image_id] = number
-        self.results += [
+        results = [
             {**result, "category_id": self.ids[result["category_name"]], "file_name": file_name}
             for result in prediction.to_coco(image_id)
             if result["category_name"] in self.ids
         ]
-        if self.confusion is not None and prediction.semantic is not None:
-            true_map = true_label_map(self.data, number, self.categories)
-            self.confusion.add(true_map, prediction.semantic)
-            if self.pixel_examples is not None:
-                self.pixel_examples.add(image_id, file_name, true_map, prediction.semantic)
-        if self.panoptic is not None:
-            not_in_data = [label for label, name in enumerate(self.categories.names) if name not in self.ids]
-            found = prediction.panoptic(self.score_threshold).without(not_in_data)
-            self.panoptic.add(true_panoptic_map(self.data, number, self.categories), found)
+        confusion, example = self._pixels(number, prediction.semantic)
+        return Outcome(number, "", results, confusion, self._segments(number, prediction), example, overlay)
 
-    def leave_out(self, number: int, error: UserError) -> None:
-        """Go on without an image that cannot be read."""
-        self.unreadable.append(str(error))
+    def _pixels(self, number: int, found: ByteArray | None) -> tuple[IntArray | None, LabelMaps | None]:
+        if self.confusion is None or found is None:
+            return None, None
+        true_map = true_label_map(self.data, number, self.categories)
+        own, looked_at = Confusion(self.categories.names), PixelExamples()
+        own.add(true_map, found)
+        if self.pixel_examples is not None:
+            labels = self.data.labels
+            looked_at.add(int(labels.image_ids[number]), labels.file_name(number), true_map, found)
+        return own.counts, next(iter(looked_at.worst_first()), None)
+
+    def _segments(self, number: int, prediction: Prediction) -> FloatArray | None:
+        if self.panoptic is None:
+            return None
+        not_in_data = [label for label, name in enumerate(self.categories.names) if name not in self.ids]
+        found = prediction.panoptic(self.score_threshold).without(not_in_data)
+        own = PanopticCounts(self.categories)
+        own.add(true_panoptic_map(self.data, number, self.categories), found)
+        return own.counts
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep what an image came to; in the order of the images, on which the last bits of sums depend."""
+        if outcome.error:
+            self.unreadable.append(outcome.error)
+            return
+        self.images[int(self.data.labels.image_ids[outcome.number])] = outcome.number
+        self.results += outcome.results
+        if self.confusion is not None and outcome.confusion is not None:
+            self.confusion.counts += outcome.confusion
+        if self.panoptic is not None and outcome.panoptic is not None:
+            self.panoptic.counts += outcome.panoptic
+        if self.pixel_examples is not None and outcome.example is not None:
+            self.pixel_examples.keep(outcome.example)
 
     def picture(self, image_id: int) -> ByteArray:
         """The pixels of an image the model has seen."""

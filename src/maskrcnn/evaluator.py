@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
-from maskrcnn.evaluation_run import EvaluationRun
+from maskrcnn.evaluation_run import Alone, EvaluationRun, Outcome, Sharing
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
@@ -38,6 +39,10 @@ from maskrcnn.text import brief
 
 PROGRESS_EVERY = 50
 """Images between two lines of progress."""
+
+ALONE = Alone()
+
+Look = Callable[[int, Prediction], ByteArray | None]
 
 
 def evaluate(
@@ -92,64 +97,135 @@ def evaluate(
     require_groups(data, group_by)
     if target is not None:  # before the predictions, which take time
         make_folder(target)
-    return evaluate_dataset(
+    run = observed(
         model,
         data,
-        target,
         max_detections=max_detections,
         score_threshold=score_threshold,
         batch_size=batch_size,
         proposals=proposals,
-        report=report,
+        examples=report and target is not None,
         say=say,
     )
+    return concluded(run, model, target, report=report, say=say)
 
 
-def evaluate_dataset(
+def observed(
     model: Predictor[Any],
     data: LabelledImages,
-    output: Path | None = None,
     *,
     max_detections: int | None = None,
     score_threshold: float = 0.5,
     batch_size: int = 1,
     proposals: str | Path | None = None,
+    examples: bool = True,
+    say: Callable[[str], object] = print,
+    sharing: Sharing = ALONE,
+    look: Look = lambda *_: None,
+    after: Callable[[Sequence[Outcome]], object] = lambda _: None,
+) -> EvaluationRun:
+    """The first half of `evaluate`: what the model finds in images whose labels are read already.
+
+    Args:
+        model: as in `evaluate`.
+        data: the images and their labels.
+        max_detections: as in `evaluate`.
+        score_threshold: as in `evaluate`.
+        batch_size: images per pass through the network.
+        proposals: as in `evaluate`.
+        examples: whether to keep label maps for the report.
+        say: gets the lines of progress.
+        sharing: by which several processes look at an image each; the first one gets the whole, the others nothing.
+        look: called in the process that looks at an image, with its number and what was found; makes `Outcome.overlay`.
+        after: called after each round of images, in all processes; what it raises ends the evaluation.
+
+    Raises:
+        UserError: no class in common, unusable proposals, or a process that shares the images has ended.
+    """
+    given = None if proposals is None else _read_proposals(Path(proposals), data)
+    limit = model.config.evaluation.max_detections if max_detections is None else max_detections
+    run = _run(model, data, limit, score_threshold, examples)
+    count = len(run.data.labels)
+    own = _outcomes(model, run, sharing.share_of(count), batch_size, given, look)
+    for outcomes in sharing.in_rounds(own, count):
+        for outcome in outcomes:
+            run.add(outcome)
+            if not outcome.error and len(run.images) % PROGRESS_EVERY == 0:
+                say(f"{len(run.images)} of {count} images")
+        after(outcomes)
+    return run
+
+
+def _run(
+    model: Predictor[Any], data: LabelledImages, max_detections: int, score_threshold: float, examples: bool
+) -> EvaluationRun:
+    data = with_stuff_of(data, model.categories, model.config.data.stuff)
+    confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
+    return EvaluationRun(
+        data if model.config.tells_classes else without_classes(data),
+        model.categories,
+        model.config.data.max_pixels,
+        max_detections,
+        confusion,
+        PanopticCounts(model.categories) if confusion and "mask_head" in model.branches else None,
+        score_threshold,
+        PixelExamples() if examples and confusion is not None else None,
+    )
+
+
+def _outcomes(
+    model: Predictor[Any],
+    run: EvaluationRun,
+    numbers: Sequence[int],
+    batch_size: int,
+    proposals: ProposalStore | None,
+    look: Look,
+) -> Iterator[Outcome]:
+    """One for each of these images, in their order."""
+    errors: dict[int, str] = {}  # by the thread that reads ahead
+
+    def note(number: int, error: UserError) -> None:
+        errors[number] = str(error)
+
+    left = iter(numbers)
+    found = predict_dataset(model, run.data, run.max_detections, batch_size, note, proposals, numbers)
+    for number, prediction in found:
+        yield from (Outcome(other, errors[other]) for other in takewhile(number.__ne__, left))
+        yield run.outcome(number, prediction, look(number, prediction))
+    yield from (Outcome(other, errors[other]) for other in left)
+
+
+def concluded(
+    run: EvaluationRun,
+    model: Predictor[Any],
+    output: Path | None,
+    *,
     report: bool = True,
     say: Callable[[str], object] = print,
-    after_image: Callable[[int, Prediction], object] = lambda *_: None,
 ) -> Metrics:
-    """`evaluate` for images whose labels are read already; what `after_image` raises, between images, ends it."""
-    limit = model.config.evaluation.max_detections if max_detections is None else max_detections
-    given = None if proposals is None else _read_proposals(Path(proposals), data)
-    data = with_stuff_of(data, model.categories, model.config.data.stuff)
-    seen = data if model.config.tells_classes else without_classes(data)
-    confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
-    panoptic = PanopticCounts(model.categories) if confusion and "mask_head" in model.branches else None
-    examples = PixelExamples() if report and output is not None and confusion is not None else None
-    max_pixels = model.config.data.max_pixels
-    run = EvaluationRun(seen, model.categories, max_pixels, confusion, panoptic, score_threshold, examples)
-    for number, prediction in predict_dataset(model, run.data, limit, batch_size, run.leave_out, given):
-        run.add(number, prediction)
-        after_image(number, prediction)
-        if len(run.images) % PROGRESS_EVERY == 0:
-            say(f"{len(run.images)} of {len(run.data.labels)} images")
+    """The second half of `evaluate`: what was found is compared with the labels, and written.
+
+    Raises:
+        UserError: none of the images could be read, or `output` cannot be written.
+    """
     truth = run.ground_truth()
     iou_types = _iou_types(model, truth)
+    limit, threshold = run.max_detections, run.score_threshold
     if iou_types:
-        metrics = evaluate_coco(truth, run.results, limit, iou_types, score_threshold, explain=report)
+        metrics = evaluate_coco(truth, run.results, limit, iou_types, threshold, explain=report)
     else:
-        metrics = Metrics({}, limit, score_threshold, len(truth.images), (), "maskrcnn")
+        metrics = Metrics({}, limit, threshold, len(truth.images), (), "maskrcnn")
     metrics = replace(
         metrics,
         warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings),
-        semantic=None if confusion is None else confusion.metrics(),
-        panoptic=None if panoptic is None else panoptic.metrics(),
+        semantic=None if run.confusion is None else run.confusion.metrics(),
+        panoptic=None if run.panoptic is None else run.panoptic.metrics(),
     )
     say(format_table(metrics))
     if output is not None:
         _write_results(output, run.results, metrics)
         if report:
-            title = f"{model.name} on {Path(data.report.source).name}"
+            title = f"{model.name} on {Path(run.data.report.source).name}"
             maps, names = run.pixel_examples.worst_first() if run.pixel_examples else (), model.categories.names
             write_report(output / "report.html", metrics, truth, run.results, run.picture, title, maps, names)
     return metrics
@@ -162,6 +238,7 @@ def predict_dataset(
     batch_size: int = 1,
     on_error: Callable[[int, UserError], object] | None = None,
     proposals: ProposalStore | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Prediction]]:
     """What the model finds in each image of a data set, down to the lowest score it reports.
 
@@ -173,6 +250,7 @@ def predict_dataset(
         on_error: called with the number of an image that cannot be read, which is then left out, by the thread that
             reads ahead; None: raised.
         proposals: for a model without RPN.
+        numbers: of the images to look at; None: all.
 
     Yields:
         The number of an image in `data.labels`, and what was found in it.
@@ -180,7 +258,7 @@ def predict_dataset(
     waiting: deque[int] = deque()
 
     def read() -> Iterator[tuple[int, ByteArray]]:
-        for number in range(len(data.labels)):
+        for number in range(len(data.labels)) if numbers is None else numbers:
             try:
                 yield number, read_picture(data, number, model.config.data.max_pixels)
             except UserError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -58,7 +59,7 @@ def start(settings: Path, output: Path, world: int, *options: str) -> list[subpr
 def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each; none outlives the test."""
     try:
-        return [(*(process.communicate(timeout=120)), process.returncode)[::-1] for process in processes]  # type: ignore[misc]
+        return [(*(process.communicate(timeout=300)), process.returncode)[::-1] for process in processes]  # type: ignore[misc]
     finally:
         for process in processes:
             process.kill()
@@ -80,6 +81,23 @@ def with_an_empty_and_a_smaller_image(root: Path) -> None:
 def as_yaml(config: Config, path: Path) -> Path:
     path.write_text(write_yaml(config))
     return path
+
+
+def add_images_to_measure_on(config: Config, count: int) -> Config:
+    """A val split of copies of the first image, of which one is cut short."""
+    root = Path(config.data.root)
+    content = json.loads((root / "instances_train.json").read_text())
+    objects = [a for a in content["annotations"] if a["image_id"] == 0]
+    names = [f"val_{number}.png" for number in range(count)]
+    images = [content["images"][0] | {"id": number, "file_name": name} for number, name in enumerate(names)]
+    copies = [a | {"id": 100 * image["id"] + a["id"], "image_id": image["id"]} for image in images for a in objects]
+    with Image.open(root / "images" / "0.png") as picture:
+        for number, name in enumerate(names):
+            picture.point([min(value + 2 * number, 255) for value in range(256)] * 3).save(root / "images" / name)
+    (root / "images" / names[2]).write_bytes((root / "images" / names[2]).read_bytes()[:2000])
+    (root / "instances_val.json").write_text(json.dumps({**content, "images": images, "annotations": copies}))
+    few = replace(config.rpn, pre_nms_top_k_test=50, post_nms_top_k_test=20)
+    return replace(config, rpn=few, data=replace(config.data, val_annotations="instances_val.json"))
 
 
 @pytest.fixture
@@ -114,6 +132,43 @@ def test_two_ranks_are_one_process(config: Config, tmp_path: Path) -> None:
     resumed = train(config, tmp_path / "two", resume=True)  # from step 5 of two ranks, in one process
     for name, tensor in expected.items():
         assert torch.allclose(weights(resumed.last)[name], tensor, rtol=1e-5, atol=1e-5), name
+
+
+def test_two_ranks_evaluate_as_one(config: Config, tmp_path: Path) -> None:
+    """21 images, of which one cannot be read; and pictures of those that the second rank has seen."""
+    config = add_images_to_measure_on(config, 21)
+    config = replace(config, box_head=replace(config.box_head, max_detections=5, score_threshold=0.0))
+    config = replace(
+        config, schedule=replace(config.schedule, steps=1), train=replace(config.train, evaluate_start=False)
+    )
+    settings, folder = as_yaml(config, tmp_path / "config.yaml"), tmp_path / "run"
+    results = ended(start(settings, folder, 2))
+    assert [code for code, _, _ in results] == [0, 0], results
+    assert "image left out" in results[0][1] and results[1][1:] == ("", "")
+    files = ("metrics.json", "predictions.json", "report.html")
+    shared = {name: (folder / "evaluation" / name).read_bytes() for name in files}
+    pictures = sorted(path.name for path in (folder / "pictures").glob("00000001_*.jpg"))
+    assert pictures == [f"00000001_{number}.jpg" for number in (0, 13, 20, 7)]
+    shutil.rmtree(folder / "evaluation")
+    shutil.rmtree(folder / "pictures")
+    train(config, folder, resume=True)  # all steps are done: what is left is the evaluation, by one process
+    for name in files:
+        assert (folder / "evaluation" / name).read_bytes() == shared[name], name
+    assert len({found["image_id"] for found in json.loads(shared["predictions.json"])}) == 20
+
+
+def test_a_rank_that_dies_while_all_evaluate_ends_the_others(config: Config, tmp_path: Path) -> None:
+    config = add_images_to_measure_on(config, 400)
+    config = replace(config, schedule=replace(config.schedule, steps=1))
+    processes = start(as_yaml(config, tmp_path / "config.yaml"), tmp_path / "run", 2)
+    while not list((tmp_path / "run" / "pictures").glob("00000001_*.jpg")):
+        assert processes[0].poll() is None
+        time.sleep(0.05)
+    processes[1].kill()
+    code, error, _ = ended(processes[:1])[0]
+    processes[1].communicate()
+    assert code == 2
+    assert re.search(r"rank 0 of 2: another rank has ended .*--resume", error)
 
 
 @pytest.mark.parametrize("blow", ["SIGKILL", pytest.param("SIGSTOP", marks=pytest.mark.slow)])

@@ -89,11 +89,14 @@ class PanopticCounts:
 
     Args:
         categories: the K classes. Maps of labels may have K as well, for background: it is known, but no class.
+
+    Attributes:
+        counts: (K, 4) sum of IoUs, TP, FP, FN.
     """
 
     def __init__(self, categories: Categories) -> None:
         self.categories = categories
-        self._counts = np.zeros((len(categories), 4))  # iou_sum, TP, FP, FN
+        self.counts = np.zeros((len(categories), 4))
         self._classes = [
             {"id": label + 1, "name": str(label), "isthing": int(label not in categories.stuff)}
             for label in range(len(categories) + 1)
@@ -107,7 +110,7 @@ class PanopticCounts:
         evaluation.evaluate()
         classes = evaluation.results()["per_class"]
         rows = [classes[label + 1] for label in range(len(self.categories))]
-        self._counts += [[row["iou"], row["tp"], row["fp"], row["fn"]] for row in rows]
+        self.counts += [[row["iou"], row["tp"], row["fp"], row["fn"]] for row in rows]
 
     def metrics(self) -> PanopticMetrics:
         """What the counts come to."""
@@ -115,7 +118,7 @@ class PanopticCounts:
             tuple(
                 PanopticClass(name, label in self.categories.stuff, float(iou), *map(int, counted))
                 for label, (name, (iou, *counted)) in enumerate(
-                    zip(self.categories.names, self._counts.tolist(), strict=True)
+                    zip(self.categories.names, self.counts.tolist(), strict=True)
                 )
             )
         )

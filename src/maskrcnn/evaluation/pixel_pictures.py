@@ -62,7 +62,11 @@ class PixelExamples:
         stride = -(-max(truth.shape) // LONGEST_SIDE)
         small, small_found = (pixels[::stride, ::stride].copy() for pixels in (truth, found))
         accuracy = float((truth == found)[known].mean())
-        self._kept.append(LabelMaps(image_id, name, accuracy, stride, small, small_found))
+        self.keep(LabelMaps(image_id, name, accuracy, stride, small, small_found))
+
+    def keep(self, maps: LabelMaps) -> None:
+        """Look at an image that was made small already."""
+        self._kept.append(maps)
         self._kept.sort(key=lambda maps: maps.accuracy)
         if len(self._kept) > self._most:
             del self._kept[self._num_worst]  # neither among the worst nor among the best

@@ -25,7 +25,7 @@ from maskrcnn.text import one_line
 T = TypeVar("T")
 
 _START_TIMEOUT = timedelta(hours=2)
-"""Until all ranks have read their data, and while the first one evaluates."""
+"""Until all ranks have read their data, and while the first one compares what was found with the labels."""
 
 _BUCKET = 1 << 23
 """Numbers that are exchanged at once: enough to be fast, few enough to need little memory."""
@@ -39,13 +39,15 @@ class Ranks:
         rank: 0 is the one that writes.
         world: how many there are.
         device: of this one.
-        steps: the group that exchanges in steps, with their time-out.
+        steps: the group that exchanges tensors in steps, with their time-out.
+        talk: the same for Python objects.
     """
 
     rank: int
     world: int
     device: torch.device
     steps: dist.ProcessGroup | None = None
+    talk: dist.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -109,12 +111,33 @@ class Ranks:
                 parameter.grad = own
 
     def gathered(self, value: T) -> list[T]:
-        """What every rank has, in their order, on each of them; waits as long as an evaluation may take."""
+        """What every rank has, in their order, on each of them; waits as long as the end of an evaluation may take."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
         self._exchange(lambda: dist.all_gather_object(values, value))
         return values
+
+    def share_of(self, count: int) -> range:
+        """The numbers of this rank's images of an evaluation: one of every `world`, none twice."""
+        return range(self.rank, count, self.world)
+
+    def in_rounds(self, own: Iterator[T], count: int) -> Iterator[Sequence[T]]:
+        """What all ranks make of their shares of `count` images, in the images' order, on rank 0; elsewhere nothing.
+
+        In a round every rank makes one, so that memory is that of a round, and a rank that is dead or stuck is noticed
+        as in a step of training. In the last round some have none left.
+        """
+        for first in range(0, count, self.world):
+            yield self._at_first(next(own, None))[: count - first]
+
+    def _at_first(self, value: Any) -> list[Any]:
+        """What every rank has, in their order, on rank 0; elsewhere nothing."""
+        if self.world == 1:
+            return [value]
+        values = [None] * self.world if self.is_first else None
+        self._exchange(lambda: dist.gather_object(value, values, group=self.talk))
+        return values or []
 
     def of_first(self, value: T) -> T:
         """What rank 0 has."""
@@ -171,13 +194,14 @@ def joined(device: torch.device, timeout: int) -> Iterator[Ranks]:
         device = torch.device("cuda", _variable("LOCAL_RANK", 0))
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
+    in_step = timedelta(seconds=timeout)
     try:
-        dist.init_process_group(backend, timeout=_START_TIMEOUT)
-        steps = dist.new_group(timeout=timedelta(seconds=timeout), backend=backend)
+        dist.init_process_group("gloo", timeout=_START_TIMEOUT)
+        steps, talk = (dist.new_group(timeout=in_step, backend=name) for name in (backend, "gloo"))
     except (RuntimeError, ValueError) as error:
         raise UserError(f"rank {rank} of {world}: cannot join the others ({one_line(str(error), 200)})") from error
     try:
-        yield Ranks(rank, world, device, steps)
+        yield Ranks(rank, world, device, steps, talk)
     finally:
         dist.destroy_process_group()
 
@@ -206,5 +230,5 @@ def with_shared_statistics(model: nn.Module, ranks: Ranks) -> nn.Module:
             "backbone.norm=frozen_bn or gn (backbone.frozen_stages does not stop those of later stages), or train in "
             "one process"
         )
-    shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model, ranks.steps)
     return shared

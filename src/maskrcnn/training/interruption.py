@@ -41,15 +41,14 @@ class Interruption:
         self._count = 0
         self._before: dict[int, Any] = {}
 
-    @property
-    def signal(self) -> int | None:
-        """The number of the signal that has come."""
-        return self._signal
+    def check(self, highest: Callable[[int], int] = int) -> None:
+        """Raise `Interrupted` if a signal has come; to be called where stopping loses nothing.
 
-    def check(self) -> None:
-        """Raise `Interrupted` if a signal has come; to be called where stopping loses nothing."""
-        if self._signal is not None:
-            raise Interrupted(self._signal)
+        Args:
+            highest: of the signals of all processes that train together, 0 where none has come.
+        """
+        if number := highest(self._signal or 0):
+            raise Interrupted(number)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers

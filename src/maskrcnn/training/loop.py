@@ -176,9 +176,8 @@ class _Run:
         return TrainingLog(self.folder, self.screen, self.config, self.state, self.watchers)
 
     def _stop_together(self) -> None:
-        """A signal may have reached one rank alone; all stop after the same step."""
-        if number := self.ranks.highest(self.interruption.signal or 0):
-            raise Interrupted(number)
+        """A signal may have reached one rank alone; all stop after the same step, or image of an evaluation."""
+        self.interruption.check(self.ranks.highest)
 
     def _evaluate_start(self, log: Log) -> None:
         """Measure the weights that training starts with; until a better one is found, they are the best model."""
@@ -249,7 +248,7 @@ class _Run:
         state = self.state
         if self.data.val is None:
             return {}
-        metrics, score = self.ranks.of_first(self._measured(log, last) if self.ranks.is_first else ({}, None))
+        metrics, score = self.ranks.of_first(self._measured(log, last))
         log.evaluation(state.step, metrics, score)
         if score is not None and (state.best_score is None or score >= state.best_score):  # of equal ones the later
             self._save_model(self.folder.best, metrics)
@@ -263,14 +262,15 @@ class _Run:
 
     def _measured(self, log: Log, last: bool) -> tuple[dict[str, Any], float | None]:
         assert self.data.val is not None
-        watched = WatchedImages(self.data.val, self.folder.watched, log.picture)
         return validate(
             self.state.averaged_model,
             self.config,
             self.data,
             self.folder.evaluation,
             log.say,
-            after_image=watched.after(self.interruption.check, self.state.step),
+            ranks=self.ranks,
+            watched=WatchedImages(self.data.val, self.folder.watched, log.picture, self.state.step),
+            check=self._stop_together,
             report=last,
         )
 

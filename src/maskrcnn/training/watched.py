@@ -38,35 +38,30 @@ class WatchedImages:
         data: the val split.
         folder: where the pictures go, with `index.json`: image name -> (what, file), the labels first.
         show: gets each picture too: its name, the step, (H, W, 3) uint8 RGB.
+        step: of the training.
     """
 
-    def __init__(self, data: LabelledImages, folder: Path, show: Show) -> None:
-        self._data, self._folder, self._show = data, folder, show
+    def __init__(self, data: LabelledImages, folder: Path, show: Show, step: int) -> None:
+        self._data, self._folder, self._show, self._step = data, folder, show, step
         count = len(data.labels)
         self._numbers = set(np.linspace(0, count - 1, min(IMAGES, count)).round().astype(int).tolist())
         self._index = read_index(folder)
 
-    def after(self, check: Callable[[], object], step: int) -> Callable[[int, Prediction], None]:
-        """What is called after each image of an evaluation: `check`, which may end it, then `take`."""
+    def look(self, number: int, prediction: Prediction) -> ByteArray | None:
+        """What was found in image `number` of the split, drawn, if it is one of those watched."""
+        return prediction[prediction.scores > SCORE].overlay() if number in self._numbers else None
 
-        def after_image(number: int, prediction: Prediction) -> None:
-            check()
-            self.take(number, prediction, step)
-
-        return after_image
-
-    def take(self, number: int, prediction: Prediction, step: int) -> None:
-        """Draw what was found in image `number` of the split, if it is one of those watched."""
-        if number in self._numbers:
+    def take(self, number: int, overlay: ByteArray | None) -> None:
+        """Keep what `look` has drawn."""
+        if overlay is not None:
             with suppress(UserError):  # no place on the disk: the training itself says so, where it matters
-                self._draw(number, prediction, step)
+                self._keep(number, overlay)
 
-    def _draw(self, number: int, prediction: Prediction, step: int) -> None:
-        name = self._data.labels.file_name(number)
+    def _keep(self, number: int, overlay: ByteArray) -> None:
+        name, step = self._data.labels.file_name(number), self._step
         rows = self._index.setdefault(name, [])
         if not rows:
             self._add_labels(number, rows)
-        overlay = prediction[prediction.scores > SCORE].overlay()
         file = f"{step:08d}_{number}.jpg"
         self._show(name, step, overlay)
         self._save(file, overlay)
