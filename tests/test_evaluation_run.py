@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from maskrcnn.build import build_model
+from maskrcnn.conclusion import concluded
 from maskrcnn.data.coco import LabelledImages, read_coco
-from maskrcnn.evaluator import concluded, observed
+from maskrcnn.evaluator import observed
 from maskrcnn.model import Model
 from maskrcnn.presets import preset
 
@@ -75,6 +76,7 @@ def model(data: LabelledImages) -> Model:
     config = replace(
         base,
         input=replace(base.input, min_size=64, max_size=64),
+        rpn=replace(base.rpn, pre_nms_top_k_test=50, post_nms_top_k_test=20),
         box_head=replace(base.box_head, fc_channels=16, max_detections=20, score_threshold=0.0),
         semantic_head=replace(base.semantic_head, enabled=True),
     )

@@ -45,6 +45,7 @@ LAYERS: list[set[str]] = [
     {"loading"},
     {"scoring"},
     {"evaluation_run"},
+    {"conclusion"},
     {"evaluator"},
     {"comparing"},
     {"inspection", "benchmark", "quantisation", "label_review"},

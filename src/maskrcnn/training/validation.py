@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.conclusion import concluded
 from maskrcnn.config import Config
 from maskrcnn.evaluation_run import Outcome
-from maskrcnn.evaluator import concluded, observed
+from maskrcnn.evaluator import observed
 from maskrcnn.model import Model
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.training.data import TrainingData
