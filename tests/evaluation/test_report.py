@@ -12,6 +12,7 @@ import pytest
 from maskrcnn.data.coco import read_coco
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation import Metrics, evaluate_coco
+from maskrcnn.evaluation.page import html_table
 from maskrcnn.evaluation.report import render_report, write_report
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.scoring import ground_truth_of
@@ -128,3 +129,10 @@ def test_an_image_that_cannot_be_read_is_an_error(
     with pytest.raises(UserError, match="is gone"):
         write_report(tmp_path / "report.html", metrics, truth, predictions, broken)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_cells_of_wide_tables_name_their_columns_for_narrow_screens() -> None:
+    heads = ["class", "a", "b", "c", "d", "e", "<f>"]
+    assert html_table(heads, [["x", *"123456"]]).count("data-head=") == 7
+    assert 'data-head="&lt;f&gt;"' in html_table(heads, [["x", *"123456"]])
+    assert "data-head" not in html_table(heads[:6], [["x", *"12345"]])

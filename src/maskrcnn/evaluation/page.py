@@ -7,6 +7,9 @@ from html import escape
 
 from maskrcnn.evaluation.style import STYLE
 
+NARROW_COLUMNS = 6
+"""So many fit the width of a phone."""
+
 
 def html_page(title: str, sections: Iterable[str]) -> str:
     """The whole document; empty sections are left out."""
@@ -20,18 +23,25 @@ def html_page(title: str, sections: Iterable[str]) -> str:
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], bar_column: int | None = None) -> str:
-    """A table of texts, escaped; `bar_column` also shows its fraction as a bar."""
+    """A table of texts, escaped; `bar_column` also shows its fraction as a bar.
+
+    On a narrow screen a row of many columns becomes a block of cells, each under its own head.
+    """
+    wide = len(heads) > NARROW_COLUMNS
+    labels = [f' data-head="{escape(head)}"' if wide else "" for head in heads]
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join(
-        "<tr>" + "".join(_cell(text, bar=i == bar_column) for i, text in enumerate(row)) + "</tr>" for row in rows
+        "<tr>" + "".join(_cell(text, labels[i], bar=i == bar_column) for i, text in enumerate(row)) + "</tr>"
+        for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="wide"' if wide else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(text: str, *, bar: bool) -> str:
+def _cell(text: str, label: str, *, bar: bool) -> str:
     if not bar:
-        return f"<td>{escape(text)}</td>"
-    return f'<td class="bar" style="--part:{_percent(text)}%">{escape(text)}</td>'
+        return f"<td{label}>{escape(text)}</td>"
+    return f'<td{label} class="bar" style="--part:{_percent(text)}%">{escape(text)}</td>'
 
 
 def _percent(text: str) -> str:

@@ -83,12 +83,23 @@ h3 { font-size: 14px; font-weight: 600; margin: 18px 0 6px; }
 .mark.open { background: none; border-style: dashed; }
 .mark.true { border-color: #f5e000; background: #555; }
 .mark.found { border: 2px solid #3ca5ff; background: #555; }
-.mark.better { border: 2px solid #fff; background: #555; }
+.mark.better { border: 2px solid #fff; background: #555; box-shadow: 0 0 0 1px #888; }
 footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 12px; font-size: 13px; }
 @media (max-width: 640px) {
   body { padding: 24px 12px 48px; }
-  th, td { padding: 5px 6px; font-size: 13px; }
-  th:first-child, td:first-child { position: sticky; left: 0; max-width: 150px; background: var(--page); }
+  th, td { padding: 5px 6px; font-size: 13px; white-space: normal; }
+  td:first-child { max-width: 150px; overflow-wrap: break-word; }
+  td.bar { min-width: 60px; }
+  .wide thead { display: none; }
+  .wide tr {
+    display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: 4px 6px; padding: 8px 0;
+    border-bottom: 1px solid var(--rule);
+  }
+  .wide td { border: 0; padding: 0 2px 2px; text-align: left; overflow-wrap: anywhere; }
+  .wide td::before { content: attr(data-head); display: block; font-size: 11px; color: var(--quiet); }
+  .wide td:first-child { grid-column: 1 / -1; max-width: none; font-weight: 600; }
+  .wide td:first-child::before { content: none; }
+  .wide td.bar::after { right: auto; left: 2px; bottom: 0; }
 }
 @media print { body { max-width: none; padding: 0; } .pair, .plot { break-inside: avoid; } }
 """
