@@ -44,10 +44,11 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 
 demo: $(READY)
 	$(BIN)/maskrcnn predict examples/nuclei_mini/images --output $(OUTPUT)/predict --overwrite
+	$(BIN)/maskrcnn predict examples/street --model facades --output $(OUTPUT)/street --overwrite
 	$(BIN)/maskrcnn evaluate --annotations examples/nuclei_mini/instances_val.json \
 	    --images examples/nuclei_mini/images --output $(OUTPUT)/evaluate
 	@echo
-	@echo "pictures: $(abspath $(OUTPUT))/predict"
+	@echo "pictures: $(abspath $(OUTPUT))/predict and $(abspath $(OUTPUT))/street"
 	@echo "report:   $(abspath $(OUTPUT))/evaluate/report.html"
 
 test: $(READY)

@@ -12,10 +12,16 @@ from maskrcnn.weights.checkpoint import load_model, save_model
 BUNDLED = Path(maskrcnn.__file__).parent / "weights" / "bundled"
 
 
-def bundle(trained: Path, name: str) -> None:
-    """Store the model under a name, in half precision, without the paths of the machine it was trained on."""
+def bundle(trained: Path, name: str, attribution: str = "") -> None:
+    """Store the model under a name, in half precision, without the paths of the machine it was trained on.
+
+    Args:
+        trained: the model file.
+        name: of the bundled model.
+        attribution: whom the licence of its training data wants to be named; kept in the file, and said by
+            `maskrcnn models`.
+    """
     model, config, categories, summary = load_model(trained)
     BUNDLED.mkdir(exist_ok=True)
-    save_model(
-        BUNDLED / f"{name}.safetensors", model, replace(config, data=DataConfig()), categories, summary, half=True
-    )
+    facts = {**summary, "attribution": attribution} if attribution else summary
+    save_model(BUNDLED / f"{name}.safetensors", model, replace(config, data=DataConfig()), categories, facts, half=True)

@@ -101,7 +101,8 @@ def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch, tmp_path
         (("Nuclei",), "nuclei"),
         (("cell",), "nuclei"),
         (("cell", "debris"), None),
-        (("car",), None),
+        (("car",), None),  # the model facades knows cars, and nine other things
+        (("window", "balcony-fence", "Facade", "car", "street"), "facades"),
         ((), None),
     ],
 )

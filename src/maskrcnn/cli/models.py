@@ -41,6 +41,8 @@ def _print_bundled(models: Mapping[str, Path]) -> None:
         what = f"{saved.config.backbone.name}, {path.stat().st_size / 1e6:.1f} MB"
         has_classes = bool(saved.categories.ids)
         lines[has_classes].append(f"  {name:<10} {what}{_classes(saved.categories) if has_classes else ''}")
+        if source := saved.summary.get("attribution"):
+            lines[has_classes].append(f"  {'':<10} trained on: {one_line(str(source))}")
     print("bundled models (maskrcnn predict --model NAME):", *lines[True], sep="\n")
     if lines[False]:
         print("\nbundled backbones (maskrcnn train --init NAME):", *lines[False], sep="\n")

@@ -51,11 +51,14 @@ def bundled_start(config: Config) -> str | None:
 
 
 def fitting_model(classes: Sequence[str]) -> str | None:
-    """The bundled model that knows all these classes, if there is one."""
+    """The bundled model that knows all these classes, if there is one that knows little else.
+
+    What has learned many other things starts no better than the backbone alone, with settings for other images.
+    """
     wanted = {_ALSO_CALLED.get(name.casefold(), name.casefold()) for name in classes}
     for name, path in bundled_models().items():
         known = {own.casefold() for own in read_checkpoint(path).categories.names}
-        if wanted and wanted <= known:
+        if wanted and wanted <= known and len(known) <= 2 * len(wanted):
             return name
     return None
 
