@@ -50,8 +50,9 @@ def _tile(text: str) -> str | int:
 
 def tiles_option(values: Namespace) -> str:
     """What results depend on, as one word or a few."""
-    overlap = "" if values.overlap is None else f", overlap {values.overlap}"
-    return f"{values.tile}{overlap}" + (f", background {values.background}" if values.background else "")
+    from maskrcnn.large.tiling import tiles_text
+
+    return tiles_text(values.tile, values.overlap, values.background)
 
 
 def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[list[Path], list[Path]]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskrcnn.cli.arguments import CommandParser, number
-from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter
 from maskrcnn.errors import UserError
 from maskrcnn.text import counted
@@ -143,14 +142,20 @@ def _do(values: Namespace, job: Job, shards: Shards, names: NameFiles, wanted: S
 
 
 def _job(values: Namespace) -> Job:
-    from maskrcnn.loading import model_hash
-    from maskrcnn.results.row import RunSettings
     from maskrcnn.scale.rows import Job
 
-    limits = values.score_threshold, values.max_detections, values.precision
-    settings = RunSettings(model_hash(values.model), *limits, proposals=None, tiles=tiles_option(values))
-    cut = values.tile, values.overlap, values.background
-    return Job(values.model, settings, values.device, values.batch_size, *cut, folder=os.getcwd())
+    return Job.of(
+        values.model,
+        values.score_threshold,
+        values.max_detections,
+        values.precision,
+        device=values.device,
+        batch_size=values.batch_size,
+        tile=values.tile,
+        overlap=values.overlap,
+        background=values.background,
+        folder=os.getcwd(),
+    )
 
 
 class _Told:

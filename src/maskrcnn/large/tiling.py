@@ -124,6 +124,12 @@ def is_cut(size: Callable[[], Size | None], tile: str | int, config: Config) -> 
     return known is not None and loses_detail(known, config.input)
 
 
+def tiles_text(tile: str | int, overlap: int | None, background: int) -> str:
+    """What results depend on, as one word or a few."""
+    shared = "" if overlap is None else f", overlap {overlap}"
+    return f"{tile}{shared}" + (f", background {background}" if background else "")
+
+
 def natural_tile(settings: InputConfig) -> int:
     """The side, pixels, of a square image that the network sees at its own size."""
     side = settings.min_size if settings.shrink else min(max(settings.min_size, USUAL_TILE), settings.max_size)

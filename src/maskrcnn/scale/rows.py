@@ -10,8 +10,10 @@ from typing import Any
 
 from maskrcnn.errors import UserError
 from maskrcnn.failures import failure_of_machine
-from maskrcnn.loading import load, model_hash
+from maskrcnn.large.tiling import tiles_text
+from maskrcnn.loading import load, model_facts, model_hash
 from maskrcnn.prediction import Prediction
+from maskrcnn.predictor import own_score_threshold
 from maskrcnn.results.row import RunSettings, failed_row, found_row
 from maskrcnn.scale.pictures import Picture, read_ahead
 
@@ -39,6 +41,33 @@ class Job:
     overlap: int | None = None
     background: int = 0
     folder: str = "."
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+        precision: str = "float32",
+        *,
+        device: str = "auto",
+        batch_size: int = 1,
+        tile: str | int = "auto",
+        overlap: int | None = None,
+        background: int = 0,
+        folder: str = ".",
+    ) -> Job:
+        """The job that these words describe, as for `predict`; raises `UserError` where there is no such model.
+
+        >>> job = Job.of("nuclei", score_threshold=0.5)
+        """
+        if score_threshold is None:
+            score_threshold = own_score_threshold(model_facts(model)[1])
+        tiles = tiles_text(tile, overlap, background)
+        settings = RunSettings(
+            model_hash(model), score_threshold, max_detections, precision, proposals=None, tiles=tiles
+        )
+        return cls(model, settings, device, batch_size, tile, overlap, background, folder)
 
 
 class RowMaker:
