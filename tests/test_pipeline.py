@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maskrcnn.pipeline import DEPTH, Behind, ahead, mapped
+from maskrcnn.pipeline import DEPTH, Behind, ahead, followed, mapped
 
 
 def test_the_same_items_in_the_same_order() -> None:
@@ -32,6 +32,11 @@ def test_items_are_made_while_another_one_is_used() -> None:
 
     for item in ahead(items()):
         assert item == 2 or second_made.wait(60)
+
+
+def test_each_item_knows_whether_another_follows() -> None:
+    assert list(followed("abc")) == [("a", True), ("b", True), ("c", False)]
+    assert list(followed("a")) == [("a", False)] and list(followed("")) == []
 
 
 def test_several_threads_keep_the_order_and_stay_near() -> None:

@@ -56,6 +56,16 @@ def mapped(function: Callable[[S], T], items: Iterable[S], threads: int) -> Iter
                 future.cancel()
 
 
+def followed(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
+    """Each item, and whether another one follows; it comes when that is known."""
+    iterator = iter(items)
+    for last in iterator:
+        for item in iterator:
+            yield last, True
+            last = item
+        yield last, False
+
+
 class Behind:
     """A context in which calls are carried out by a thread, in order; an error comes up with a later call or the end.
 

@@ -93,6 +93,39 @@ def test_images_that_come_while_a_shard_is_half_done(path: Path) -> None:
     assert [found["file_name"] for found in rows_of(path)] == list("abcdefgh")
 
 
+def test_an_image_in_tiles_has_several_rows(path: Path) -> None:
+    """They are kept and counted together, and begun anew where the last of them is missing."""
+    parts = [{**row("b", objects=3), "more": True}, {**row("b", objects=2), "more": True}, row("b", objects=0)]
+    file, tally = ShardFile(path, SETTINGS), Tally()
+    assert [name for name, _ in file.begin("abc", tally, retry=False)] == ["a", "b", "c"]
+    for part in (row("a"), *parts[:2]):
+        file.append(part)
+        tally.add(part)
+    assert (tally.images, tally.objects) == (1, 1)
+    file.pause()
+    file, tally = ShardFile(path, SETTINGS), Tally()
+    assert [name for name, _ in file.begin("abc", tally, retry=False)] == ["b", "c"]
+    for part in (*parts, row("c")):
+        file.append(part)
+        tally.add(part, new=True)
+    file.finish()
+    expected = [row("a"), *parts, row("c")]
+    assert [json.dumps(found) for found in rows_of(path)] == [json.dumps(found) for found in expected]
+    assert (tally.images, tally.objects, tally.new) == (3, 7, 2)
+    assert file.whole("abc", retry=False) == Tally(3, 0, 7)
+    file = ShardFile(path, SETTINGS)
+    kept = [found for _, found in file.begin("bc", Tally(), retry=False)]
+    assert [json.dumps(found) for found in kept] == [json.dumps(found) for found in expected[1:]]
+
+
+def test_objects_of_an_image_that_breaks_half_way_do_not_count() -> None:
+    tally = Tally()
+    tally.add({**row("a", objects=3), "more": True})
+    tally.add(row("a", error="a: tile 7 cannot be decoded"))
+    tally.add(row("b", objects=2))
+    assert tally == Tally(2, 1, 2, ["a: tile 7 cannot be decoded"])
+
+
 def test_images_that_could_not_be_read_are_tried_again_only_when_asked(path: Path) -> None:
     file = ShardFile(path, SETTINGS)
     for name, _ in file.begin("abc", Tally(), retry=False):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from maskrcnn.cli.arguments import CommandParser, number
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
+from maskrcnn.pipeline import followed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -90,14 +91,8 @@ def in_tiles(
     tile = None if values.tile == "auto" else values.tile
     limits = values.score_threshold, values.max_detections
     for path in paths:
-        last = None
         try:
-            for found in model.stream_large(path, tile, values.overlap, values.background, values.batch_size, *limits):
-                if last is not None:
-                    yield Part(path, last, more=True, in_tiles=True)
-                last = found
+            parts = model.stream_large(path, tile, values.overlap, values.background, values.batch_size, *limits)
+            yield from (Part(path, found, more, in_tiles=True) for found, more in followed(parts))
         except UserError as error:
             skip(path, error)
-        else:
-            assert last is not None
-            yield Part(path, last, in_tiles=True)

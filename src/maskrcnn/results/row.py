@@ -91,15 +91,22 @@ def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
     Raises:
         UserError: a line that is no row.
     """
+    start = 0
+    for end, row in read_lines(path):
+        if not row.get("more"):
+            yield start, end, row
+            start = end
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Where each single row ends, and what it says, also of images whose last row is missing. Raises as `read_rows`."""
     with open_regular(path, "rows of results") as file:
-        start = end = 0
+        end = 0
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):  # cut off while it was written
                 return
-            row, end = _row(line, f"{path}, line {number}"), end + len(line)
-            if not row.get("more"):
-                yield start, end, row
-                start = end
+            end += len(line)
+            yield end, _row(line, f"{path}, line {number}")
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:

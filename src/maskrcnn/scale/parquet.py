@@ -53,9 +53,12 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """As in JSON: what an object does not have is not there."""
+    """As in JSON: what a row or an object does not have is not there."""
     objects = [{name: value for name, value in found.items() if value is not None} for found in row["objects"]]
-    return {**row, "objects": objects}
+    whole = {**row, "objects": objects}
+    if not row["more"]:
+        del whole["more"]
+    return whole
 
 
 def _schema(pa: Any) -> Any:
@@ -79,6 +82,7 @@ def _schema(pa: Any) -> Any:
             "precision": pa.string(),
             "proposals": pa.string(),
             "tiles": pa.string(),
+            "more": pa.bool_(),
         }
     )
 

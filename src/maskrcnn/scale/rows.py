@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from maskrcnn.errors import UserError
 from maskrcnn.failures import failure_of_machine
 from maskrcnn.large.tiling import tiles_text
 from maskrcnn.loading import load, model_facts, model_hash
+from maskrcnn.pipeline import followed
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import own_score_threshold
 from maskrcnn.results.row import RunSettings, failed_row, found_row
 from maskrcnn.scale.pictures import Picture, read_ahead
+from maskrcnn.structures.masks import ByteArray
 
 
 @dataclass(frozen=True)
@@ -94,39 +97,43 @@ class RowMaker:
             )
 
     def rows(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """The row of each image, in their order: `results.row.found_row`, or `failed_row` where it cannot be read."""
+        """The rows of each image, in their order: `results.row.found_row`, or `failed_row` where it cannot be read."""
         last = time.perf_counter()
-        pictures = read_ahead(names, self._job.tile, self._model.config)
+        pictures, settings = read_ahead(names, self._job.tile, self._model.config), self._job.settings
         while batch := list(islice(pictures, self._job.batch_size)):
-            for picture, found in zip(batch, self._found(batch), strict=True):
+            for picture, found, more in self._found(batch):
                 now = time.perf_counter()
-                if isinstance(found, Prediction):
-                    yield found_row(picture.name, picture.content, found, now - last, self._job.settings)
+                if isinstance(found, UserError):
+                    yield failed_row(picture.name, str(found), settings)
                 else:
-                    yield failed_row(picture.name, str(found), self._job.settings)
-                last = now
+                    content = None if more else picture.content
+                    yield found_row(picture.name, content, found, now - last, settings, more=more)
+                last = last if more else now
 
-    def _found(self, batch: list[Picture]) -> list[Prediction | UserError]:
-        settings = self._job.settings
-        limits = settings.score_threshold, settings.max_detections
+    def _found(self, batch: list[Picture]) -> Iterator[tuple[Picture, Prediction | UserError, bool]]:
+        """What is found in each picture, and whether there is more of it."""
         whole = [picture.source for picture in batch if not picture.cut and not isinstance(picture.source, UserError)]
+        settings, size = self._job.settings, self._job.batch_size
+        found = self._model.stream(iter(whole), size, settings.score_threshold, settings.max_detections)
         try:
-            found = self._model.stream(iter(whole), self._job.batch_size, *limits)
-            return [self._tiled(picture) if picture.cut else _or_error(picture, found) for picture in batch]
+            for picture in batch:
+                if isinstance(picture.source, UserError):
+                    yield picture, picture.source, False
+                elif picture.cut:
+                    yield from ((picture, part, more) for part, more in self._parts(picture.source))
+                else:
+                    yield picture, next(found), False
         except (RuntimeError, MemoryError) as error:
             if (reason := failure_of_machine(error)) is None:
                 raise
             raise UserError(f"{', '.join(picture.name for picture in batch)}: {reason}") from error
 
-    def _tiled(self, picture: Picture) -> Prediction | UserError:
+    def _parts(self, source: ByteArray | Path) -> Iterator[tuple[Prediction | UserError, bool]]:
         job, settings = self._job, self._job.settings
         tiles = None if job.tile == "auto" else int(job.tile), job.overlap, job.background, job.batch_size
-        assert not isinstance(picture.source, UserError)
         try:
-            return self._model.predict_large(picture.source, *tiles, settings.score_threshold, settings.max_detections)
+            yield from followed(
+                self._model.stream_large(source, *tiles, settings.score_threshold, settings.max_detections)
+            )
         except UserError as error:
-            return error
-
-
-def _or_error(picture: Picture, found: Iterator[Prediction]) -> Prediction | UserError:
-    return picture.source if isinstance(picture.source, UserError) else next(found)
+            yield error, False

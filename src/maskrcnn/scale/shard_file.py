@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from maskrcnn.files import PARTIAL_SUFFIX, move_durably, write_atomically
-from maskrcnn.results.row import RowFile, RunSettings, read_rows
+from maskrcnn.results.row import RowFile, RunSettings, read_lines
 from maskrcnn.scale.parquet import read_parquet, write_parquet
 
 FORMATS = ("jsonl", "parquet")
@@ -36,7 +36,8 @@ class Tally:
         failed: of which could not be read.
         objects: found.
         reasons: of the first failures.
-        new: rows that were made now; the others were there.
+        new: images whose rows were made now; the others were there.
+        parts: objects of an image of which there are more rows to come.
     """
 
     images: int = 0
@@ -44,16 +45,21 @@ class Tally:
     objects: int = 0
     reasons: list[str] = field(default_factory=list)
     new: int = 0
+    parts: int = 0
 
     def add(self, row: dict[str, Any], *, new: bool = False) -> None:
-        """Count a row."""
-        self.images += 1
-        self.objects += len(row["objects"])
-        self.new += new
-        if row["error"] is not None:
+        """Count a row; an image counts with its last one."""
+        self.parts += len(row["objects"])
+        if row.get("more"):
+            return
+        self.images, self.new = self.images + 1, self.new + new
+        if row["error"] is None:
+            self.objects += self.parts
+        else:
             self.failed += 1
             if len(self.reasons) < NAMED:
                 self.reasons.append(row["error"])
+        self.parts = 0
 
     def include(self, other: Tally) -> None:
         """Count those of another shard; its reasons are left to whoever tells them."""
@@ -102,28 +108,29 @@ class ShardFile:
         """
         if not self.path.exists():
             return None
-        tally = Tally()
-        for name, row in zip_longest(names, self._finished()):
-            if row is None or row["file_name"] != name or (retry and row["error"] is not None):
-                return None
+        tally, names = Tally(), iter(names)
+        for row in self._finished():
             tally.add(row)
-        return tally
+            if not row.get("more") and (next(names, None) != row["file_name"] or (retry and row["error"] is not None)):
+                return None
+        return tally if next(names, None) is None else None
 
     def begin(self, names: Iterable[str], tally: Tally, *, retry: bool) -> Iterator[tuple[str, dict[str, Any] | None]]:
-        """Each name of which the rows so far have nothing, in order, with its row in the finished file if it stays.
+        """Each name of which the rows so far have nothing, in order, with its rows in the finished file if they stay.
 
         Rows so far stay up to the first that is not the next name's: names have come or gone since.
         """
         names = iter(names)
-        rows = read_rows(self._partial) if self._partial.exists() else iter(())
-        for _, end, row in rows:
+        for end, row in read_lines(self._partial) if self._partial.exists() else ():
             self._settings.require_same(row, self._partial)
-            name = next(names, None)
-            if name != row["file_name"]:
-                names = names if name is None else chain([name], names)
-                break
-            self._file.end = end
+            if not row.get("more"):
+                name = next(names, None)
+                if name != row["file_name"]:
+                    names = names if name is None else chain([name], names)
+                    break
+                self._file.end = end
             tally.add(row)
+        tally.parts = 0  # of an image that was not finished
         kept = (row for row in self._finished() if not retry or row["error"] is None)
         return joined(names, kept)
 
@@ -138,7 +145,7 @@ class ShardFile:
             self._partial.write_bytes(b"")
         if self.path.suffix == ".parquet":
             write_atomically(
-                self.path, lambda aside: write_parquet((row for _, _, row in read_rows(self._partial)), aside)
+                self.path, lambda aside: write_parquet((row for _, row in read_lines(self._partial)), aside)
             )
             self._partial.unlink()
         else:
@@ -161,13 +168,20 @@ def finished_rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.suffix == ".parquet" and path.exists():
         yield from read_parquet(path)
     elif path.exists():
-        yield from (row for _, _, row in read_rows(path))
+        yield from (row for _, row in read_lines(path))
 
 
 def joined(names: Iterable[str], rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Each name with its row or None; both are sorted, and rows of other names are left out."""
+    """Each name with its row, several times with each of several, or None; rows of other names are left out.
+
+    Both are sorted by name.
+    """
     row = next(rows, None)
     for name in names:
         while row is not None and row["file_name"] < name:
             row = next(rows, None)
-        yield name, row if row is not None and row["file_name"] == name else None
+        if row is None or row["file_name"] != name:
+            yield name, None
+        while row is not None and row["file_name"] == name:
+            yield name, row
+            row = next(rows, None)
