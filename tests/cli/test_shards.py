@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import signal
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from maskrcnn.prediction import Prediction
 from maskrcnn.scale import rows as scale_rows
 from maskrcnn.scale import scratch
 from maskrcnn.scale.rows import RowMaker
-from maskrcnn.scale.shard_file import finished_rows
+from maskrcnn.scale.shard_file import ShardFile, finished_rows
 from maskrcnn.scale.work import ShardWork
 
 Run = Callable[..., tuple[int, str, str]]
@@ -340,19 +342,29 @@ def test_tiles_and_batches(run: Run, command: Command, few: Path, tmp_path: Path
 def test_memory_does_not_grow_with_the_images(
     run: Run, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tracemalloc
-
+    """Rows of 120 images more would take 110 kB."""
     quick(monkeypatch)
+    append = ShardFile.append
+
+    def collecting(file: ShardFile, row: dict[str, Any]) -> None:
+        append(file, row)
+        if row["file_name"].endswith("0.png"):
+            gc.collect()
+
+    monkeypatch.setattr(ShardFile, "append", collecting)
     picture(tmp_path / "one.png", 0)
 
     def peak(number: int) -> int:
-        (tmp_path / f"{number}.txt").write_text("".join(f"{'./' * i}one.png\n" for i in range(number)))
+        folder = tmp_path / f"of_{number}"
+        folder.mkdir()
+        for i in range(number):
+            (folder / f"{i}.png").hardlink_to(tmp_path / "one.png")
         tracemalloc.start()
-        run(*command(f"{number}", "--shards", "1", "--quiet", source=tmp_path / f"{number}.txt"))
+        assert run(*command(f"{number}", "--shards", "1", "--quiet", source=folder))[0] == 0
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 
-    monkeypatch.chdir(tmp_path)
-    peak(10)
-    assert peak(300) < peak(30) + 200_000
+    peak(10)  # what is imported and kept once
+    few, many = peak(60), peak(180)
+    assert many < few + 60_000
