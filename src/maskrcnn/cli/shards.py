@@ -51,7 +51,7 @@ def add_shard_options(parser: CommandParser) -> None:
     group.add_argument(
         "--actors", type=number(int, 1), metavar="N", help="of Ray (default: as many as there is room for)"
     )
-    group.add_argument("--cpus-per-actor", type=number(int, 1), default=1, metavar="N", help="(default: %(default)s)")
+    group.add_argument("--cpus-per-actor", type=number(int, 1), metavar="N", help="and threads (default: 1)")
     group.add_argument(
         "--gpus-per-actor",
         type=number(float, 0),
@@ -75,24 +75,31 @@ def in_shards(values: Namespace) -> bool:
     Raises:
         UserError: by options that do not fit together.
     """
+    _require_fitting(values)
+    if values.shards or values.shard or values.engine:
+        _require_possible(values)
+        return True
+    if values.rows != "jsonl":
+        raise UserError("--rows: only with --shards N")
+    return False
+
+
+def _require_fitting(values: Namespace) -> None:
     if values.shard and values.shards not in (None, values.shard[1]):
         raise UserError(f"--shard {values.shard[0]}/{values.shard[1]}: of another number than --shards {values.shards}")
     if values.shard and values.engine:
         raise UserError("--shard: an engine hands out all shards; leave out --shard or --engine")
-    if not (values.shards or values.shard or values.engine):
-        needless = {"--rows": values.rows != "jsonl", "--ray-address": values.ray_address, "--actors": values.actors}
-        for option in (option for option, given in needless.items() if given):
-            raise UserError(f"{option}: only with --shards N")
-        return False
-    _require_possible(values)
-    return True
+    if values.engine is None:
+        for name in ("ray_address", "actors", "cpus_per_actor", "gpus_per_actor"):
+            if getattr(values, name) is not None:
+                raise UserError(f"--{name.replace('_', '-')}: only with --engine ray")
 
 
 def _require_possible(values: Namespace) -> None:
     if values.save or values.pixel_size is not None:
         raise UserError(
             f"--save: not with shards, which hold rows alone; join them (cat {values.output}/shards/*.jsonl > "
-            "NEW/predictions.jsonl), then the same without --shards, with --output NEW --resume --save FORM"
+            "NEW/predictions.jsonl), then predict any of the images with --output NEW --resume --no-overlays --save ..."
         )
     if values.proposals is not None:
         raise UserError("--proposals: not with shards, since the file is read as a whole; leave out one of the two")
@@ -137,7 +144,7 @@ def _do(values: Namespace, job: Job, shards: Shards, names: NameFiles, wanted: S
     from maskrcnn.scale.ray_engine import RayOptions, on_ray
 
     address = values.ray_address or os.environ.get("RAY_ADDRESS")
-    options = RayOptions(address, values.actors, values.cpus_per_actor, values.gpus_per_actor)
+    options = RayOptions(address, values.actors, values.cpus_per_actor or 1, values.gpus_per_actor)
     on_ray(job, shards, names, wanted, options, told.done, told.reporter.note)
 
 
