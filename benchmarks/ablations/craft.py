@@ -166,7 +166,7 @@ def _compared(own: Mapping[int, float], plain: Mapping[int, float]) -> list[str]
         return [mean_and_spread(ahead, sign=True), "–", "–"]
     mean, error = statistics.mean(ahead), statistics.stdev(ahead) / math.sqrt(len(ahead))
     verdict = "no" if abs(mean) <= 2 * error else "better" if mean > 0 else "worse"
-    return [f"{mean:+.2f}", f"{error:.2f}", verdict]
+    return [f"{round(mean, 2) + 0.0:+.2f}", f"{error:.2f}", verdict]  # + 0.0: never "-0.00"
 
 
 if __name__ == "__main__":
