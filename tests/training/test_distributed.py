@@ -171,6 +171,39 @@ def test_a_rank_that_dies_while_all_evaluate_ends_the_others(config: Config, tmp
     assert re.search(r"rank 0 of 2: another rank has ended .*--resume", error)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the ranks in /proc")
+def test_torchrun_goes_on_where_a_killed_rank_stopped(config: Config, tmp_path: Path) -> None:
+    """To the same bits as a run that nothing disturbed."""
+    config = replace(config, schedule=replace(config.schedule, steps=40))
+    settings = as_yaml(config, tmp_path / "config.yaml")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    command += ["-m", "maskrcnn", "train", "--config", str(settings), "--output", str(tmp_path / "run")]
+    command += ["--init", "none", "--resume"]
+    torchrun = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        while not list((tmp_path / "run" / "state").glob("step-*3.safetensors")):
+            assert torchrun.poll() is None
+            time.sleep(0.01)
+        os.kill(child_of_rank(torchrun.pid, 1), signal.SIGKILL)
+        _, errors = torchrun.communicate(timeout=300)
+    finally:
+        torchrun.terminate()
+    assert torchrun.returncode == 0, errors
+    assert "starting anew" in errors and len(re.findall("continuing after step", errors)) == 1
+    assert [code for code, _, _ in ended(start(settings, tmp_path / "undisturbed", 2))] == [0, 0]
+    expected, found = (weights(tmp_path / name / "last.safetensors") for name in ("undisturbed", "run"))
+    assert expected.keys() == found.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def child_of_rank(parent: int, rank: int) -> int:
+    """The process of a rank that torchrun has started."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+            return int(child)
+    raise AssertionError("no such rank")
+
+
 @pytest.mark.parametrize("blow", ["SIGKILL", pytest.param("SIGSTOP", marks=pytest.mark.slow)])
 def test_a_rank_that_dies_or_is_stuck_ends_the_others(blow: str, config: Config, tmp_path: Path) -> None:
     config = replace(config, schedule=replace(config.schedule, steps=100_000))

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Size
@@ -196,7 +198,7 @@ def joined(device: torch.device, timeout: int) -> Iterator[Ranks]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     in_step = timedelta(seconds=timeout)
     try:
-        dist.init_process_group("gloo", timeout=_START_TIMEOUT)
+        dist.init_process_group("gloo", store=_store(rank, world), rank=rank, world_size=world, timeout=_START_TIMEOUT)
         steps, talk = (dist.new_group(timeout=in_step, backend=name) for name in (backend, "gloo"))
     except (RuntimeError, ValueError) as error:
         raise UserError(f"rank {rank} of {world}: cannot join the others ({one_line(str(error), 200)})") from error
@@ -204,6 +206,17 @@ def joined(device: torch.device, timeout: int) -> Iterator[Ranks]:
         yield Ranks(rank, world, device, steps, talk)
     finally:
         dist.destroy_process_group()
+
+
+def _store(rank: int, world: int) -> PrefixStore:
+    """Where ranks read each other's addresses, apart for each start.
+
+    torchrun keeps the store when it starts the ranks anew, and with it the addresses of those that are dead. It counts
+    the starts on each machine by itself, so several machines cannot tell them apart in this way.
+    """
+    store, _, _ = next(rendezvous("env://", rank, world, timeout=_START_TIMEOUT))
+    starts = _variable("TORCHELASTIC_RESTART_COUNT", 0) if _variable("LOCAL_WORLD_SIZE", 0) == world else 0
+    return PrefixStore(f"start {starts}", store)
 
 
 def _variable(name: str, default: int) -> int:
