@@ -93,6 +93,15 @@ def test_images_that_come_while_a_shard_is_half_done(path: Path) -> None:
     assert [found["file_name"] for found in rows_of(path)] == list("abcdefgh")
 
 
+def test_images_that_go_while_a_shard_is_half_done(path: Path) -> None:
+    """Their rows so far go too, also if nothing else is to be written."""
+    complete(path, "abcd", stop_after=3)
+    assert complete(path, "ab")[0] == "" and [found["file_name"] for found in rows_of(path)] == ["a", "b"]
+    path.unlink()
+    complete(path, "ab", stop_after=1)
+    assert complete(path, "")[0] == "" and rows_of(path) == []
+
+
 def test_an_image_in_tiles_has_several_rows(path: Path) -> None:
     """They are kept and counted together, and begun anew where the last of them is missing."""
     parts = [{**row("b", objects=3), "more": True}, {**row("b", objects=2), "more": True}, row("b", objects=0)]

@@ -172,6 +172,11 @@ class RowFile:
             self._file.close()
             self._file = None
 
+    def complete(self) -> None:
+        """Close the file with the rows that stay and nothing behind them, also where no row was written."""
+        self._file = self._file or self._opened()
+        self.close()
+
     def _drop_unfinished(self) -> None:
         if self._file is not None and self._unfinished:
             self._file.truncate(self.end)

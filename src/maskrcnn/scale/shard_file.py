@@ -140,9 +140,7 @@ class ShardFile:
 
     def finish(self) -> None:
         """The rows so far are all: they take the place of the finished file in one instant."""
-        self._file.close()
-        if not self._file.end:
-            self._partial.write_bytes(b"")
+        self._file.complete()
         if self.path.suffix == ".parquet":
             write_atomically(
                 self.path, lambda aside: write_parquet((row for _, row in read_lines(self._partial)), aside)
