@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import json
 import signal
 import subprocess
 import sys
 import threading
-import tracemalloc
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -341,32 +340,38 @@ def test_tiles_and_batches(run: Run, command: Command, few: Path, tmp_path: Path
     assert code == 0 and f"{sum(len(row['objects']) for row in plain)} objects in 1 image," in out
 
 
-def test_memory_does_not_grow_with_the_images(
+class Row(dict[str, Any]):
+    """A row that can be seen to be alive."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_no_row_and_no_picture_is_kept(
     run: Run, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows of 120 images more would take 110 kB."""
+    """However many images there are."""
     quick(monkeypatch)
-    append = ShardFile.append
+    alive_rows, alive_pictures, alive = weakref.WeakValueDictionary(), weakref.WeakValueDictionary(), []
+    append, found_row, read_ahead = ShardFile.append, scale_rows.found_row, scale_rows.read_ahead
 
-    def collecting(file: ShardFile, row: dict[str, Any]) -> None:
+    def noted_row(*arguments: Any, **more: Any) -> Row:
+        row = Row(found_row(*arguments, **more))
+        alive_rows[id(row)] = row
+        return row
+
+    def noted_pictures(*arguments: Any) -> Iterator[Any]:
+        for found in read_ahead(*arguments):
+            alive_pictures[id(found)] = found
+            yield found
+
+    def counting(file: ShardFile, row: dict[str, Any]) -> None:
         append(file, row)
-        if row["file_name"].endswith("0.png"):
-            gc.collect()
+        alive.append((len(alive_rows), len(alive_pictures)))
 
-    monkeypatch.setattr(ShardFile, "append", collecting)
-    picture(tmp_path / "one.png", 0)
-
-    def peak(number: int) -> int:
-        folder = tmp_path / f"of_{number}"
-        folder.mkdir()
-        for i in range(number):
-            (folder / f"{i}.png").hardlink_to(tmp_path / "one.png")
-        tracemalloc.start()
-        assert run(*command(f"{number}", "--shards", "1", "--quiet", source=folder))[0] == 0
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
-
-    peak(10)  # what is imported and kept once
-    few, many = peak(60), peak(180)
-    assert many < few + 60_000
+    monkeypatch.setattr(scale_rows, "found_row", noted_row)
+    monkeypatch.setattr(scale_rows, "read_ahead", noted_pictures)
+    monkeypatch.setattr(ShardFile, "append", counting)
+    for number in range(40):
+        picture(tmp_path / "many" / f"{number}.png", number)
+    assert run(*command("out", "--shards", "1", source=tmp_path / "many"))[0] == 0
+    assert len(alive) == 40 and max(count for counts in alive for count in counts) <= 3
