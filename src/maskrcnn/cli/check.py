@@ -66,7 +66,7 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
     parser.add_argument(
-        "--preset", default="small", metavar="NAME", help="the settings to compare with (default: %(default)s)"
+        "--preset", default="light", metavar="NAME", help="the settings to compare with (default: %(default)s)"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
