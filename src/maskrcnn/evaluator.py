@@ -27,7 +27,7 @@ from maskrcnn.files import make_folder
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
-from maskrcnn.scoring import read_picture, require_groups
+from maskrcnn.scoring import read_input, require_groups
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import brief
 
@@ -87,6 +87,7 @@ def evaluate(
         need_masks="mask_head" in model.branches or model.config.semantic_head.enabled,
         crowd=crowd or model.config.data.crowd,
         group_by=group_by or model.config.data.group_by,
+        channels=model.channels,
     )
     require_groups(data, group_by)
     if target is not None:  # before the predictions, which take time
@@ -218,7 +219,7 @@ def predict_dataset(
     def read() -> Iterator[tuple[int, ByteArray]]:
         for number in range(len(data.labels)) if numbers is None else numbers:
             try:
-                yield number, read_picture(data, number, model.config.data.max_pixels)
+                yield number, read_input(data, number, model.channels, model.config.data.max_pixels)
             except UserError as error:
                 if on_error is None:
                     raise

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.files import file_hash
 from maskrcnn.settings import nearest
@@ -119,8 +120,16 @@ def model_hash(name_or_path: str | PathLike[str]) -> str:
     return file_hash(path)
 
 
-def model_facts(name_or_path: str | PathLike[str]) -> tuple[Categories, dict[str, Any]]:
-    """A model's classes and what its training had to say, without reading the weights of a file of ours.
+class ModelFacts(NamedTuple):
+    """A model's classes, what its training had to say, and its settings."""
+
+    categories: Categories
+    summary: dict[str, Any]
+    config: Config
+
+
+def model_facts(name_or_path: str | PathLike[str]) -> ModelFacts:
+    """What a model is, without reading the weights of a file of ours.
 
     Raises:
         UserError: no such model.
@@ -130,15 +139,15 @@ def model_facts(name_or_path: str | PathLike[str]) -> tuple[Categories, dict[str
         from maskrcnn.runtime.contract import read_contract
 
         contract, _ = read_contract(Path(name).expanduser())
-        return contract.categories, contract.summary
+        return ModelFacts(contract.categories, contract.summary, contract.config)
     with _naming_pytorch():
         from maskrcnn.weights.checkpoint import read_header
         from maskrcnn.weights.hub import is_published, load_published
     if is_published(name):
         published = load_published(name)
-        return published.categories, published.summary
-    _, categories, summary = read_header(find_model(name))
-    return categories, summary
+        return ModelFacts(published.categories, published.summary, published.config)
+    config, categories, summary = read_header(find_model(name))
+    return ModelFacts(categories, summary, config)
 
 
 def bundled_models() -> dict[str, Path]:

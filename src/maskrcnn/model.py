@@ -106,7 +106,7 @@ class Model(Predictor[Tensor]):
         )
 
     def _read(self, source: Source) -> Tensor:
-        return read_source(source)
+        return read_source(source, self.channels)
 
     def _padded_size(self, image: Tensor) -> Size:
         return self.network.preprocess.padded_size(image)
@@ -149,6 +149,7 @@ class Model(Predictor[Tensor]):
             paste=self.config.mask_head.paste,
             mask_threshold=self.config.mask_head.threshold,
             semantic=None if found.semantic is None else _array(found.semantic),
+            channels=self.channels,
         )
 
 

@@ -51,11 +51,16 @@ class Prediction(DetectedObjects):
         paste: how probabilities become pixels, one of `masks.paste.RULES`.
         mask_threshold: from which probability on a pixel belongs to an object.
         semantic: (H, W) uint8 the class of every pixel, K for background; None without a branch that tells it.
+        channels: of the image, and which of them are drawn.
     """
 
     def image(self) -> ByteArray:
-        """(H, W, 3) uint8 RGB pixels of the image."""
-        return source_pixels(self.source)
+        """(H, W, 3) uint8 RGB pixels of the image; of one of other channels, those that are drawn."""
+        return self.channels.picture(self.pixels())
+
+    def pixels(self) -> ByteArray:
+        """(H, W, C) uint8 of the image as the model saw it; C is 3, RGB, unless `input.channels` is another number."""
+        return source_pixels(self.source, self.channels)
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
         """COCO results: per object category, box (x, y, width, height), score, mask as compressed RLE, and keypoints.
@@ -94,11 +99,11 @@ class Prediction(DetectedObjects):
         Raises:
             UserError: the model has no mask branch, or the image cannot be read again.
         """
-        return measure(self.run_lengths, self.image(), pixel_size)
+        return measure(self.run_lengths, self.pixels(), pixel_size)
 
     def to_dataframe(self, pixel_size: float = 1.0) -> Any:
         """A `pandas.DataFrame` with a row per object: number, class, score, box and measurements."""
-        return data_frame(object_table(self, self.image() if self.has_masks else None, pixel_size))
+        return data_frame(object_table(self, self.pixels() if self.has_masks else None, pixel_size))
 
     def to_supervision(self) -> Any:
         """`supervision.Detections`."""

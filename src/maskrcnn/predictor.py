@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import numpy as np
 
 from maskrcnn.config import Config
+from maskrcnn.data.channels import Channels
 from maskrcnn.errors import UserError
 from maskrcnn.large.prediction import PredictsLarge
 from maskrcnn.pipeline import ahead
@@ -51,6 +52,11 @@ class Predictor(PredictsLarge, Generic[Image]):
     @abstractmethod
     def branches(self) -> Collection[str]:
         """What it tells beside classes and boxes, by sections of the settings: "mask_head", "semantic_head", ..."""
+
+    @property
+    def channels(self) -> Channels:
+        """Of its images, and which of them are drawn."""
+        return Channels.of(self.config.input)
 
     @property
     @abstractmethod
@@ -95,8 +101,8 @@ class Predictor(PredictsLarge, Generic[Image]):
 
         Args:
             source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)
-                tensor, RGB; see `sources.Source`. A list of these, a tuple, a generator, a folder or a pattern such as
-                "cells/*.png" gives a list of predictions.
+                tensor, RGB as a rule; see `sources.Source`. A list of these, a tuple, a generator, a folder or a
+                pattern such as "cells/*.png" gives a list of predictions.
             score_threshold: only objects with a higher score; may lie below the one the model was trained with. None:
                 the model's own, see `score_threshold`.
             max_detections: at most this many objects per image, the best; None: as the model was trained.

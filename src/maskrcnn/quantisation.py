@@ -69,7 +69,7 @@ def write_int8(
 
 def _batches(model: ExportedModel, folder: str | PathLike[str]) -> Iterator[Float32Array]:
     for image in islice(collect_sources([folder]), CALIBRATION_IMAGES):
-        yield model.preprocess.prepare([source_pixels(image)]).pixels
+        yield model.preprocess.prepare([source_pixels(image, model.channels)]).pixels
 
 
 def _nothing(line: str) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn.data.channel_files import read_labelled_pixels
+from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.geometry import View
-from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.panoptic import draw_panoptic
 from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.errors import UserError
@@ -124,9 +126,14 @@ def write_metrics(folder: Path, metrics: Metrics) -> None:
 
 
 def read_picture(data: LabelledImages, number: int, max_pixels: int) -> ByteArray:
-    """(H, W, 3) uint8 RGB pixels of an image of a data set, in the orientation its labels refer to."""
+    """(H, W, 3) uint8 RGB of an image of a data set, to look at, in the orientation its labels refer to."""
+    return data.channels.picture(read_input(data, number, data.channels, max_pixels))
+
+
+def read_input(data: LabelledImages, number: int, channels: Channels, max_pixels: int) -> ByteArray:
+    """The same for a model: (H, W, C) uint8 of its channels."""
     labels = data.labels
-    return read_labelled_image(data.folder / labels.file_name(number), labels.size(number), max_pixels)
+    return read_labelled_pixels(data.folder / labels.file_name(number), labels.size(number), channels, max_pixels)
 
 
 def _picture(data: LabelledImages, truth: GroundTruth, image_id: int) -> ByteArray:

@@ -123,7 +123,7 @@ def _update_section(section: Any, name: str, settings: Mapping[str, Any], source
             )
     values = {s: _convert(value, hints[s], f"{source}: {name}.{s}") for s, value in settings.items()}
     try:
-        return dataclasses.replace(section, **values)
+        return dataclasses.replace(section, **section.completed(values))
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from io import BufferedIOBase, BytesIO, RawIOBase, TextIOBase
+from io import BufferedIOBase, RawIOBase, TextIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from maskrcnn.data.images import decoded_image, read_image, read_image_of
-from maskrcnn.data.pixels import rgb_pixels
+from maskrcnn.data.arrays import array_pixels, as_channels_last, channels_as_bytes
+from maskrcnn.data.channel_files import read_pixels, read_pixels_of
+from maskrcnn.data.channels import RGB, Channels
+from maskrcnn.data.images import decoded_image
+from maskrcnn.data.pixels import band_pixels
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray, Float32Array
 
@@ -28,10 +31,16 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | n
 
 An array is (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey; uint8, uint16 or bool, and read as a file with
 these values is. A tensor is (3, H, W) RGB, uint8 or float in [0, 1].
+
+For a model of other channels (`input.channels`), an array has these and any numbers, and is read as
+`data/channel_files.py` says of `.npy` files; a tensor is (C, H, W).
 """
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 """What is taken from a folder; a file named outright may have any name, since its content decides."""
+
+ARRAY_SUFFIXES = frozenset({".npy"})
+"""What is taken where there is nothing of these: beside pictures, arrays are something else as a rule."""
 
 
 # --- files, folders, patterns -----------------------------------------------------------------------------------
@@ -87,52 +96,65 @@ def _expand(source: str) -> list[Path]:
         where = "match this pattern"
         if not candidates and not glob.has_magic(source):
             raise UserError(f"{source}: expected an image, a folder or a pattern such as 'cells/*.png'; no such file")
-    images = [c for c in candidates if c.suffix.lower() in IMAGE_SUFFIXES and c.is_file()]
-    if not images:
-        raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}) {where}")
-    return sorted(images, key=natural_key)
+    for suffixes in (IMAGE_SUFFIXES, ARRAY_SUFFIXES):
+        if images := [c for c in candidates if c.suffix.lower() in suffixes and c.is_file()]:
+            return sorted(images, key=natural_key)
+    raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES | ARRAY_SUFFIXES))}) {where}")
 
 
 # --- one image --------------------------------------------------------------------------------------------------
 
 
-def read_source(source: Source) -> Tensor:
-    """The (3, H, W) tensor, uint8 or float in [0, 1], of an image.
+def read_source(source: Source, channels: Channels = RGB) -> Tensor:
+    """The (C, H, W) tensor, uint8 or float in [0, 1], of an image.
 
     Raises:
-        UserError: an unreadable file, or an array or tensor of another kind.
+        UserError: an unreadable file, an array or tensor of another kind, or an image of other channels.
     """
     import torch
 
     if isinstance(source, torch.Tensor):
-        return _check_tensor(source)
-    pixels = source_pixels(source)
+        return _check_tensor(source, channels)
+    pixels = source_pixels(source, channels)
     return torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()).permute(2, 0, 1)
 
 
-def source_values(source: Source) -> ByteArray | Float32Array:
-    """The (H, W, 3) pixels, uint8 or, of a tensor of floats, float32 in [0, 1]. Raises as `read_source`."""
+def source_values(source: Source, channels: Channels = RGB) -> ByteArray | Float32Array:
+    """The (H, W, C) pixels, uint8 or, of a tensor of floats, float32 in [0, 1]. Raises as `read_source`."""
     if _is_tensor(source) and source.is_floating_point():
-        return np.ascontiguousarray(_check_tensor(source).detach().permute(1, 2, 0).float().cpu().numpy())
-    return source_pixels(source)
+        return np.ascontiguousarray(_check_tensor(source, channels).detach().permute(1, 2, 0).float().cpu().numpy())
+    return source_pixels(source, channels)
 
 
-def source_pixels(source: Source) -> ByteArray:
-    """The (H, W, 3) uint8 RGB pixels of an image, for drawing on a copy of them. Raises as `read_source`."""
+def source_pixels(source: Source, channels: Channels = RGB) -> ByteArray:
+    """The (H, W, C) uint8 pixels of an image, RGB as a rule; not to be written to. Raises as `read_source`."""
     if _is_tensor(source):
-        return _tensor_pixels(_check_tensor(source))
+        return _tensor_pixels(_check_tensor(source, channels))
     if isinstance(source, np.ndarray):
-        return _array_pixels(source)
+        return array_pixels(source) if channels.rgb else _channel_array(source, channels)
     if isinstance(source, Image.Image):
-        return decoded_image(source)
+        return decoded_image(source) if channels.rgb else _required(decoded_image(source, band_pixels), channels)
     if isinstance(source, str | os.PathLike):
-        return read_image(source)
+        return read_pixels(source, channels)
     if isinstance(source, bytes | bytearray | memoryview):
-        return read_image_of(BytesIO(source), "image bytes")
+        return read_pixels_of(bytes(source), "image bytes", channels)
     raise UserError(
         "image: expected a path, the bytes of an image file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W) "
         f"tensor, got {type(source).__name__}"
     )
+
+
+def _channel_array(array: npt.NDArray[Any], channels: Channels) -> ByteArray:
+    return _required(channels_as_bytes(as_channels_last(array, (channels.count,))), channels)
+
+
+def _required(pixels: ByteArray, channels: Channels) -> ByteArray:
+    """The same pixels, if they have the right number of channels."""
+    try:
+        channels.require(pixels.shape[2])
+    except UserError as error:
+        raise UserError(f"image: {error}") from None
+    return pixels
 
 
 def kept_source(source: Source) -> Source:
@@ -158,43 +180,6 @@ def _is_tensor(source: object) -> TypeGuard[Tensor]:
     return torch is not None and isinstance(source, torch.Tensor)
 
 
-def _array_pixels(array: npt.NDArray[Any]) -> ByteArray:
-    """An array as a file with the same content is read, see `data.images`."""
-    array = _check_array(array)
-    if array.dtype == bool:
-        array = array * np.uint8(255)
-    if array.ndim == 3 and array.dtype != np.uint8:  # 16 bits per colour
-        array = (array >> 8).astype(np.uint8)
-    if array.ndim == 3 and array.shape[2] == 3:
-        return np.ascontiguousarray(array)
-    return rgb_pixels(Image.fromarray(array))
-
-
-def _check_array(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """An (H, W) or (H, W, C) array of uint8, uint16 or bool, C from 2 to 4."""
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 2, 3, 4):
-        raise UserError(
-            f"image array: expected shape (H, W, 3) in RGB, got {array.shape}; "
-            "put the channels last: array.transpose(1, 2, 0)"
-        )
-    if array.ndim == 4:
-        raise UserError(f"image array: expected one image, (H, W, 3), got {array.shape}; give a list: list(array)")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)) or 0 in array.shape:
-        raise UserError(f"image array: expected shape (H, W, 3) in RGB, (H, W, 4) or (H, W) in grey, got {array.shape}")
-    if array.dtype.kind == "f":
-        raise UserError(
-            f"image array: expected uint8 values 0 to 255, got {array.dtype}; "
-            "for values from 0 to 1: (array * 255).round().astype(np.uint8)"
-        )
-    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, bool):
-        raise UserError(
-            f"image array: expected uint8, uint16 or bool values, got {array.dtype}; "
-            "for values from 0 to 255: array.astype(np.uint8)"
-        )
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return native[:, :, 0] if native.ndim == 3 and native.shape[2] == 1 else native
-
-
 def _tensor_pixels(tensor: Tensor) -> ByteArray:
     array = tensor.detach().permute(1, 2, 0).cpu()
     if tensor.is_floating_point():
@@ -202,9 +187,10 @@ def _tensor_pixels(tensor: Tensor) -> ByteArray:
     return np.ascontiguousarray(array.numpy())
 
 
-def _check_tensor(tensor: Tensor) -> Tensor:
-    if tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
-        raise UserError(f"image tensor: expected shape (3, H, W) in RGB, got {tuple(tensor.shape)}")
+def _check_tensor(tensor: Tensor, channels: Channels) -> Tensor:
+    if tensor.ndim != 3 or tensor.shape[0] != channels.count or 0 in tensor.shape:
+        expected = "(3, H, W) in RGB" if channels.rgb else f"({channels.count}, H, W)"
+        raise UserError(f"image tensor: expected shape {expected}, got {tuple(tensor.shape)}")
     if not tensor.is_floating_point():
         if str(tensor.dtype) != "torch.uint8":
             raise UserError(f"image tensor: expected uint8, or floats from 0 to 1, got {tensor.dtype}")

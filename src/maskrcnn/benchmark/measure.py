@@ -136,10 +136,10 @@ def require_rpn(network: MaskRCNN) -> MaskRCNN:
     return network
 
 
-def synthetic_images(count: int, size: Size, seed: int = 0) -> list[Tensor]:
-    """Images (3, H, W) uint8 of soft, coloured blobs, the same for the same seed."""
+def synthetic_images(count: int, size: Size, seed: int = 0, channels: int = 3) -> list[Tensor]:
+    """Images (C, H, W) uint8 of soft, coloured blobs, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
-    coarse = [torch.rand(1, 3, -(-size[0] // 16), -(-size[1] // 16), generator=generator) for _ in range(count)]
+    coarse = [torch.rand(1, channels, -(-size[0] // 16), -(-size[1] // 16), generator=generator) for _ in range(count)]
     return [(255 * F.interpolate(grid, size=size, mode="bilinear")[0]).byte() for grid in coarse]
 
 

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from maskrcnn.build.backbones import build_trunk
 from maskrcnn.build.heads import DENSE_BRANCHES, ROI_BRANCHES, build_box_head, build_rpn
 from maskrcnn.config import Config
+from maskrcnn.errors import UserError
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.models.preprocess import Preprocess
 
@@ -68,6 +69,11 @@ class _NothingDrawn(TorchFunctionMode):
 def build_preprocess(config: Config) -> Preprocess:
     """The way from a picture to the network's input."""
     settings = config.input
+    if not settings.mean:
+        raise UserError(
+            f"input.mean, input.std: expected {settings.channels} number(s) in each to build a model with, got none; "
+            "`train` measures them on its images, or give them"
+        )
     return Preprocess(
         min_size=settings.min_size,
         max_size=settings.max_size,

@@ -16,6 +16,8 @@ from maskrcnn.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from maskrcnn.data.channels import Channels
+
 DEFAULT_SIZE = (800, 1216)
 """(height, width) of synthetic images: what the papers' models make of an ordinary photograph."""
 
@@ -35,8 +37,9 @@ def main(arguments: Sequence[str]) -> int:
 
     if values.threads is not None:
         torch.set_num_threads(values.threads)
-    images = _images(values)
+    _require_one_source(values)
     model = load_network(values.model, values.device, values.precision)
+    images = _images(values, model.channels)
     threshold = None if values.images is None else 0.5
     measurement = measure(model, images, batch_size=values.batch, runs=values.runs, score_threshold=threshold)
     print(format_measurement(measurement, values.model))
@@ -85,13 +88,16 @@ def image_size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _images(values: argparse.Namespace) -> list[Tensor]:
+def _require_one_source(values: argparse.Namespace) -> None:
+    if values.images is not None and values.image_size is not None:
+        raise UserError("--image-size and --images: expected one of them, got both; your own images have their sizes")
+
+
+def _images(values: argparse.Namespace, channels: Channels) -> list[Tensor]:
     from maskrcnn.benchmark.measure import synthetic_images
     from maskrcnn.sources import collect_sources, read_source
 
     if values.images is None:
-        return synthetic_images(values.batch, values.image_size or DEFAULT_SIZE)
-    if values.image_size is not None:
-        raise UserError("--image-size and --images: expected one of them, got both; your own images have their sizes")
+        return synthetic_images(values.batch, values.image_size or DEFAULT_SIZE, channels=channels.count)
     paths = collect_sources([values.images])
-    return [read_source(path) for path in islice(paths, max(MAX_IMAGES, values.batch))]
+    return [read_source(path, channels) for path in islice(paths, max(MAX_IMAGES, values.batch))]

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     suggestions = _suggestions(splits, config)
     _print_suggestions(suggestions, values.preset)
     if values.fix:
-        _fix(labels, values)
+        _fix(labels, values, config)
     if values.output:
         _write_page(values, splits, [*between, *chain(*broken)], suggestions)
     return 1 if faults or between else 0
@@ -114,11 +114,12 @@ def _labels(values: Namespace, config: Config) -> list[Labels]:
 
 
 def _through_reader(labels: Labels, values: Namespace, config: Config, **others: Any) -> LabelledImages:
+    from maskrcnn.data.channels import Channels
     from maskrcnn.data.formats.table import read_any
 
     images = Path(values.images) if values.images else None
-    settings = {"check_files": True, "need_masks": config.needs_masks, "crowd": config.data.crowd} | others
-    return read_any(labels, images, **settings)
+    settings = {"check_files": True, "need_masks": config.needs_masks, "crowd": config.data.crowd}
+    return read_any(labels, images, channels=Channels.of(config.input), **settings | others)
 
 
 def _files(data: Path, config: Config) -> list[Path]:
@@ -157,12 +158,13 @@ def _print_split(split: LabelledImages, broken: Sequence[str], decoded: bool) ->
 
 
 def _undecodable(split: LabelledImages) -> list[str]:
-    from maskrcnn.data.images import read_labelled_image
+    from maskrcnn.data.images import MAX_PIXELS
+    from maskrcnn.scoring import read_input
 
     errors = []
     for image in range(len(split.labels)):
         try:
-            read_labelled_image(split.folder / split.labels.file_name(image), split.labels.size(image))
+            read_input(split, image, split.channels, MAX_PIXELS)
         except UserError as error:
             errors.append(str(error))
     return errors
@@ -232,13 +234,12 @@ def _print_suggestions(suggestions: Sequence[str], preset: str) -> None:
         print(f"  {suggestion}")
 
 
-def _fix(labels: Sequence[Labels], values: Namespace) -> None:
+def _fix(labels: Sequence[Labels], values: Namespace, config: Config) -> None:
     """A copy in which every fault that a rule repairs is repaired; what no rule can use is left out."""
-    from maskrcnn.config import Config
     from maskrcnn.data.formats.writers.coco import write
     from maskrcnn.data.formats.writers.repaired import repaired
 
-    data = [_through_reader(part, values, Config(), need_masks=False) for part in labels]
+    data = [_through_reader(part, values, config, need_masks=False, crowd="ignore") for part in labels]
     target = Path(values.fix)
     scene = repaired(data, labels)
     write(scene, target)

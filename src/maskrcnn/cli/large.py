@@ -58,12 +58,14 @@ def tiles_option(values: Namespace) -> str:
 
 def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[list[Path], list[Path]]:
     """The images that go through the network at once, and those that are cut."""
+    from maskrcnn.data.channels import Channels
     from maskrcnn.large.readers import size_of
     from maskrcnn.large.tiling import is_cut
 
     if values.tile == "auto" and values.proposals is not None:
         return list(paths), []
-    large = {path for path in paths if is_cut(partial(size_of, path), values.tile, config)}
+    channels = Channels.of(config.input)
+    large = {path for path in paths if is_cut(partial(size_of, path, channels), values.tile, config)}
     return [path for path in paths if path not in large], [path for path in paths if path in large]
 
 

@@ -124,7 +124,7 @@ def _own_threshold(model: str, reporter: Reporter) -> float:
     from maskrcnn.loading import model_facts
     from maskrcnn.predictor import own_score_threshold
 
-    threshold = own_score_threshold(facts := model_facts(model)[1])
+    threshold = own_score_threshold(facts := model_facts(model).summary)
     if facts.get("score_threshold") == threshold:
         reporter.note(
             f"objects score above {threshold:g}, where this model did best on its validation images "

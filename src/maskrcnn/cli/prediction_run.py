@@ -120,13 +120,15 @@ class Run:
         """The results in further forms, made from the rows."""
         if not values.save or not self.rows.any_done:
             return
+        from maskrcnn.data.channels import Channels
         from maskrcnn.loading import model_facts
         from maskrcnn.results.finished import Finished
         from maskrcnn.results.forms import save_forms
 
         names = [source.as_posix() for source in self.sources]
-        categories, _ = model_facts(values.model)
-        finished = Finished(self.rows, names, categories, values.pixel_size or 1.0)
+        facts = model_facts(values.model)
+        channels = Channels.of(facts.config.input)
+        finished = Finished(self.rows, names, facts.categories, values.pixel_size or 1.0, channels)
         for form, loss in save_forms(finished, self.results.parent, values.save).items():
             for sentence, count in loss.items():
                 self.reporter.note(f"{self.results.parent / form}: {count} {sentence}")
@@ -143,7 +145,7 @@ class Run:
             from maskrcnn.results.panoptic import FOLDER, write_panoptic
 
             self.panoptic = self.results.with_name(f"{FOLDER}.json")
-            write_panoptic(self.panoptic, self.rows, names, model_facts(self.model)[0])
+            write_panoptic(self.panoptic, self.rows, names, model_facts(self.model).categories)
 
 
 def _require_known(forms: Sequence[str], pixel_size: float | None) -> None:

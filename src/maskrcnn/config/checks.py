@@ -84,6 +84,10 @@ class Section:
         for name, hint in hints_of(type(self)).items():
             _check(getattr(self, name), hint, f"{self.section}.{name}")
 
+    def completed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """New values of some settings, with those of others that mean nothing beside them."""
+        return values
+
 
 def hints_of(section: type[Section]) -> dict[str, Any]:
     """The types of a section's settings, with their ranges."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from maskrcnn.config.checks import (
     Count,
@@ -38,10 +38,14 @@ class InputConfig(Section, name="input"):
     antialias: bool = True
     """Filter when shrinking, as good resizers do; torchvision's detectors do not."""
     channels: Annotated[int, Range(1, 1024)] = 3
-    """Of an image; files are read as RGB, other numbers are for arrays and tensors."""
-    mean: tuple[Annotated[float, Range(-1e6, 1e6)], ...] = (0.485, 0.456, 0.406)
-    """One number per channel, as for `std`."""
-    std: tuple[Annotated[float, Range(0, 1e6, above=True)], ...] = (0.229, 0.224, 0.225)
+    """Of an image. Three are RGB, which files of any kind become; of other numbers, files must have as many."""
+    rgb: bool = True
+    """False: three channels of another kind, read as other numbers of channels are."""
+    drawn_channels: Annotated[tuple[Annotated[int, Range(0, 1023)], ...], Length(0, 3)] = ()
+    """The three that are red, green and blue in pictures, counted from 0; empty: the first three, or the last again."""
+    mean: Annotated[tuple[Annotated[float, Range(-1e6, 1e6)], ...], Length(0, 1024)] = (0.485, 0.456, 0.406)
+    """One number per channel, as for `std`; both empty: measured on the training images."""
+    std: Annotated[tuple[Annotated[float, Range(0, 1e6, above=True)], ...], Length(0, 1024)] = (0.229, 0.224, 0.225)
     size_divisor: Annotated[int, Range(1, 1024)] = 32
     """Batches are padded to a multiple of this, the coarsest stride."""
     rounding: Literal["down", "nearest"] = "down"
@@ -50,9 +54,20 @@ class InputConfig(Section, name="input"):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.min_size <= self.max_size, "input.min_size", f"1 to max_size ({self.max_size})", self.min_size)
+        wanted = self.channels if self.mean or self.std else 0
         for name, values in (("mean", self.mean), ("std", self.std)):
-            expected = f"{self.channels} number(s), one for each of input.channels"
-            require(len(values) == self.channels, f"input.{name}", expected, values)
+            expected = f"{self.channels} number(s), one for each of input.channels, or none in mean and std"
+            require(len(values) == wanted, f"input.{name}", expected, values)
+        drawn = self.drawn_channels
+        expected = f"three numbers from 0 to {self.channels - 1}, or none"
+        are_there = len(drawn) in (0, 3) and all(place < self.channels for place in drawn)
+        require(are_there, "input.drawn_channels", expected, drawn)
+
+    def completed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Channels of another number or kind have other means, and others are drawn."""
+        if all(values.get(name, getattr(self, name)) == getattr(self, name) for name in ("channels", "rgb")):
+            return values
+        return {"mean": (), "std": (), "drawn_channels": (), **values}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import torch
 
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.coco_annotations import MISSING, Annotations, load_coco
 from maskrcnn.data.coco_areas import note_wrong_areas
 from maskrcnn.data.coco_categories import read_categories
@@ -55,6 +56,7 @@ class LabelledImages:
         report: what was wrong with the annotation file.
         group_names: what the groups of images are called, by their numbers.
         has_void: whether nobody knows what pixels without any label show (COCO panoptic); else that is background.
+        channels: of the images.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class LabelledImages:
     report: DataReport
     group_names: tuple[str, ...] = ()
     has_void: bool = False
+    channels: Channels = RGB
 
 
 def without_classes(data: LabelledImages) -> LabelledImages:
@@ -81,6 +84,7 @@ def read_coco(
     group_by: str = "",
     need_masks: bool = True,
     crowd: Crowd = "ignore",
+    channels: Channels = RGB,
 ) -> LabelledImages:
     """Read COCO instances; every other format of labels becomes such content first.
 
@@ -94,13 +98,14 @@ def read_coco(
         need_masks: False: objects without a usable mask count by their boxes, instead of being ignored.
         crowd: whether annotations with `iscrowd` 1 are ignored, as COCO means them, or objects like the others: tools
             that write every mask as run lengths mark them so.
+        channels: of the images; files with others are dropped where `check_files` looks at them.
 
     Raises:
         UserError: not COCO instances, or none of the images is usable.
     """
     content = load_coco(annotations) if isinstance(annotations, Path) else annotations
     report = DataReport(source or (str(annotations) if isinstance(annotations, Path) else "the labels"))
-    image_reader = ImageReader(images, check_files, max_pixels, group_by, report)
+    image_reader = ImageReader(images, check_files, max_pixels, group_by, report, channels)
     return _CocoReader(report, image_reader, need_masks, crowd).read(content)
 
 
@@ -142,8 +147,8 @@ class _CocoReader:
         self.report.place = (None, {})
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
-        names = tuple(self.images.group_names)
-        return LabelledImages(folder, classes, labels, self.report, names, content.get("unlabelled") == "void")
+        names, has_void = tuple(self.images.group_names), content.get("unlabelled") == "void"
+        return LabelledImages(folder, classes, labels, self.report, names, has_void, self.images.channels)
 
     def _list(self, content: Any, name: str) -> Any:
         values = content.get(name) if isinstance(content, Mapping) else None

@@ -7,8 +7,10 @@ from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.channel_files import read_header
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.file_names import ImageFolder, file_identity
-from maskrcnn.data.images import ImageHeader, read_header
+from maskrcnn.data.image_header import ImageHeader
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number, whole_number
@@ -28,16 +30,24 @@ class ImageReader:
         max_pixels: images that claim more are dropped.
         group_by: field of the image records whose values tell groups of images apart; empty: one group.
         report: takes down what is wrong.
+        channels: of the images.
     """
 
     def __init__(
-        self, folder: Path | None, check_files: bool, max_pixels: int, group_by: str, report: DataReport
+        self,
+        folder: Path | None,
+        check_files: bool,
+        max_pixels: int,
+        group_by: str,
+        report: DataReport,
+        channels: Channels = RGB,
     ) -> None:
         self.folder = None if folder is None else ImageFolder(folder)
         self.check_files = check_files
         self.max_pixels = max_pixels
         self.group_by = group_by
         self.report = report
+        self.channels = channels
         self.ids: set[int] = set()
         self.same_as: dict[int, int] = {}
         """Id of an image that is listed again -> the id under which its file was listed first."""
@@ -116,7 +126,7 @@ class ImageReader:
         if self.folder is None or (stated is not None and not self.check_files):
             return stated
         try:
-            header = read_header(self.folder.path / file_name, self.max_pixels)
+            header = read_header(self.folder.path / file_name, self.channels, self.max_pixels)
         except UserError as error:
             self.report.add(Fault.IMAGE_FILE_BROKEN, where, str(error))
             return None

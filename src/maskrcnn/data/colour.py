@@ -1,4 +1,4 @@
-"""Colour jitter of uint8 RGB images."""
+"""Colour jitter of uint8 RGB images, and what is left of it for images of other channels."""
 
 from __future__ import annotations
 
@@ -54,6 +54,21 @@ def change_colours(image: ByteArray, change: ColourChange) -> ByteArray:
     if change.negative:
         matrix, offset = -matrix, 255 - offset
     return np.asarray(cv2.transform(image, np.hstack([matrix, offset])), dtype=np.uint8)
+
+
+def change_channels(image: ByteArray, change: ColourChange) -> ByteArray:
+    """An (H, W, C) uint8 image of channels that are no colours, changed; the image itself where nothing changes.
+
+    Each channel by itself, v -> contrast x (brightness x v - m) + m, with m its brightened mean; 255 minus that for the
+    negative. Saturation and hue have no meaning here.
+    """
+    gain = change.contrast * change.brightness
+    if gain == 1 and change.contrast == 1 and not change.negative:
+        return image
+    means = image.mean(axis=(0, 1), dtype=np.float64) * change.brightness
+    table = np.arange(256)[:, None] * gain + (1.0 - change.contrast) * means
+    table = np.rint(np.clip(255 - table if change.negative else table, 0, 255)).astype(np.uint8)
+    return np.asarray(table[image, np.arange(image.shape[2])], dtype=np.uint8)
 
 
 def _saturation_matrix(factor: float) -> FloatArray:

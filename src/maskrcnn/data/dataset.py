@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from maskrcnn.config.augmentation import Augmentation
+from maskrcnn.data.channel_files import read_labelled_pixels
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.colour import change_colours, draw_colour_change
+from maskrcnn.data.colour import change_channels, change_colours, draw_colour_change
 from maskrcnn.data.geometry import View
-from maskrcnn.data.images import MAX_PIXELS, read_labelled_image
+from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.padding import pad_image, pad_targets
 from maskrcnn.data.proposals import ProposalStore
 from maskrcnn.data.semantic import draw_semantic
@@ -29,7 +30,7 @@ class Sample:
     """One training image.
 
     Attributes:
-        image: (3, h, w) uint8 RGB in the `input` frame, contiguous.
+        image: (C, h, w) uint8 in the `input` frame, contiguous; RGB as a rule.
         targets: its objects, in the same frame.
         image_id: the data set's id.
         file_name: relative to the folder of images.
@@ -69,6 +70,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         objects: bool = True,
     ) -> None:
         self.folder = data.folder
+        self.channels = data.channels
         self.categories: Categories = data.categories
         self.labels = data.labels
         self.augmentation = augmentation
@@ -86,6 +88,10 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         """The image file."""
         return self.folder / self.labels.file_name(index)
 
+    def pixels(self, index: int) -> ByteArray:
+        """(H, W, C) uint8 of an image as its labels see it; raises as `sample`."""
+        return read_labelled_pixels(self.path(index), self.labels.size(index), self.channels, self.max_pixels)
+
     def sample(self, index: int, generator: np.random.Generator) -> Sample:
         """An image as training sees it, but that nothing is pasted: all that is random comes from `generator`.
 
@@ -97,9 +103,10 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         numbers = labels.objects(index)
         boxes = labels.boxes[numbers.start : numbers.stop][labels.are_objects(index)]
         view = draw_view(size, boxes.numpy(), augmentation, self.sizes, generator)
-        pixels = view.image(read_labelled_image(self.path(index), size, self.max_pixels), self.sizes.antialias)
+        pixels = view.image(self.pixels(index), self.sizes.antialias)
+        change = change_colours if self.channels.rgb else change_channels
         pixels, targets = (
-            change_colours(pixels, draw_colour_change(augmentation, generator)),
+            change(pixels, draw_colour_change(augmentation, generator)),
             self._targets(index, view),
         )
         if augmentation.pad_crops:
@@ -131,5 +138,5 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
 
 
 def _to_tensor(pixels: ByteArray) -> Tensor:
-    """(H, W, 3) -> (3, H, W), contiguous."""
+    """(H, W, C) -> (C, H, W), contiguous."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

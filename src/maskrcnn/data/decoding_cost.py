@@ -49,11 +49,15 @@ def require_bearable(image: ImageFile, stream: BinaryIO) -> None:
         raise UserError(
             f"a JPEG of {scans} scans, more than the limit of {MAX_SCANS}; save it again, as baseline JPEG or PNG"
         )
-    needed = bytes_to_decode(image, scans)
+    require_free(bytes_to_decode(image, scans), image.size)
+
+
+def require_free(needed: int, size: tuple[int, int]) -> None:
+    """A `UserError` where so many bytes are more than is free, for a picture of (width, height)."""
     free = free_bytes() if needed > ALWAYS_FREE else None
     if free is not None and needed > free:
         raise UserError(
-            f"{image.width} x {image.height} pixels take {needed / 1e9:.1f} GB of memory to decode, but "
+            f"{size[0]} x {size[1]} pixels take {needed / 1e9:.1f} GB of memory to decode, but "
             f"{free / 1e9:.1f} GB are free; cut it into tiles, make it smaller, or free some memory"
         )
 

@@ -151,6 +151,10 @@ _ROUNDING = 1e-3
 """Half covered counts as covered, whatever float32 makes of the sum."""
 
 
+_TOGETHER = 4
+"""Channels that are resized together: OpenCV takes a bounded number."""
+
+
 def resize(pixels: ByteArray, size: Size, antialias: bool = True) -> ByteArray:
     """An (H, W, C) image in another size: bilinear, and averaged over each output pixel's area when shrinking.
 
@@ -163,7 +167,14 @@ def resize(pixels: ByteArray, size: Size, antialias: bool = True) -> ByteArray:
         return pixels
     shrinks = size[0] < pixels.shape[0] or size[1] < pixels.shape[1]
     interpolation = cv2.INTER_AREA if shrinks and antialias else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=interpolation), dtype=np.uint8)
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=interpolation), dtype=np.uint8)
+    resized = np.empty((*size, pixels.shape[2]), np.uint8)
+    for first in range(0, pixels.shape[2], _TOGETHER):
+        part = np.ascontiguousarray(pixels[:, :, first : first + _TOGETHER])
+        smaller = cv2.resize(part, (size[1], size[0]), interpolation=interpolation)
+        resized[:, :, first : first + _TOGETHER] = smaller.reshape(*size, -1)  # OpenCV drops the axis of one channel
+    return resized
 
 
 def _touched_cells(start: int, stop: int, scale: float, limit: int) -> IntArray:

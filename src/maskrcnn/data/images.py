@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -36,7 +35,16 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from maskrcnn.data.decoding_cost import require_bearable
-from maskrcnn.data.pixels import rgb_pixels
+from maskrcnn.data.image_header import (
+    ORIENTATION_TAG,
+    ImageHeader,
+    TooManyPixels,
+    as_stored,
+    known_orientation,
+    require_bearable_size,
+    upright_turn,
+)
+from maskrcnn.data.pixels import Convert, num_bands, rgb_pixels
 from maskrcnn.data.tiff import silence_libtiff, unread_kind
 from maskrcnn.errors import UserError
 from maskrcnn.file_kinds import START
@@ -47,56 +55,21 @@ from maskrcnn.structures.masks import ByteArray
 MAX_PIXELS = 200_000_000
 """Images that claim more are refused before they are decoded."""
 
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of a TIFF file, and of a BigTIFF."""
+
 SIGNATURES: dict[bytes, type[ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImageFile,
     b"RIFF": WebPImageFile,
-    b"II*\0": TiffImageFile,
-    b"MM\0*": TiffImageFile,
-    b"II+\0": TiffImageFile,
-    b"MM\0+": TiffImageFile,
+    **dict.fromkeys(TIFF, TiffImageFile),
     b"BM": BmpImageFile,
 }
 """The formats read, by the first bytes of the file."""
 
 ImagePath = str | os.PathLike[str]
 
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""The operation that sets a picture upright, by its EXIF orientation; 1 and unknown values need none."""
-_INVERSE = {6: 8, 8: 6}
-"""The orientation whose operation undoes another's; the rest undo themselves."""
-
-
-class TooManyPixels(UserError):
-    """An image claims more pixels than the limit."""
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What an image file says of itself before it is decoded.
-
-    Attributes:
-        size: (height, width) of the upright picture.
-        raw_size: (height, width) of the pixels as stored, before the EXIF orientation is applied.
-        orientation: EXIF orientation, 1 to 8.
-    """
-
-    size: Size
-    raw_size: Size
-    orientation: int
-
-    def is_labelled_raw(self, label_size: Size) -> bool:
-        """Whether labels made for `label_size` fit the stored pixels and not the upright picture."""
-        return label_size != self.size and label_size == self.raw_size
+__all__ = ["ImageHeader", "TooManyPixels"]  # which others import from here
 
 
 def read_image(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ByteArray:
@@ -127,12 +100,7 @@ def read_labelled_image(path: ImagePath, label_size: Size, max_pixels: int = MAX
     """
     with _opened(path, max_pixels, decode=True) as image:
         header = _header(image)
-        if label_size not in (header.size, header.raw_size):
-            (height, width), (label_height, label_width) = header.size, label_size
-            raise UserError(
-                f"the picture is {width} x {height} but its labels are for {label_width} x {label_height}; "
-                "correct width and height in the annotations, or the picture"
-            )
+        header.require_labelled(label_size)
         return _decoded(image, upright=not header.is_labelled_raw(label_size))
 
 
@@ -169,6 +137,15 @@ def image_size(path: ImagePath, max_pixels: int = MAX_PIXELS) -> Size:
 
 
 @contextmanager
+def opened_image(
+    stream: BinaryIO, where: str, max_pixels: int, convert: Convert, *, decode: bool
+) -> Iterator[tuple[ImageHeader, Callable[[bool], ByteArray]]]:
+    """The header of an open file, and what decodes it by a rule of one's own, upright (True) or as it is stored."""
+    with _decoding(where, stream, max_pixels, decode=decode) as image:
+        yield _header(image), lambda upright: _decoded(image, upright=upright, convert=convert)
+
+
+@contextmanager
 def _opened(path: ImagePath, max_pixels: int, *, decode: bool = False) -> Iterator[ImageFile]:
     """The image behind its header, of bearable size; what goes wrong inside the block names the file."""
     with open_regular(path, "an image") as stream, _decoding(path, stream, max_pixels, decode=decode) as image:
@@ -184,9 +161,9 @@ def _decoding(path: ImagePath, stream: BinaryIO, max_pixels: int, *, decode: boo
         image_class = _format_of(path, stream)
         try:
             if image_class is WebPImageFile:  # opening one makes room for its pixels
-                _require_bearable_size(_webp_size(stream), max_pixels)
+                require_bearable_size(_webp_size(stream), max_pixels)
             image = image_class(stream)
-            _require_bearable_size(image.size, max_pixels)
+            require_bearable_size(image.size, max_pixels)
             if decode:
                 require_bearable(image, stream)
             yield image
@@ -234,23 +211,16 @@ def _webp_size(stream: BinaryIO) -> tuple[int, int]:
     return 0, 0
 
 
-def _require_bearable_size(size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise TooManyPixels(
-            f"the image claims {width} x {height} pixels, more than the limit of {max_pixels}; "
-            "raise data.max_pixels if that is really its size"
-        )
-
-
-def decoded_image(image: Image.Image) -> ByteArray:
+def decoded_image(image: Image.Image, convert: Convert = rgb_pixels) -> ByteArray:
     """(H, W, 3) uint8 RGB of a Pillow image, set upright by its EXIF orientation, as its file would be.
+
+    `convert` is another rule for its values, such as `pixels.band_pixels`.
 
     Raises:
         UserError: it cannot be decoded.
     """
     try:
-        return _decoded(image, upright=True)
+        return _decoded(image, upright=True, convert=convert)
     except Exception as error:
         raise UserError(f"Pillow image: broken or incomplete ({error or type(error).__name__}); replace it") from error
 
@@ -258,26 +228,25 @@ def decoded_image(image: Image.Image) -> ByteArray:
 def _header(image: ImageFile) -> ImageHeader:
     """Read the header of an opened image; `image.size` is that of the upright picture in TIFF files alone."""
     width, height = image.size
-    orientation = _orientation(image)
+    orientation, channels = _orientation(image), num_bands(image)
     turned = (width, height) if orientation >= 5 else (height, width)
     if isinstance(image, TiffImageFile):
-        return ImageHeader((height, width), turned, orientation)
-    return ImageHeader(turned, (height, width), orientation)
+        return ImageHeader((height, width), turned, orientation, channels)
+    return ImageHeader(turned, (height, width), orientation, channels)
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         # The base class's method: that of PNG files would decode the picture to look for a block behind it.
-        orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
+        return known_orientation(Image.Image.getexif(image).get(ORIENTATION_TAG, 1))
     except Exception:  # a damaged EXIF block says nothing, and the picture may still be whole
         return 1
-    return orientation if orientation in _UPRIGHT else 1
 
 
-def _decoded(image: Image.Image, *, upright: bool) -> ByteArray:
-    """(H, W, 3) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
+def _decoded(image: Image.Image, *, upright: bool, convert: Convert = rgb_pixels) -> ByteArray:
+    """(H, W, C) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
     orientation = _orientation(image)
     image.load()
     if orientation == 1 or upright == isinstance(image, TiffImageFile):
-        return rgb_pixels(image)
-    return rgb_pixels(image, _UPRIGHT[orientation if upright else _INVERSE.get(orientation, orientation)])
+        return convert(image, None)
+    return convert(image, upright_turn(orientation) if upright else as_stored(orientation))

@@ -1,11 +1,12 @@
-"""A Pillow image of any mode as RGB, by the rules at the top of `images.py`.
+"""A Pillow image of any mode as RGB, by the rules at the top of `images.py`, or as its own channels.
 
 Strip by strip: whole pictures exist only as Pillow decodes them and as the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +21,56 @@ _STRIP = 1 << 20
 
 _Numbers = npt.NDArray[np.generic]
 
+Convert = Callable[[Image.Image, Image.Transpose | None], ByteArray]
+"""A decoded picture and how it is to be turned -> (H, W, C) uint8."""
+
 
 def rgb_pixels(image: Image.Image, turn: Image.Transpose | None = None) -> ByteArray:
     """(H, W, 3) uint8 RGB, contiguous, turned or mirrored by `turn`."""
-    stretch = _Stretch(image) if is_stretched(image.mode) else None
+    return _converted(image, turn, 3, _to_rgb)
+
+
+def band_pixels(image: Image.Image, turn: Image.Transpose | None = None) -> ByteArray:
+    """(H, W, C) uint8, its own channels as they are: grey is one, transparency one more; a palette gives colours."""
+    return _converted(image, turn, num_bands(image), _to_bands)
+
+
+def num_bands(image: Image.Image) -> int:
+    """C of `band_pixels`, before the picture is decoded."""
+    return 1 if is_stretched(image.mode) else len(_plain_mode(image))  # a letter for each: L, LA, RGB, RGBA, CMYK
+
+
+def turned_array(stored: ByteArray, turn: Image.Transpose | None) -> ByteArray:
+    """(H, W, C) pixels as stored, turned or mirrored; contiguous."""
+    if turn is None:
+        return stored
+    height, width, channels = stored.shape
+    pixels = np.empty((width, height, channels) if turn in _SWAPPING else stored.shape, np.uint8)
+    _AS_STORED[turn](pixels)[:] = stored
+    return pixels
+
+
+def channel_bytes(values: npt.NDArray[Any]) -> ByteArray:
+    """(H, W) numbers of one channel as bytes: bytes stay, True is 255, all others are stretched as 16-bit grey is."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == bool:
+        return values * np.uint8(255)
+    rows = max(1, _STRIP // values.shape[1])
+    strips = [values[top : top + rows] for top in range(0, values.shape[0], rows)]
+    stretch = _Stretch(strips, values.size)
+    return np.concatenate([stretch(strip) for strip in strips])
+
+
+def _converted(image: Image.Image, turn: Image.Transpose | None, channels: int, convert: _ToBytes) -> ByteArray:
+    stretch = _stretch_of(image) if is_stretched(image.mode) else None
     width, height = image.size
     swapped = turn in _SWAPPING
-    pixels = np.empty((width, height, 3) if swapped else (height, width, 3), np.uint8)
+    pixels = np.empty((width, height, channels) if swapped else (height, width, channels), np.uint8)
     as_stored = pixels if turn is None else _AS_STORED[turn](pixels)
     for top, strip in _strips(image):
-        rgb = _to_rgb(strip) if stretch is None else stretch(np.asarray(strip))[:, :, None]
-        as_stored[top : top + strip.height] = rgb
+        part = convert(strip) if stretch is None else stretch(np.asarray(strip))[:, :, None]
+        as_stored[top : top + strip.height] = part
     return pixels
 
 
@@ -76,16 +116,45 @@ def _to_rgb(image: Image.Image) -> ByteArray:
     return np.asarray(image.convert("RGB"))
 
 
+def _to_bands(image: Image.Image) -> ByteArray:
+    pixels = np.asarray(image.convert(_plain_mode(image)))
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _plain_mode(image: Image.Image) -> str:
+    """The mode that has the picture's channels as bytes, or as numbers that are stretched."""
+    mode = image.mode
+    if is_stretched(mode) or mode in _PLAIN:
+        return mode
+    if mode in _AS:
+        return _AS[mode]
+    return "RGBA" if image.has_transparency_data else "RGB"  # a palette, or colours in other coordinates
+
+
+_PLAIN = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+_AS = {"1": "L", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
+
+_ToBytes = Callable[[Image.Image], ByteArray]
+
+
+def _stretch_of(image: Image.Image) -> _Stretch:
+    return _Stretch((np.asarray(strip) for _, strip in _strips(image)), image.width * image.height)
+
+
 class _Stretch:
     """Numbers of any kind -> bytes: linearly, so that the percentiles of the whole picture become 0 and 255.
 
     What is not finite becomes black, and so does a picture of a single value.
+
+    Args:
+        strips: the picture, part by part.
+        size: how many numbers all parts have.
     """
 
-    def __init__(self, image: Image.Image) -> None:
-        numbers, count = np.empty(image.width * image.height, np.float32), 0
-        for _, strip in _strips(image):
-            values = np.asarray(strip).ravel()
+    def __init__(self, strips: Iterable[_Numbers], size: int) -> None:
+        numbers, count = np.empty(size, np.float32), 0
+        for strip in strips:
+            values = strip.ravel()
             if values.dtype.kind == "f":
                 values = values[np.isfinite(values)]
             numbers[count : count + len(values)] = values

@@ -97,7 +97,7 @@ def trace_image(model: Model, source: Source, number: int = 1, score_threshold: 
     rpn = _require_rpn(network)
     prediction = model.predict(source, score_threshold)
     _require_object(number, len(prediction))
-    batch = network.preprocess.prepare([read_source(source).to(model.device)])
+    batch = network.preprocess.prepare([read_source(source, model.channels).to(model.device)])
     features: Sequence[Tensor] = network.backbone(batch.pixels)
     output: RPNOutput = rpn(features, batch.pixels.shape[-2:])
     limits = replace(rpn.test_limits, post_nms_top_k=NUM_CANDIDATES)

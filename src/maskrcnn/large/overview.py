@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from maskrcnn.data.channels import RGB
 from maskrcnn.large.readers import opened
 from maskrcnn.large.tiling import LargeImage
 from maskrcnn.masks.column_runs import ColumnRuns
@@ -53,8 +54,8 @@ class Overview:
             found = found[np.argsort(-found.scores, kind="stable")]
         factor = _factor(self._size)
         if factor > 1 or self._in_tiles:
-            with opened(found.source) as image:
-                found = replace(found, source=_reduced_pixels(image, factor))
+            with opened(found.source if found.channels.rgb else found.image()) as image:
+                found = replace(found, source=_reduced_pixels(image, factor), channels=RGB)
         return found
 
 

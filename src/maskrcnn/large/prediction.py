@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from maskrcnn.config import Config
+from maskrcnn.data.channels import Channels
 from maskrcnn.errors import UserError
 from maskrcnn.large.pieces import Pieces
 from maskrcnn.large.readers import opened
@@ -21,7 +22,7 @@ from maskrcnn.structures import Categories, Size
 from maskrcnn.structures.masks import ByteArray
 
 Predict = Callable[[Iterator[ByteArray]], Iterable[Prediction]]
-"""A model's predictions of pictures (h, w, 3), one by one and in their order."""
+"""A model's predictions of pictures (h, w, C), one by one and in their order."""
 
 
 class Trained(Protocol):
@@ -117,7 +118,7 @@ def predict_parts(model: Trained, source: Source, options: LargeOptions, predict
 
 
 def _parts(model: Trained, source: Source, tiling: Tiling, predict: Predict) -> Iterator[Prediction]:
-    with opened(source) as image:
+    with opened(source, Channels.of(model.config.input)) as image:
         found = objects_of(image, tiling, predict)
         for objects in chain([next(found, _nothing(model))], found):
             yield _prediction(objects, source, image.size, model)
@@ -126,7 +127,7 @@ def _parts(model: Trained, source: Source, tiling: Tiling, predict: Predict) -> 
 def predict_whole(model: Trained, source: Source, options: LargeOptions, predict: Predict) -> Prediction:
     """All objects of one image, best score first. Arguments and errors as of `predict_parts`."""
     tiling = _tiling(model, options)
-    with opened(source) as image:
+    with opened(source, Channels.of(model.config.input)) as image:
         objects = Pieces.concatenate([_nothing(model), *objects_of(image, tiling, predict)])
         return _prediction(objects[np.argsort(-objects.scores, kind="stable")], source, image.size, model)
 
@@ -150,6 +151,7 @@ def _prediction(objects: Pieces, source: Source, size: Size, model: Trained) -> 
         keypoints=objects.keypoints,
         paste=model.config.mask_head.paste,
         mask_threshold=model.config.mask_head.threshold,
+        channels=Channels.of(model.config.input),
     )
 
 

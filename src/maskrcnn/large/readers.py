@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from maskrcnn.data.images import image_size
+from maskrcnn.data.arrays import stored_array
+from maskrcnn.data.channel_files import read_header
+from maskrcnn.data.channels import RGB, Channels
+from maskrcnn.data.images import TIFF, image_size
 from maskrcnn.errors import UserError
-from maskrcnn.files import first_bytes
-from maskrcnn.large.geotiff import TIFF, is_geotiff, opened_geotiff
+from maskrcnn.files import first_bytes, open_regular
+from maskrcnn.large.geotiff import is_geotiff, opened_geotiff
 from maskrcnn.large.tiling import LargeImage
 from maskrcnn.large.values import ToBytes
 from maskrcnn.masks.rle import Window
@@ -41,16 +44,19 @@ _SEPARATE = 2
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[LargeImage]:
+def opened(source: Source, channels: Channels = RGB) -> Iterator[LargeImage]:
     """The image behind a file or in memory; the file is closed at the end.
 
     A `.npy` file is mapped into memory and a TIFF read by its own tiles or strips, where `tifffile` is installed; one
-    with gaps or a place on Earth by `rasterio`, where that is installed. Everything else is decoded as a whole.
+    with gaps or a place on Earth by `rasterio`, where that is installed. Everything else is decoded as a whole, and so
+    are images of other channels than RGB.
 
     Raises:
         UserError: no such file, or nothing that can be read as an image.
     """
-    if isinstance(source, np.ndarray):
+    if not channels.rgb:
+        yield WholeImage(source_pixels(source, channels))
+    elif isinstance(source, np.ndarray):
         yield ArrayImage(source, "image array")
     elif isinstance(source, str | Path) and Path(source).suffix.lower() == ".npy":
         yield ArrayImage(_mapped(Path(source)), str(source))
@@ -64,15 +70,34 @@ def opened(source: Source) -> Iterator[LargeImage]:
         yield ArrayImage(source_pixels(source), str(source))
 
 
-def size_of(source: Path) -> Size | None:
+def size_of(source: Path, channels: Channels = RGB) -> Size | None:
     """(height, width) of an image file without decoding it; None where it cannot be read, for whatever reason."""
     try:
+        if not channels.rgb:
+            return read_header(source, channels, max_pixels=1 << 62).size
         if source.suffix.lower() == ".npy" or _is_tiff(source):
             with opened(source) as image:
                 return image.size
         return image_size(source, max_pixels=1 << 62)
     except UserError:
         return None
+
+
+class WholeImage:
+    """An image that is in memory as (H, W, C) bytes."""
+
+    def __init__(self, pixels: ByteArray) -> None:
+        self._pixels = pixels
+
+    @property
+    def size(self) -> Size:
+        """(height, width), pixels."""
+        return self._pixels.shape[0], self._pixels.shape[1]
+
+    def read(self, window: Window) -> ByteArray:
+        """As `LargeImage`."""
+        x1, y1, x2, y2 = window
+        return self._pixels[y1:y2, x1:x2]
 
 
 class ArrayImage:
@@ -178,12 +203,11 @@ class TiffImage:
 
 
 def _mapped(path: Path) -> npt.NDArray[Any]:
-    first_bytes(path, "an array")  # a regular file
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: expected an array as numpy.save writes it ({error})") from error
-    return array
+    with open_regular(path, "an array") as stream:
+        try:
+            return stored_array(stream)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
 
 
 def _is_tiff(path: Path) -> bool:

@@ -36,7 +36,7 @@ class LargeImage(Protocol):
         """(height, width), pixels."""
 
     def read(self, window: Window) -> ByteArray:
-        """(h, w, 3) uint8 RGB of the part x1, y1, x2, y2 in whole pixels, half open, inside the image."""
+        """(h, w, C) uint8, RGB as a rule, of the part x1, y1, x2, y2 in whole pixels, half open, inside the image."""
 
 
 @runtime_checkable
@@ -55,13 +55,13 @@ class Tiling:
         tile: side of a tile, pixels of the image: its objects reach the network as large as in any image of that size.
         overlap: objects with sides up to this many pixels are found whole; larger ones are put together from parts.
         background: a tile is left out where no channel's values differ by more than this: 0 leaves out blank paper.
-        fill: RGB values beyond the edge of the image, as the network pads.
+        fill: the values of each channel beyond the edge of the image, as the network pads.
     """
 
     tile: int
     overlap: int
     background: int
-    fill: tuple[int, int, int]
+    fill: tuple[int, ...]
 
     @classmethod
     def for_model(
@@ -96,8 +96,7 @@ class Tiling:
             )
         if not 0 <= background <= 255:
             raise UserError(f"background: expected a difference of values from 0 to 255, got {background}")
-        red, green, blue = (round(255 * value) for value in settings.mean)
-        return cls(side, overlap, background, (red, green, blue))
+        return cls(side, overlap, background, tuple(round(255 * value) for value in settings.mean))
 
 
 def loses_detail(size: Size, settings: InputConfig) -> bool:
@@ -144,7 +143,7 @@ def objects_of(
     Args:
         image: read tile by tile, a little ahead.
         tiling: how it is cut.
-        predict: predictions of pictures (tile, tile, 3), in their order.
+        predict: predictions of pictures (tile, tile, C), in their order.
     """
     grid = Grid.over(image.size, tiling.tile, tiling.overlap)
     stitcher, under_way = Stitcher(grid), deque[Tile]()
@@ -189,11 +188,11 @@ def _is_background(pixels: ByteArray, difference: int) -> bool:
     return not len(flat) or bool((flat.max(axis=0).astype(int) - flat.min(axis=0) <= difference).all())
 
 
-def _filled(pixels: ByteArray, side: int, fill: tuple[int, int, int]) -> ByteArray:
-    """(side, side, 3): what lies beyond the image gets one colour, so that every tile has the same scale."""
+def _filled(pixels: ByteArray, side: int, fill: tuple[int, ...]) -> ByteArray:
+    """(side, side, C): what lies beyond the image gets one colour, so that every tile has the same scale."""
     if pixels.shape[:2] == (side, side):
         return pixels
-    square = np.empty((side, side, 3), np.uint8)
+    square = np.empty((side, side, len(fill)), np.uint8)
     square[:] = fill
     square[: pixels.shape[0], : pixels.shape[1]] = pixels
     return square

@@ -40,7 +40,7 @@ def measure(masks: Masks, image: ByteArray | None = None, pixel_size: float = 1.
 
     Args:
         masks: the objects.
-        image: (H, W, 3) their image, for `intensity_mean`: the mean of all channels over the object's pixels.
+        image: (H, W, C) their image, for `intensity_mean`: the mean of all channels over the object's pixels.
         pixel_size: the length of a pixel's side in the unit that the numbers are to have, such as 0.25 micrometres.
 
     Returns:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.formats.writers.scene import short_names
 from maskrcnn.masks.rle_coco import LARGEST_FRAME, packed_from_coco
 from maskrcnn.prediction import Prediction
@@ -60,12 +61,14 @@ class Finished:
         names: the images asked for.
         categories: the model's classes.
         pixel_size: the length of a pixel's side in the unit of measurements.
+        channels: of the images.
     """
 
     rows: ResultRows
     names: Sequence[str]
     categories: Categories
     pixel_size: float = 1.0
+    channels: Channels = RGB
 
     def __iter__(self) -> Iterator[FinishedImage]:
         for number, file in self.rows.images(self.names):
@@ -76,7 +79,7 @@ class Finished:
                 yield FinishedImage(number, path, name, stem, size, partial(self._parts, file))
 
     def _parts(self, file: str) -> Iterator[Prediction]:
-        return (prediction_of(row, self.categories) for row in self.rows.of(file))
+        return (prediction_of(row, self.categories, self.channels) for row in self.rows.of(file))
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """(name, reason) of images that could not be read."""
@@ -113,7 +116,7 @@ def relative_names(files: Sequence[str]) -> dict[str, str]:
     return {file: Path(os.path.relpath(file, folder)).as_posix() for file in files}
 
 
-def prediction_of(row: Mapping[str, Any], categories: Categories) -> Prediction:
+def prediction_of(row: Mapping[str, Any], categories: Categories, channels: Channels = RGB) -> Prediction:
     """What a row of results says."""
     objects, size = row["objects"], (row["height"], row["width"])
     boxes = np.array([found["bbox"] for found in objects], np.float32).reshape(-1, 4)
@@ -127,6 +130,7 @@ def prediction_of(row: Mapping[str, Any], categories: Categories) -> Prediction:
         source=row["file_name"],
         given_masks=packed_from_coco([f["segmentation"] for f in objects], size, LARGEST_FRAME) if has_masks else None,
         keypoints=_keypoints(objects, categories),
+        channels=channels,
     )
 
 

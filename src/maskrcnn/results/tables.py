@@ -73,7 +73,7 @@ def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 def _image(prediction: Prediction) -> ByteArray | None:
     """None where the file is not there any more: intensities stay empty."""
     try:
-        return prediction.image()
+        return prediction.pixels()
     except UserError:
         return None
 

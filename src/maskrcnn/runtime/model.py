@@ -53,7 +53,7 @@ class ExportedModel(Predictor[Pixels]):
         return self.engine.name
 
     def _read(self, source: Source) -> Pixels:
-        return source_values(source)
+        return source_values(source, self.channels)
 
     def _padded_size(self, image: Pixels) -> Size:
         return self.preprocess.padded_size(image)
@@ -95,6 +95,7 @@ class ExportedModel(Predictor[Pixels]):
             paste=settings.paste,
             mask_threshold=settings.threshold,
             semantic=self._label_map(found, batch, image),
+            channels=self.channels,
         )
 
     def _objects(self, found: Arrays, batch: Batch, image: int) -> dict[str, Any]:

@@ -77,15 +77,16 @@ class _Routes:
         """The picture as the model sees it, for browsers that cannot read its format."""
         query_of(request)
         with self._service.admission():
+            channels = self._service.channels
             read = await self._picture(request)
-            return await self._answered(request, self._service.in_thread(lambda: png(read())))
+            return await self._answered(request, self._service.in_thread(lambda: png(channels.picture(read()))))
 
     async def _picture(self, request: Request) -> Callable[[], ByteArray]:
         """What decodes the picture of a request whose body has been read."""
         kind, boundary = media_type(request)
         settings = self._service.settings
         picture = picture_in(await read_body(request, settings), kind, boundary)
-        return lambda: decode(picture, settings.max_pixels)
+        return lambda: decode(picture, settings.max_pixels, self._service.channels)
 
     async def _answered(self, request: Request, work: Coroutine[Any, Any, Answer]) -> Response:
         answer = await unless_gone(request, work)
@@ -100,6 +101,7 @@ class _Routes:
                 "name": self._service.name,
                 "categories": model.categories.to_coco(),
                 "score_threshold": model.score_threshold,
+                "channels": self._service.channels.count,
                 "version": metadata.version("maskrcnn"),
                 "limits": limits,
             }
@@ -112,7 +114,7 @@ class _Routes:
 
     async def v2_model(self, request: Request) -> Response:
         """What the model takes and gives."""
-        return json_response(open_inference.metadata(self._named(request)))
+        return json_response(open_inference.metadata(self._named(request), self._service.channels))
 
     async def v2_model_ready(self, request: Request) -> Response:
         """Whether it is ready."""
@@ -124,9 +126,12 @@ class _Routes:
         name, limit = self._named(request), self._service.settings.max_pixels
         with self._service.admission():
             body, length = await read_body(request, self._service.settings), request.headers.get(JSON_LENGTH)
-            asked = await self._service.in_thread(lambda: open_inference.read_request(body, length, limit))
+            channels = self._service.channels
+            asked = await self._service.in_thread(lambda: open_inference.read_request(body, length, limit, channels))
             work = self._service.answer(
-                lambda: asked.pixels(limit), asked.options, lambda found: open_inference.answer(found, asked, name)
+                lambda: asked.pixels(limit, channels),
+                asked.options,
+                lambda found: open_inference.answer(found, asked, name),
             )
             return await self._answered(request, work)
 
@@ -160,7 +165,7 @@ class _Routes:
         results = []
         for address in addresses:
             picture = await self._service.in_thread(partial(label_studio.fetch, address, settings))
-            read = partial(decode, picture, settings.max_pixels)
+            read = partial(decode, picture, settings.max_pixels, self._service.channels)
             encode = partial(label_studio.result_of, labelling=labelling, version=name)
             results.append(await self._service.answer(read, options, encode))
         return json_answer({"results": results, "model_version": name})

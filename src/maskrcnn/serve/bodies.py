@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from email.message import Message
-from io import BytesIO
 
 from starlette.requests import Request
 
-from maskrcnn.data.images import TooManyPixels, read_image_of
+from maskrcnn.data.channel_files import read_pixels_of
+from maskrcnn.data.channels import RGB, Channels
+from maskrcnn.data.images import TooManyPixels
 from maskrcnn.errors import UserError
 from maskrcnn.serve.problems import ClientGone, Problem
 from maskrcnn.serve.settings import BYTES_PER_SECOND, MAX_PARTS, ServeSettings
@@ -67,14 +68,14 @@ def picture_in(body: bytes, kind: str, boundary: str | None) -> bytes:
     raise Problem(415, "expected the bytes of an image file, or multipart/form-data with a part named file")
 
 
-def decode(picture: bytes, max_pixels: int) -> ByteArray:
-    """(H, W, 3) uint8 RGB, as every picture is read (`data.images`).
+def decode(picture: bytes, max_pixels: int, channels: Channels = RGB) -> ByteArray:
+    """(H, W, C) uint8, as every picture is read (`data.channel_files`).
 
     Raises:
         Problem: 413, more pixels than `max_pixels` by its header; 400, no image or a broken one.
     """
     try:
-        return read_image_of(BytesIO(picture), "image", max_pixels)
+        return read_pixels_of(picture, "image", channels, max_pixels)
     except TooManyPixels:
         raise Problem(413, f"the image claims more than {max_pixels} pixels, the limit of this server") from None
     except UserError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.prediction import Prediction
 from maskrcnn.serve.answers import Answer, json_answer
 from maskrcnn.serve.bodies import decode
@@ -46,7 +47,7 @@ class InferRequest:
     """A request as it was read.
 
     Attributes:
-        picture: an image file, or its (H, W, 3) or (H, W, 1) uint8 pixels.
+        picture: an image file, or its (H, W, C) uint8 pixels.
         options: of the prediction.
         outputs: the names of those asked for.
         id: to be given back; None without one.
@@ -57,31 +58,32 @@ class InferRequest:
     outputs: tuple[str, ...]
     id: str | None
 
-    def pixels(self, max_pixels: int) -> ByteArray:
-        """(H, W, 3) uint8 RGB; a `Problem` as `bodies.decode`."""
+    def pixels(self, max_pixels: int, channels: Channels) -> ByteArray:
+        """(H, W, C) uint8; a `Problem` as `bodies.decode`."""
         if isinstance(self.picture, bytes):
-            return decode(self.picture, max_pixels)
-        return source_pixels(self.picture)
+            return decode(self.picture, max_pixels, channels)
+        return source_pixels(self.picture, channels)
 
 
-def metadata(name: str) -> dict[str, Any]:
+def metadata(name: str, channels: Channels) -> dict[str, Any]:
     """What a model takes and gives."""
     return {
         "name": name,
         "versions": ["1"],
         "platform": "maskrcnn",
-        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, -1, 3]}],
+        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, -1, channels.count]}],
         "outputs": [{"name": key, "datatype": kind, "shape": shape} for key, (kind, shape) in OUTPUTS.items()],
     }
 
 
-def read_request(body: bytes, header_length: str | None, max_pixels: int) -> InferRequest:
+def read_request(body: bytes, header_length: str | None, max_pixels: int, channels: Channels = RGB) -> InferRequest:
     """The picture and the options of a request.
 
     Args:
         body: JSON, and behind it the tensors that are sent in binary.
         header_length: the bytes of the JSON, where there are any others.
         max_pixels: of a picture.
+        channels: of a picture.
 
     Raises:
         Problem: 400, something is missing or does not fit together; 413, too many pixels; 422, an option.
@@ -92,7 +94,7 @@ def read_request(body: bytes, header_length: str | None, max_pixels: int) -> Inf
     if len(inputs) != 1 or not isinstance(inputs[0], dict) or inputs[0].get("name") != INPUT:
         raise Problem(400, f"inputs: expected one, of the name {INPUT}; send one picture a request")
     return InferRequest(
-        _picture(inputs[0], body[end:], max_pixels),
+        _picture(inputs[0], body[end:], max_pixels, channels),
         options_of(member(content, "parameters", dict, {})),
         tuple(_output_name(output) for output in member(content, "outputs", list, [])) or tuple(OUTPUTS),
         member(content, "id", str) if "id" in content else None,
@@ -141,7 +143,7 @@ def _output_name(output: Any) -> str:
     return name
 
 
-def _picture(tensor: Mapping[str, Any], binary: bytes, max_pixels: int) -> bytes | ByteArray:
+def _picture(tensor: Mapping[str, Any], binary: bytes, max_pixels: int, channels: Channels) -> bytes | ByteArray:
     size = member(tensor, "parameters", dict, {}).get("binary_data_size")
     if size is not None and size != len(binary):
         raise Problem(400, f"binary_data_size: expected the {len(binary)} bytes behind the JSON, got {brief(size)}")
@@ -150,18 +152,18 @@ def _picture(tensor: Mapping[str, Any], binary: bytes, max_pixels: int) -> bytes
         return binary[_LENGTH:] if size is not None else _base64(member(tensor, "data", list))
     if kind != "UINT8":
         raise Problem(400, f"datatype: expected UINT8 or BYTES, got {brief(kind)}")
-    sides = _image_shape(shape, max_pixels)
+    sides = _image_shape(shape, max_pixels, channels)
     values = np.frombuffer(binary, np.uint8) if size is not None else _bytes(member(tensor, "data", list))
     if values.size != math.prod(sides):
         raise Problem(400, f"data: expected {math.prod(sides)} values for the shape {brief(shape)}, got {values.size}")
     return values.reshape(sides)
 
 
-def _image_shape(shape: list[Any], max_pixels: int) -> tuple[int, int, int]:
+def _image_shape(shape: list[Any], max_pixels: int, channels: Channels) -> tuple[int, int, int]:
     sides = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
     whole = all(isinstance(side, int) and 0 < side < 2**31 for side in sides)
-    if not whole or len(sides) != 3 or sides[2] not in (1, 3):
-        raise Problem(400, f"shape: expected [height, width, 3], got {brief(shape)}")
+    if not whole or len(sides) != 3 or sides[2] not in ((1, 3) if channels.rgb else (channels.count,)):
+        raise Problem(400, f"shape: expected [height, width, {channels.count}], got {brief(shape)}")
     if sides[0] * sides[1] > max_pixels:
         raise Problem(413, f"the image has more than {max_pixels} pixels, the limit of this server")
     return sides[0], sides[1], sides[2]

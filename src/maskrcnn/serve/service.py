@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TypeVar
 
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.prediction import Prediction
 from maskrcnn.serve.compute import ComputeThread, Options, ServedModel
 from maskrcnn.serve.metrics import Metrics
@@ -58,6 +59,12 @@ class Service:
         if not self.compute.is_ready:
             raise Problem(503, "the model is not ready; try again soon", {"Retry-After": "1"})
         return self.compute.model.result()
+
+    @property
+    def channels(self) -> Channels:
+        """Of the pictures that the model takes: RGB, unless it says otherwise."""
+        channels: Channels = getattr(self.model, "channels", RGB)
+        return channels
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config import Augmentation, Config
+from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
 from maskrcnn.data.loader import TrainBatches
@@ -75,6 +76,8 @@ class TrainingData:
             say(f"train.overfit: learning {len(train.labels)} images by heart, unchanged, and measuring on them")
         if (sides := config.augment.min_sizes) and config.input.min_size not in sides:
             say(f"augment.min_sizes: training images get short sides of {sides}, others {config.input.min_size}")
+        if unused := _changes_of_colour(config):
+            say(f"{', '.join(unused)}: left out, since the channels of these images are not red, green and blue")
         if not config.tells_classes:
             train = without_classes(train)
         proposals = _proposals(train, paths, has_val=val is not None) if config.needs_proposals else None
@@ -120,6 +123,12 @@ class TrainingData:
         )
         for _ in range(start, config.schedule.steps):
             yield list(islice(batches, settings.accumulate))
+
+
+def _changes_of_colour(config: Config) -> list[str]:
+    """The augmentations that mean nothing without colours."""
+    names = () if Channels.of(config.input).rgb else ("grey", "saturation", "hue")
+    return [f"augment.{name}" for name in names if getattr(config.augment, name)]
 
 
 def _proposals(labelled: LabelledImages, paths: DataPaths, has_val: bool) -> ProposalStore:

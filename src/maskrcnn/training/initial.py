@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from maskrcnn.config import Config
+from maskrcnn.config import Config, InputConfig
 from maskrcnn.errors import UserError
 from maskrcnn.loading import find_model
 from maskrcnn.settings import differing_settings, setting
 from maskrcnn.structures import Categories
 from maskrcnn.text import one_line
+from maskrcnn.training.widening import can_widen, widen
 from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.foreign import import_foreign
 from maskrcnn.weights.hub import import_published, is_published
@@ -26,7 +27,7 @@ _COUNTER = ".num_batches_tracked"
 _NAMES_SHOWN = 5
 
 TIED_TO_WEIGHTS = (
-    *("input.channels", "input.mean", "input.std"),
+    *("input.channels", "input.rgb", "input.mean", "input.std"),
     *("resnet.stride_in_1x1", "resnet.norm_eps", "anchors.order"),
 )
 """Settings that shape no weight and without which the weights do not mean the same."""
@@ -42,11 +43,12 @@ class Initial:
     categories: Categories
 
     def bind(self, config: Config) -> Config:
-        """`config` with the settings that the weights were made for."""
+        """`config` with the settings that the weights were made for; other channels than RGB stay, see `widening`."""
         given, resnet = self.config.input, self.config.resnet
+        widened = can_widen(given, config.input)
         return replace(
             config,
-            input=replace(config.input, channels=given.channels, mean=given.mean, std=given.std),
+            input=config.input if widened else _with_channels_of(config.input, given),
             resnet=replace(config.resnet, stride_in_1x1=resnet.stride_in_1x1, norm_eps=resnet.norm_eps),
             anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
         )
@@ -102,6 +104,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
     _require_same_use(initial, config)
     target = model.state_dict()
     weights = _under_the_names_of(target, initial.weights)
+    widened = widen(weights, target) if can_widen(initial.config.input, config.input) else ""
     anew = _outputs_of_other_classes(model, initial, categories)
     theirs = _parts(weights.keys() - target.keys())
     for part, names in _parts(target.keys() - anew).items():
@@ -114,7 +117,12 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
             )
         anew |= set(names) if unfit else set()
     model.load_state_dict({n: weights[n] for n in target.keys() - anew if n in weights}, strict=False)
-    return _said(initial.source, target, anew) + _renamed(initial, categories)
+    return _said(initial.source, target, anew) + widened + _renamed(initial, categories)
+
+
+def _with_channels_of(settings: InputConfig, given: InputConfig) -> InputConfig:
+    same = {name: getattr(given, name) for name in ("channels", "rgb", "drawn_channels", "mean", "std")}
+    return replace(settings, **same)
 
 
 def _require_same_use(initial: Initial, config: Config) -> None:

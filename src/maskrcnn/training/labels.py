@@ -8,6 +8,7 @@ from typing import Any
 
 from maskrcnn.config import Config
 from maskrcnn.config.data import LAYOUT_NAMES
+from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, read_to_measure
 from maskrcnn.data.formats.table import Labels, read_any
 from maskrcnn.data.report import Fault
@@ -89,6 +90,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "group_by": config.data.balance_by,
         "need_masks": config.needs_masks,
         "crowd": config.data.crowd,
+        "channels": Channels.of(config.input),
     }
 
 

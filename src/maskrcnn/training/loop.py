@@ -25,6 +25,7 @@ from maskrcnn.failures import failure_of_machine
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.text import brief
 from maskrcnn.training.advance import advance, learning_rate
+from maskrcnn.training.channel_statistics import with_measured_channels
 from maskrcnn.training.data import TrainingData
 from maskrcnn.training.determinism import deterministic
 from maskrcnn.training.distributed import Ranks, joined
@@ -116,6 +117,7 @@ def train(
             if init is None and network is None and not resume:
                 screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
             initial = read_initial(init) if isinstance(init, str) else init
+            config = with_measured_channels(config, data.dataset, screen.say)
             state = fresh_state(config, data.categories, ranks, initial, screen.say, network, optimizer)
             config = with_length(config, state, data, ranks, resume=resume, say=screen.say)
             ranks.wait()  # all have looked at the folder before one writes to it

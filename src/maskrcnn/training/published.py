@@ -13,9 +13,6 @@ from maskrcnn.weights.hub import PUBLISHED, is_downloaded
 
 _STEM = 64
 """Width of every published network's first convolution."""
-_CHANNELS = 3
-"""All of them see RGB."""
-
 _ALSO_CALLED = dict.fromkeys(("nuclei", "cell", "cells", "cell nucleus", "cell nuclei"), "nucleus")
 """Other words for a class of a bundled model."""
 
@@ -31,8 +28,6 @@ def published_starts(config: Config) -> tuple[str, ...]:
     backbone, resnet = config.backbone, config.resnet
     if resnet.stem_channels != _STEM or resnet.stage_channels not in (0, _STEM):
         return ()
-    if config.input.channels != _CHANNELS:
-        return ()
     systems = [] if backbone.features == "image" else _systems(config)  # no R-CNN has been published
     whole = [name for system in systems for name in _models(config, system)]
     alone = [f"detectron2/{_DETECTRON2.get(backbone.name, '').replace('_', '-')}", f"torchvision/{backbone.name}"]
@@ -47,7 +42,7 @@ def published_starts(config: Config) -> tuple[str, ...]:
 def bundled_start(config: Config) -> str | None:
     """The bundled backbone to start `config` with: that of the same name."""
     name = config.backbone.name
-    return name if name in bundled_models() and config.input.channels == _CHANNELS else None
+    return name if name in bundled_models() else None
 
 
 def fitting_model(classes: Sequence[str]) -> str | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from maskrcnn.data.channel_files import read_header
+from maskrcnn.data.channels import ANY, RGB
 from maskrcnn.data.file_names import find_image, is_safe_name
-from maskrcnn.data.images import read_header
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
 from maskrcnn.structures import Size
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".npy")
+
+_ARRAY, _PICKLED = ".npy", "_seg.npy"
+"""An array may be a picture's cache (ultralytics), and Cellpose pickles its own labels."""
 
 MAX_FILES = 2_000_000
 """More are not listed; the largest public data sets have fewer in one folder."""
@@ -48,9 +52,11 @@ class Listing:
         return [name for name in names if name.lower().endswith(endings)]
 
     def pictures(self, under: str = "") -> list[str]:
-        """The image files, by their endings, in a folder and below."""
+        """The image files, by their endings, in a folder and below; an array only where no other file has its name."""
         start = f"{under}/" if under else ""
-        return [name for name in self.names if name.startswith(start) and name.lower().endswith(PICTURES)]
+        named = [name for name in self.names if name.startswith(start) and name.lower().endswith(PICTURES)]
+        others = {_without_ending(name) for name in named if not name.lower().endswith(_ARRAY)}
+        return [name for name in named if not _is_no_picture(name, others)]
 
     def has(self, name: str) -> bool:
         return name in self._known
@@ -99,10 +105,12 @@ class Listing:
         """(height, width) from an image file's header; None where there is no readable one."""
         if not self.has(name):
             return None
-        try:
-            return read_header(self.root / name).size
-        except UserError:
-            return None
+        for channels in (RGB, ANY):
+            try:
+                return read_header(self.root / name, channels).size
+            except UserError:
+                continue
+        return None
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -117,7 +125,7 @@ class Listing:
 
     @cached_property
     def _by_stem(self) -> dict[str, str]:
-        return {name.rpartition(".")[0]: name for name in reversed(self.pictures())}
+        return {_without_ending(name): name for name in reversed(self.pictures())}
 
 
 def folder_of(name: str) -> str:
@@ -160,6 +168,15 @@ def _walk(root: Path) -> Iterator[str]:
                     f"{root}: expected a data folder, found more than {MAX_FILES} files; name a folder below"
                 )
             yield name
+
+
+def _without_ending(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _is_no_picture(name: str, others: Container[str]) -> bool:
+    small = name.lower()
+    return small.endswith(_ARRAY) and (small.endswith(_PICKLED) or _without_ending(name) in others)
 
 
 def _joined(folder: str, name: str) -> str:

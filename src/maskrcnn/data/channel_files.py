@@ -1,0 +1,165 @@
+"""Reading of image files of any number of channels, each as bytes.
+
+Three channels are RGB, and read by the rules at the top of `images.py`; a `.npy` file of three is read as that array in
+memory is (`sources.py`), and its floats channel by channel as below. With another number (`input.channels`), or three
+of another kind (`input.rgb` is false), files are
+
+- TIFF: samples and pages, see `tiff_channels.py`.
+- `.npy`: an array (H, W, C), (C, H, W) or (H, W), see `arrays.py`.
+- PNG, WebP, JPEG, BMP: their own channels. Grey is one, RGBA is four and laid over nothing; a palette gives colours.
+
+Bytes stay as they are. Every channel of other numbers is stretched by itself as 16-bit grey pictures are: its 0.1st and
+99.9th percentiles in this picture become 0 and 255; what is not finite becomes 0, and so does a channel of one value.
+EXIF orientation is applied, in TIFF too. A file with another number of channels is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from maskrcnn.data.arrays import NPY, array_pixels, as_channels_last, channels_as_bytes, is_rgb_array, stored_array
+from maskrcnn.data.channels import RGB, Channels
+from maskrcnn.data.decoding_cost import require_free
+from maskrcnn.data.image_header import ImageHeader, require_bearable_size, upright_turn
+from maskrcnn.data.images import (
+    MAX_PIXELS,
+    TIFF,
+    ImagePath,
+    opened_image,
+    read_image,
+    read_image_of,
+    read_labelled_image,
+)
+from maskrcnn.data.images import read_header as read_rgb_header
+from maskrcnn.data.pixels import band_pixels, turned_array
+from maskrcnn.data.tiff_channels import TiffChannels
+from maskrcnn.errors import UserError
+from maskrcnn.files import open_regular
+from maskrcnn.structures.masks import ByteArray
+from maskrcnn.text import one_line
+
+Decode = Callable[[bool], ByteArray]
+"""Upright (True), or as it is stored -> (H, W, C) uint8."""
+
+_RGB_ARRAYS = (1, 3, 4)
+"""Channels of an array that becomes RGB: grey, RGB, RGBA."""
+
+
+def read_pixels(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ByteArray:
+    """Decode an image file and set it upright.
+
+    Returns:
+        (H, W, C) uint8, contiguous.
+
+    Raises:
+        UserError: as `images.read_image`, or a file with another number of channels.
+    """
+    if channels.rgb and not _is_array_name(path):
+        return read_image(path, max_pixels)
+    with _opened(path, channels, max_pixels) as (_, decode):
+        return decode(True)
+
+
+def read_pixels_of(content: bytes, where: str, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ByteArray:
+    """The same of an image file in memory; `where` names it in messages."""
+    stream = BytesIO(content)
+    if channels.rgb and not content.startswith(NPY):
+        return read_image_of(stream, where, max_pixels)
+    with _decoding(stream, where, channels, max_pixels, decode=True) as (_, decode):
+        return decode(True)
+
+
+def read_labelled_pixels(
+    path: ImagePath, label_size: tuple[int, int], channels: Channels = RGB, max_pixels: int = MAX_PIXELS
+) -> ByteArray:
+    """Decode the picture that labels made for `label_size` refer to, see `images.read_labelled_image`."""
+    if channels.rgb and not _is_array_name(path):
+        return read_labelled_image(path, label_size, max_pixels)
+    with _opened(path, channels, max_pixels) as (header, decode):
+        header.require_labelled(label_size)
+        return decode(not header.is_labelled_raw(label_size))
+
+
+def read_header(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """Size, orientation and channels, without decoding; raises `UserError` as `read_pixels` does."""
+    if channels.rgb and not _is_array_name(path):
+        return read_rgb_header(path, max_pixels)
+    with _opened(path, channels, max_pixels, decode=False) as (header, _):
+        return header
+
+
+def _is_array_name(path: ImagePath) -> bool:
+    return Path(path).suffix.lower() == ".npy"
+
+
+@contextmanager
+def _opened(
+    path: ImagePath, channels: Channels, max_pixels: int, *, decode: bool = True
+) -> Iterator[tuple[ImageHeader, Decode]]:
+    with (
+        open_regular(path, "an image") as stream,
+        _decoding(stream, str(path), channels, max_pixels, decode=decode) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def _decoding(
+    stream: BinaryIO, where: str, channels: Channels, max_pixels: int, *, decode: bool
+) -> Iterator[tuple[ImageHeader, Decode]]:
+    """The header, with the right number of channels, and what decodes it; messages from inside name the file."""
+    start = stream.read(len(NPY))
+    stream.seek(0)
+    if start != NPY and (channels.rgb or not start.startswith(TIFF)):
+        with opened_image(stream, where, max_pixels, band_pixels, decode=decode) as (header, decoded):
+            channels.require(header.channels)
+            yield header, decoded
+        return
+    try:
+        opened, cost = _array(stream, channels) if start == NPY else _tiff(stream, channels)
+        height, width = opened[0].raw_size
+        require_bearable_size((width, height), max_pixels)
+        if decode:
+            require_free(cost, (width, height))
+        yield opened
+    except UserError as error:
+        raise type(error)(f"{where}: {error}") from None
+    except MemoryError:
+        raise UserError(f"{where}: not enough memory to decode this image; cut it into tiles") from None
+    except Exception as error:  # decoders answer broken bytes with almost any type
+        reason = one_line(str(error) or type(error).__name__)
+        raise UserError(f"{where}: broken or incomplete image file ({reason}); replace it") from error
+
+
+def _array(stream: BinaryIO, channels: Channels) -> tuple[tuple[ImageHeader, Decode], int]:
+    """An open `.npy` file, and the bytes that reading it takes."""
+    array = as_channels_last(stored_array(stream), _RGB_ARRAYS if channels.rgb else (channels.count,))
+    height, width, count = array.shape
+    if not channels.rgb or count not in _RGB_ARRAYS:
+        channels.require(count)
+
+    def decode(_: bool) -> ByteArray:
+        if not channels.rgb:
+            return channels_as_bytes(array)
+        return array_pixels(np.array(array) if is_rgb_array(array) else channels_as_bytes(array))
+
+    return (ImageHeader((height, width), (height, width), 1, count), decode), array.size + 8 * height * width
+
+
+def _tiff(stream: BinaryIO, channels: Channels) -> tuple[tuple[ImageHeader, Decode], int]:
+    """The same of a TIFF file."""
+    tiff = TiffChannels(stream)
+    header = tiff.header
+    channels.require(header.channels)
+
+    def decode(upright: bool) -> ByteArray:
+        return turned_array(tiff.read(), upright_turn(header.orientation) if upright else None)
+
+    height, width = header.raw_size
+    return (header, decode), 2 * height * width * header.channels + tiff.cost
