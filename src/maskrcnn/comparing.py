@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.channels import UNKNOWN
 from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import labelled_images
@@ -66,7 +67,7 @@ def compare_results(
     if not kinds:
         raise UserError(f"{first} and {second}: expected results with masks, boxes or keypoints in both")
     has_images = images is not None or isinstance(annotations, LabelContent)
-    data = _read(annotations, images, check_files=has_images, need_masks="mask" in kinds, group_by=group_by)
+    data = _read(annotations, images, check_files=has_images, need_masks="mask" in kinds, group_by=group_by, channels=UNKNOWN)
     require_groups(data, group_by)
     truth = ground_truth_of(data)
     results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]

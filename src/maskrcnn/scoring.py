@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.channel_files import read_labelled_pixels
-from maskrcnn.data.channels import Channels
+from maskrcnn.data.channels import UNKNOWN, Channels
 from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.geometry import View
@@ -77,6 +77,7 @@ def evaluate_predictions(
         "need_masks": need_masks,
         "crowd": crowd,
         "group_by": group_by,
+        "channels": UNKNOWN,
     }
     if isinstance(annotations, LabelContent):
         data = read_coco(annotations.coco, folder, source=str(annotations.source), **settings)

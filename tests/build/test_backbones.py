@@ -92,7 +92,7 @@ def test_stages_are_frozen_with_their_statistics() -> None:
     [
         (
             {"backbone": {"name": "vgg16"}},
-            r"backbone\.name: expected one of resne\[tx\]\*, pooled, plain\*.*got 'vgg16'",
+            r"backbone\.name: expected one of resne\[tx\]\*, efficientnet_lite0, pooled, plain\*.*got 'vgg16'",
         ),
         ({"backbone": {"name": "resnet17"}}, r"backbone\.name: expected one of resnet18, .*got 'resnet17'"),
         ({"backbone": {"name": "pooled", "norm": "gn"}}, r"backbone\.norm: expected its default, frozen_bn.*got gn"),

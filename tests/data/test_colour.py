@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.config import Augmentation
-from maskrcnn.data.colour import ColourChange, change_colours, draw_colour_change
+from maskrcnn.data.colour import ColourChange, change_channels, change_colours, draw_colour_change
 
 IMAGE = np.random.default_rng(0).integers(60, 190, (16, 16, 3), dtype=np.uint8)
 GREY = np.array([0.299, 0.587, 0.114])
@@ -135,3 +135,23 @@ def test_every_strength_reaches_its_colour_change(strength: str, changed: str) -
     change = draw_colour_change(Augmentation(**{strength: 1.0}), np.random.default_rng(0))
     unchanged = ColourChange()
     assert {name for name, value in vars(change).items() if value != getattr(unchanged, name)} == {changed}
+
+
+def test_channels_change_each_by_itself() -> None:
+    """Worked by hand: means 60 and 100, brightened by 1.5 to 90 and 150, and the contrast doubled around these."""
+    image = np.array([[[40, 100], [80, 100]]], np.uint8)
+    changed = change_channels(image, ColourChange(brightness=1.5, contrast=2.0))
+    assert changed.tolist() == [[[30, 150], [150, 150]]]
+    assert change_channels(image, ColourChange(negative=True)).tolist() == [[[215, 155], [175, 155]]]
+    assert change_channels(image, ColourChange(brightness=3.0))[0, 1].tolist() == [240, 255]
+
+
+def test_what_concerns_colours_leaves_channels_alone() -> None:
+    image = np.zeros((2, 3, 7), np.uint8)
+    assert change_channels(image, ColourChange(saturation=0.5, hue=0.3)) is image
+
+
+def test_grey_as_three_channels_changes_as_rgb_does() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (9, 9, 1), np.uint8).repeat(3, axis=2)
+    for change in (ColourChange(brightness=0.8, contrast=1.3), ColourChange(contrast=0.7, negative=True)):
+        assert np.abs(change_channels(grey, change).astype(int) - change_colours(grey, change)).max() <= 1

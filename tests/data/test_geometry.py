@@ -30,6 +30,16 @@ def test_flips_mirror_the_image() -> None:
     np.testing.assert_array_equal(WHOLE.flip(vertical=True).image(PIXELS), PIXELS[::-1])
 
 
+@pytest.mark.parametrize("size", [(2, 3), (8, 12), (4, 3)])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 130])
+def test_any_number_of_channels_is_resized_as_each_alone(channels: int, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, channels), dtype=np.uint8)
+    resized = resize(pixels, size)
+    assert resized.shape == (*size, channels)
+    alone = np.stack([resize(np.repeat(pixels[:, :, c : c + 1], 3, axis=2), size)[..., 0] for c in range(channels)], 2)
+    assert np.abs(resized.astype(int) - alone).max() <= 1  # OpenCV rounds otherwise for other numbers of channels
+
+
 @pytest.mark.parametrize("quarters", range(-1, 6))
 def test_turns_are_those_of_rot90(quarters: int) -> None:
     np.testing.assert_array_equal(WHOLE.turn(quarters).image(PIXELS), np.rot90(PIXELS, quarters))

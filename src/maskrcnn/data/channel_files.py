@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
 from maskrcnn.data.arrays import NPY, array_pixels, as_channels_last, channels_as_bytes, is_rgb_array, stored_array
-from maskrcnn.data.channels import RGB, Channels
+from maskrcnn.data.channels import ANY, RGB, UNKNOWN, Channels
 from maskrcnn.data.decoding_cost import require_free
 from maskrcnn.data.image_header import ImageHeader, require_bearable_size, upright_turn
 from maskrcnn.data.images import (
@@ -40,15 +40,17 @@ from maskrcnn.data.images import read_header as read_rgb_header
 from maskrcnn.data.pixels import band_pixels, turned_array
 from maskrcnn.data.tiff_channels import TiffChannels
 from maskrcnn.errors import UserError
-from maskrcnn.files import open_regular
+from maskrcnn.files import first_bytes, open_regular
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
+
+T = TypeVar("T")
 
 Decode = Callable[[bool], ByteArray]
 """Upright (True), or as it is stored -> (H, W, C) uint8."""
 
-_RGB_ARRAYS = (1, 3, 4)
-"""Channels of an array that becomes RGB: grey, RGB, RGBA."""
+_RGB_ARRAYS = (1, 3)
+"""Channels of an array that becomes RGB: grey and RGB. Four may be anything, so that nothing is laid over white."""
 
 
 def read_pixels(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ByteArray:
@@ -79,6 +81,8 @@ def read_labelled_pixels(
     path: ImagePath, label_size: tuple[int, int], channels: Channels = RGB, max_pixels: int = MAX_PIXELS
 ) -> ByteArray:
     """Decode the picture that labels made for `label_size` refer to, see `images.read_labelled_image`."""
+    if channels == UNKNOWN:
+        return _one_of(lambda kind: read_labelled_pixels(path, label_size, kind, max_pixels))
     if channels.rgb and not _is_array_name(path):
         return read_labelled_image(path, label_size, max_pixels)
     with _opened(path, channels, max_pixels) as (header, decode):
@@ -88,10 +92,35 @@ def read_labelled_pixels(
 
 def read_header(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Size, orientation and channels, without decoding; raises `UserError` as `read_pixels` does."""
+    if channels == UNKNOWN:
+        return _one_of(lambda kind: read_header(path, kind, max_pixels))
     if channels.rgb and not _is_array_name(path):
         return read_rgb_header(path, max_pixels)
     with _opened(path, channels, max_pixels, decode=False) as (header, _):
         return header
+
+
+def _one_of(read: Callable[[Channels], T]) -> T:
+    """As RGB, or else as it is; the first error counts."""
+    try:
+        return read(RGB)
+    except UserError as error:
+        try:
+            return read(ANY)
+        except UserError:
+            raise error from None
+
+
+def left_out(path: ImagePath) -> str:
+    """A line where a TIFF file has more channels than its first page, or than RGB; empty where not, or nobody knows."""
+    try:
+        is_tiff = first_bytes(path, "an image").startswith(TIFF)
+        count = read_header(path, ANY).channels if is_tiff else 0
+    except UserError:
+        return ""
+    if count in (0, 1, 3, 4):
+        return ""
+    return f"{path}: {count} channels in all pages, read as RGB; if they make one image: --set input.channels={count}"
 
 
 def _is_array_name(path: ImagePath) -> bool:

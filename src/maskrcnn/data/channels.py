@@ -55,7 +55,7 @@ class Channels:
         RGB is drawn as it is. Of other channels each is stretched so that its 0.1st and 99.9th percentiles become 0 and
         255; one of a single value is black.
         """
-        if self.rgb and self.drawn == (0, 1, 2):
+        if self.rgb and self.drawn == (0, 1, 2) and pixels.shape[2] == 3:
             return pixels
         places = (min(place, pixels.shape[2] - 1) for place in self.drawn)
         return np.stack([_stretched(pixels[:, :, place]) for place in places], axis=2)
@@ -64,13 +64,16 @@ class Channels:
         """A `UserError`, without the name of the file, where an image has another number of channels."""
         if count != self.count != 0:
             raise UserError(
-                f"expected {self.count} channel(s) (input.channels), got {count}; correct the file, or the setting "
-                f"of a new training: --set input.channels={count}"
+                f"expected {self.count} channel(s) (input.channels), got {count}; correct the file, or train with "
+                f"--set input.channels={count}"
             )
 
 
 RGB = Channels()
 ANY = Channels(0, rgb=False)
+"""As many as there are."""
+UNKNOWN = Channels(0)
+"""RGB where that can be read, else as many as there are: for those who only look."""
 
 
 def _stretched(channel: ByteArray) -> ByteArray:

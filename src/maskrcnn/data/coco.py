@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import torch
 
+from maskrcnn.data.channel_files import left_out
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.coco_annotations import MISSING, Annotations, load_coco
 from maskrcnn.data.coco_areas import note_wrong_areas
@@ -66,6 +67,11 @@ class LabelledImages:
     group_names: tuple[str, ...] = ()
     has_void: bool = False
     channels: Channels = RGB
+
+
+def channels_left_out(data: LabelledImages) -> str:
+    """A line where the first image has channels that are not read as RGB; else empty."""
+    return left_out(data.folder / data.labels.file_name(0)) if data.channels.rgb else ""
 
 
 def without_classes(data: LabelledImages) -> LabelledImages:

@@ -125,10 +125,11 @@ class ImageReader:
         stated = self._stated_size(entry, where)
         if self.folder is None or (stated is not None and not self.check_files):
             return stated
+        path = self.folder.path / file_name
         try:
-            header = read_header(self.folder.path / file_name, self.channels, self.max_pixels)
+            header = read_header(path, self.channels, self.max_pixels)
         except UserError as error:
-            self.report.add(Fault.IMAGE_FILE_BROKEN, where, str(error))
+            self.report.add(Fault.IMAGE_FILE_BROKEN, where, str(error).removeprefix(f"{path}: "))
             return None
         return self._checked_size(stated, header, where)
 

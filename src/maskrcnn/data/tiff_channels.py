@@ -29,6 +29,8 @@ MAX_CHANNELS = 1024
 """Pages of more are not counted."""
 
 _PALETTE, _UNCOMPRESSED = 3, 1
+_TILE = 1024
+"""Pixels of a side that a tile may have in a smaller image; decoders make room for the whole tile."""
 
 
 class TiffChannels:
@@ -58,7 +60,7 @@ class TiffChannels:
         tag = first.tags.get(ORIENTATION_TAG)
         orientation = known_orientation(None if tag is None else tag.value)
         self.header = ImageHeader.of_stored(size, orientation, samples * len(self._pages))
-        self.cost = size[0] * size[1] * (2 * samples * first.dtype.itemsize + 8) + _tile_bytes(first)
+        self.cost = size[0] * size[1] * (2 * samples * first.dtype.itemsize + 8)
 
     def read(self) -> ByteArray:
         """(H, W, C) uint8 of the pixels as they are stored; each channel as `pixels.channel_bytes` says."""
@@ -92,14 +94,16 @@ def _require_readable(page: TiffPage) -> None:
     if page.dtype is None or page.dtype.kind not in "buif" or page.photometric == _PALETTE or page.imagedepth != 1:
         what = f"{page.bitspersample} bits, photometric kind {int(page.photometric)}"
         raise UserError(f"expected a TIFF whose pixels are whole numbers or floats, got {what}; convert it")
+    if min(page.imagelength, page.imagewidth, page.samplesperpixel) < 1:
+        raise UserError("the TIFF claims an image without pixels; it is damaged, replace it")
+    if page.is_tiled and (
+        page.tilelength > max(page.imagelength, _TILE) or page.tilewidth > max(page.imagewidth, _TILE)
+    ):
+        raise UserError(
+            f"the TIFF claims tiles of {page.tilewidth} x {page.tilelength} pixels; it is damaged, replace it"
+        )
     if page.compression != _UNCOMPRESSED and find_spec("imagecodecs") is None:  # whose decoders stop where they should
         raise UserError("expected imagecodecs to read a compressed TIFF with; pip install imagecodecs")
-
-
-def _tile_bytes(page: TiffPage) -> int:
-    """What a tile or strip takes; it may claim to be much larger than the image."""
-    rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.imagelength, page.imagewidth)
-    return int(rows) * int(columns) * int(page.samplesperpixel) * int(page.dtype.itemsize)
 
 
 def _planes(page: TiffPage) -> Iterator[npt.NDArray[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from maskrcnn.config import Config
 from maskrcnn.config.data import LAYOUT_NAMES
 from maskrcnn.data.channels import Channels
-from maskrcnn.data.coco import LabelledImages, read_to_measure
+from maskrcnn.data.coco import LabelledImages, channels_left_out, read_to_measure
 from maskrcnn.data.formats.table import Labels, read_any
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import copy_faults, split_faults
@@ -33,6 +33,8 @@ def read_train(labels: Labels, images: Path, config: Config, say: Say) -> Labell
     _say_summary(train, say)
     for fault in copy_faults(train):
         say(fault)
+    if line := channels_left_out(train):
+        say(line)
     _require_objects(train, config)
     if config.keypoint_head.enabled:
         _require_keypoints(train)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maskrcnn.data.channel_files import read_header
-from maskrcnn.data.channels import ANY, RGB
+from maskrcnn.data.channels import UNKNOWN
 from maskrcnn.data.file_names import find_image, is_safe_name
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
@@ -105,12 +105,10 @@ class Listing:
         """(height, width) from an image file's header; None where there is no readable one."""
         if not self.has(name):
             return None
-        for channels in (RGB, ANY):
-            try:
-                return read_header(self.root / name, channels).size
-            except UserError:
-                continue
-        return None
+        try:
+            return read_header(self.root / name, UNKNOWN).size
+        except UserError:
+            return None
 
     @cached_property
     def _known(self) -> frozenset[str]:
