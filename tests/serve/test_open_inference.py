@@ -6,13 +6,16 @@ import json
 import struct
 from base64 import b64encode
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
 
+from maskrcnn.data.channels import Channels
+
 from .asgi import Client
-from .fake import bright_parts
+from .fake import bright_parts, png
 
 INFER = "/v2/models/fake/infer"
 
@@ -123,3 +126,21 @@ def test_bad_requests(client: Client, case: str) -> None:
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "999999", "9" * 50])
 def test_a_wrong_length_of_the_json(client: Client, length: str) -> None:
     assert client("POST", INFER, body(), inference_header_content_length=length).status == 400
+
+
+def test_a_model_of_other_channels(client: Client, image: np.ndarray) -> None:
+    """Arrays and tensors of its channels are pictures, RGB is none."""
+    client.model.channels = Channels(5, rgb=False)  # type: ignore[attr-defined]
+    five, file = np.dstack([image, image[..., :2]]), BytesIO()
+    np.save(file, five)
+    assert client("GET", "/v2/models/fake").json["inputs"][0]["shape"] == [-1, -1, 5]
+    from_file = client("POST", "/predict", file.getvalue(), content_type="application/octet-stream")
+    tensor = {"data": five.ravel().tolist(), "shape": [6, 8, 5]}
+    assert from_file.status == client("POST", INFER, body(tensor=tensor)).status == 200
+    assert len(from_file.json["objects"]) == 2
+    refused = client("POST", INFER, body(tensor={"data": image.ravel().tolist()}))
+    assert refused.status == 400 and "expected [height, width, 5]" in refused.json["detail"]
+    refused = client("POST", "/predict", png(image), content_type="image/png")
+    assert refused.status == 400 and "expected 5 channel(s) (input.channels), got 3" in refused.json["detail"]
+    seen = client("POST", "/picture", file.getvalue(), content_type="application/octet-stream")
+    assert seen.status == 200 and seen.picture.shape == (6, 8, 3)

@@ -48,21 +48,22 @@ Value = TypeVar("Value", np.uint8, np.uint32)
 def write(finished: Finished, folder: Path) -> Counter[str]:
     """`X/index.html` for each image X."""
     for image in finished:
-        _write_page(image, folder / image.stem, finished.categories)
+        _write_page(image, folder / image.stem, finished)
     return Counter()
 
 
-def _write_page(image: FinishedImage, folder: Path, categories: Categories) -> None:
+def _write_page(image: FinishedImage, folder: Path, finished: Finished) -> None:
     labels, levels = LabelStrips(image.parts, image.size), num_levels(image.size, TILE)
-    with opened(image.path) as pixels:
-        for level, row, strip in pyramid(_pixel_strips(pixels), levels, TILE, half_of_pixels):
+    with opened(image.path, finished.channels) as pixels:
+        strips = map(finished.channels.picture, _pixel_strips(pixels))
+        for level, row, strip in pyramid(strips, levels, TILE, half_of_pixels):
             _save_pictures(strip, folder / "image" / str(level), row)
     occupied = [""] * levels
     for level, row, numbers in pyramid(labels.strips(TILE), levels, TILE, half_of_numbers):
         occupied[level] += _save_objects(numbers, folder / "objects", f"{level}/{row}", labels)
     height, width = image.size
     facts = {"width": width, "height": height, "tile": TILE, "levels": levels, "occupied": occupied}
-    write_atomically(folder / "index.html", _page(image.name, facts, categories, len(labels)))
+    write_atomically(folder / "index.html", _page(image.name, facts, finished.categories, len(labels)))
 
 
 def _pixel_strips(image: LargeImage) -> Iterator[ByteArray]:

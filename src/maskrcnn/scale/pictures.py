@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from io import BytesIO
+
 from pathlib import Path
 from zlib import crc32
 
 from maskrcnn.config import Config
 from maskrcnn.data.content import content_of
-from maskrcnn.data.images import read_image_of
+from maskrcnn.data.channel_files import read_pixels_of
+from maskrcnn.data.channels import Channels
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
 from maskrcnn.large.readers import size_of
@@ -72,11 +73,11 @@ def _decoded(name: str, found: bytes | dict[str, int | None] | UserError, tile: 
         if isinstance(found, UserError):
             return Picture(name, found)
         if isinstance(found, bytes):
-            pixels = read_image_of(BytesIO(found), name)
+            pixels = read_pixels_of(found, name, Channels.of(config.input))
             content = {"checksum": crc32(found), "size": len(found), "time": None}
             return Picture(name, pixels, content, is_cut(lambda: pixels.shape[:2], tile, config))
-        if is_cut(partial(size_of, Path(name)), tile, config):
+        if is_cut(partial(size_of, Path(name), Channels.of(config.input)), tile, config):
             return Picture(name, Path(name), found, cut=True)
-        return Picture(name, source_pixels(name), found)
+        return Picture(name, source_pixels(name, Channels.of(config.input)), found)
     except UserError as error:
         return Picture(name, error)

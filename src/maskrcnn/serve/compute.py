@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.prediction import Prediction
 from maskrcnn.serve.metrics import Metrics
 from maskrcnn.structures import Categories
@@ -52,6 +53,12 @@ class ServedModel(Protocol):
         max_detections: int | None,
     ) -> Iterator[Prediction]:
         """The same for several; used only where batches are."""
+
+
+def channels_of(model: ServedModel) -> Channels:
+    """Of the pictures that a model takes: RGB, unless it says otherwise."""
+    channels: Channels = getattr(model, "channels", RGB)
+    return channels
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,8 @@ class ComputeThread:
         """The model, after a picture to try it with; None where it cannot be had."""
         try:
             model = self._load()
-            model.predict(np.zeros((64, 64, 3), np.uint8), score_threshold=None, max_detections=None)
+            blank = np.zeros((64, 64, channels_of(model).count), np.uint8)
+            model.predict(blank, score_threshold=None, max_detections=None)
         except BaseException as error:
             self.model.set_exception(error)
             return None

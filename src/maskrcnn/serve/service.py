@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TypeVar
 
-from maskrcnn.data.channels import RGB, Channels
+from maskrcnn.data.channels import Channels
 from maskrcnn.prediction import Prediction
-from maskrcnn.serve.compute import ComputeThread, Options, ServedModel
+from maskrcnn.serve.compute import ComputeThread, Options, ServedModel, channels_of
 from maskrcnn.serve.metrics import Metrics
 from maskrcnn.serve.problems import Problem
 from maskrcnn.serve.settings import ServeSettings
@@ -62,9 +62,8 @@ class Service:
 
     @property
     def channels(self) -> Channels:
-        """Of the pictures that the model takes: RGB, unless it says otherwise."""
-        channels: Channels = getattr(self.model, "channels", RGB)
-        return channels
+        """Of the pictures that the model takes."""
+        return channels_of(self.model)
 
     @property
     def name(self) -> str:
