@@ -67,7 +67,9 @@ def compare_results(
     if not kinds:
         raise UserError(f"{first} and {second}: expected results with masks, boxes or keypoints in both")
     has_images = images is not None or isinstance(annotations, LabelContent)
-    data = _read(annotations, images, check_files=has_images, need_masks="mask" in kinds, group_by=group_by, channels=UNKNOWN)
+    data = _read(
+        annotations, images, check_files=has_images, need_masks="mask" in kinds, group_by=group_by, channels=UNKNOWN
+    )
     require_groups(data, group_by)
     truth = ground_truth_of(data)
     results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]
@@ -95,8 +97,8 @@ def compare_results(
 
 def _read(labels: str | PathLike[str] | LabelContent, images: str | PathLike[str] | None, **how: Any) -> LabelledImages:
     if isinstance(labels, LabelContent):
-        return labelled_images(labels, **how)
-    return read_coco(Path(labels), None if images is None else Path(images), **how)
+        return labelled_images(labels, channels=UNKNOWN, **how)
+    return read_coco(Path(labels), None if images is None else Path(images), channels=UNKNOWN, **how)
 
 
 def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:

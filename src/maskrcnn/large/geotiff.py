@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from maskrcnn.data.images import TIFF
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
 from maskrcnn.large.values import ToBytes
@@ -21,9 +22,6 @@ from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
-
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How files of the format begin, those of BigTIFF last."""
 
 _SAMPLE = 512
 """Side in pixels of the windows from which the range of values is taken."""

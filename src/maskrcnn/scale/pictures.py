@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-
 from pathlib import Path
 from zlib import crc32
 
 from maskrcnn.config import Config
-from maskrcnn.data.content import content_of
 from maskrcnn.data.channel_files import read_pixels_of
 from maskrcnn.data.channels import Channels
+from maskrcnn.data.content import content_of
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
 from maskrcnn.large.readers import size_of
