@@ -12,7 +12,6 @@ from typing import Any, Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.errors import UserError
 from maskrcnn.masks.label_image import label_image
 from maskrcnn.masks.overlap import uncovered
@@ -49,7 +48,6 @@ class DetectedObjects:
     paste: Rule = "exact"
     mask_threshold: float = MASK_THRESHOLD
     semantic: ByteArray | None = None
-    channels: Channels = RGB
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:

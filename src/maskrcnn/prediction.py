@@ -12,6 +12,7 @@ import numpy as np
 from maskrcnn.conversions.libraries import data_frame, shapely_geometry, supervision_detections
 from maskrcnn.conversions.panoptic import merge_panoptic
 from maskrcnn.conversions.table import object_table
+from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.detected import DetectedObjects
 from maskrcnn.errors import UserError
 from maskrcnn.masks.measurements import measure
@@ -53,6 +54,8 @@ class Prediction(DetectedObjects):
         semantic: (H, W) uint8 the class of every pixel, K for background; None without a branch that tells it.
         channels: of the image, and which of them are drawn.
     """
+
+    channels: Channels = RGB
 
     def image(self) -> ByteArray:
         """(H, W, 3) uint8 RGB pixels of the image; of one of other channels, those that are drawn."""
