@@ -17,6 +17,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.counting import count
 from maskrcnn.evaluation.explaining import explain as explanation_of
+from maskrcnn.evaluation.further import further_scores
 from maskrcnn.evaluation.intervals import Halves, ap_intervals
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
 from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
@@ -105,6 +106,7 @@ def _evaluate_type(
     sure = ap_intervals(matches, halves, len(classes), sizes)
     return replace(
         numbers,
+        further=further_scores(truth, compared, limit, halves),
         intervals=replace(sure, classes=tuple(sure.classes[label] for label in shown)),
         explanation=explanation_of(truth, compared, matches, sizes, limit, halves),
     )

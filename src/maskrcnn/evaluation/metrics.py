@@ -13,6 +13,7 @@ from typing import Any, Literal
 from maskrcnn.evaluation.explanation import Explanation
 from maskrcnn.evaluation.interval import Intervals, bounds_of
 from maskrcnn.evaluation.panoptic import PanopticMetrics
+from maskrcnn.evaluation.scores import Scores
 from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.structures.masks import FloatArray
 
@@ -109,6 +110,7 @@ class TypeMetrics:
         intervals: of AP, AP50, AP75 and the APs by size, and of those of each class in `classes`; None where nobody
             asked.
         explanation: what goes wrong; None likewise.
+        further: metrics beside COCO's that fit the data; none where nobody asked.
     """
 
     summary: Mapping[str, float]
@@ -118,6 +120,7 @@ class TypeMetrics:
     best: OperatingPoint
     intervals: Intervals | None = None
     explanation: Explanation | None = None
+    further: tuple[Scores, ...] = ()
 
     def __getitem__(self, name: str) -> float:
         """One number of the summary, such as `metrics["mask"]["AP"]`."""
@@ -172,6 +175,11 @@ class Metrics:
             },
             "explanation": {
                 kind: metrics.explanation.to_dict() for kind, metrics in self.by_type.items() if metrics.explanation
+            },
+            "further": {
+                kind: {one.key: one.to_dict() for one in metrics.further}
+                for kind, metrics in self.by_type.items()
+                if metrics.further
             },
             "per_class": {kind: _class_rows(metrics) for kind, metrics in self.by_type.items()},
             "settings": {

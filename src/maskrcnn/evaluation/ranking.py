@@ -85,7 +85,7 @@ class ClassRanking:
         return found
 
 
-def _average_precision(right: BoolArray, places: npt.NDArray[np.int32], weights: FloatArray) -> FloatArray:
+def _average_precision(right: BoolArray, places: npt.NDArray[np.int32], weights: IntArray) -> FloatArray:
     """(B,) the mean over levels of recall of the best precision from there on; 0 at those that are not reached.
 
     Precision falls with every detection that is no hit, so it is enough to look at the hits.
@@ -93,17 +93,17 @@ def _average_precision(right: BoolArray, places: npt.NDArray[np.int32], weights:
     Args:
         right: (B, H) which hits are in each choice, best first.
         places: (B, H) how many detections there are up to each.
-        weights: (B, most + 1) what the first, second, ... hit of a choice counts.
+        weights: (B, most + 1) for how many levels the first, second, ... hit of a choice counts.
     """
     found = np.cumsum(right, axis=1, dtype=np.int32)
     precision = found / np.maximum(places, 1)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     values: FloatArray = np.einsum("bh,bh->b", best, np.take_along_axis(weights, found, axis=1) * right)
-    return values
+    return values / len(LEVELS)
 
 
-def _weights(totals: IntArray, most: int) -> FloatArray:
-    """(B, most + 1) which share of the recall levels needs 0, 1 ... of the objects (B,); each needs at least one."""
+def _weights(totals: IntArray, most: int) -> IntArray:
+    """(B, most + 1) how many levels of recall need 0, 1 ... of the objects (B,), each at least one."""
     total = np.maximum(totals, 1)[:, None]
     needed = np.ceil(LEVELS * total)
     needed -= (needed - 1) / total >= LEVELS  # the product may be rounded to either side
@@ -111,7 +111,7 @@ def _weights(totals: IntArray, most: int) -> FloatArray:
     columns = np.clip(needed, 1, most + 1).astype(np.int64)
     places = columns + np.arange(len(totals))[:, None] * (most + 2)
     counts = np.bincount(places.reshape(-1), minlength=len(totals) * (most + 2))
-    return counts.reshape(len(totals), most + 2)[:, : most + 1] / len(LEVELS)
+    return counts.reshape(len(totals), most + 2)[:, : most + 1]
 
 
 def rankings(matches: Sequence[Matches], num_images: int, num_classes: int) -> list[ClassRanking]:

@@ -16,6 +16,7 @@ from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_sid
 from maskrcnn.evaluation.pictures import Example, LoadImage
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExample, draw_pixel_examples
 from maskrcnn.evaluation.predictions import Result
+from maskrcnn.evaluation.scores_page import scores_sections
 from maskrcnn.evaluation.table import format_number, panoptic_tables, semantic_tables, summary_tables
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
@@ -78,6 +79,7 @@ def _objects(metrics: Metrics, gallery: Gallery) -> list[str]:
         _summary_table(metrics),
         _curves(metrics),
         _classes(metrics),
+        scores_sections(metrics),
         _explanations(metrics),
         error_section(gallery.errors),
         _examples("Worst images", "Sorted by the per-image score, worst first.", gallery.worst, MARKS),

@@ -33,6 +33,13 @@ def _object_blocks(metrics: Metrics) -> list[str]:
         *map(aligned, summary_tables(metrics)),
         _per_image_line(metrics),
         *(_class_table(metrics, iou_type) for iou_type in metrics.by_type),
+        *(
+            aligned(
+                [[scores.title, *scores.numbers], [kind, *(format_number(scores[name]) for name in scores.numbers)]]
+            )
+            for kind, numbers in metrics.by_type.items()
+            for scores in numbers.further
+        ),
     ]
 
 
