@@ -142,8 +142,12 @@ def test_the_threshold_keeps_exactly_the_better_objects(model: Model, pixels: np
 def test_max_detections_keeps_the_best(model: Model, pixels: np.ndarray) -> None:
     everything = model.predict(pixels, score_threshold=0.0, max_detections=1000)
     assert len(everything) > model.config.box_head.max_detections
-    assert same(model.predict(pixels, 0.0, 7), everything[:7])
-    assert same(model.predict(pixels, 0.0), everything[: model.config.box_head.max_detections])
+    for most, found in ((7, model.predict(pixels, 0.0, 7)), (None, model.predict(pixels, 0.0))):
+        best = everything[: most or model.config.box_head.max_detections]
+        assert np.array_equal(found.boxes, best.boxes) and np.array_equal(found.scores, best.scores)
+        np.testing.assert_allclose(
+            found.mask_probs, best.mask_probs, atol=1e-5
+        )  # fewer masks in a pass may add up in another order
     assert model.network.box_head.max_detections == model.config.box_head.max_detections  # nothing was left changed
 
 

@@ -21,9 +21,7 @@ def test_doctor_names_versions_and_passes_its_self_test(run: Run) -> None:
     assert f"torch                   {metadata.version('torch')}" in out
     assert re.search(r"^allocator settings      (active|not active: .+|none on this system)$", out, re.MULTILINE)
     assert "self-test               passed" in out and "pytest" not in out
-    assert re.search(
-        r"^CPU matrix products     float32 [1-9]\d* GFLOP/s, bfloat16 [1-9]\d* GFLOP/s$", out, re.MULTILINE
-    )
+    assert re.search(r"^CPU matrix products     float32 \d+ GFLOP/s, bfloat16 \d+ GFLOP/s$", out, re.MULTILINE)
 
 
 def test_doctor_says_how_to_install_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
