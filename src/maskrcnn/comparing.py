@@ -97,8 +97,8 @@ def compare_results(
 
 def _read(labels: str | PathLike[str] | LabelContent, images: str | PathLike[str] | None, **how: Any) -> LabelledImages:
     if isinstance(labels, LabelContent):
-        return labelled_images(labels, channels=UNKNOWN, **how)
-    return read_coco(Path(labels), None if images is None else Path(images), channels=UNKNOWN, **how)
+        return labelled_images(labels, **how)
+    return read_coco(Path(labels), None if images is None else Path(images), **how)
 
 
 def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:

@@ -218,7 +218,7 @@ def assert_ready_for_prediction(network: MaskRCNN, plain: MaskRCNN) -> None:
     assert prepared_for(network) == "prediction"
     left = {nn.Conv2d, nn.Linear, nn.BatchNorm2d, FPN, FCNMaskHead, RPNHead, *TEXTBOOK} - {FastMaskHead}
     assert after.isdisjoint(left | {SamePaddedConv2d, InvertedResidual, nn.ReLU6})
-    if nn.GroupNorm not in before:  # which stays between the last convolution of a block and the sum
+    if not any(issubclass(kind, nn.GroupNorm) for kind in before):  # it stays between a block's last layer and the sum
         assert ResidualBlock not in after and FusedBlock in after
     for part, faster in (
         (nn.Conv2d, FusedConv2d),

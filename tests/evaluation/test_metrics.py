@@ -17,6 +17,7 @@ def test_to_dict_has_the_shape_of_metrics_json(metrics: Metrics) -> None:
         "best_score_threshold",
         "intervals",
         "explanation",
+        "further",
         "per_class",
         "settings",
         "warnings",
