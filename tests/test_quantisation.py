@@ -51,8 +51,13 @@ def test_in_8_bits(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     kinds = Counter(
         (node.name.split("/")[1], makers.get(node.input[1])) for node in graph.node if node.op_type == "Conv"
     )
-    assert kinds["backbone", "DequantizeLinear"] > 20 and ("backbone", None) not in kinds
+    assert kinds["backbone", "DequantizeLinear"] > 20 and kinds["backbone", None] == 1  # the stem
     assert kinds["mask_head", None] == 3 and kinds["rpn", None] == 2 * 5 and kinds["rpn", "DequantizeLinear"] == 5
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    bytes_of = [values for values in weights.values() if values.dtype == np.int8 and values.ndim == 4]
+    assert len(bytes_of) == kinds["backbone", "DequantizeLinear"] + 1 and {abs(w).max() for w in bytes_of} == {64}
+    rounded_first = [n.name for n in graph.node if n.op_type == "Relu" and makers.get(n.input[0]) == "DequantizeLinear"]
+    assert not [name for name in rounded_first if name.startswith(("/backbone/", "/rpn/"))]
     small_file, exact = maskrcnn.load(tmp_path / "a.onnx"), maskrcnn.load(folder / "exact.onnx")
     said = json.loads((tmp_path / "a.json").read_text())
     assert said["precision"] == "int8" and said["measured"].keys() >= {"ap_float32", "ap_int8"}

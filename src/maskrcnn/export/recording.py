@@ -64,7 +64,7 @@ def record(network: MaskRCNN, config: Config) -> bytes:
         "sizes": {0: "batch"},
         **{name: {0: "batch", 2: "rows", 3: "columns"} if _is_dense(name) else {0: "objects"} for name in outputs},
     }
-    with _quietly(), TemporaryDirectory() as folder:
+    with quietly("torch.onnx"), TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         torch.onnx.export(
             whole,
@@ -112,9 +112,12 @@ def _is_dense(output: str) -> bool:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Recording warns of every comparison of sizes; whether sizes are open in fact, the verification shows."""
-    logger = logging.getLogger("torch.onnx")
+def quietly(name: str) -> Iterator[None]:
+    """Without the warnings of a logger (of all, if it is ""), and of Python.
+
+    Recording warns of every comparison of sizes; whether sizes are open in fact, the verification shows.
+    """
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
