@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.evaluation.interval import Interval
-from maskrcnn.evaluation.intervals import AP_NAMES, EVERY, FEWEST_GROUPS, NUM_HALVES, Halves, Sampled, standard_error
+from maskrcnn.evaluation.interval import FEWEST_GROUPS, Interval
+from maskrcnn.evaluation.intervals import AP_NAMES, EVERY, NUM_HALVES, Halves, Sampled
 from maskrcnn.evaluation.matching import Matches, per_image_metrics
 from maskrcnn.evaluation.ranking import rankings
 from maskrcnn.structures.masks import BoolArray, IntArray
@@ -49,7 +49,8 @@ class Difference:
             "high": change.high,
             "p": change.p_value,
         }
-        return {"name": self.name, **{k: v if math.isfinite(v) else None for k, v in values.items()}}
+        known = {k: v if math.isfinite(v) else None for k, v in values.items()}
+        return {"name": self.name, **known, "groups": change.groups}
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ class Comparison:
     def verdict(self) -> str:
         """What can be said of the AP, in a sentence."""
         ap = self.summary[0]
-        if self.num_groups < FEWEST_GROUPS:
+        if ap.change.groups < FEWEST_GROUPS:
             return (
-                f"{self.num_groups} groups of images are too few to tell chance from difference: "
+                f"{ap.change.groups} groups of images with objects are too few to tell chance from difference: "
                 f"{FEWEST_GROUPS} are needed"
             )
         if ap.change.estimate == 0 and ap.change.standard_error == 0:
@@ -105,7 +106,12 @@ class Comparison:
             "verdict": self.verdict,
             **{name: [difference.to_dict() for difference in part] for name, part in parts.items()},
             "images": [{"image_id": i.image_id, "A": i.first, "B": i.second} for i in self.images],
-            "settings": {"halves": NUM_HALVES, "groups": self.num_groups, "seed": self.seed},
+            "settings": {
+                "halves": NUM_HALVES,
+                "groups": self.num_groups,
+                "fewest_groups": FEWEST_GROUPS,
+                "seed": self.seed,
+            },
         }
 
 
@@ -159,4 +165,4 @@ def compare_matches(
 
 def _difference(name: str, a: Sampled, b: Sampled, classes: slice = EVERY, thresholds: slice = EVERY) -> Difference:
     (first, of_a), (second, of_b) = a.means(classes, thresholds), b.means(classes, thresholds)
-    return Difference(name, first, second, Interval(second - first, standard_error(of_b - of_a, a.groups)))
+    return Difference(name, first, second, a.around(second - first, of_b - of_a, classes))

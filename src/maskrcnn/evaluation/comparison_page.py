@@ -7,6 +7,7 @@ from html import escape
 
 from maskrcnn.evaluation.comparison import Comparison, Difference, ImageChange
 from maskrcnn.evaluation.gallery_page import COMPARED_MARKS
+from maskrcnn.evaluation.interval import FEWEST_GROUPS
 from maskrcnn.evaluation.intervals import NUM_HALVES
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
@@ -44,7 +45,8 @@ def comparison_page(
         *(_tables(kind, found) for kind, found in comparisons.items()),
         _pictures(shown),
         f'<footer class="quiet">Intervals: the differences on {NUM_HALVES} random halves of {first.num_groups} groups '
-        f"of images (seed {first.seed}), the same halves for both, times 1.96. They tell chance in the choice of "
+        f"of images (seed {first.seed}), the same halves for both, times 1.96; none is given where fewer than "
+        f"{FEWEST_GROUPS} groups have objects of the kind. They tell chance in the choice of "
         "images, not in training: the same settings trained with another seed differ as well, so train each two or "
         "three times."
         "</footer>",
@@ -60,7 +62,9 @@ def _parts(found: Comparison) -> dict[str, Iterable[Difference]]:
 
 def _row(row: Difference) -> list[str]:
     change = row.change
-    interval = "-" if change.standard_error != change.standard_error else f"{change.low:+.3f} to {change.high:+.3f}"
+    bounds = change.bounds()
+    unknown = "too few groups" if change.has_too_few_groups else "-"
+    interval = unknown if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
     difference = "-" if change.estimate != change.estimate else f"{change.estimate:+.3f}"
     mark = " *" if row.is_certain else ""
     numbers = [format_number(row.first), format_number(row.second)]

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+FEWEST_GROUPS = 20
+"""Of images with objects of the kind that is measured: with fewer, intervals are too narrow, and none is given."""
+
 _95_PERCENT = 1.96
 
 
@@ -17,10 +20,17 @@ class Interval:
     Attributes:
         estimate: of all images.
         standard_error: NaN where there are too few groups.
+        groups: of images, those that have objects of the kind that is measured.
     """
 
     estimate: float
     standard_error: float
+    groups: int = 0
+
+    @property
+    def has_too_few_groups(self) -> bool:
+        """Whether this is why a number that is known has no interval."""
+        return math.isfinite(self.estimate) and self.groups < FEWEST_GROUPS
 
     @property
     def margin(self) -> float:

@@ -13,16 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskrcnn.evaluation.interval import Interval, Intervals
+from maskrcnn.evaluation.interval import FEWEST_GROUPS, Interval, Intervals
 from maskrcnn.evaluation.matching import Matches
 from maskrcnn.evaluation.ranking import ClassRanking, mean_ap, rankings, sampled
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 
 NUM_HALVES = 200
 """Their standard deviation is known to a twentieth."""
-
-FEWEST_GROUPS = 20
-"""With fewer, intervals are too narrow, and none is given."""
 
 AP_NAMES = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 """The numbers over objects of all sizes, and their IoU thresholds among 0.5, 0.55 ... 0.95."""
@@ -40,19 +37,24 @@ class Sampled:
     Attributes:
         whole: (K, T) by class and threshold.
         parts: (B, K, T).
-        groups: (n,) the group of each image chosen.
+        holders: K arrays, the groups of images with objects of each class; a group may come more than once.
+        halves: of the images.
     """
 
     whole: FloatArray
     parts: FloatArray
-    groups: IntArray
+    holders: Sequence[IntArray]
+    halves: Halves
 
-    def interval(self, classes: slice | IntArray = EVERY, thresholds: slice = EVERY) -> Interval:
+    def interval(self, classes: slice = EVERY, thresholds: slice = EVERY) -> Interval:
         """Of the mean over some classes and thresholds."""
-        estimate, halves = self.means(classes, thresholds)
-        return Interval(estimate, standard_error(halves, self.groups))
+        return self.around(*self.means(classes, thresholds), classes)
 
-    def means(self, classes: slice | IntArray = EVERY, thresholds: slice = EVERY) -> tuple[float, FloatArray]:
+    def around(self, estimate: float, values: FloatArray, classes: slice = EVERY) -> Interval:
+        """Of a number of some classes that is `values` (B,) on the halves."""
+        return self.halves.around(estimate, values, np.concatenate(self.holders[classes]))
+
+    def means(self, classes: slice = EVERY, thresholds: slice = EVERY) -> tuple[float, FloatArray]:
         """The mean of the whole, and (B,) those of the halves."""
         return float(mean_ap(self.whole[classes][:, thresholds])), mean_ap(self.parts[:, classes][:, :, thresholds])
 
@@ -78,7 +80,13 @@ class Halves:
         """The AP of K classes over the images within (N,), by default all."""
         inside = np.ones(len(self.groups), bool) if within is None else within
         own = ranked if within is None else [ranking.within(within) for ranking in ranked]
-        return Sampled(sampled(own, inside[None])[0], sampled(own, self.chosen), self.groups[inside])
+        holders = [self.groups[ranking.truths > 0] for ranking in own]
+        return Sampled(sampled(own, inside[None])[0], sampled(own, self.chosen), holders, self)
+
+    def around(self, estimate: float, values: FloatArray, holders: IntArray) -> Interval:
+        """Of a number that is `values` (B,) on the halves; it is about the groups `holders` alone."""
+        count = len(np.unique(holders))
+        return Interval(estimate, standard_error(values, count, len(np.unique(self.groups))), count)
 
     def mean(self, values: FloatArray) -> Interval:
         """Of the mean of a number (N,) of each image, those that have one; NaN where none has."""
@@ -88,7 +96,7 @@ class Halves:
         inside = self.chosen & known
         sums, counts = inside @ np.where(known, values, 0.0), inside.sum(axis=1)
         means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-        return Interval(float(values[known].mean()), standard_error(means, self.groups[known]))
+        return self.around(float(values[known].mean()), means, self.groups[known])
 
 
 def enough(groups: IntArray) -> bool:
@@ -104,14 +112,16 @@ def random_halves(groups: IntArray, count: int = NUM_HALVES, seed: int = 0) -> B
     return np.array([generator.permutation(half)[of_image] for _ in range(count)], bool).reshape(count, len(groups))
 
 
-def standard_error(values: FloatArray, groups: IntArray) -> float:
-    """Of a number that is `values` (B,) on random halves; NaN where there are too few groups."""
-    count = len(np.unique(groups))
+def standard_error(values: FloatArray, holders: int, num_groups: int) -> float:
+    """Of a number that is `values` (B,) on random halves of so many groups; NaN where too few hold what it is about.
+
+    The others tell nothing of it: the AP of objects that lie in one group is the same in each half that has them.
+    """
     known = values[np.isfinite(values)]
-    if count < FEWEST_GROUPS or len(known) < 2:
+    if holders < FEWEST_GROUPS or len(known) < 2:
         return math.nan
-    half = count // 2
-    return float(known.std(ddof=1)) * math.sqrt(half / (count - half))
+    half = num_groups // 2
+    return float(known.std(ddof=1)) * math.sqrt(half / (num_groups - half))
 
 
 def ap_intervals(

@@ -10,7 +10,7 @@ from maskrcnn.evaluation.curves import draw_curves
 from maskrcnn.evaluation.explanation_page import explanation_sections
 from maskrcnn.evaluation.gallery import NO_PICTURES, Gallery, make_gallery
 from maskrcnn.evaluation.gallery_page import MARKS, error_section
-from maskrcnn.evaluation.interval import Interval
+from maskrcnn.evaluation.interval import FEWEST_GROUPS, Interval
 from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
 from maskrcnn.evaluation.pictures import Example, LoadImage
@@ -181,7 +181,8 @@ def _summary_table(metrics: Metrics) -> str:
         for kind, m in metrics.by_type.items()
     )
     return (
-        tables + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. ±: the 95 % interval. '
+        tables + f'<p class="quiet">s, m, l: objects below 32², up to 96², and above 96² pixels. ±: the 95 % interval; '
+        f"±&nbsp;?: fewer than {FEWEST_GROUPS} groups of images have such objects, too few to tell. "
         f"Per image, TP / (TP + FP + FN) of the detections with a score of at least {metrics.score_threshold:g}: "
         f"{per_image}.</p>"
     )

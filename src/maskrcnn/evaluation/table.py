@@ -83,9 +83,15 @@ def settings_line(metrics: Metrics) -> str:
 
 
 def format_number(value: float, sure: Interval | None = None) -> str:
-    """Three decimals, and how far the 95 % interval reaches where that is known; a dash without a number."""
-    margin = "" if sure is None or not math.isfinite(sure.margin) else f" ± {sure.margin:.3f}"
-    return f"{value:.3f}{margin}" if math.isfinite(value) else "-"
+    """Three decimals, and how far the 95 % interval reaches; a question mark where too few groups tell that.
+
+    A dash without a number.
+    """
+    if not math.isfinite(value):
+        return "-"
+    if sure is None or (math.isnan(sure.margin) and not sure.has_too_few_groups):
+        return f"{value:.3f}"
+    return f"{value:.3f} ± {'?' if sure.has_too_few_groups else format(sure.margin, '.3f')}"
 
 
 def format_interval(number: Interval) -> str:
