@@ -36,6 +36,13 @@ def test_groups_are_named_by_field_and_value_the_largest_first() -> None:
         "film unknown": [8, 9, 10],
     }
     assert list(slices_of(["x\ny"] * 3 + [1] * 4)) == ["film 1", "film x y"], "one line each"
+    alike = slices_of(["1"] * 3 + [1] * 4 + ["unknown"] * 5 + [None] * 6)
+    assert {name: len(images) for name, images in alike.items()} == {
+        "film unknown": 6,
+        "film unknown (2)": 5,
+        "film 1": 4,
+        "film 1 (2)": 3,
+    }
 
 
 def test_one_group_or_many_small_ones_are_no_slices() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from itertools import chain, count
+
 import numpy as np
 
 from maskrcnn.evaluation.truth import GroundTruth
@@ -67,4 +70,13 @@ def _largest_groups(truth: GroundTruth) -> dict[str, BoolArray]:
     if len(numbers) < 2 or not truth.group_names:
         return {}
     largest = np.argsort(-sizes, kind="stable")[:MOST_GROUPS]
-    return {truth.group_names[numbers[i]]: groups == numbers[i] for i in largest if sizes[i] >= FEWEST_IMAGES}
+    slices: dict[str, BoolArray] = {}
+    for i in largest:
+        if sizes[i] >= FEWEST_IMAGES:
+            slices[_distinct(truth.group_names[numbers[i]], slices)] = groups == numbers[i]
+    return slices
+
+
+def _distinct(name: str, taken: Container[str]) -> str:
+    """Numbered where another is called the same: 1 and "1" print alike, and so do long names that are cut."""
+    return next(own for own in chain([name], (f"{name} ({number})" for number in count(2))) if own not in taken)
