@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from large.drawn import CATEGORIES, find_colours
+from maskrcnn.data.windowed.files import size_of
+from maskrcnn.data.windowed.geotiff import GeoImage, is_geotiff
 from maskrcnn.errors import UserError
-from maskrcnn.large.geotiff import GeoImage, is_geotiff
 from maskrcnn.large.grid import Grid
-from maskrcnn.large.readers import opened, size_of
+from maskrcnn.large.readers import opened
 from maskrcnn.large.tiling import Tiling, objects_of
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle

@@ -12,9 +12,10 @@ import maskrcnn
 from large.drawn import CATEGORIES, find_colours
 from large.test_tiling import layout
 from maskrcnn.config import Config
+from maskrcnn.data.windowed.arrays import ArrayImage
 from maskrcnn.errors import UserError
 from maskrcnn.large.prediction import LargeOptions, predict_parts, predict_whole
-from maskrcnn.large.readers import ArrayImage, opened
+from maskrcnn.large.readers import opened
 from maskrcnn.sources import source_pixels
 
 NUCLEI = Path(__file__).parents[2] / "examples" / "nuclei_mini" / "images"

@@ -59,7 +59,7 @@ def tiles_option(values: Namespace) -> str:
 def by_size(paths: Sequence[Path], config: Config, values: Namespace) -> tuple[list[Path], list[Path]]:
     """The images that go through the network at once, and those that are cut."""
     from maskrcnn.data.channels import Channels
-    from maskrcnn.large.readers import size_of
+    from maskrcnn.data.windowed.files import size_of
     from maskrcnn.large.tiling import is_cut
 
     if values.tile == "auto" and values.proposals is not None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from maskrcnn.data.channels import RGB
 from maskrcnn.large.readers import opened
-from maskrcnn.large.tiling import LargeImage
 from maskrcnn.masks.column_runs import ColumnRuns
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Size
+from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray, Float32Array
 
 MAX_SIDE = 4096

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,37 +13,18 @@ from maskrcnn.errors import UserError
 from maskrcnn.large.grid import ALIGNMENT, Grid, Tile
 from maskrcnn.large.pieces import Pieces, pieces_of
 from maskrcnn.large.stitching import Stitcher
-from maskrcnn.masks.rle import Window
 from maskrcnn.ops.resize import resized_size
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Size
-from maskrcnn.structures.masks import BoolArray, ByteArray
+from maskrcnn.structures.large_image import LargeImage, WithGaps
+from maskrcnn.structures.masks import ByteArray
 
 USUAL_TILE = 1024
 """Side in pixels, where the model leaves the choice: large enough that few objects lie on seams."""
 
 USUAL_OVERLAP = 128
 """Pixels, for a model that does not say how large its objects are."""
-
-
-class LargeImage(Protocol):
-    """An image of which parts can be read."""
-
-    @property
-    def size(self) -> Size:
-        """(height, width), pixels."""
-
-    def read(self, window: Window) -> ByteArray:
-        """(h, w, C) uint8, RGB as a rule, of the part x1, y1, x2, y2 in whole pixels, half open, inside the image."""
-
-
-@runtime_checkable
-class WithGaps(LargeImage, Protocol):
-    """An image that may have no data in places."""
-
-    def missing(self, window: Window) -> BoolArray:
-        """(h, w) pixels without data in a window as `read` takes it."""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.large.pyramid import half_of_numbers, half_of_pixels, num_levels, pyramid
 from maskrcnn.large.readers import opened
 from maskrcnn.large.strips import LabelStrips, Numbers
-from maskrcnn.large.tiling import LargeImage
 from maskrcnn.structures import Categories
+from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import counted
 from maskrcnn.viz.colours import instance_colour

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskrcnn.data.windowed.geotiff import GeoImage, is_geotiff, opened_geotiff
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import write_json
-from maskrcnn.large.geotiff import GeoImage, is_geotiff, opened_geotiff
 from maskrcnn.results.geojson import AROUND, features
 from maskrcnn.structures.masks import FloatArray
 

@@ -12,9 +12,9 @@ from maskrcnn.config import Config
 from maskrcnn.data.channel_files import read_pixels_of
 from maskrcnn.data.channels import Channels
 from maskrcnn.data.content import content_of
+from maskrcnn.data.windowed.files import size_of
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
-from maskrcnn.large.readers import size_of
 from maskrcnn.large.tiling import is_cut
 from maskrcnn.pipeline import ahead, mapped
 from maskrcnn.scale.objects import is_address, read_object

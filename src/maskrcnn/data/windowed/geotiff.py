@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from maskrcnn.data.images import TIFF
+from maskrcnn.data.windowed.values import ToBytes
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
-from maskrcnn.large.values import ToBytes
-from maskrcnn.masks.rle import Window
 from maskrcnn.structures import Size
+from maskrcnn.structures.large_image import Window
 from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray
 
 if TYPE_CHECKING:
