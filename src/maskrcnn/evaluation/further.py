@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from maskrcnn.evaluation.boundary import BoundaryAP
+from maskrcnn.evaluation.cells import CellScores, are_cells
 from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.intervals import Halves
 from maskrcnn.evaluation.scenes import Scene, scenes
@@ -22,18 +23,23 @@ class MaskMetric(Protocol):
         """What the counts come to."""
 
 
-def further_scores(truth: GroundTruth, compared: Compared, limit: int, halves: Halves) -> tuple[Scores, ...]:
+def further_scores(
+    truth: GroundTruth, compared: Compared, limit: int, score_threshold: float, halves: Halves
+) -> tuple[Scores, ...]:
     """All of one IoU type.
 
     Args:
         truth: what was to be found.
         compared: the same and what was found.
         limit: detections that count per image and class, for metrics that follow COCO in this.
+        score_threshold: detections from this score on count, for metrics that need a decision.
         halves: of the images.
     """
     if compared.iou_type != "mask":
         return ()
     metrics: list[MaskMetric] = [BoundaryAP(truth.categories.names, limit)]
+    if are_cells(truth):
+        metrics.append(CellScores(len(truth.images), score_threshold))
     for scene in scenes(compared):
         for metric in metrics:
             metric.add(scene)

@@ -91,12 +91,14 @@ class Halves:
     def mean(self, values: FloatArray) -> Interval:
         """Of the mean of a number (N,) of each image, those that have one; NaN where none has."""
         known = np.isfinite(values)
-        if not known.any():
-            return Interval(math.nan, math.nan)
-        inside = self.chosen & known
-        sums, counts = inside @ np.where(known, values, 0.0), inside.sum(axis=1)
-        means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-        return self.around(float(values[known].mean()), means, self.groups[known])
+        return self.ratio(np.where(known, values, 0.0), known.astype(np.float64))
+
+    def ratio(self, parts: FloatArray, wholes: FloatArray) -> Interval:
+        """Of the sum of the images' `parts` (N,) over that of their `wholes` (N,); NaN where these are 0."""
+        totals = self.chosen @ wholes
+        values = np.divide(self.chosen @ parts, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+        whole = float(wholes.sum())
+        return self.around(float(parts.sum()) / whole if whole else math.nan, values, self.groups[wholes > 0])
 
 
 def enough(groups: IntArray) -> bool:
