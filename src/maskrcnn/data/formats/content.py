@@ -157,7 +157,7 @@ class ContentBuilder:
         categories = [
             {"id": number, "name": name, **self.class_fields.get(name, {})} for name, number in numbers.items()
         ]
-        named = Renumbering({**numbers})
+        named = Renumbering(numbers)
         coco: Json = {"images": [*map(named.of, self.images)], "annotations": annotations, "categories": categories}
         if self.unlabelled:
             coco["unlabelled"] = self.unlabelled

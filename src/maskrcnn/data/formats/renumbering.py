@@ -18,7 +18,7 @@ class Renumbering:
         new: by what the class is called now; None: it is left out.
     """
 
-    def __init__(self, new: Mapping[ClassName, ClassName | None]) -> None:
+    def __init__(self, new: Mapping[Any, ClassName | None]) -> None:
         self.new = new
         self.sources: dict[ClassName | None, set[ClassName]] = defaultdict(set)
         for old, name in new.items():
