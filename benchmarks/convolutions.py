@@ -30,6 +30,7 @@ from maskrcnn.build import build_model
 from maskrcnn.devices import resolve_precision
 from maskrcnn.presets import preset
 from maskrcnn.process import begin_with_settings
+from maskrcnn.runtime.engines import openvino_core
 
 Run = Callable[[Tensor], list[np.ndarray[Any, Any]]]
 
@@ -80,15 +81,13 @@ def onnx_runtime(file: str, precision: torch.dtype) -> Run:
 
 
 def openvino(file: str, precision: torch.dtype) -> Run:
-    from openvino import Core
-
     settings = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
         # Not asked, it takes bfloat16 where the processor has it.
         "INFERENCE_PRECISION_HINT": "bf16" if precision == torch.bfloat16 else "f32",
     }
-    compiled = Core().compile_model(file, "CPU", settings)
+    compiled = openvino_core().compile_model(file, "CPU", settings)
     return lambda pixels: list(compiled(pixels.contiguous().numpy()).values())
 
 

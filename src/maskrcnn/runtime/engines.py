@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -59,14 +60,12 @@ class OpenVino:
     name = "openvino"
 
     def __init__(self, content: bytes, outputs: Sequence[str], threads: int) -> None:
-        import openvino
-
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",  # by itself it rounds to bfloat16 where the CPU can
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        core = openvino.Core()
+        core = openvino_core()
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
         self._outputs = {name: self._compiled.output(name) for name in outputs}
 
@@ -74,6 +73,19 @@ class OpenVino:
         """The outputs by name."""
         results = self._compiled(dict(feed))
         return {name: results[port].copy() for name, port in self._outputs.items()}
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """The one `openvino.Core` of this process, which is never given up.
+
+    On processors with AVX-512 each one gives its thread a stack for signal handlers, and gives the stack from before it
+    back when it ends. Two that do not end in reverse order leave a stack that is freed, and the next signal, Ctrl-C for
+    one, ends the process by a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 ENGINES: dict[str, Callable[[bytes, Sequence[str], int], Engine]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
