@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from maskrcnn.config import Config, EvaluationConfig
 from maskrcnn.data.coco import read_coco
+from maskrcnn.dataset_prediction import predict_dataset
 from maskrcnn.errors import UserError
-from maskrcnn.evaluator import evaluate, predict_dataset
+from maskrcnn.evaluator import evaluate
 from maskrcnn.model import Model
 from maskrcnn.structures import Categories, Detections, KeypointSchema
 

@@ -20,6 +20,7 @@ from maskrcnn.evaluation.comparison_page import IMAGES_SHOWN, comparison_lines, 
 from maskrcnn.evaluation.counting import count
 from maskrcnn.evaluation.matching import Matches, best_operating_point
 from maskrcnn.evaluation.metrics import IouType, detection_limit
+from maskrcnn.evaluation.parts import Part, is_huge, worst_window
 from maskrcnn.evaluation.pictures import draw_found, draw_truth
 from maskrcnn.evaluation.predictions import Result, read_predictions
 from maskrcnn.evaluation.slices import groups_of, image_slices
@@ -27,7 +28,7 @@ from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.evaluation.verdicts import judge
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
-from maskrcnn.scoring import ground_truth_of, kinds_in, read_picture, require_groups
+from maskrcnn.scoring import ground_truth_of, kinds_in, opened_picture, require_groups
 
 
 def compare_results(
@@ -109,7 +110,8 @@ def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]
 
 
 def _matches(truth: GroundTruth, found: Sequence[Result], kind: IouType, max_detections: int) -> list[Matches]:
-    return count(Compared.of(truth, found, kind), [detection_limit(kind, max_detections)])[2]
+    limit = detection_limit(kind, max_detections)
+    return count(Compared.of(truth, found, kind, limit), [limit])[2]
 
 
 def _compare(truth: GroundTruth, matches: Sequence[list[Matches]], seed: int) -> Comparison:
@@ -141,10 +143,12 @@ def _pictures(
         if change.first == change.second:
             break
         number = truth.images[change.image_id]
-        pixels = read_picture(data, number, MAX_PIXELS)
-        pictures = [draw_truth(pixels, change.image_id, truth)]
+        image, judged = opened_picture(data, number, MAX_PIXELS), []
         for of_all, threshold in zip(results, thresholds, strict=True):
             own = [found for found in of_all if found["image_id"] == change.image_id and found["score"] >= threshold]
-            pictures.append(draw_found(pixels, own, judge(truth, change.image_id, own, kind, limit), truth))
-        shown.append((change, data.labels.file_name(number), pictures))
+            judged.append((own, judge(truth, change.image_id, own, kind, limit)))
+        window = worst_window(change.image_id, truth, *judged[1]) if is_huge(image.size) else None
+        part = Part.of(image, window)
+        pictures = [draw_truth(part, change.image_id, truth), *(draw_found(part, *pair, truth) for pair in judged)]
+        shown.append((change, data.labels.file_name(number) + part.place, pictures))
     return shown

@@ -35,7 +35,7 @@ def concluded(
     """
     truth = run.ground_truth()
     iou_types = _iou_types(model, truth)
-    limit, threshold = run.max_detections, run.score_threshold
+    limit, threshold = run.limit(truth), run.score_threshold
     if iou_types:
         metrics = evaluate_coco(truth, run.results, limit, iou_types, threshold, explain=report)
     else:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.lvis import LVIS_DETECTIONS
 from maskrcnn.evaluation.panoptic import PanopticCounts
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExamples
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.prediction import Prediction
-from maskrcnn.scoring import ground_truth_of, read_picture, true_label_map, true_panoptic_map
-from maskrcnn.structures import Categories
+from maskrcnn.scoring import ground_truth_of, opened_picture, true_label_map, true_panoptic_map
+from maskrcnn.structures import Categories, Size
+from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray, FloatArray, IntArray
 from maskrcnn.text import one_line
 
@@ -86,6 +87,7 @@ class EvaluationRun:
         results: COCO results, with the data set's ids and with file names.
         images: image id -> number of an image the model has seen.
         unreadable: a line for each image that could not be read.
+        is_cut: whether an image of (height, width) goes through the model in tiles.
     """
 
     data: LabelledImages
@@ -99,6 +101,7 @@ class EvaluationRun:
     results: list[dict[str, Any]] = field(default_factory=list)
     images: dict[int, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    is_cut: Callable[[Size], bool] = lambda _: False
 
     def __post_init__(self) -> None:
         theirs = self.data.categories
@@ -156,9 +159,16 @@ class EvaluationRun:
         if self.pixel_examples is not None and outcome.example is not None:
             self.pixel_examples.keep(outcome.example)
 
-    def picture(self, image_id: int) -> ByteArray:
-        """The pixels of an image the model has seen."""
-        return read_picture(self.data, self.images[image_id], self.max_pixels)
+    def picture(self, image_id: int) -> LargeImage:
+        """An image the model has seen, to look at."""
+        return opened_picture(self.data, self.images[image_id], self.max_pixels)
+
+    def limit(self, truth: GroundTruth) -> int:
+        """How many detections of an image and class count: in one that was cut, all of them."""
+        cut = {image_id for image_id in truth.images if self.is_cut(truth.size_of(image_id))}
+        classes = Counter((r["image_id"], r["category_id"]) for r in self.results if cut and r["image_id"] in cut)
+        objects = [count for image_id, count in truth.most_objects().items() if image_id in cut] if cut else []
+        return max([self.max_detections, *classes.values(), *objects])
 
     def ground_truth(self) -> GroundTruth:
         """The objects of the images the model has seen."""
@@ -173,10 +183,6 @@ class EvaluationRun:
         lines += [f"image left out: {line}" for line in self.unreadable[:LINES_SHOWN]]
         if len(self.unreadable) > LINES_SHOWN:
             lines.append(f"{len(self.unreadable) - LINES_SHOWN} more images left out: they cannot be read")
-        if self.data.federated is not None and self.max_detections < LVIS_DETECTIONS:
-            lines.append(
-                f"max_detections = {self.max_detections}: LVIS counts up to {LVIS_DETECTIONS} in an image; raise it"
-            )
         for known, other, fact in (
             (self.categories.names, self.data.categories.names, "unknown to the model, so never found"),
             (self.data.categories.names, self.categories.names, "unknown to the data set, so not counted"),

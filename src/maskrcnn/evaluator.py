@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from maskrcnn.conclusion import concluded
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
@@ -17,6 +15,7 @@ from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import open_labels, read_any
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.data.stuff import with_stuff_of
+from maskrcnn.dataset_prediction import Found, predict_dataset
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.metrics import Metrics
 from maskrcnn.evaluation.panoptic import PanopticCounts
@@ -24,10 +23,10 @@ from maskrcnn.evaluation.pixel_pictures import PixelExamples
 from maskrcnn.evaluation.semantic import Confusion
 from maskrcnn.evaluation_run import Alone, EvaluationRun, Outcome, Sharing
 from maskrcnn.files import make_folder
-from maskrcnn.pipeline import ahead
+from maskrcnn.large.prediction import AUTO, Cutting
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
-from maskrcnn.scoring import read_input, require_groups
+from maskrcnn.scoring import require_groups
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import brief
 
@@ -51,6 +50,9 @@ def evaluate(
     proposals: str | Path | None = None,
     crowd: Crowd | None = None,
     group_by: str = "",
+    tile: str | int = "auto",
+    overlap: int | None = None,
+    background: int = 0,
     report: bool = True,
     say: Callable[[str], object] = print,
 ) -> Metrics:
@@ -69,6 +71,10 @@ def evaluate(
         group_by: field of the image records whose values tell groups of images apart, such as the film that frames
             come from: intervals keep a group together, and large groups are measured apart; empty: the model's
             `data.group_by`.
+        tile: "auto", "none" or a number of pixels: which images are cut into tiles, as `maskrcnn predict --tile` does;
+            in these `max_detections` is the limit of a tile, and all that is found counts.
+        overlap: of tiles, as for `predict_large`.
+        background: as for `predict_large`.
         report: whether to write `report.html` too.
         say: gets the lines of progress and the table of results.
 
@@ -99,6 +105,7 @@ def evaluate(
         score_threshold=score_threshold,
         batch_size=batch_size,
         proposals=proposals,
+        cutting=Cutting(tile, overlap, background),
         examples=report and target is not None,
         say=say,
     )
@@ -113,6 +120,7 @@ def observed(
     score_threshold: float = 0.5,
     batch_size: int = 1,
     proposals: str | Path | None = None,
+    cutting: Cutting = AUTO,
     examples: bool = True,
     say: Callable[[str], object] = print,
     sharing: Sharing = ALONE,
@@ -128,6 +136,7 @@ def observed(
         score_threshold: as in `evaluate`.
         batch_size: images per pass through the network.
         proposals: as in `evaluate`.
+        cutting: which images are cut into tiles, and how.
         examples: whether to keep label maps for the report.
         say: gets the lines of progress.
         sharing: by which several processes look at an image each; the first one gets the whole, the others nothing.
@@ -135,13 +144,19 @@ def observed(
         after: called after each round of images, in all processes; what it raises ends the evaluation.
 
     Raises:
-        UserError: no class in common, unusable proposals, or a process that shares the images has ended.
+        UserError: no class in common, unusable proposals, proposals and tiles of a given size, or a process that shares
+            the images has ended.
     """
+    if proposals is not None and isinstance(cutting.tile, int):
+        raise UserError("tiles: proposals are given for whole images; leave out one of the two")
     given = None if proposals is None else _read_proposals(Path(proposals), data)
     limit = model.config.evaluation.max_detections if max_detections is None else max_detections
     run = _run(model, data, limit, score_threshold, examples)
+    if given is None:
+        run.is_cut = partial(cutting.cuts, config=model.config)
     count = len(run.data.labels)
-    own = _outcomes(model, run, sharing.share_of(count), batch_size, given, look)
+    find = partial(predict_dataset, model, run.data, run.max_detections, batch_size, proposals=given, cutting=cutting)
+    own = _outcomes(find, run, sharing.share_of(count), look)
     for outcomes in sharing.in_rounds(own, count):
         for outcome in outcomes:
             run.add(outcome)
@@ -168,14 +183,7 @@ def _run(
     )
 
 
-def _outcomes(
-    model: Predictor[Any],
-    run: EvaluationRun,
-    numbers: Sequence[int],
-    batch_size: int,
-    proposals: ProposalStore | None,
-    look: Look,
-) -> Iterator[Outcome]:
+def _outcomes(find: Callable[..., Found], run: EvaluationRun, numbers: Sequence[int], look: Look) -> Iterator[Outcome]:
     """One for each of these images, in their order."""
     errors: dict[int, str] = {}  # by the thread that reads ahead
 
@@ -183,61 +191,10 @@ def _outcomes(
         errors[number] = str(error)
 
     left = iter(numbers)
-    found = predict_dataset(model, run.data, run.max_detections, batch_size, note, proposals, numbers)
-    for number, prediction in found:
+    for number, prediction in find(on_error=note, numbers=numbers):
         yield from (Outcome(other, errors[other]) for other in takewhile(number.__ne__, left))
         yield run.outcome(number, prediction, look(number, prediction))
     yield from (Outcome(other, errors[other]) for other in left)
-
-
-def predict_dataset(
-    model: Predictor[Any],
-    data: LabelledImages,
-    max_detections: int,
-    batch_size: int = 1,
-    on_error: Callable[[int, UserError], object] | None = None,
-    proposals: ProposalStore | None = None,
-    numbers: Sequence[int] | None = None,
-) -> Iterator[tuple[int, Prediction]]:
-    """What the model finds in each image of a data set, down to the lowest score it reports.
-
-    Args:
-        model: the model.
-        data: the images; their objects are not looked at.
-        max_detections: per image.
-        batch_size: images per pass through the network.
-        on_error: called with the number of an image that cannot be read, which is then left out, by the thread that
-            reads ahead; None: raised.
-        proposals: for a model without RPN.
-        numbers: of the images to look at; None: all.
-
-    Yields:
-        The number of an image in `data.labels`, and what was found in it.
-    """
-    waiting: deque[int] = deque()
-
-    def read() -> Iterator[tuple[int, ByteArray]]:
-        for number in range(len(data.labels)) if numbers is None else numbers:
-            try:
-                yield number, read_input(data, number, model.channels, model.config.data.max_pixels)
-            except UserError as error:
-                if on_error is None:
-                    raise
-                on_error(number, error)
-
-    def pictures() -> Iterator[ByteArray]:
-        for number, picture in ahead(read()):
-            waiting.append(number)
-            yield picture
-
-    def given(store: ProposalStore) -> Iterator[Tensor]:
-        while True:  # asked for after its picture: the last one that waits is its own
-            yield store.of(waiting[-1])
-
-    lowest = model.config.box_head.score_threshold if model.config.box_head.enabled else 0.0
-    boxes = None if proposals is None else given(proposals)
-    for prediction in model.stream(pictures(), batch_size, lowest, max_detections, proposals=boxes):
-        yield waiting.popleft(), prediction
 
 
 def _read_proposals(path: Path, data: LabelledImages) -> ProposalStore:

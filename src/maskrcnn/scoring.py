@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.channel_files import read_labelled_pixels
-from maskrcnn.data.channels import UNKNOWN, Channels
+from maskrcnn.data.channels import RGB, UNKNOWN, Channels
 from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.panoptic import draw_panoptic
 from maskrcnn.data.semantic import draw_semantic
+from maskrcnn.data.windowed.files import LabelledFile
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
 from maskrcnn.evaluation.metrics import IouType, Metrics
+from maskrcnn.evaluation.parts import is_huge
 from maskrcnn.evaluation.predictions import GEOMETRY
 from maskrcnn.evaluation.report import write_report
 from maskrcnn.evaluation.table import format_table
@@ -30,6 +32,7 @@ from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
 from maskrcnn.structures import Categories
+from maskrcnn.structures.large_image import LargeImage, WholeImage
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.structures.panoptic import PanopticMap
 from maskrcnn.structures.semantic import IGNORED
@@ -118,9 +121,7 @@ def require_groups(data: LabelledImages, group_by: str) -> None:
 
 def ground_truth_of(data: LabelledImages) -> GroundTruth:
     """All objects of a data set, to be found."""
-    return GroundTruth(
-        data.report.source, data.categories, data.labels, group_names=data.group_names, federated=data.federated
-    )
+    return GroundTruth(data.report.source, data.categories, data.labels, group_names=data.group_names)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
@@ -133,14 +134,24 @@ def read_picture(data: LabelledImages, number: int, max_pixels: int) -> ByteArra
     return data.channels.picture(read_input(data, number, data.channels, max_pixels))
 
 
+def opened_picture(data: LabelledImages, number: int, max_pixels: int) -> LargeImage:
+    """The same, in memory where it is looked at as a whole, else to be read in windows."""
+    labels, channels = data.labels, data.channels
+    size = labels.size(number)
+    is_large = is_huge(size) or size[0] * size[1] > max_pixels
+    if is_large and (channels.rgb or channels == UNKNOWN):
+        return LabelledFile(data.folder / labels.file_name(number), size, RGB, max_pixels)
+    return WholeImage(read_picture(data, number, max_pixels))
+
+
 def read_input(data: LabelledImages, number: int, channels: Channels, max_pixels: int) -> ByteArray:
     """The same for a model: (H, W, C) uint8 of its channels."""
     labels = data.labels
     return read_labelled_pixels(data.folder / labels.file_name(number), labels.size(number), channels, max_pixels)
 
 
-def _picture(data: LabelledImages, truth: GroundTruth, image_id: int) -> ByteArray:
-    return read_picture(data, truth.images[image_id], MAX_PIXELS)
+def _picture(data: LabelledImages, truth: GroundTruth, image_id: int) -> LargeImage:
+    return opened_picture(data, truth.images[image_id], MAX_PIXELS)
 
 
 def kinds_in(results: Any) -> tuple[IouType, ...]:

@@ -44,7 +44,7 @@ LAYERS: list[set[str]] = [
     {"model"},
     {"loading"},
     {"scoring"},
-    {"evaluation_run"},
+    {"evaluation_run", "dataset_prediction"},
     {"conclusion"},
     {"evaluator"},
     {"comparing"},

@@ -51,7 +51,7 @@ def rim(segmentation: dict[str, Any]) -> dict[str, Any]:
 
 def boundary_scores(truth: GroundTruth, results: list[dict[str, Any]], limit: int = 100) -> Scores:
     metric = BoundaryAP(truth.categories.names, limit)
-    for scene in scenes(Compared.of(truth, results, "mask")):
+    for scene in scenes(Compared.of(truth, results, "mask", 100)):
         metric.add(scene)
     return metric.scores(Halves.of(groups_of(truth)))
 

@@ -29,12 +29,13 @@ def cases_of(
     truth: GroundTruth, results: list[dict[str, Any]], kind: IouType, limit: int = 100
 ) -> tuple[list[ErrorCase], dict[str, int]]:
     """All errors, and hotcoco's counts."""
-    evaluator = Compared.of(truth, results, kind).evaluator()
+    compared = Compared.of(truth, results, kind, limit)
+    evaluator = compared.evaluator()
     evaluator.params.max_dets = [limit]
     evaluator.evaluate()
     evaluator.accumulate()
     counts = evaluator.tide_errors()["counts"]
-    return [case for own in error_cases(evaluator, kind) for case in own], {n: counts[k] for n, k in NAMES.items()}
+    return [case for own in error_cases(compared, evaluator) for case in own], {n: counts[k] for n, k in NAMES.items()}
 
 
 @pytest.mark.parametrize(
@@ -107,9 +108,10 @@ def test_the_worst_are_chosen_by_score_and_size_and_spread_over_images() -> None
         for place in range(3)
     ]
     truth = truth_of([entry(300, width, image=6) for width in (10, 30, 20)], num_images=6)
-    evaluator = Compared.of(truth, wrong, "box").evaluator()
+    compared = Compared.of(truth, wrong, "box", 100)
+    evaluator = compared.evaluator()
     evaluator.evaluate()
-    worst = worst_cases(error_cases(evaluator, "box"))
+    worst = worst_cases(error_cases(compared, evaluator))
     chosen = [(case.image + 1, case.found) for case in worst["background"]]
     assert chosen == [(1, 2), (1, 1), (2, 5), (2, 4), (3, 8), (3, 7)]
     assert [case.weight for case in worst["missed"]] == [300, 200], "two of one image"

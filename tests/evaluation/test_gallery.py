@@ -10,7 +10,7 @@ from maskrcnn.evaluation import evaluate_coco
 from maskrcnn.evaluation.gallery import make_gallery
 from maskrcnn.evaluation.gallery_page import error_section
 from maskrcnn.evaluation.truth import GroundTruth
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.large_image import LargeImage, WholeImage
 
 
 @pytest.mark.parametrize("kind", ["mask", "box"])
@@ -20,9 +20,9 @@ def test_each_image_is_read_once_for_all_its_pictures(
     metrics = evaluate_coco(truth, predictions, 5, (kind,), explain=True)
     read: Counter[int] = Counter()
 
-    def load(image_id: int) -> ByteArray:
+    def load(image_id: int) -> LargeImage:
         read[image_id] += 1
-        return np.full((40, 60, 3), 80, np.uint8)
+        return WholeImage(np.full((40, 60, 3), 80, np.uint8))
 
     gallery = make_gallery(metrics, truth, predictions, load)
     assert read == {1: 1, 2: 1}
@@ -35,6 +35,6 @@ def test_each_image_is_read_once_for_all_its_pictures(
 
 def test_predictions_below_the_threshold_are_not_drawn(truth: GroundTruth, predictions: list[dict[str, Any]]) -> None:
     metrics = evaluate_coco(truth, predictions, 5, ("mask",), score_threshold=0.95)
-    gallery = make_gallery(metrics, truth, predictions, lambda _: np.full((40, 60, 3), 80, np.uint8))
+    gallery = make_gallery(metrics, truth, predictions, lambda _: WholeImage(np.full((40, 60, 3), 80, np.uint8)))
     assert len(gallery.worst[0].prediction) < len(gallery.worst[0].truth) and not gallery.errors
     assert error_section(gallery.errors) == ""

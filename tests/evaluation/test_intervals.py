@@ -43,7 +43,7 @@ def test_the_whole_gives_cocos_ap(shared: Path) -> None:
     folder = shared / "data" / "cocoapi_eval"
     truth = ground_truth_of(read_coco(folder / "instances_val2014_100.json", need_masks=False))
     results = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
-    precision, _, found = count(Compared.of(truth, results, "box"), [100])
+    precision, _, found = count(Compared.of(truth, results, "box", 100), [100])
     ranked = rankings(found, len(truth.images), len(truth.categories))
     whole = sampled(ranked, np.ones((1, len(truth.images)), bool))[0]
     expected = precision[..., 0, -1].mean(axis=1).T

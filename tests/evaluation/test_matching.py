@@ -33,10 +33,10 @@ def test_from_coco() -> None:
         "dtIgnore": [[False, True], [False, True]],
         "gtIgnore": [False, True, False],
     }
-    match = Matches.from_coco(entry)
+    match = Matches.from_coco(entry, 3)
     assert (match.image, match.label, match.num_truths) == (3, 1, 2)
     assert match.matched.tolist() == entry["dtMatched"] and match.ignored.tolist() == entry["dtIgnore"]
-    empty = Matches.from_coco({**entry, "dtScores": [], "dtMatched": [[], []], "dtIgnore": [[], []]})
+    empty = Matches.from_coco({**entry, "dtScores": [], "dtMatched": [[], []], "dtIgnore": [[], []]}, 3)
     assert empty.matched.shape == empty.ignored.shape == (2, 0)
 
 

@@ -53,7 +53,7 @@ def test_objects_that_the_edge_cuts_are_measured_apart(kind: IouType, edges: Gro
         entry(20, 12, 8, 8, score=0.7),
         entry(40, 0, 8, 8, score=0.6),
     ]
-    matches = matches_by_edge(Compared.of(edges, found, kind), 100)
+    matches = matches_by_edge(Compared.of(edges, found, kind, 100), 100)
     (at_edge,), (inside,) = matches[AT_EDGE], matches[INSIDE]
     assert (at_edge.num_truths, inside.num_truths) == (2, 2)
     assert at_edge.matched[0].tolist() == [True, True, True, False]
@@ -105,7 +105,7 @@ def test_keypoints_have_two_sizes_and_no_edge() -> None:
             need_masks=False,
         )
     )
-    compared = Compared.of(truth, [{**one, "score": 0.5}], "keypoints")
+    compared = Compared.of(truth, [{**one, "score": 0.5}], "keypoints", 100)
     assert list(matches_by_size(compared, 20)) == ["APm", "APl"]
     found = evaluate_coco(truth, [{**one, "score": 0.5}], 20, ("keypoints",), explain=True)["keypoints"]
     assert found.intervals is not None and found.intervals.summary["APm"].estimate == 1

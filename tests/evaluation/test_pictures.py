@@ -12,6 +12,7 @@ from maskrcnn.data.coco import read_coco
 from maskrcnn.evaluation import Metrics, TypeMetrics
 from maskrcnn.evaluation.matching import best_operating_point
 from maskrcnn.evaluation.metrics import ImageMetrics
+from maskrcnn.evaluation.parts import Part
 from maskrcnn.evaluation.pictures import LONGEST_SIDE, Example, choose_images, draw_example, draw_truth
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.truth import GroundTruth
@@ -56,11 +57,13 @@ def grey() -> ByteArray:
 
 def drawn(image: ImageMetrics, truth: GroundTruth, predictions: list[Result]) -> Example:
     own = [found for found in predictions if found["image_id"] == image.image_id]
-    return draw_example(image, truth, own, judge(truth, image.image_id, own, "mask", 100), grey())
+    return draw_example(image, truth, own, judge(truth, image.image_id, own, "mask", 100), Part.whole(grey()))
 
 
 def unjudged(image: ImageMetrics, truth: GroundTruth, predictions: list[Result], pixels: ByteArray) -> Example:
-    return draw_example(image, truth, predictions, Verdicts([Verdict() for _ in predictions], frozenset()), pixels)
+    return draw_example(
+        image, truth, predictions, Verdicts([Verdict() for _ in predictions], frozenset()), Part.whole(pixels)
+    )
 
 
 def test_truth_and_prediction_show_their_objects(
@@ -139,7 +142,7 @@ def test_an_object_has_one_colour_in_truth_and_prediction() -> None:
     colours = [[picture[place].mean(axis=(0, 1)) for place in places] for picture in (left, right)]
     assert np.abs(np.subtract(*colours)).max() < 4
     assert min(np.abs(colours[0][a] - colours[0][b]).max() for a, b in ((0, 1), (0, 2), (1, 2))) > 10
-    assert decoded(draw_truth(grey(), 1, truth)).tolist() == decoded(example.truth).tolist()
+    assert decoded(draw_truth(Part.whole(grey()), 1, truth)).tolist() == decoded(example.truth).tolist()
 
 
 def test_what_is_missed_or_wrong_is_not_filled_and_what_is_wrong_is_crossed() -> None:

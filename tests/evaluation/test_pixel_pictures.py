@@ -14,6 +14,7 @@ from maskrcnn.evaluation.pictures import LONGEST_SIDE
 from maskrcnn.evaluation.pixel_pictures import PixelExamples, draw_pixel_examples
 from maskrcnn.evaluation.report import render_report
 from maskrcnn.evaluation.semantic import Confusion
+from maskrcnn.structures.large_image import WholeImage
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.structures.semantic import IGNORED
 
@@ -42,7 +43,9 @@ def test_large_maps_are_kept_small_and_drawn_over_their_image() -> None:
     examples.add(7, "wide.png", truth, 1 - truth)
     (kept,) = examples.worst_first()
     assert kept.stride == 3 and kept.truth.shape == (30, LONGEST_SIDE) and kept.accuracy == 0
-    drawn = draw_pixel_examples([kept], lambda number: np.full((90, width, 3), number * 20, np.uint8), ["cell"])
+    drawn = draw_pixel_examples(
+        [kept], lambda number: WholeImage(np.full((90, width, 3), number * 20, np.uint8)), ["cell"]
+    )
     pictures = [_pixels(drawn[0].truth), _pixels(drawn[0].prediction)]
     left, right = LONGEST_SIDE // 3, LONGEST_SIDE * 3 // 4
     for picture, (tinted, plain) in zip(pictures, ((left, right), (right, left)), strict=True):
@@ -58,7 +61,7 @@ def test_the_report_shows_them(metrics: Metrics, hostile_name: str) -> None:
     examples, confusion = PixelExamples(), Confusion(["cell"])
     examples.add(3, hostile_name, truth, found)
     confusion.add(truth, found)
-    drawn = draw_pixel_examples(examples.worst_first(), lambda _: np.zeros((2, 10, 3), np.uint8), ["cell"])
+    drawn = draw_pixel_examples(examples.worst_first(), lambda _: WholeImage(np.zeros((2, 10, 3), np.uint8)), ["cell"])
     page = render_report(replace(metrics, semantic=confusion.metrics()), pixels=drawn)
     assert "(image 3): 0.400 of the pixels are right" in page and hostile_name not in page
     assert page.count('<figure class="pair">') == 1 and page.count("data:image/jpeg") == 2

@@ -16,7 +16,7 @@ from maskrcnn.evaluation.page import html_table
 from maskrcnn.evaluation.report import render_report, write_report
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.scoring import ground_truth_of
-from maskrcnn.structures.masks import ByteArray
+from maskrcnn.structures.large_image import LargeImage, WholeImage
 
 VOID = {"meta", "img", "input", "path", "br"}
 
@@ -50,8 +50,8 @@ class Page(HTMLParser):
             self.text += data
 
 
-def grey(image_id: int) -> ByteArray:
-    return np.full((40, 60, 3), 80, np.uint8)
+def grey(image_id: int) -> LargeImage:
+    return WholeImage(np.full((40, 60, 3), 80, np.uint8))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_boxes_alone_and_nothing_at_all() -> None:
 def test_an_image_that_cannot_be_read_is_an_error(
     tmp_path: Path, metrics: Metrics, truth: GroundTruth, predictions: list[dict[str, Any]]
 ) -> None:
-    def broken(image_id: int) -> ByteArray:
+    def broken(image_id: int) -> LargeImage:
         raise UserError(f"image {image_id} is gone")
 
     with pytest.raises(UserError, match="is gone"):

@@ -7,7 +7,7 @@ import pytest
 
 from large.drawn import CATEGORIES
 from maskrcnn.large import overview as module
-from maskrcnn.large.overview import Overview
+from maskrcnn.large.overview import Overview, seen_in
 from maskrcnn.masks.packed_rle import PackedRLE
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.prediction import Prediction
@@ -17,6 +17,27 @@ def overview(found: Prediction) -> Prediction:
     shown = Overview()
     shown.add(found)
     return shown.prediction()
+
+
+def test_a_window_is_an_image_of_its_own() -> None:
+    """Of three squares one lies inside the window, one is cut by its edges, one lies outside."""
+    bitmaps = np.zeros((3, 50, 70), np.uint8)
+    for bitmap, (x, y) in zip(bitmaps, ((30, 20), (18, 8), (60, 40)), strict=True):
+        bitmap[y : y + 6, x : x + 6] = 1
+    found = Prediction(
+        boxes=np.array([[30, 20, 36, 26], [18, 8, 24, 14], [60, 40, 66, 46]], np.float32),
+        scores=np.array([0.9, 0.8, 0.7], np.float32),
+        labels=np.zeros(3, np.int64),
+        image_size=(50, 70),
+        categories=CATEGORIES,
+        source="nowhere",
+        given_masks=PackedRLE.from_rles(map(encode_rle, bitmaps), (50, 70)),
+    )
+    pixels = np.full((20, 30, 3), 7, np.uint8)
+    seen = seen_in(found, pixels, (20, 10, 50, 30))
+    assert seen.boxes.tolist() == [[10, 10, 16, 16], [0, 0, 4, 4]]
+    assert np.array_equal(seen.masks(), bitmaps[:2, 10:30, 20:50].astype(bool))
+    assert seen.overlay().shape[:2] == (80, 120)
 
 
 def test_an_image_too_large_to_draw_becomes_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,9 @@ import pytest
 import torch
 import torch.multiprocessing  # registers how tensors are shared
 
+from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.rle import rle_area, rle_window
+from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE, Polygons
 from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 
@@ -57,6 +60,22 @@ def test_masks_come_back(store: LabelStore) -> None:
     assert [ring.tolist() for ring in first.rings] == [[[0.1, 0], [2, 0], [2, 2.5]], [[3, 3], [4, 3], [4, 4], [3, 4]]]
     assert [ring.tolist() for ring in last.rings] == [[[1, 1], [2, 1], [2, 2]]]
     assert rle.size == (4, 5) and rle.counts.tolist() == [3, 2, 15] and rle.counts.dtype == np.int64
+
+
+@pytest.mark.parametrize("start", [2**31 - 2, 2**31 - 1, 2**31, 2**32 - 7])
+def test_runs_of_huge_images_come_back(start: int) -> None:
+    """Longer than 32 bits with a sign can say, in the largest frame."""
+    size = (2, 2**31 - 1)
+    rle, builder = RLE(size, np.array([start, 4, size[0] * size[1] - start - 4])), StoreBuilder()
+    builder.add_image(ImageEntry(1, "a.tif", size), [ObjectEntry(1, 0, BOX, rle, ignore=False)])
+    mask = builder.build().mask(0, size)
+    assert isinstance(mask, RLE)
+    assert (rle_area(mask), rle_window(mask)) == (4, rle_window(rle))
+    assert mask.counts.sum() == size[0] * size[1]
+    assert mask.counts.max() < 2**31
+    assert PackedRLE.from_rles([mask], size).windows.tolist() == [list(rle_window(rle))]
+    x1, y1, x2, y2 = rle_window(rle)
+    assert (crop_rle(mask, (x1, y1, x2, y2)) == crop_rle(rle, (x1, y1, x2, y2))).all()
 
 
 def test_keypoints_come_back(store: LabelStore) -> None:

@@ -18,6 +18,7 @@ from maskrcnn.cli.arguments import (
     number,
 )
 from maskrcnn.cli.labels import add_label_options, named_labels, require_one_place
+from maskrcnn.cli.large import add_tile_options
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str]) -> int:
         proposals=values.proposals,
         crowd=values.crowd,
         group_by=values.group_by,
+        tile=values.tile,
+        overlap=values.overlap,
+        background=values.background,
     )
     print(f"\nresults in {output}: metrics.json, predictions.json, report.html")
     return 0
@@ -77,7 +81,7 @@ def _score(values: Namespace, parser: CommandParser) -> int:
     return 0
 
 
-_OF_A_MODEL = ("model", "device", "precision", "batch_size", "proposals")
+_OF_A_MODEL = ("model", "device", "precision", "batch_size", "proposals", "tile", "overlap", "background")
 """Options that mean nothing to results that are there already."""
 
 _COCO_LIMIT = 100
@@ -116,6 +120,7 @@ def _parser() -> CommandParser:
     )
     add_batch_size_option(parser)
     add_proposals_option(parser)
+    add_tile_options(parser)
     add_device_option(parser)
     add_precision_option(parser)
     return parser

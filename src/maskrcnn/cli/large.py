@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add_tile_options(parser: CommandParser) -> None:
-    """`--tile`, `--overlap`, `--background`."""
+    """`--tile`, `--overlap`, `--background`, of every command that takes images through a model."""
     parser.add_argument(
         "--tile",
         type=_tile,

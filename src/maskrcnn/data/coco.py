@@ -27,7 +27,6 @@ from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.coco_annotations import MISSING, Annotations, load_coco
 from maskrcnn.data.coco_areas import note_wrong_areas
 from maskrcnn.data.coco_categories import read_categories
-from maskrcnn.data.coco_federated import read_federated
 from maskrcnn.data.coco_images import ImageReader
 from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_crowd, read_object
@@ -36,7 +35,6 @@ from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
 from maskrcnn.structures import Categories, Size
-from maskrcnn.structures.federated import Federated
 from maskrcnn.structures.labels import LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.text import brief, one_line
 
@@ -60,7 +58,6 @@ class LabelledImages:
         group_names: what the groups of images are called, by their numbers.
         has_void: whether nobody knows what pixels without any label show (COCO panoptic); else that is background.
         channels: of the images.
-        federated: in which images a class was looked for (LVIS); None: each in all.
     """
 
     folder: Path
@@ -70,7 +67,6 @@ class LabelledImages:
     group_names: tuple[str, ...] = ()
     has_void: bool = False
     channels: Channels = RGB
-    federated: Federated | None = None
 
 
 def channels_left_out(data: LabelledImages) -> str:
@@ -81,7 +77,7 @@ def channels_left_out(data: LabelledImages) -> str:
 def without_classes(data: LabelledImages) -> LabelledImages:
     """The same with one class, "object", for all: what an RPN alone can tell apart."""
     labels = replace(data.labels, labels=torch.zeros_like(data.labels.labels))
-    return replace(data, categories=ONE_CLASS, labels=labels, federated=None)
+    return replace(data, categories=ONE_CLASS, labels=labels)
 
 
 def read_coco(
@@ -158,8 +154,7 @@ class _CocoReader:
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
         names, has_void = tuple(self.images.group_names), content.get("unlabelled") == "void"
-        federated = read_federated(images, categories, classes)
-        return LabelledImages(folder, classes, labels, self.report, names, has_void, self.images.channels, federated)
+        return LabelledImages(folder, classes, labels, self.report, names, has_void, self.images.channels)
 
     def _list(self, content: Any, name: str) -> Any:
         values = content.get(name) if isinstance(content, Mapping) else None

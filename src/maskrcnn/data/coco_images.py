@@ -7,13 +7,14 @@ from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.channel_files import read_header
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.file_names import ImageFolder, file_identity
 from maskrcnn.data.image_header import ImageHeader
 from maskrcnn.data.report import DataReport, Fault
+from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number, whole_number
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import Size
 from maskrcnn.structures.labels import ImageEntry
 from maskrcnn.text import brief, one_line
@@ -27,7 +28,7 @@ class ImageReader:
     Args:
         folder: the images' file names are relative to this; None: no file is looked for.
         check_files: also open each image's header, and let the file's size win over the annotations'.
-        max_pixels: images that claim more are dropped.
+        max_pixels: images that claim more are dropped, but for files of which windows are read.
         group_by: field of the image records whose values tell groups of images apart; empty: one group.
         report: takes down what is wrong.
         channels: of the images.
@@ -127,7 +128,7 @@ class ImageReader:
             return stated
         path = self.folder.path / file_name
         try:
-            header = read_header(path, self.channels, self.max_pixels)
+            header = labelled_header(path, self.channels, self.max_pixels)
         except UserError as error:
             self.report.add(Fault.IMAGE_FILE_BROKEN, where, str(error).removeprefix(f"{path}: "))
             return None
@@ -144,7 +145,9 @@ class ImageReader:
 
     def _stated_size(self, entry: Entry, where: str) -> Size | None:
         height, width = whole_number(entry.get("height")), whole_number(entry.get("width"))
-        if height and width and height > 0 and width > 0 and height * width <= self.max_pixels:
+        is_decoded = self.folder is not None and not self.check_files
+        limit = self.max_pixels if is_decoded else LARGEST_LABELLED
+        if height and width and height > 0 and width > 0 and height * width <= limit:
             return height, width
         detail = f"width {brief(entry.get('width'))}, height {brief(entry.get('height'))}"
         fault = Fault.IMAGE_SIZE_UNKNOWN if self.folder is None else Fault.IMAGE_SIZE_MISSING

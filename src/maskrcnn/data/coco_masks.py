@@ -12,7 +12,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.masks.polygon_crossings import FINE, count_crossings
 from maskrcnn.masks.polygons_coco import coco_polygons
 from maskrcnn.masks.rle import rle_window
-from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED, rle_from_coco
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import FloatArray
 from maskrcnn.text import brief
@@ -95,7 +95,7 @@ def _read_rle(entry: dict[str, Any], size: Size, note: Note) -> RLE | None:
         note(Fault.RLE_SIZE, f"{brief(entry.get('size'))}, the image has {list(size)}")
         return None
     try:
-        return rle_from_coco(entry)
+        return rle_from_coco(entry, LARGEST_LABELLED)  # the frame is that of an image
     except (UserError, RecursionError) as error:  # the message may try to print something nested without end
         note(Fault.RLE_BROKEN, str(error))
         return None

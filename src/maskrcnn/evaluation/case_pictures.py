@@ -15,6 +15,7 @@ from maskrcnn.evaluation.shown import Shown, crop_of, found_object, true_object
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.masks.rle import Window
 from maskrcnn.structures import MaskCrops, Size
+from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray, FloatArray
 from maskrcnn.viz.drawing import Drawing
 from maskrcnn.viz.inline import inline_jpeg
@@ -68,8 +69,8 @@ class CaseDrawer:
         """Of the image that a case is in."""
         return self._ids[case.image]
 
-    def draw(self, case: ErrorCase, pixels: ByteArray) -> CasePicture:
-        """Draw a case from the pixels (H, W, 3) of its image."""
+    def draw(self, case: ErrorCase, image: LargeImage) -> CasePicture:
+        """Draw a case from its image."""
         image_id, truth = self.image_id(case), self._truth
         better = self._found(case.better if case.kind == "double" else None, BETTER_LOOK)
         found = self._found(case.found, FOUND_LOOK)
@@ -78,7 +79,7 @@ class CaseDrawer:
         name = truth.labels.file_name(truth.images[image_id])
         shown = [replace(item, mask=None) if self._boxes_only else item for item in (*better, *wanted, *found)]
         caption = _caption(case, wanted, found, truth.categories.names)
-        return CasePicture(inline_jpeg(_cut_out(pixels, shown), SIDE), caption, f"{name} (image {image_id})")
+        return CasePicture(inline_jpeg(_cut_out(image, shown), SIDE), caption, f"{name} (image {image_id})")
 
     def _found(self, position: int | None, look: Look) -> list[Shown]:
         return [] if position is None else [found_object(self._results[position], self._truth, look=look)]
@@ -95,17 +96,18 @@ def _caption(case: ErrorCase, wanted: Sequence[Shown], found: Sequence[Shown], n
     return ", ".join(parts)
 
 
-def _cut_out(pixels: ByteArray, shown: Sequence[Shown]) -> ByteArray:
+def _cut_out(image: LargeImage, shown: Sequence[Shown]) -> ByteArray:
     """The part of an image around objects, with these outlined."""
-    size = (pixels.shape[0], pixels.shape[1])
-    crops, windows = zip(*(crop_of(item.mask, size) for item in shown), strict=True)
+    size = image.size
+    everything = (0, 0, size[1], size[0])
+    crops, windows = zip(*(crop_of(item.mask, size, everything) for item in shown), strict=True)
     boxes = np.array([item.box or window for item, window in zip(shown, windows, strict=True)], np.float64)
     whole = np.array(windows)
     has_mask = whole.any(axis=1, keepdims=True)
     x1, y1, x2, y2 = _frame(np.where(has_mask, whole, boxes), size)
     corner = np.array([x1, y1, x1, y1])
     return draw_overlay(
-        pixels[y1:y2, x1:x2],
+        image.read((x1, y1, x2, y2)),
         MaskCrops.from_crops(crops, np.where(has_mask, whole - corner, 0).tolist(), (y2 - y1, x2 - x1)),
         boxes - corner,
         np.zeros(len(shown), np.int64),

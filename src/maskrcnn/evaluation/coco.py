@@ -67,8 +67,7 @@ def evaluate_coco(
     results = read_predictions(predictions, truth, iou_types)
     halves = Halves.of(groups_of(truth)) if explain else None
     by_type = {
-        kind: _evaluate_type(truth, Compared.of(truth, results, kind), max_detections, score_threshold, halves)
-        for kind in iou_types
+        kind: _evaluate_type(truth, results, kind, max_detections, score_threshold, halves) for kind in iou_types
     }
     assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
     warnings = (*assumptions, *_limit_warnings(truth, results, max_detections))
@@ -77,11 +76,16 @@ def evaluate_coco(
 
 
 def _evaluate_type(
-    truth: GroundTruth, compared: Compared, max_detections: int, score_threshold: float, halves: Halves | None
+    truth: GroundTruth,
+    results: Sequence[Result],
+    iou_type: IouType,
+    max_detections: int,
+    score_threshold: float,
+    halves: Halves | None,
 ) -> TypeMetrics:
     """The numbers of one IoU type; with `halves` also how sure they are, and what is behind them."""
-    iou_type = compared.iou_type
     limit = detection_limit(iou_type, max_detections)
+    compared = Compared.of(truth, results, iou_type, limit)
     lower = () if iou_type == "keypoints" else (1, 10, 100)
     limits = [*(n for n in lower if n < limit), limit]
     precision, recall, matches = count(compared, limits)
@@ -106,7 +110,7 @@ def _evaluate_type(
     sure = ap_intervals(matches, halves, len(classes), sizes)
     return replace(
         numbers,
-        further=further_scores(truth, compared, limit, score_threshold, halves),
+        further=further_scores(truth, compared, limit, halves),
         intervals=replace(sure, classes=tuple(sure.classes[label] for label in shown)),
         explanation=explanation_of(truth, compared, matches, sizes, limit, halves),
     )

@@ -12,6 +12,7 @@ import hotcoco
 import numpy as np
 
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.fields import Fields
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.evaluation.oks import compared_object, sigmas_of
 from maskrcnn.evaluation.predictions import GEOMETRY, Result, of_type, polygons_of
@@ -20,21 +21,26 @@ from maskrcnn.masks.polygons import polygon_to_rle
 from maskrcnn.masks.rle import rle_area
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE, Polygons, Size
+from maskrcnn.structures.masks import IntArray
 
 COCO_NAME: Mapping[IouType, str] = {"mask": "segm", "box": "bbox", "keypoints": "keypoints"}
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What one IoU type compares; ids of images are positions in `truth.images`, those of categories labels.
+    """What one IoU type compares; ids of images are fields, those of categories labels.
+
+    A field is an image, by its position in `truth.images`, or a part of one with very many objects (`fields.py`).
 
     Attributes:
         source: what messages call the labels.
         iou_type: what is compared.
         truth: the objects to find, and the regions to be ignored.
         found: the predictions, with this geometry alone.
+        image_of: (F,) the position in `truth.images` of each field's image.
         num_images: N.
         num_classes: K.
+        result_of: (D,) which of the results each detection is; hotcoco counts from 1.
         sigmas: of keypoints.
     """
 
@@ -42,29 +48,48 @@ class Compared:
     iou_type: IouType
     truth: hotcoco.COCO
     found: hotcoco.COCO
+    image_of: IntArray
     num_images: int
     num_classes: int
+    result_of: IntArray
     sigmas: Sequence[float] = ()
 
     @classmethod
-    def of(cls, truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType) -> Compared:
-        """From COCO results.
+    def of(cls, truth: GroundTruth, predictions: Sequence[Result], iou_type: IouType, limit: int) -> Compared:
+        """From COCO results, of which `limit` of an image and class count.
 
         Raises:
             UserError: hotcoco refuses a value.
         """
+        content, found = _dataset(truth, iou_type), _results(truth, predictions, iou_type)
+        sizes = [truth.size_of(image_id) for image_id in truth.images]
+        fields = Fields.of(content["annotations"], found, sizes, iou_type, limit)
+        images = content["images"]
+        content["images"] = [{**images[image], "id": field} for field, image in enumerate(fields.image_of.tolist())]
+        content["annotations"] = _moved(content["annotations"], fields.of_truths)
+        kept = _moved([found[number] for number in fields.found.tolist()], fields.of_found)
         with refusals(truth.source, iou_type):
-            dataset = hotcoco.COCO(_dataset(truth, iou_type))
-            results = dataset.load_res(_results(truth, predictions, iou_type))
+            dataset = hotcoco.COCO(content)
+            results = dataset.load_res(kept)
         sigmas = sigmas_of(truth.keypoint_schema()) if iou_type == "keypoints" else ()
-        return cls(truth.source, iou_type, dataset, results, len(truth.images), len(truth.categories), sigmas)
+        numbers = len(truth.images), len(truth.categories)
+        return cls(truth.source, iou_type, dataset, results, fields.image_of, *numbers, fields.found, sigmas)
 
-    def evaluator(self, *, federated: bool = False) -> hotcoco.COCOeval:
-        """A fresh one; by LVIS's rules, if wanted."""
-        evaluator = hotcoco.COCOeval(self.truth, self.found, COCO_NAME[self.iou_type], lvis_style=federated)
+    @property
+    def is_divided(self) -> bool:
+        """Whether an image is more than one field."""
+        return len(self.image_of) > self.num_images
+
+    def evaluator(self) -> hotcoco.COCOeval:
+        """A fresh one."""
+        evaluator = hotcoco.COCOeval(self.truth, self.found, COCO_NAME[self.iou_type])
         if self.iou_type == "keypoints":
             evaluator.params.kpt_oks_sigmas = list(self.sigmas)
         return evaluator
+
+
+def _moved(entries: Sequence[Mapping[str, Any]], fields: IntArray) -> list[dict[str, Any]]:
+    return [{**entry, "image_id": field} for entry, field in zip(entries, fields.tolist(), strict=True)]
 
 
 @contextmanager
@@ -78,24 +103,14 @@ def refusals(source: str, iou_type: IouType) -> Iterator[None]:
 
 def _dataset(truth: GroundTruth, iou_type: IouType) -> dict[str, Any]:
     """The ground truth as COCO content; image ids become positions in `truth.images`, category ids labels."""
-    images: list[dict[str, Any]] = []
-    for index, image_id in enumerate(truth.images):
-        height, width = truth.size_of(image_id)
-        images.append({"id": index, "width": width, "height": height, **_looked_for(truth, image_id)})
+    sizes = map(truth.size_of, truth.images)
+    images = [{"id": index, "width": width, "height": height} for index, (height, width) in enumerate(sizes)]
     categories = [{"id": label, "name": str(label)} for label in range(len(truth.categories))]
     annotations = [
         {"id": index, **entry}  # COCO's own code takes an object with the id 0 for none
         for index, entry in enumerate(_objects(truth, iou_type), start=1)
     ]
     return {"images": images, "categories": categories, "annotations": annotations}
-
-
-def _looked_for(truth: GroundTruth, image_id: int) -> dict[str, Any]:
-    """LVIS's fields of an image record, where the labels have any."""
-    if truth.federated is None:
-        return {}
-    absent, incomplete = (lists.get(image_id, ()) for lists in (truth.federated.absent, truth.federated.incomplete))
-    return {"neg_category_ids": list(absent), "not_exhaustive_category_ids": list(incomplete)}
 
 
 def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:

@@ -7,11 +7,13 @@ Letters: D wrong detections of one image, G its objects and regions to be ignore
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import hotcoco
 import numpy as np
 
+from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.explanation import ErrorCase
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
@@ -26,18 +28,28 @@ WORST_SHOWN, OF_ONE_IMAGE = 6, 2
 """So many errors of a kind are shown, and of them so many from one image."""
 
 
-def error_cases(evaluator: hotcoco.COCOeval, iou_type: IouType) -> Iterator[list[ErrorCase]]:
-    """All errors, image by image, of an evaluator that has evaluated masks or boxes."""
+def error_cases(compared: Compared, evaluator: hotcoco.COCOeval) -> Iterator[list[ErrorCase]]:
+    """All errors, image by image or field by field, of masks or boxes and an evaluator that has evaluated them."""
     judged: Mapping[str, Any] = evaluator.image_diagnostics(FOREGROUND, score_thr=2.0)  # no labels to be suspected
     for image in evaluator.params.img_ids:
         truths, found = (_entries(content, image) for content in (evaluator.coco_gt, evaluator.coco_dt))
         wrong = [entry for entry in found if judged["dt_status"].get(entry["id"]) == "fp"]
         finders = [judged["gt_match"].get(entry["id"]) for entry in truths]
-        yield _errors_of_image(wrong, truths, finders, iou_type)
+        found_errors = _errors_of_image(wrong, truths, finders, compared.iou_type)
+        yield [_of_image(case, compared) for case in found_errors]
+
+
+def _of_image(case: ErrorCase, compared: Compared) -> ErrorCase:
+    """With the image instead of the field, and places among all results."""
+    found, better = (None if i is None else int(compared.result_of[i]) for i in (case.found, case.better))
+    return replace(case, image=int(compared.image_of[case.image]), found=found, better=better)
 
 
 def worst_cases(images: Iterable[Sequence[ErrorCase]]) -> dict[str, tuple[ErrorCase, ...]]:
-    """Of each kind the detections of the highest scores, and the largest missed objects, at most two of an image."""
+    """Of each kind the detections of the highest scores, and the largest missed objects.
+
+    At most two come from one image, or from one field of an image with very many objects.
+    """
     candidates: dict[str, list[ErrorCase]] = {}
     for cases in images:
         for kind in {case.kind for case in cases}:

@@ -72,7 +72,7 @@ def _errors(truth: GroundTruth, compared: Compared, limit: int, threshold: float
     counted.accumulate()
     found, calibration = counted.tide_errors(), counted.calibration()
     confusion: Mapping[str, Any] = compared.evaluator().confusion_matrix(min_score=threshold, max_det=limit)
-    worst = worst_cases(error_cases(counted, compared.iou_type))
+    worst = worst_cases(error_cases(compared, counted))
     num_classes = len(truth.categories)
     places = [*(label for label in range(num_classes) if truth.is_compared(label, compared.iou_type)), num_classes]
     return Errors(

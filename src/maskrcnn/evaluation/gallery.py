@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from maskrcnn.evaluation.case_pictures import CaseDrawer, CasePicture
 from maskrcnn.evaluation.explanation import ErrorCase
 from maskrcnn.evaluation.metrics import Metrics, detection_limit
+from maskrcnn.evaluation.parts import Part, is_huge, worst_window
 from maskrcnn.evaluation.pictures import Example, LoadImage, choose_images, draw_example
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.truth import GroundTruth
@@ -48,11 +49,14 @@ def make_gallery(metrics: Metrics, truth: GroundTruth, predictions: Sequence[Res
         examples: dict[int, Example] = {}
         pictures: dict[ErrorCase, CasePicture] = {}
         for image_id in sorted({*shown, *cases}):
-            pixels = load_image(image_id)
+            image = load_image(image_id)
             if image_id in shown:
                 verdicts = judge(truth, image_id, found[image_id], iou_type, limit)
-                examples[image_id] = draw_example(shown[image_id], truth, found[image_id], verdicts, pixels)
-            pictures |= {case: drawer.draw(case, pixels) for case in cases.get(image_id, ())}
+                huge = is_huge(image.size)
+                window = worst_window(image_id, truth, found[image_id], verdicts) if huge else None
+                part = Part.of(image, window)
+                examples[image_id] = draw_example(shown[image_id], truth, found[image_id], verdicts, part)
+            pictures |= {case: drawer.draw(case, image) for case in cases.get(image_id, ())}
         return Gallery(
             [examples[image.image_id] for image in worst],
             [examples[image.image_id] for image in best],

@@ -17,7 +17,7 @@ from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Matches:
-    """The detections of one class in one image against its objects.
+    """The detections of one class in one image against its objects; of an image in fields those of one field.
 
     COCO's matching: best score first, each detection takes the free object it overlaps most, if by the threshold.
     A detection's match never depends on lower-scored ones, so cutting at a score needs no new matching.
@@ -39,12 +39,12 @@ class Matches:
     num_truths: int
 
     @classmethod
-    def from_coco(cls, entry: Mapping[str, Any]) -> Matches:
-        """Read one entry of COCOeval's `evalImgs`."""
+    def from_coco(cls, entry: Mapping[str, Any], image: int) -> Matches:
+        """Read one entry of COCOeval's `evalImgs`, about an image or a part of one."""
         scores = np.asarray(entry["dtScores"], dtype=np.float64)
         shape = (len(entry["dtMatched"]), len(scores))
         return cls(
-            entry["image_id"],
+            image,
             entry["category_id"],
             scores,
             np.asarray(entry["dtMatched"], dtype=bool).reshape(shape),

@@ -34,7 +34,7 @@ def matches_by_size(compared: Compared, limit: int) -> dict[str, list[Matches]]:
     evaluator = compared.evaluator()
     names, ranges = evaluator.params.area_rng_lbl[1:], evaluator.params.area_rng[1:]
     with refusals(compared.source, compared.iou_type):
-        found = matches_of(evaluator, compared.num_images, limit, ranges)
+        found = matches_of(evaluator, compared.image_of, limit, ranges)
     return {f"AP{name[0]}": own for name, own in zip(names, found, strict=True)}
 
 
@@ -43,7 +43,7 @@ def matches_by_edge(compared: Compared, limit: int) -> dict[str, list[Matches]]:
     marked = replace(compared, truth=_marked(compared.truth), found=_marked(compared.found))
     ranges = [(area - 0.5, area + 0.5) for area in (_EDGE, _NO_EDGE)]
     with refusals(compared.source, compared.iou_type):
-        found = matches_of(marked.evaluator(), compared.num_images, limit, ranges)
+        found = matches_of(marked.evaluator(), compared.image_of, limit, ranges)
     return dict(zip((AT_EDGE, INSIDE), found, strict=True))
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from maskrcnn.evaluation.metrics import ImageMetrics, TypeMetrics
+from maskrcnn.evaluation.parts import Part
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.shown import Shown, found_object, overlay, true_objects
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.evaluation.verdicts import NONE_MISSED, Verdicts
+from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.inline import inline_jpeg
 
-LoadImage = Callable[[int], ByteArray]
-"""Gives the (H, W, 3) uint8 RGB pixels of the image with this id."""
+LoadImage = Callable[[int], LargeImage]
+"""Gives the image with this id, whose pixels are (h, w, 3) uint8 RGB."""
 
 LONGEST_SIDE = 1000
 """Pictures are shrunk to this many pixels, so that a report stays a few megabytes."""
@@ -50,35 +52,36 @@ def choose_images(metrics: TypeMetrics, num_worst: int, num_best: int) -> tuple[
 
 
 def draw_example(
-    image: ImageMetrics, truth: GroundTruth, results: Sequence[Result], verdicts: Verdicts, pixels: ByteArray
+    image: ImageMetrics, truth: GroundTruth, results: Sequence[Result], verdicts: Verdicts, part: Part
 ) -> Example:
-    """Draw an image from its pixels, with results and what is said of them."""
+    """Draw an image or a part of it, with results of the image and what is said of them."""
     name = truth.labels.file_name(truth.images[image.image_id]) or str(image.image_id)
-    objects = true_objects(image.image_id, truth, verdicts)
-    return Example(image, name, _draw(pixels, objects, truth), draw_found(pixels, results, verdicts, truth))
+    objects = true_objects(part, image.image_id, truth, verdicts)
+    pictures = _draw(part, objects, truth), draw_found(part, results, verdicts, truth)
+    return Example(image, name + part.place, *pictures)
 
 
-def draw_truth(pixels: ByteArray, image_id: int, truth: GroundTruth) -> str:
-    """The picture of an image with the objects to find, as the address of an inline JPEG."""
-    return _draw(pixels, true_objects(image_id, truth, NONE_MISSED), truth)
+def draw_truth(part: Part, image_id: int, truth: GroundTruth) -> str:
+    """The picture of an image, or of a part, with the objects to find, as the address of an inline JPEG."""
+    return _draw(part, true_objects(part, image_id, truth, NONE_MISSED), truth)
 
 
-def draw_found(pixels: ByteArray, results: Sequence[Result], verdicts: Verdicts, truth: GroundTruth) -> str:
+def draw_found(part: Part, results: Sequence[Result], verdicts: Verdicts, truth: GroundTruth) -> str:
     """The same with COCO results of the image, in the colours of `draw_truth`; what is wrong is marked."""
-    pairs = zip(results, verdicts.found, strict=True)
-    return _draw(pixels, [found_object(result, truth, verdict) for result, verdict in pairs], truth)
+    shown = [found_object(results[i], truth, verdicts.found[i]) for i in part.places_of(results)]
+    return _draw(part, shown, truth)
 
 
-def overlay_truth(image_id: int, truth: GroundTruth, pixels: ByteArray) -> ByteArray:
-    """The picture of an image with the objects to find, larger by a whole number where the image is small."""
-    return overlay(pixels, true_objects(image_id, truth), truth)
+def overlay_truth(part: Part, image_id: int, truth: GroundTruth) -> ByteArray:
+    """The picture of an image, or of a part, with the objects to find; larger by a whole number where it is small."""
+    return overlay(part, true_objects(part, image_id, truth), truth)
 
 
-def overlay_found(results: Sequence[Result], truth: GroundTruth, pixels: ByteArray) -> ByteArray:
+def overlay_found(part: Part, results: Sequence[Result], truth: GroundTruth) -> ByteArray:
     """The same with COCO results of it."""
-    return overlay(pixels, [found_object(result, truth) for result in results], truth)
+    return overlay(part, [found_object(results[i], truth) for i in part.places_of(results)], truth)
 
 
-def _draw(image: ByteArray, shown: Sequence[Shown], truth: GroundTruth) -> str:
+def _draw(part: Part, shown: Sequence[Shown], truth: GroundTruth) -> str:
     """The picture with objects outlined, as the address of an inline JPEG."""
-    return inline_jpeg(overlay(image, shown, truth), LONGEST_SIDE)
+    return inline_jpeg(overlay(part, shown, truth), LONGEST_SIDE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from maskrcnn.evaluation.parts import Part
 from maskrcnn.evaluation.pictures import LONGEST_SIDE, LoadImage
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.structures.semantic import IGNORED
@@ -80,7 +81,7 @@ def draw_pixel_examples(
     examples: Sequence[LabelMaps], load_image: LoadImage, names: Sequence[str]
 ) -> list[PixelExample]:
     """Each image twice, its classes in colour: as they are and as they were told."""
-    return [_drawn(maps, load_image(maps.image_id), names) for maps in examples]
+    return [_drawn(maps, Part.of(load_image(maps.image_id)).pixels, names) for maps in examples]
 
 
 def _drawn(maps: LabelMaps, image: ByteArray, names: Sequence[str]) -> PixelExample:

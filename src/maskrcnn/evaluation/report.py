@@ -44,7 +44,7 @@ def write_report(
         metrics: what `evaluate_coco` found.
         truth: the objects to find, as given to it.
         predictions: the COCO results, as given to it.
-        load_image: gives the pixels of an image by its id; asked only for the few that are shown.
+        load_image: gives an image by its id; asked only for the few that are shown.
         title: the headline, such as the names of model and data.
         label_maps: images to show the class of every pixel of.
         names: of the classes in these.

@@ -11,7 +11,7 @@ import numpy as np
 
 from maskrcnn.evaluation.compared import Compared
 from maskrcnn.masks.column_runs import ColumnRuns
-from maskrcnn.masks.rle_coco import packed_from_coco
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED, packed_from_coco
 from maskrcnn.structures import Size
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 
@@ -63,7 +63,7 @@ class SceneMasks:
 
 @dataclass(frozen=True)
 class Scene:
-    """One image.
+    """One image, or a part of one with very many objects.
 
     Attributes:
         image: its position in `truth.images`.
@@ -88,12 +88,12 @@ class Scene:
 
 
 def scenes(compared: Compared) -> Iterator[Scene]:
-    """All images in order."""
+    """All images in order; one of very many objects in several parts, the others of which come at the end."""
     images = compared.truth.imgs
-    for image in range(compared.num_images):
-        size = images[image]["height"], images[image]["width"]
+    for field, image in enumerate(compared.image_of.tolist()):
+        size = images[field]["height"], images[field]["width"]
         true, found = (
-            _masks_of(content.load_anns(content.get_ann_ids(img_ids=[image])), size)
+            _masks_of(content.load_anns(content.get_ann_ids(img_ids=[field])), size)
             for content in (compared.truth, compared.found)
         )
         yield Scene(image, size, true, found[np.argsort(-found.scores, kind="stable")])
@@ -106,7 +106,7 @@ def _masks_of(entries: list[dict[str, Any]], size: Size) -> SceneMasks:
     return SceneMasks(
         values("id", np.int64),
         values("category_id", np.int64),
-        ColumnRuns.from_packed(packed_from_coco([entry["segmentation"] for entry in entries], size)),
+        ColumnRuns.from_packed(packed_from_coco([entry["segmentation"] for entry in entries], size, LARGEST_LABELLED)),
         values("area", np.float64),
         values("score", np.float64, 1),
         values("iscrowd", bool),

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.parts import Part
 from maskrcnn.evaluation.predictions import Result, is_box, is_list_of_numbers, is_mask, polygons_of
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.evaluation.verdicts import Verdict, Verdicts
 from maskrcnn.masks.polygons import polygon_window, rasterize_polygons
 from maskrcnn.masks.rle import Window, rle_window
-from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED, rle_from_coco
 from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE, MaskCrops, Polygons, Size
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
@@ -51,12 +52,12 @@ class Shown:
     look: Look | None = None
 
 
-def true_objects(image_id: int, truth: GroundTruth, verdicts: Verdicts | None = None) -> list[Shown]:
-    """The objects to find in an image; with verdicts those marked that are missed."""
+def true_objects(part: Part, image_id: int, truth: GroundTruth, verdicts: Verdicts | None = None) -> list[Shown]:
+    """The objects to find in what is seen of an image; with verdicts those marked that are missed."""
     labels = truth.labels
     return [
         true_object(image_id, number, truth, None if verdicts is None else _true_look(number, truth, verdicts.missed))
-        for number in labels.objects(truth.images[image_id])
+        for number in part.numbers_of(image_id, truth)
         if not labels.stuff[number]
     ]
 
@@ -85,21 +86,24 @@ def found_object(result: Result, truth: GroundTruth, verdict: Verdict | None = N
     return Shown(label, box, mask, keypoints, float(result["score"]), look)
 
 
-def overlay(image: ByteArray, shown: Sequence[Shown], truth: GroundTruth) -> ByteArray:
-    """The picture of an image with objects, larger by a whole number where the image is small."""
-    size = (image.shape[0], image.shape[1])
-    crops = [crop_of(item.mask, size) for item in shown]
+def overlay(part: Part, shown: Sequence[Shown], truth: GroundTruth) -> ByteArray:
+    """The picture of an image, or of a part of it, with objects; larger by a whole number where it is small."""
+    crops = [crop_of(item.mask, part.size, part.window) for item in shown]
     looks = [item.look for item in shown if item.look is not None]
-    masks = MaskCrops.from_crops([pixels for pixels, _ in crops], [window for _, window in crops], size)
+    corner, (height, width) = np.array(part.window[:2] * 2), part.pixels.shape[:2]
+    windows = np.array([window for _, window in crops], np.int64).reshape(-1, 4)
+    moved = np.where(windows.any(axis=1, keepdims=True), windows - corner, 0)
+    masks = MaskCrops.from_crops([pixels for pixels, _ in crops], moved.tolist(), (height, width))
     scores = [item.score for item in shown if item.score is not None]
+    boxes = np.array([item.box or window for item, (_, window) in zip(shown, crops, strict=True)]).reshape(-1, 4)
     return draw_overlay(
-        image,
+        part.pixels,
         masks,
-        np.array([item.box or window for item, (_, window) in zip(shown, crops, strict=True)]).reshape(-1, 4),
+        boxes if part.is_whole else np.clip(boxes - corner, 0, [width, height] * 2),
         np.array([item.label for item in shown], np.int64),
         np.array(scores) if len(scores) == len(shown) else None,
         truth.categories.names,
-        _skeletons(shown, truth),
+        _skeletons(shown, truth, part.window[:2]),
         looks=looks if len(looks) == len(shown) else None,
     )
 
@@ -132,32 +136,39 @@ def _image_of(number: int, truth: GroundTruth) -> int:
     return int(np.searchsorted(truth.labels.first_object.numpy(), number, side="right")) - 1
 
 
-def _skeletons(shown: Sequence[Shown], truth: GroundTruth) -> Skeletons | None:
-    """The keypoints of objects; nothing where they are missing."""
+def _skeletons(shown: Sequence[Shown], truth: GroundTruth, corner: tuple[int, int]) -> Skeletons | None:
+    """The keypoints of objects, in a picture whose corner lies there; nothing where they are missing."""
     schema = truth.categories.keypoints
     if schema is None:
         return None
     keypoints = np.zeros((len(shown), len(schema), 3))
     for rows, item in zip(keypoints, shown, strict=True):
         if item.keypoints is not None:
-            rows[:] = item.keypoints
+            rows[:] = item.keypoints - np.array([*corner, 0])
     found = any(item.score is not None for item in shown)
     return Skeletons(keypoints, schema.skeleton, KEYPOINT_THRESHOLD if found else 0)
 
 
-def crop_of(mask: Polygons | RLE | None, size: Size) -> tuple[ByteArray, Window]:
-    """A mask inside its tightest window; empty where there is none."""
+def crop_of(mask: Polygons | RLE | None, size: Size, within: Window) -> tuple[ByteArray, Window]:
+    """What a mask has inside a window of its image, in its tightest window there; empty where that is nothing."""
+    if mask is None:
+        return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
+    x1, y1, x2, y2 = rle_window(mask) if isinstance(mask, RLE) else polygon_window(mask, size)
+    window = (max(x1, within[0]), max(y1, within[1]), min(x2, within[2]), min(y2, within[3]))
+    if window[0] >= window[2] or window[1] >= window[3]:
+        return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
     if isinstance(mask, RLE):
-        return crop_rle(mask, rle_window(mask)), rle_window(mask)
-    if mask is not None:
-        window = polygon_window(mask, size)
-        return rasterize_polygons(mask, window, size), window
-    return np.zeros((0, 0), np.uint8), (0, 0, 0, 0)
+        return crop_rle(mask, window), window
+    return rasterize_polygons(mask, window, size), window
 
 
 def _mask(segmentation: Any) -> Polygons | RLE | None:
     try:
-        return rle_from_coco(segmentation) if isinstance(segmentation, Mapping) else polygons_of(segmentation)
+        return (
+            rle_from_coco(segmentation, LARGEST_LABELLED)
+            if isinstance(segmentation, Mapping)
+            else polygons_of(segmentation)
+        )
     except UserError:
         return None
 

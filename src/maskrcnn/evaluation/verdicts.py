@@ -60,16 +60,17 @@ def judge(truth: GroundTruth, image_id: int, results: Sequence[Result], iou_type
     verdicts = [Verdict() for _ in results]
     if not places:
         return Verdicts(verdicts, frozenset(number for number in numbers if not truth.labels.ignore[number]))
-    evaluator = Compared.of(own, results, iou_type).evaluator()
+    compared = Compared.of(own, results, iou_type, limit)
+    evaluator = compared.evaluator()
     evaluator.params.max_dets = [limit]
     evaluator.evaluate()
     judged = evaluator.image_diagnostics(FOREGROUND, score_thr=2.0)
     for found, status in judged["dt_status"].items():
         right = status == "tp"
-        verdicts[places[found - 1]] = (
+        verdicts[places[compared.result_of[found - 1]]] = (
             Verdict("right", numbers[judged["dt_match"][found] - 1]) if right else Verdict("wrong")
         )
-    for case in chain.from_iterable(error_cases(evaluator, iou_type) if iou_type != "keypoints" else ()):
+    for case in chain.from_iterable(error_cases(compared, evaluator) if iou_type != "keypoints" else ()):
         if case.kind == "double" and case.found is not None and case.truth is not None:
             verdicts[places[case.found]] = Verdict("double", numbers[case.truth])
     missed = (number for number, status in judged["gt_status"].items() if status == "fn")

@@ -15,6 +15,7 @@ from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import Case
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.parts import Part
 from maskrcnn.evaluation.pictures import overlay_found, overlay_truth
 from maskrcnn.evaluation.style import STYLE
 from maskrcnn.files import write_atomically
@@ -173,9 +174,9 @@ def _overlay(data: LabelledImages, number: int, results: list[dict[str, Any]] | 
         return None
     truth = ground_truth_of(data)
     return (
-        overlay_truth(int(data.labels.image_ids[number]), truth, pixels)
+        overlay_truth(Part.whole(pixels), int(data.labels.image_ids[number]), truth)
         if results is None
-        else overlay_found(results, truth, pixels)
+        else overlay_found(Part.whole(pixels), results, truth)
     )
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.formats.label_images import is_mask_name
 from maskrcnn.data.formats.listing import Listing
+from maskrcnn.dataset_prediction import predict_dataset
 from maskrcnn.errors import UserError
-from maskrcnn.evaluator import predict_dataset
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
 from maskrcnn.structures.masks import FloatArray

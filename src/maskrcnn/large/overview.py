@@ -11,7 +11,7 @@ from maskrcnn.large.readers import opened
 from maskrcnn.masks.column_runs import ColumnRuns
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Size
-from maskrcnn.structures.large_image import LargeImage
+from maskrcnn.structures.large_image import LargeImage, Window
 from maskrcnn.structures.masks import ByteArray, Float32Array
 
 MAX_SIDE = 4096
@@ -57,6 +57,26 @@ class Overview:
             with opened(found.source if found.channels.rgb else found.image()) as image:
                 found = replace(found, source=_reduced_pixels(image, factor), channels=RGB)
         return found
+
+
+def seen_in(found: Prediction, pixels: ByteArray, window: Window) -> Prediction:
+    """The objects that reach into a window of their image, as if its pixels (h, w, 3) were all of it."""
+    x1, y1, x2, y2 = window
+    reaches = ((found.boxes[:, :2] < [x2, y2]) & (found.boxes[:, 2:] > [x1, y1])).all(axis=1)
+    found = found[np.flatnonzero(reaches)]
+    size = (y2 - y1, x2 - x1)
+    masks = ColumnRuns.from_packed(found.run_lengths).within(window).to_packed(size) if found.has_masks else None
+    moved = None if found.keypoints is None else (found.keypoints - np.array([x1, y1, 0])).astype(np.float32)
+    return replace(
+        found,
+        boxes=np.clip(found.boxes - [x1, y1, x1, y1], 0, [x2 - x1, y2 - y1] * 2).astype(np.float32),
+        keypoints=moved,
+        image_size=size,
+        mask_probs=None,
+        given_masks=masks,
+        source=pixels,
+        channels=RGB,
+    )
 
 
 def _factor(size: Size) -> int:

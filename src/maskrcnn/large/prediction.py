@@ -14,11 +14,12 @@ from maskrcnn.data.channels import Channels
 from maskrcnn.errors import UserError
 from maskrcnn.large.pieces import Pieces
 from maskrcnn.large.readers import opened
-from maskrcnn.large.tiling import Tiling, objects_of
+from maskrcnn.large.tiling import Tiling, is_cut, objects_of
 from maskrcnn.masks.column_runs import ColumnRuns
 from maskrcnn.prediction import Prediction
 from maskrcnn.sources import Source
 from maskrcnn.structures import Categories, Size
+from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray
 
 Predict = Callable[[Iterator[ByteArray]], Iterable[Prediction]]
@@ -40,6 +41,34 @@ class LargeOptions:
     tile: int | None = None
     overlap: int | None = None
     background: int = 0
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """Which images are cut into tiles, and how: what `--tile`, `--overlap` and `--background` say.
+
+    Attributes:
+        tile: "auto", "none" or the side of tiles, see `tiling.is_cut`.
+        overlap: as of `LargeOptions`.
+        background: as of `LargeOptions`.
+    """
+
+    tile: str | int = "auto"
+    overlap: int | None = None
+    background: int = 0
+
+    def cuts(self, size: Size, config: Config) -> bool:
+        """Whether an image of (height, width) is cut for a model of these settings."""
+        return is_cut(lambda: size, self.tile, config)
+
+    @property
+    def options(self) -> LargeOptions:
+        """How an image is cut."""
+        return LargeOptions(self.tile if isinstance(self.tile, int) else None, self.overlap, self.background)
+
+
+AUTO = Cutting()
+"""Where the model needs it."""
 
 
 class PredictsLarge(Trained, Protocol):
@@ -126,10 +155,17 @@ def _parts(model: Trained, source: Source, tiling: Tiling, predict: Predict) -> 
 
 def predict_whole(model: Trained, source: Source, options: LargeOptions, predict: Predict) -> Prediction:
     """All objects of one image, best score first. Arguments and errors as of `predict_parts`."""
-    tiling = _tiling(model, options)
+    _tiling(model, options)  # before the image is opened
     with opened(source, Channels.of(model.config.input)) as image:
-        objects = Pieces.concatenate([_nothing(model), *objects_of(image, tiling, predict)])
-        return _prediction(objects[np.argsort(-objects.scores, kind="stable")], source, image.size, model)
+        return predict_image(model, image, source, options, predict)
+
+
+def predict_image(
+    model: Trained, image: LargeImage, source: Source, options: LargeOptions, predict: Predict
+) -> Prediction:
+    """The same of an image that is open; `source` is where it came from."""
+    objects = Pieces.concatenate([_nothing(model), *objects_of(image, _tiling(model, options), predict)])
+    return _prediction(objects[np.argsort(-objects.scores, kind="stable")], source, image.size, model)
 
 
 def _tiling(model: Trained, options: LargeOptions) -> Tiling:

@@ -93,14 +93,14 @@ def is_cut(size: Callable[[], Size | None], tile: str | int, config: Config) -> 
 
     Args:
         size: tells (height, width), None where it is not known; asked only if it matters.
-        tile: "none" never; "auto" where detail would be lost otherwise, unless the model tells the class of every
-            pixel; a number always.
+        tile: "none" never; "auto" where detail would be lost otherwise, or where an image is too large to be decoded
+            as a whole, unless the model tells the class of every pixel; a number always.
         config: of the model.
     """
     if tile != "auto" or config.semantic_head.enabled:
         return tile not in ("auto", "none")
     known = size()
-    return known is not None and loses_detail(known, config.input)
+    return known is not None and (loses_detail(known, config.input) or known[0] * known[1] > config.data.max_pixels)
 
 
 def tiles_text(tile: str | int, overlap: int | None, background: int) -> str:

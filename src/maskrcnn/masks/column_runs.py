@@ -91,6 +91,15 @@ class ColumnRuns:
         before = np.concatenate([[0], np.cumsum(kept)])
         return ColumnRuns(self.columns[kept], self.tops[kept], bottoms[kept], before[self.offsets].astype(np.int64))
 
+    def within(self, window: Window) -> ColumnRuns:
+        """What of the masks lies inside a window, in its frame."""
+        x1, y1, x2, y2 = window
+        tops, bottoms = np.maximum(self.tops, y1) - y1, np.minimum(self.bottoms, y2) - y1
+        kept = (self.columns >= x1) & (self.columns < x2) & (tops < bottoms)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        offsets = before[self.offsets].astype(np.int64)
+        return ColumnRuns(self.columns[kept] - x1, tops[kept], bottoms[kept], offsets)
+
     def every(self, step: int) -> ColumnRuns:
         """The masks of a frame made smaller: every `step`-th pixel of every `step`-th column, from the first on."""
         tops, bottoms = -(-self.tops // step), -(-self.bottoms // step)

@@ -11,9 +11,9 @@ from math import ceil, floor
 
 import numpy as np
 
+from maskrcnn.masks.bands import encode_in_bands
 from maskrcnn.masks.polygon_crossings import FINE, fine_points, runs_of_rings
 from maskrcnn.masks.rle import Window
-from maskrcnn.masks.rle_crops import encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
 from maskrcnn.structures.masks import ByteArray, FloatArray, IntArray
 from maskrcnn.ways import Ways
@@ -97,8 +97,7 @@ def polygon_window(polygons: Polygons, size: Size) -> Window:
 
 def polygon_to_rle(polygons: Polygons, size: Size) -> RLE:
     """Run lengths of the union of all rings, equal to pycocotools'."""
-    window = polygon_window(polygons, size)
-    return encode_rle_crop(rasterize_polygons(polygons, window, size), window, size)
+    return encode_in_bands(lambda part: rasterize_polygons(polygons, part, size), polygon_window(polygons, size), size)
 
 
 Ring = FloatArray

@@ -19,6 +19,9 @@ from maskrcnn.text import brief
 MAX_PIXELS = 1 << 30
 """Largest frame (height x width): a made-up size must not become an allocation."""
 
+LARGEST_LABELLED = (1 << 32) - 2
+"""Pixels of the largest image that can have labels: what counts matches (hotcoco) has run lengths of 32 bits."""
+
 LARGEST_FRAME = 1 << 34
 """Pixels; COCO's string can spell the run lengths of no larger one. For masks whose frame nobody decodes as a whole."""
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.structures import RLE, Polygons, Size
-from maskrcnn.structures.masks import FloatArray
+from maskrcnn.structures.masks import FloatArray, short_runs
 
 
 class MaskKind(IntEnum):
@@ -96,8 +96,8 @@ class LabelStore:
         first_point: (R + 1,) int64; ring r owns the points first_point[r] up to first_point[r + 1].
         points: (T, 2) float64 (x, y): pixels on edges would change with less precision.
         first_run: (G + 1,) int64; object g owns the runs first_run[g] up to first_run[g + 1].
-        runs: int32 run lengths, plain: unpacking a compressed string for every sample would cost more time than
-            the few bytes are worth.
+        runs: int32 run lengths (a longer one has an empty one inside), plain: unpacking a compressed string for every
+            sample would cost more time than the few bytes are worth.
         first_keypoint: (G + 1,) int64; object g owns the rows first_keypoint[g] up to first_keypoint[g + 1], one for
             each keypoint of its class, or none.
         keypoints: (Q, 3) float64 x, y, visibility.
@@ -255,7 +255,7 @@ class StoreBuilder:
         if mask is None:
             return MaskKind.NONE
         if isinstance(mask, RLE):
-            columns["runs"].frombytes(mask.counts.astype(np.int32).tobytes())
+            columns["runs"].frombytes(short_runs(mask.counts).astype(np.int32).tobytes())
             return MaskKind.RLE
         for ring in mask.rings:
             columns["points"].frombytes(ring.astype(np.float64).tobytes())

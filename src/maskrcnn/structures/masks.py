@@ -43,6 +43,22 @@ class Polygons:
     rings: tuple[FloatArray, ...]
 
 
+_LONGEST_RUN = 2**31 - 1
+
+
+def short_runs(counts: IntArray) -> IntArray:
+    """The same pixels in runs that 32 bits with a sign can hold: a longer one is two, with none of the others between.
+
+    Only frames of more pixels have any, and their runs are shorter than two such.
+    """
+    long = np.flatnonzero(counts > _LONGEST_RUN)
+    if not len(long):
+        return counts
+    short = np.minimum(counts, _LONGEST_RUN)
+    rest = np.stack([np.zeros(len(long), np.int64), counts[long] - _LONGEST_RUN], axis=1)
+    return np.insert(short, np.repeat(long + 1, 2), rest.reshape(-1))
+
+
 @dataclass(frozen=True)
 class MaskCrops:
     """Binary masks of G objects in one frame, each stored only inside its own window.

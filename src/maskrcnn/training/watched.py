@@ -13,10 +13,12 @@ import numpy as np
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.parts import Part, is_huge, labelled_window
 from maskrcnn.evaluation.pictures import overlay_truth
 from maskrcnn.files import write_atomically
+from maskrcnn.large.overview import seen_in
 from maskrcnn.prediction import Prediction
-from maskrcnn.scoring import ground_truth_of, read_picture
+from maskrcnn.scoring import ground_truth_of, opened_picture
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.inline import jpeg_bytes
 
@@ -49,7 +51,13 @@ class WatchedImages:
 
     def look(self, number: int, prediction: Prediction) -> ByteArray | None:
         """What was found in image `number` of the split, drawn, if it is one of those watched."""
-        return prediction[prediction.scores > SCORE].overlay() if number in self._numbers else None
+        if number not in self._numbers:
+            return None
+        found = prediction[prediction.scores > SCORE]
+        if is_huge(prediction.image_size):
+            part = self._part(number)
+            found = seen_in(found, part.pixels, part.window)
+        return found.overlay()
 
     def take(self, number: int, overlay: ByteArray | None) -> None:
         """Keep what `look` has drawn."""
@@ -73,13 +81,18 @@ class WatchedImages:
 
     def _add_labels(self, number: int, rows: list[Any]) -> None:
         try:
-            pixels = read_picture(self._data, number, MAX_PIXELS)
+            part = self._part(number)
         except UserError:
             return
         image_id = int(self._data.labels.image_ids[number])
         file = f"labels_{number}.jpg"
-        self._save(file, overlay_truth(image_id, ground_truth_of(self._data), pixels))
+        self._save(file, overlay_truth(part, image_id, ground_truth_of(self._data)))
         rows.append((LABELS, file))
+
+    def _part(self, number: int) -> Part:
+        """All of an image; of a huge one where most of its objects are."""
+        image, labels = opened_picture(self._data, number, MAX_PIXELS), self._data.labels
+        return Part.of(image, labelled_window(labels, number) if is_huge(image.size) else None)
 
     def _save(self, file: str, picture: ByteArray) -> None:
         write_atomically(self._folder / file, jpeg_bytes(picture, LONGEST_SIDE))

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from maskrcnn.data.images import MAX_PIXELS, read_values_of
 from maskrcnn.errors import UserError
+from maskrcnn.masks.bands import encode_in_bands
 from maskrcnn.masks.polygons import polygon_to_rle, polygon_window, rasterize_polygons
-from maskrcnn.masks.rle import decode_rle, encode_rle
-from maskrcnn.masks.rle_crops import encode_rle_crop
+from maskrcnn.masks.rle import Window, rle_window
+from maskrcnn.masks.rle_crops import crop_rle, encode_rle_crop
 from maskrcnn.structures import RLE, Polygons, Size
-from maskrcnn.structures.masks import BoolArray, IntArray
+from maskrcnn.structures.masks import BoolArray, ByteArray, IntArray
 
 MAX_BASE64 = 64 * 2**20
 """Characters of one mask in a label file."""
@@ -83,12 +84,15 @@ def rle_at(bitmap: BoolArray, x: int, y: int, size: Size) -> RLE | None:
 
 def with_holes(parts: Sequence[Part], size: Size) -> RLE:
     """Parts with their holes, united: a part may lie in the hole of another."""
-    window = polygon_window(_polygons([ring for ring, _ in parts]), size)
-    pixels = np.zeros((window[3] - window[1], window[2] - window[0]), np.bool_)
-    for ring, holes in parts:
-        outer = rasterize_polygons(_polygons([ring]), window, size).astype(np.bool_)
-        pixels |= outer & ~rasterize_polygons(_polygons(holes), window, size).astype(np.bool_) if holes else outer
-    return encode_rle_crop(pixels.astype(np.uint8), window, size)
+
+    def draw(window: Window) -> ByteArray:
+        pixels = np.zeros((window[3] - window[1], window[2] - window[0]), np.bool_)
+        for ring, holes in parts:
+            outer = rasterize_polygons(_polygons([ring]), window, size).astype(np.bool_)
+            pixels |= outer & ~rasterize_polygons(_polygons(holes), window, size).astype(np.bool_) if holes else outer
+        return pixels.view(np.uint8)
+
+    return encode_in_bands(draw, polygon_window(_polygons([ring for ring, _ in parts]), size), size)
 
 
 def _polygons(rings: Sequence[Sequence[float]]) -> Polygons:
@@ -100,7 +104,10 @@ def union(masks: Sequence[RLE], rings: Sequence[Sequence[float]], size: Size) ->
     drawn = [*masks, *([polygon_to_rle(_polygons(rings), size)] if rings else [])]
     if len(drawn) == 1:
         return drawn[0]
-    frame = decode_rle(drawn[0])
-    for mask in drawn[1:]:
-        frame = frame | decode_rle(mask)
-    return encode_rle(frame)
+    windows = np.array([window for mask in drawn if (window := rle_window(mask))[2]]).reshape(-1, 4)
+    if not len(windows):
+        return drawn[0]
+    (x1, y1), (x2, y2) = windows[:, :2].min(axis=0).tolist(), windows[:, 2:].max(axis=0).tolist()
+    return encode_in_bands(
+        lambda window: np.bitwise_or.reduce([crop_rle(mask, window) for mask in drawn]), (x1, y1, x2, y2), size
+    )

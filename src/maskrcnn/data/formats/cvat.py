@@ -24,6 +24,7 @@ from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import BoolArray
 from maskrcnn.text import brief
@@ -88,7 +89,7 @@ def _read_image(listing: Listing, name: str, image: Element, builder: ContentBui
 
 def _size(height: str | None, width: str | None) -> Size | None:
     sides = number_of(height), number_of(width)
-    if sides[0] is None or sides[1] is None or min(sides[0], sides[1]) < 1 or sides[0] * sides[1] > MAX_PIXELS:
+    if sides[0] is None or sides[1] is None or min(sides[0], sides[1]) < 1 or sides[0] * sides[1] > LARGEST_LABELLED:
         return None
     return int(sides[0]), int(sides[1])
 

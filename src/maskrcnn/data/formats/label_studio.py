@@ -21,6 +21,7 @@ from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
 from maskrcnn.masks.brush import decode_brush
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
@@ -84,7 +85,7 @@ def _plain(stated: str) -> str:
 
 def _original_size(result: Json) -> Size | None:
     height, width = whole_number(result.get("original_height")), whole_number(result.get("original_width"))
-    if height and width and height > 0 and width > 0 and height * width <= MAX_PIXELS:
+    if height and width and height > 0 and width > 0 and height * width <= LARGEST_LABELLED:
         return height, width
     return None
 
@@ -144,6 +145,8 @@ def _add_brush(value: Json, label: Any, size: Size, where: str, image: int, buil
 
 def brush_rle(stream: Any, size: Size) -> RLE | None:
     """The mask of a brush: where the last of its four channels, the opacity, is not zero; None where it is empty."""
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UserError(f"a brush of a picture of more than {MAX_PIXELS} pixels; draw polygons there")
     pixels = decode_brush(stream, 4 * size[0] * size[1])
     opacity = pixels.reshape(*size, 4)[..., 3] > 0
     return rle_at(opacity, 0, 0, size) if opacity.any() else None

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from maskrcnn.data.channel_files import read_header
 from maskrcnn.data.channels import UNKNOWN
 from maskrcnn.data.file_names import find_image, is_safe_name
+from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
 from maskrcnn.structures import Size
@@ -106,7 +106,7 @@ class Listing:
         if not self.has(name):
             return None
         try:
-            return read_header(self.root / name, UNKNOWN).size
+            return labelled_header(self.root / name, UNKNOWN).size
         except UserError:
             return None
 

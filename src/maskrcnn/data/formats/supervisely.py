@@ -14,10 +14,10 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle
-from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import whole_number
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
@@ -69,7 +69,9 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
 
 def _size(stated: Any) -> Size | None:
     height, width = whole_number(stated.get("height")), whole_number(stated.get("width"))
-    return (height, width) if height and width and min(height, width) > 0 and height * width <= MAX_PIXELS else None
+    return (
+        (height, width) if height and width and min(height, width) > 0 and height * width <= LARGEST_LABELLED else None
+    )
 
 
 def _add_object(item: Json, where: str, image: int, size: Size | None, builder: ContentBuilder) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from maskrcnn.data.channel_files import read_header, read_labelled_pixels
@@ -18,8 +19,10 @@ from maskrcnn.data.windowed.arrays import ArrayImage, mapped
 from maskrcnn.data.windowed.geotiff import is_geotiff, opened_geotiff
 from maskrcnn.data.windowed.tiff import is_tiff, opened_tiff
 from maskrcnn.errors import UserError
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import Size
-from maskrcnn.structures.large_image import LargeImage, WholeImage
+from maskrcnn.structures.large_image import LargeImage, WholeImage, Window
+from maskrcnn.structures.masks import ByteArray
 
 _ANY_SIZE = 1 << 62
 
@@ -71,8 +74,30 @@ def opened_labelled(
             yield WholeImage(read_labelled_pixels(path, label_size, channels, max_pixels))
 
 
-def header_of_any_size(path: Path, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ImageHeader:
-    """The header of an image: of one that windows can be read of, however large it is.
+@dataclass(frozen=True)
+class LabelledFile:
+    """A file as an image, which is opened anew for each window.
+
+    Attributes:
+        path: the file.
+        size: (height, width) that its labels are made for.
+        channels: of the image.
+        max_pixels: of an image that has to be decoded as a whole.
+    """
+
+    path: Path
+    size: Size
+    channels: Channels = RGB
+    max_pixels: int = MAX_PIXELS
+
+    def read(self, window: Window) -> ByteArray:
+        """As `LargeImage`; raises as `opened_labelled`."""
+        with opened_labelled(self.path, self.size, self.channels, self.max_pixels) as image:
+            return image.read(window)
+
+
+def labelled_header(path: Path, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """The header of an image with labels: of one that windows can be read of, however large it is.
 
     Args:
         path: the file.
@@ -88,7 +113,7 @@ def header_of_any_size(path: Path, channels: Channels = RGB, max_pixels: int = M
         with opened_in_parts(path, RGB if channels == UNKNOWN else channels) as image:
             if image is None:
                 raise
-        return read_header(path, channels, _ANY_SIZE)
+        return read_header(path, channels, LARGEST_LABELLED)
 
 
 def size_of(path: Path, channels: Channels = RGB) -> Size | None:
