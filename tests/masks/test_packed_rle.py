@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.packed_rle import PORTION, PackedRLE
 from maskrcnn.masks.rle import encode_rle, rle_window
 from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import ByteArray
@@ -57,3 +57,17 @@ def test_counts_take_no_more_than_the_frame_asks_for(size: tuple[int, int], byte
     pixels = size[0] * size[1]
     masks = PackedRLE.from_rles([RLE(size, np.array([pixels - 1, 1]))], size)
     assert masks.counts.nbytes == 2 * bytes_each and masks.rle(0).counts.tolist() == [pixels - 1, 1]
+
+
+def test_windows_of_many_masks_are_those_of_each() -> None:
+    """More than are found together, sparse and dense ones: some empty, some with runs through several columns."""
+    rng = np.random.default_rng(0)
+    bitmaps = [(rng.random((5, 6)) < rng.choice([0, 0.05, 0.5, 1])).astype(np.uint8) for _ in range(2 * PORTION + 3)]
+    masks = PackedRLE.from_rles(map(encode_rle, bitmaps), (5, 6))
+    assert masks.windows.tolist() == [list(rle_window(rle)) for rle in masks]
+
+
+def test_windows_pass_over_runs_without_pixels() -> None:
+    runs = [[0, 3, 0, 2, 15], [4, 0, 16], [7, 1, 0, 0, 2, 0, 10]]
+    masks = PackedRLE.from_rles([RLE((4, 5), np.array(counts)) for counts in runs], (4, 5))
+    assert masks.windows.tolist() == [[0, 0, 2, 4], [0, 0, 0, 0], [1, 3, 2, 4]]

@@ -51,8 +51,9 @@ class _Grid:
         """(pixels, M) bilinear weights of box d; beyond the mask there are zeros."""
         pixel = np.arange(*self.spans[d], dtype=np.float64)
         position = (pixel + (0.5 - self.origin[d])) * self.scale[d] - self.shift
-        distance = np.abs(position[:, None] - np.arange(side))
-        return np.asarray(np.maximum(1 - distance, 0), np.float32)
+        values = position[:, None] - np.arange(side, dtype=np.float64)
+        np.subtract(1, np.abs(values, out=values), out=values)
+        return np.maximum(values, 0, out=values).astype(np.float32)
 
 
 def _exact_grid(low: Float32Array, high: Float32Array, side: int, limit: int) -> _Grid:

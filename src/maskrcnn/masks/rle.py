@@ -42,7 +42,9 @@ def encode_rle_changes(bitmap: ByteArray) -> RLE:
 
 def counts_between(ends: IntArray, total: int) -> IntArray:
     """Run lengths from the positions where the value changes; no empty run at the end."""
-    counts = np.diff(ends, prepend=0, append=total)
+    edges = np.empty(len(ends) + 2, np.int64)
+    edges[0], edges[1:-1], edges[-1] = 0, ends, total
+    counts = edges[1:] - edges[:-1]
     return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
 
 

@@ -30,7 +30,7 @@ def encode_rle_crop_runs(crop: ByteArray, window: Window, size: Size) -> RLE:
     columns[1:].reshape(crop_width, crop_height + 1)[:, :crop_height] = crop.T
     x, y = np.divmod(np.flatnonzero(columns[1:] != columns[:-1]), crop_height + 1)
     ends = (x1 + x) * height + y1 + y  # start, end, start, end, ... as positions in the frame
-    return RLE(size, counts_between(_join_touching(ends), height * width))
+    return RLE(size, counts_between(_join_touching(ends) if crop_height == height else ends, height * width))
 
 
 def _join_touching(ends: IntArray) -> IntArray:
@@ -50,9 +50,16 @@ def crop_rle_runs(rle: RLE, window: Window) -> ByteArray:
     x1, y1, x2, y2 = window
     crop_height, crop_width = y2 - y1, x2 - x1
     x, y = np.divmod(np.cumsum(rle.counts), max(rle.size[0], 1))
-    before = (x - x1) * crop_height + np.clip(y - y1, 0, crop_height)
-    ends = np.clip(before, 0, crop_width * crop_height)
-    return paint_runs(np.diff(ends, prepend=0), (crop_height, crop_width))
+    before = (x - x1) * crop_height + _within(y - y1, crop_height)
+    ends = _within(before, crop_width * crop_height)
+    counts = ends.copy()
+    counts[1:] -= ends[:-1]
+    return paint_runs(counts, (crop_height, crop_width))
+
+
+def _within(values: IntArray, limit: int) -> IntArray:
+    """Cut to 0 .. limit, in place: for few values `np.clip` takes five times as long."""
+    return np.minimum(np.maximum(values, 0, out=values), limit, out=values)
 
 
 ENCODE_CROP: Ways[Callable[[ByteArray, Window, Size], RLE]] = Ways(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -41,8 +42,7 @@ def draw_labels(
     legend: Box | None = None,
 ) -> None:
     """Draw as many labels as find a free place in the picture (H, W, 3), not on a legend; the first choose first."""
-    font = ImageFont.load_default(text_height)
-    margin, top, height = _plate_metrics(font, text_height)
+    font, margin, top, height = _font(text_height)
     taken = np.zeros((0, 4)) if legend is None else np.array([legend], np.float64)
     for label in labels:
         width = font.getlength(label.text) + 2 * margin
@@ -59,8 +59,7 @@ def draw_legend(
     picture: ByteArray, entries: Sequence[tuple[str, Colour]], text_height: int, occupancy: Occupancy
 ) -> Box:
     """Draw names beside their colours into the corner of the picture where they cover least; where that is."""
-    font = ImageFont.load_default(text_height)
-    margin, top, height = _plate_metrics(font, text_height)
+    font, margin, top, height = _font(text_height)
     rows = max(int((picture.shape[0] - 2 * margin) // height), 1)
     shown = [(one_line(name, LONGEST_NAME), colour) for name, colour in entries[:rows]]
     if len(entries) > rows:
@@ -92,11 +91,12 @@ class _Canvas:
         self._part[:] = np.asarray(self._image)
 
 
-def _plate_metrics(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text_height: int) -> tuple[int, float, float]:
-    """Margin, the top of the text above its baseline, and the height of a plate: equal for all texts."""
-    margin = max(text_height // 5, 2)
+@lru_cache(maxsize=8)
+def _font(text_height: int) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, int, float, float]:
+    """Font, margin, the top of the text above its baseline, and the height of a plate: equal for all texts."""
+    font, margin = ImageFont.load_default(text_height), max(text_height // 5, 2)
     _, top, _, bottom = ImageDraw.Draw(Image.new("RGB", (1, 1))).textbbox((0, 0), "Ag", font, anchor="ls")
-    return margin, top, bottom - top + 2 * margin
+    return font, margin, top, bottom - top + 2 * margin
 
 
 def _free_place(

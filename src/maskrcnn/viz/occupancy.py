@@ -34,10 +34,11 @@ class Occupancy:
         if bitmap.size == 0:
             return
         self._owners[(y1 + y2) // 2 // cell, (x1 + x2) // 2 // cell] = index
-        sampled = bitmap[-y1 % cell :: cell, -x1 % cell :: cell] != 0
-        rows, columns = sampled.shape
-        top, left = -(-y1 // cell), -(-x1 // cell)
-        self._owners[top : top + rows, left : left + columns][sampled] = index
+        sampled = bitmap[-y1 % cell :: cell, -x1 % cell :: cell].astype(bool)
+        if sampled.size:
+            rows, columns = sampled.shape
+            top, left = -(-y1 // cell), -(-x1 // cell)
+            np.putmask(self._owners[top : top + rows, left : left + columns], sampled, index)
 
     def covered(self, plate: tuple[float, float, float, float], index: int | None = None) -> int:
         """How many cells under a plate belong to objects other than `index` that are not its background."""

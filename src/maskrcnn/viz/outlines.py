@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.colours import Colour
 from maskrcnn.viz.labels import Box
-from maskrcnn.viz.looks import Look, dashes, sign_lines
+from maskrcnn.viz.looks import Look, Sign, dashes, sign_lines
 
 HALO = (0, 0, 0)
 """On a bright image, under each line and a pixel wider on both sides: all colours stand off the dark."""
@@ -75,8 +76,14 @@ def fill(picture: ByteArray, shape: Shape, bitmap: ByteArray, share: float) -> N
         return
     x1, y1, x2, y2 = shape.window
     region = picture[y1:y2, x1:x2]
-    blends = np.arange(256)[None, :, None] * (1 - share) + np.array(shape.colour) * share  # of each value, by channel
-    cv2.copyTo(cv2.LUT(region, np.rint(blends).astype(np.uint8)), bitmap, region)
+    cv2.copyTo(cv2.LUT(region, _blends(shape.colour, share)), bitmap, region)
+
+
+@lru_cache(maxsize=64)
+def _blends(colour: Colour, share: float) -> ByteArray:
+    """(1, 256, 3) what each value of a channel becomes."""
+    blends = np.arange(256)[None, :, None] * (1 - share) + np.array(colour) * share
+    return np.rint(blends).astype(np.uint8)
 
 
 def outline(picture: ByteArray, shape: Shape, bitmap: ByteArray, line: Line) -> bool:
@@ -106,6 +113,8 @@ def sign(picture: ByteArray, shape: Shape, line: Line) -> None:
     """Draw the sign in the object's middle, if it has one, in place."""
     import cv2
 
+    if shape.look.sign is Sign.NONE:
+        return
     strokes = [
         np.rint(ends).astype(np.int32) for ends in sign_lines(shape.look.sign, shape.box, SIGN_WIDTHS * line.width)
     ]
