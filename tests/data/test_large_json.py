@@ -142,8 +142,8 @@ def test_the_limit_decides(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_annotations_take_less_than_a_gibibyte(tmp_path: Path) -> None:
-    """330 MB of 12-point polygons; the seconds of processor time, too, are bounded."""
+def test_a_million_annotations_take_less_than_a_minute_and_a_gibibyte(tmp_path: Path) -> None:
+    """310 MB of 12-point polygons; the seconds are those of the processor."""
     path, images = tmp_path / "big.json", 20_000
     ring = ", ".join(f"{n + 0.25}" for n in (40, 20, 50, 23, 57, 30, 60, 40, 57, 50, 50, 57))
     ring = f"{ring}, {ring.replace('.25', '.75')}"
@@ -166,4 +166,4 @@ def test_a_million_annotations_take_less_than_a_gibibyte(tmp_path: Path) -> None
     result = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     objects, faults, mebibytes, seconds = result.stdout.split()
     assert (objects, faults) == ("1000000", "0")
-    assert int(mebibytes) < 1024 and float(seconds) < 120  # of a busy machine; 60 of one that is not
+    assert int(mebibytes) < 1024 and float(seconds) < 60

@@ -10,16 +10,15 @@ orientation was applied.
 
 from __future__ import annotations
 
-import json
 from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count, filterfalse
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from maskrcnn.data.channel_files import left_out
@@ -30,13 +29,15 @@ from maskrcnn.data.coco_categories import read_categories
 from maskrcnn.data.coco_images import ImageReader
 from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_crowd, read_object
+from maskrcnn.data.coco_owners import Owned, looked_up, owned, shown_id
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import id_number
-from maskrcnn.structures import Categories, Size
-from maskrcnn.structures.labels import LabelStore, ObjectEntry, StoreBuilder
-from maskrcnn.text import brief, one_line
+from maskrcnn.structures import Categories
+from maskrcnn.structures.label_merging import Part, merged
+from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
+from maskrcnn.structures.masks import IntArray
+from maskrcnn.text import brief
 
 Entry = Mapping[str, Any]
 
@@ -131,8 +132,6 @@ class _CocoReader:
         self.images = images
         self.need_masks = need_masks
         self.crowd = crowd
-        self.annotation_ids: set[int] = set()
-        self.new_ids: Iterator[int] | None = None
         self.num_crowds = 0
 
     def read(self, content: Any) -> LabelledImages:
@@ -141,14 +140,7 @@ class _CocoReader:
         )
         table = annotations if isinstance(annotations, Annotations) else Annotations.of_list(annotations)
         classes = read_categories(categories, set(table.category_ids) - {MISSING}, self.report)
-        kept = list(self.images.read(images))
-        by_image = self._grouped(table, {image.image_id for image in kept})
-        labels_of_ids = {category_id: label for label, category_id in enumerate(classes.ids)}
-        builder = StoreBuilder()
-        for image in kept:
-            entries = ((number, table[place]) for place, number in by_image.pop(image.image_id, ()))
-            builder.add_image(image, self._objects(entries, image.image_id, image.size, classes, labels_of_ids))
-        labels = builder.build(classes.stuff)
+        labels = self._labels(table, list(self.images.read(images)), classes)
         note_wrong_areas(labels, self.report)
         self.report.place = (None, {})
         self._look_over(labels)
@@ -167,78 +159,68 @@ class _CocoReader:
 
     # --- annotations --------------------------------------------------------------------------------------------
 
-    def _grouped(self, table: Annotations, kept_images: set[int]) -> dict[int, Iterable[tuple[int, int]]]:
-        """Places in the table with the annotations' ids, by the image they belong to."""
-        by_image: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
-        for place, stated_image in enumerate(table.image_ids):
-            image_id = self.images.same_as.get(stated_image, stated_image)
-            if image_id in kept_images:
-                by_image[image_id].extend((place, self._annotation_id(place, table)))
-            elif stated_image == MISSING:
-                self.report.add(Fault.ANNOTATION_MALFORMED, f"annotation number {place}", brief(table[place]))
-            else:
-                fault = Fault.DROPPED_IMAGE if image_id in self.images.ids else Fault.UNKNOWN_IMAGE
-                self.report.add(fault, f"annotation {brief(table[place].get('id'))}", f"image {image_id}")
-        pairs: dict[int, Iterable[tuple[int, int]]] = {
-            image_id: zip(flat[::2], flat[1::2], strict=True) for image_id, flat in by_image.items()
-        }
-        for image_id in set(self.images.same_as.values()) & pairs.keys():
-            pairs[image_id] = list(self._without_repeats(pairs[image_id], table))
-        return pairs
+    def _labels(self, table: Annotations, images: list[ImageEntry], classes: Categories) -> LabelStore:
+        """Those that are plain and faultless together, the others one by one; in the order of `owned`."""
+        found = owned(table, images, self.images, self.report)
+        labels = looked_up(np.asarray(table.category_ids)[found.places], {id_: n for n, id_ in enumerate(classes.ids)})
+        plain, plain_numbers = _plain_objects(table, found, labels, images, classes)
+        is_left = np.ones(len(labels), dtype=bool)
+        is_left[plain_numbers[plain_numbers >= 0]] = False
+        others, other_numbers = self._others(table, found, np.flatnonzero(is_left), labels, images, classes)
+        if not len(plain_numbers):
+            return others
+        numbers = np.full(len(labels) + 1, -1)  # the last stands for what is left out
+        kept = np.union1d(plain_numbers[plain_numbers >= 0], other_numbers)
+        numbers[kept] = np.arange(len(kept))
+        first_object = np.searchsorted(found.images[kept], np.arange(len(images) + 1))
+        packed = Part(plain, numbers[plain_numbers], table.plain.points)
+        return merged(others, first_object, [packed, Part(others, numbers[other_numbers])])
 
-    def _without_repeats(self, pairs: Iterable[tuple[int, int]], table: Annotations) -> Iterator[tuple[int, int]]:
-        """Of an image that is listed twice, perhaps with the same objects: each object once."""
-        seen: set[str] = set()
-        for place, annotation_id in pairs:
-            entry = table[place]
-            said = json.dumps([entry.get(key) for key in ("category_id", "bbox", "segmentation")])
-            if said in seen:
-                self.report.add(Fault.ANNOTATION_REPEATED, f"annotation {_shown_id(entry, annotation_id)}")
-            else:
-                seen.add(said)
-                yield place, annotation_id
-
-    def _annotation_id(self, place: int, table: Annotations) -> int:
-        """The annotation's own id where it has one that no other has."""
-        annotation_id = table.ids[place]
-        if annotation_id == MISSING:
-            self.report.add(Fault.ANNOTATION_ID_MISSING, f"annotation number {place}", brief(table[place].get("id")))
-        elif annotation_id in self.annotation_ids:
-            self.report.add(Fault.ANNOTATION_ID_TWICE, f"annotation {annotation_id}")
-        else:
-            self.annotation_ids.add(annotation_id)
-            return annotation_id
-        if self.new_ids is None:
-            self.new_ids = filterfalse(set(table.ids).__contains__, count(1))
-        return next(self.new_ids)
+    def _others(
+        self,
+        table: Annotations,
+        found: Owned,
+        wanted: IntArray,
+        labels: IntArray,
+        images: list[ImageEntry],
+        classes: Categories,
+    ) -> tuple[LabelStore, IntArray]:
+        """Objects of the `wanted` ones of `found`, and which of them each is."""
+        builder, numbers = StoreBuilder(), array("q")
+        first = np.searchsorted(found.images[wanted], np.arange(len(images) + 1)).tolist()
+        for image, (start, end) in zip(images, pairwise(first), strict=True):
+            own = wanted[start:end].tolist()
+            entries = ((n, table[int(found.places[n])], int(found.ids[n]), int(labels[n])) for n in own)
+            builder.add_image(image, self._objects(entries, image, classes, numbers))
+        return builder.build(classes.stuff), np.asarray(numbers)
 
     def _objects(
         self,
-        entries: Iterable[tuple[int, Entry]],
-        image_id: int,
-        size: Size,
-        categories: Categories,
-        labels: Mapping[int, int],
+        entries: Iterable[tuple[int, Entry, int, int]],
+        image: ImageEntry,
+        classes: Categories,
+        numbers: array[int],
     ) -> Iterator[ObjectEntry]:
-        for annotation_id, entry in entries:
-            where = f"annotation {_shown_id(entry, annotation_id)}"
-            self.report.place = (image_id, entry)
-            category_id = id_number(entry.get("category_id"))
-            if category_id is None or category_id not in labels:
-                self.report.add(Fault.UNKNOWN_CATEGORY, where, brief(entry.get("category_id")))
+        """Of annotations with their numbers, ids and labels; `numbers` gets those of the usable ones."""
+        for number, entry, annotation_id, label in entries:
+            self.report.place, note = (image.image_id, entry), partial(self._note, shown_id(entry, annotation_id))
+            if label < 0:
+                note(Fault.UNKNOWN_CATEGORY, brief(entry.get("category_id")))
                 continue
-            label, note = labels[category_id], partial(self._note, where)
             is_crowd = read_crowd(entry, note)
             ignored = is_crowd and self.crowd == "ignore"
-            item = read_object(entry, annotation_id, label, size, note, need_masks=self.need_masks, is_crowd=ignored)
+            item = read_object(
+                entry, annotation_id, label, image.size, note, need_masks=self.need_masks, is_crowd=ignored
+            )
             if item is not None:
                 self.num_crowds += is_crowd
-                schema = categories.schemas[label] if categories.schemas else None
-                keypoints = None if item.ignore else read_keypoints(entry, schema, size, note)
+                schema = classes.schemas[label] if classes.schemas else None
+                keypoints = None if item.ignore else read_keypoints(entry, schema, image.size, note)
+                numbers.append(number)
                 yield item if keypoints is None else replace(item, keypoints=keypoints)
 
-    def _note(self, where: str, fault: Fault, detail: str) -> None:
-        self.report.add(fault, where, detail)
+    def _note(self, shown: str, fault: Fault, detail: str) -> None:
+        self.report.add(fault, f"annotation {shown}", detail)
 
     def _look_over(self, labels: LabelStore) -> None:
         """Count, and name what only the whole file shows."""
@@ -258,7 +240,15 @@ class _CocoReader:
             report.add(Fault.ALL_BOXES, everything)
 
 
-def _shown_id(entry: Entry, number: int) -> str:
-    """An id for messages: as the file has it, if it is text."""
-    stated = entry.get("id")
-    return one_line(stated) if isinstance(stated, str) else str(number)
+def _plain_objects(
+    table: Annotations, found: Owned, labels: IntArray, images: Sequence[ImageEntry], classes: Categories
+) -> tuple[LabelStore, IntArray]:
+    """Plain annotations as objects, and which of `found` each is; -1 for those that are not faultless."""
+    number_of_place = np.full(len(table), -1)
+    number_of_place[found.places[labels >= 0]] = np.flatnonzero(labels >= 0)
+    numbers = number_of_place[np.asarray(table.plain.places)]
+    sizes = np.array([*(image.size for image in images), (0, 0)])  # the last is that of no image
+    good, boxes = table.plain.judged(sizes[np.append(found.images, -1)[numbers]])
+    numbers[~good] = -1
+    own_labels = np.append(labels, -1)[numbers]
+    return table.plain.store(np.append(found.ids, -1)[numbers], own_labels, boxes, classes.stuff), numbers

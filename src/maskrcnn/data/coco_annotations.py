@@ -1,4 +1,4 @@
-"""COCO's `annotations`: the ids of each in flat arrays, and the annotation itself when it is asked for.
+"""COCO's `annotations`: ids in flat arrays, plain ones packed, and each annotation itself when it is asked for.
 
 In memory where the file is small, in the file where it is large; the reader sees no difference.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.coco_plain import PlainObjects
 from maskrcnn.data.large_json import LargeFile
 from maskrcnn.json_values import id_number, load_json
 
@@ -27,10 +28,12 @@ class Annotations:
         ids: of each annotation, as `id_number` reads them, or `MISSING`.
         image_ids: the same of its image.
         category_ids: the same of its class.
+        plain: those that are, packed.
     """
 
     def __init__(self) -> None:
         self.ids, self.image_ids, self.category_ids = array("q"), array("q"), array("q")
+        self.plain = PlainObjects()
 
     @classmethod
     def of_list(cls, entries: list[Any]) -> Annotations:
@@ -41,8 +44,9 @@ class Annotations:
         return annotations
 
     def note(self, entry: Any) -> None:
-        """Take down the ids of the next one."""
+        """Take down what can be of the next one."""
         values = entry if isinstance(entry, dict) else {}
+        self.plain.take(len(self.ids), values)
         self.ids.append(_number(values.get("id")))
         self.image_ids.append(_number(values.get("image_id")))
         self.category_ids.append(_number(values.get("category_id")))
