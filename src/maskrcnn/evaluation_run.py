@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.lvis import LVIS_DETECTIONS
 from maskrcnn.evaluation.panoptic import PanopticCounts
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExamples
 from maskrcnn.evaluation.semantic import Confusion
@@ -183,6 +184,10 @@ class EvaluationRun:
         lines += [f"image left out: {line}" for line in self.unreadable[:LINES_SHOWN]]
         if len(self.unreadable) > LINES_SHOWN:
             lines.append(f"{len(self.unreadable) - LINES_SHOWN} more images left out: they cannot be read")
+        if self.data.federated is not None and self.max_detections < LVIS_DETECTIONS:
+            lines.append(
+                f"max_detections = {self.max_detections}: LVIS counts up to {LVIS_DETECTIONS} in an image; raise it"
+            )
         for known, other, fact in (
             (self.categories.names, self.data.categories.names, "unknown to the model, so never found"),
             (self.data.categories.names, self.categories.names, "unknown to the data set, so not counted"),

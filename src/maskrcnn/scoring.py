@@ -121,7 +121,9 @@ def require_groups(data: LabelledImages, group_by: str) -> None:
 
 def ground_truth_of(data: LabelledImages) -> GroundTruth:
     """All objects of a data set, to be found."""
-    return GroundTruth(data.report.source, data.categories, data.labels, group_names=data.group_names)
+    return GroundTruth(
+        data.report.source, data.categories, data.labels, group_names=data.group_names, federated=data.federated
+    )
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

@@ -26,6 +26,7 @@ from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.coco_annotations import MISSING, Annotations, load_coco
 from maskrcnn.data.coco_areas import note_wrong_areas
 from maskrcnn.data.coco_categories import read_categories
+from maskrcnn.data.coco_federated import read_federated
 from maskrcnn.data.coco_images import ImageReader
 from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_crowd, read_object
@@ -34,6 +35,7 @@ from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Categories
+from maskrcnn.structures.federated import Federated
 from maskrcnn.structures.label_merging import Part, merged
 from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.structures.masks import IntArray
@@ -59,6 +61,7 @@ class LabelledImages:
         group_names: what the groups of images are called, by their numbers.
         has_void: whether nobody knows what pixels without any label show (COCO panoptic); else that is background.
         channels: of the images.
+        federated: in which images a class was looked for (LVIS); None: each in all.
     """
 
     folder: Path
@@ -68,6 +71,7 @@ class LabelledImages:
     group_names: tuple[str, ...] = ()
     has_void: bool = False
     channels: Channels = RGB
+    federated: Federated | None = None
 
 
 def channels_left_out(data: LabelledImages) -> str:
@@ -78,7 +82,7 @@ def channels_left_out(data: LabelledImages) -> str:
 def without_classes(data: LabelledImages) -> LabelledImages:
     """The same with one class, "object", for all: what an RPN alone can tell apart."""
     labels = replace(data.labels, labels=torch.zeros_like(data.labels.labels))
-    return replace(data, categories=ONE_CLASS, labels=labels)
+    return replace(data, categories=ONE_CLASS, labels=labels, federated=None)
 
 
 def read_coco(
@@ -146,7 +150,8 @@ class _CocoReader:
         self._look_over(labels)
         folder = Path() if self.images.folder is None else self.images.folder.path
         names, has_void = tuple(self.images.group_names), content.get("unlabelled") == "void"
-        return LabelledImages(folder, classes, labels, self.report, names, has_void, self.images.channels)
+        federated = read_federated(images, categories, classes)
+        return LabelledImages(folder, classes, labels, self.report, names, has_void, self.images.channels, federated)
 
     def _list(self, content: Any, name: str) -> Any:
         values = content.get(name) if isinstance(content, Mapping) else None

@@ -110,7 +110,7 @@ def _evaluate_type(
     sure = ap_intervals(matches, halves, len(classes), sizes)
     return replace(
         numbers,
-        further=further_scores(truth, compared, limit, halves),
+        further=further_scores(truth, compared, limit, score_threshold, halves),
         intervals=replace(sure, classes=tuple(sure.classes[label] for label in shown)),
         explanation=explanation_of(truth, compared, matches, sizes, limit, halves),
     )

@@ -80,9 +80,9 @@ class Compared:
         """Whether an image is more than one field."""
         return len(self.image_of) > self.num_images
 
-    def evaluator(self) -> hotcoco.COCOeval:
-        """A fresh one."""
-        evaluator = hotcoco.COCOeval(self.truth, self.found, COCO_NAME[self.iou_type])
+    def evaluator(self, *, federated: bool = False) -> hotcoco.COCOeval:
+        """A fresh one; by LVIS's rules, if wanted."""
+        evaluator = hotcoco.COCOeval(self.truth, self.found, COCO_NAME[self.iou_type], lvis_style=federated)
         if self.iou_type == "keypoints":
             evaluator.params.kpt_oks_sigmas = list(self.sigmas)
         return evaluator
@@ -103,14 +103,24 @@ def refusals(source: str, iou_type: IouType) -> Iterator[None]:
 
 def _dataset(truth: GroundTruth, iou_type: IouType) -> dict[str, Any]:
     """The ground truth as COCO content; image ids become positions in `truth.images`, category ids labels."""
-    sizes = map(truth.size_of, truth.images)
-    images = [{"id": index, "width": width, "height": height} for index, (height, width) in enumerate(sizes)]
+    images: list[dict[str, Any]] = []
+    for index, image_id in enumerate(truth.images):
+        height, width = truth.size_of(image_id)
+        images.append({"id": index, "width": width, "height": height, **_looked_for(truth, image_id)})
     categories = [{"id": label, "name": str(label)} for label in range(len(truth.categories))]
     annotations = [
         {"id": index, **entry}  # COCO's own code takes an object with the id 0 for none
         for index, entry in enumerate(_objects(truth, iou_type), start=1)
     ]
     return {"images": images, "categories": categories, "annotations": annotations}
+
+
+def _looked_for(truth: GroundTruth, image_id: int) -> dict[str, Any]:
+    """LVIS's fields of an image record, where the labels have any."""
+    if truth.federated is None:
+        return {}
+    absent, incomplete = (lists.get(image_id, ()) for lists in (truth.federated.absent, truth.federated.incomplete))
+    return {"neg_category_ids": list(absent), "not_exhaustive_category_ids": list(incomplete)}
 
 
 def _objects(truth: GroundTruth, iou_type: IouType) -> Iterator[dict[str, Any]]:

@@ -86,7 +86,7 @@ class Comparison:
     def verdict(self) -> str:
         """What can be said of the AP, in a sentence."""
         ap = self.summary[0]
-        if ap.change.groups < FEWEST_GROUPS:
+        if ap.change.groups is not None and ap.change.groups < FEWEST_GROUPS:
             return (
                 f"{ap.change.groups} groups of images with objects are too few to tell chance from difference: "
                 f"{FEWEST_GROUPS} are needed"

@@ -20,17 +20,17 @@ class Interval:
     Attributes:
         estimate: of all images.
         standard_error: NaN where there are too few groups.
-        groups: of images, those that have objects of the kind that is measured.
+        groups: of images, those that have objects of the kind that is measured; None: nobody asked how sure it is.
     """
 
     estimate: float
     standard_error: float
-    groups: int = 0
+    groups: int | None = None
 
     @property
     def has_too_few_groups(self) -> bool:
         """Whether this is why a number that is known has no interval."""
-        return math.isfinite(self.estimate) and self.groups < FEWEST_GROUPS
+        return math.isfinite(self.estimate) and self.groups is not None and self.groups < FEWEST_GROUPS
 
     @property
     def margin(self) -> float:

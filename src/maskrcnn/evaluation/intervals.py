@@ -27,7 +27,12 @@ AP_NAMES = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 SIZE_NAMES = ("APs", "APm", "APl")
 """Those over small, medium and large objects."""
 
+Classes = slice | IntArray
+"""Which of the classes."""
+
 EVERY = slice(None)
+
+NOBODY = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,16 @@ class Sampled:
     holders: Sequence[IntArray]
     halves: Halves
 
-    def interval(self, classes: slice = EVERY, thresholds: slice = EVERY) -> Interval:
+    def interval(self, classes: Classes = EVERY, thresholds: slice = EVERY) -> Interval:
         """Of the mean over some classes and thresholds."""
         return self.around(*self.means(classes, thresholds), classes)
 
-    def around(self, estimate: float, values: FloatArray, classes: slice = EVERY) -> Interval:
+    def around(self, estimate: float, values: FloatArray, classes: Classes = EVERY) -> Interval:
         """Of a number of some classes that is `values` (B,) on the halves."""
-        return self.halves.around(estimate, values, np.concatenate(self.holders[classes]))
+        own = [self.holders[k] for k in np.arange(len(self.holders))[classes]]
+        return self.halves.around(estimate, values, np.concatenate([NOBODY, *own]))
 
-    def means(self, classes: slice = EVERY, thresholds: slice = EVERY) -> tuple[float, FloatArray]:
+    def means(self, classes: Classes = EVERY, thresholds: slice = EVERY) -> tuple[float, FloatArray]:
         """The mean of the whole, and (B,) those of the halves."""
         return float(mean_ap(self.whole[classes][:, thresholds])), mean_ap(self.parts[:, classes][:, :, thresholds])
 
@@ -91,12 +97,14 @@ class Halves:
     def mean(self, values: FloatArray) -> Interval:
         """Of the mean of a number (N,) of each image, those that have one; NaN where none has."""
         known = np.isfinite(values)
-        if not known.any():
-            return Interval(math.nan, math.nan)
-        inside = self.chosen & known
-        sums, counts = inside @ np.where(known, values, 0.0), inside.sum(axis=1)
-        means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-        return self.around(float(values[known].mean()), means, self.groups[known])
+        return self.ratio(np.where(known, values, 0.0), known.astype(np.float64))
+
+    def ratio(self, parts: FloatArray, wholes: FloatArray) -> Interval:
+        """Of the sum of the images' `parts` (N,) over that of their `wholes` (N,); NaN where these are 0."""
+        totals = self.chosen @ wholes
+        values = np.divide(self.chosen @ parts, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+        whole = float(wholes.sum())
+        return self.around(float(parts.sum()) / whole if whole else math.nan, values, self.groups[wholes > 0])
 
 
 def enough(groups: IntArray) -> bool:
@@ -125,7 +133,11 @@ def standard_error(values: FloatArray, holders: int, num_groups: int) -> float:
 
 
 def ap_intervals(
-    matches: Sequence[Matches], halves: Halves, num_classes: int, sizes: Mapping[str, Sequence[Matches]] | None = None
+    matches: Sequence[Matches],
+    halves: Halves,
+    num_classes: int,
+    sizes: Mapping[str, Sequence[Matches]] | None = None,
+    kinds: Mapping[str, IntArray] | None = None,
 ) -> Intervals:
     """Intervals of AP, AP50 and AP75, over all classes and for each, and of the AP of objects of some size.
 
@@ -134,14 +146,16 @@ def ap_intervals(
         halves: of the images.
         num_classes: K.
         sizes: by the name of the AP, the matches over objects of one size.
+        kinds: by the name of the AP, the classes that it is about.
     """
     num_images = len(halves.groups)
     of_all = halves.measure(rankings(matches, num_images, num_classes))
     of_sizes = {
         name: halves.measure(rankings(own, num_images, num_classes)).interval() for name, own in (sizes or {}).items()
     }
+    of_kinds = {name: of_all.interval(labels) for name, labels in (kinds or {}).items()}
     return Intervals(
-        {**{name: of_all.interval(thresholds=at) for name, at in AP_NAMES.items()}, **of_sizes},
+        {**{name: of_all.interval(thresholds=at) for name, at in AP_NAMES.items()}, **of_sizes, **of_kinds},
         tuple(
             {name: of_all.interval(slice(k, k + 1), at) for name, at in AP_NAMES.items()} for k in range(num_classes)
         ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import pairwise
 
 from maskrcnn.evaluation.metrics import Metrics
-from maskrcnn.evaluation.page import html_table
+from maskrcnn.evaluation.page import NARROW_COLUMNS, html_table
 from maskrcnn.evaluation.scores import Scores
 from maskrcnn.evaluation.table import format_interval
 
@@ -17,8 +19,18 @@ def scores_sections(metrics: Metrics) -> str:
 
 def _section(kind: str, scores: Scores) -> str:
     head = f'<h2>{escape(scores.title)} ({kind})</h2><p class="quiet">{escape(scores.note)}</p>'
-    table = html_table(tuple(scores.numbers), [[format_interval(one) for one in scores.numbers.values()]])
-    return head + table + _classes(scores)
+    tables = (
+        html_table(names, [[format_interval(scores.numbers[name]) for name in names]])
+        for names in _lines([*scores.numbers])
+    )
+    return head + "".join(tables) + _classes(scores)
+
+
+def _lines(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """In as few parts as fit the width, about equally long."""
+    count = -(-len(names) // NARROW_COLUMNS)
+    bounds = [len(names) * part // count for part in range(count + 1)]
+    return (names[start:end] for start, end in pairwise(bounds))
 
 
 def _classes(scores: Scores) -> str:

@@ -10,6 +10,7 @@ import torch
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.structures import Categories, KeypointSchema, Size
+from maskrcnn.structures.federated import Federated
 from maskrcnn.structures.labels import LabelStore
 
 
@@ -23,6 +24,7 @@ class GroundTruth:
         labels: images and objects; those to be ignored are neither right nor wrong when they are found.
         images: image id -> number of the image in `labels`, by ascending id; by default all of them.
         group_names: what the groups of images are called, by their numbers in `labels`.
+        federated: in which images a class was looked for (LVIS); None: each in all.
     """
 
     source: str
@@ -30,6 +32,7 @@ class GroundTruth:
     labels: LabelStore
     images: Mapping[int, int] = field(default_factory=dict)
     group_names: Sequence[str] = ()
+    federated: Federated | None = None
 
     def __post_init__(self) -> None:
         images = self.images or {image_id: number for number, image_id in enumerate(self.labels.image_ids.tolist())}

@@ -108,6 +108,11 @@ class ColumnRuns:
         offsets = before[self.offsets].astype(np.int64)
         return ColumnRuns(self.columns[kept] // step, tops[kept], bottoms[kept], offsets)
 
+    def flat(self, height: int) -> tuple[IntArray, IntArray]:
+        """(R,) where each run starts and ends in the columns of a frame, one below the other."""
+        columns = self.columns * height
+        return columns + self.tops, columns + self.bottoms
+
     def areas(self) -> IntArray:
         """(D,) pixels of each mask."""
         before = np.concatenate([[0], np.cumsum(self.bottoms - self.tops)])

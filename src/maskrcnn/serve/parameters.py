@@ -27,8 +27,8 @@ def options_of(values: Mapping[str, Any]) -> Options:
             raise Problem(422, f"score_threshold: expected a number from 0 to 1, got {brief(threshold)}")
     if values.get("max_detections") is not None:
         most = _number("max_detections", values["max_detections"])
-        if most < 1 or most != int(most) or most > 2**31:
-            raise Problem(422, f"max_detections: expected a whole number of at least 1, got {brief(most)}")
+        if not 1 <= most < 2**31 or most != int(most):
+            raise Problem(422, f"max_detections: expected a whole number from 1 to 2147483647, got {brief(most)}")
     return Options(threshold, None if most is None else int(most))
 
 

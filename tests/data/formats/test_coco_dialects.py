@@ -11,6 +11,7 @@ import pytest
 from tests.data.formats.scenes import coco, write
 
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import labelled_images, read_labels
 from maskrcnn.data.report import Fault
 
@@ -58,6 +59,19 @@ def test_a_real_sample_of_lvis(shared: Path, read_form: ReadForm, found: Any) ->
 def test_lvis_names_its_images_by_address(read_changed: Any) -> None:
     image = {"id": 5, "height": 24, "width": 31, "coco_url": "http://images.cocodataset.org/val2017/a.png"}
     assert read_changed(images=[image]).coco["images"][0]["file_name"] == "images/a.png"
+
+
+def test_lvis_lists_of_classes_follow_their_new_numbers(read_changed: Any) -> None:
+    image = {"id": 5, "file_name": "a.png", "neg_category_ids": [10, 11], "not_exhaustive_category_ids": [9]}
+    categories = [{"id": k, "name": name} for k, name in ((9, "cat"), (10, "dog"), (11, "cow"))]
+    content = read_changed(images=[image], categories=categories)
+    assert [entry["id"] for entry in content.coco["categories"]] == [1, 2, 3]
+    first = content.coco["images"][0]
+    assert (first["neg_category_ids"], first["not_exhaustive_category_ids"]) == ([2, 3], [1])
+    renamed = Naming(classes={"dog": "pet", "cat": "pet"}).apply(content).coco
+    assert [entry["name"] for entry in renamed["categories"]] == ["pet", "cow"]
+    first = renamed["images"][0]
+    assert (first["neg_category_ids"], first["not_exhaustive_category_ids"]) == ([2], [1]), "a cat may be there"
 
 
 def test_roboflows_first_category_is_left_out(read_changed: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
+from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.report import Fault
 from maskrcnn.json_values import id_number
@@ -49,12 +50,13 @@ def read(listing: Listing) -> LabelContent:
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> list[str]:
     """Everything of one file; returns its classes in their order."""
     names = {id_number(entry.get("id")): entry.get("name") for entry in entries(content["categories"])}
+    named = Renumbering({i: name for i, name in names.items() if i is not None and is_class_name(name)})
     add_class_fields(entries(content["categories"]), builder)
     annotations = [entry for entry in entries(content["annotations"]) if entry.get("deleted") is not True]
     split = split_of(name) or split_of(f"{stem_of(name).rpartition('_')[2]}/x")
     images: dict[int | None, int] = {}
     for entry in entries(content["images"]):
-        images.setdefault(id_number(entry.get("id")), _add_image(listing, name, entry, split, builder))
+        images.setdefault(id_number(entry.get("id")), _add_image(listing, name, named.of(entry), split, builder))
     for number, entry in enumerate(annotations):
         where = f"{name}: annotation {brief(entry.get('id', number))}"
         image, label = images.get(id_number(entry.get("image_id"))), names.get(id_number(entry.get("category_id")))

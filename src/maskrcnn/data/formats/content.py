@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import is_number
@@ -156,7 +157,8 @@ class ContentBuilder:
         categories = [
             {"id": number, "name": name, **self.class_fields.get(name, {})} for name, number in numbers.items()
         ]
-        coco: Json = {"images": self.images, "annotations": annotations, "categories": categories}
+        named = Renumbering(numbers)
+        coco: Json = {"images": [*map(named.of, self.images)], "annotations": annotations, "categories": categories}
         if self.unlabelled:
             coco["unlabelled"] = self.unlabelled
         return LabelContent(self.source, self.folder, coco, self.report)

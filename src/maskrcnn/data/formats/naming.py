@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.data.formats.content import LabelContent, is_class_name
+from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.errors import UserError
 from maskrcnn.text import brief, one_line
 from maskrcnn.yaml_values import read_yaml
@@ -62,6 +63,7 @@ def _renamed(content: LabelContent, wanted: Mapping[str, str | None]) -> LabelCo
     new = {entry["id"]: numbers.get(wanted[str(entry["name"])] or "") for entry in content.coco["categories"]}
     coco = {
         **content.coco,
+        "images": [*map(Renumbering(new).of, content.coco["images"])],
         "annotations": [
             {**entry, "category_id": new.get(entry["category_id"])}
             for entry in content.coco["annotations"]
