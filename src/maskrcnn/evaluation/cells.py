@@ -119,13 +119,13 @@ class Overlaps:
         found_pixels = _sums(pixels, of_found, len(found))
         excused = _sums(pixels * ((of_ignored > 0) & (of_true == 0)), of_found, len(found))
         of_found = np.where((2 * excused > found_pixels)[of_found], 0, of_found)
-        pairs, places = np.unique(np.stack([of_true, of_found]), axis=1, return_inverse=True)
-        real, shared = (pairs > 0).all(axis=0), _sums(pixels, places.reshape(-1), pairs.shape[1])
+        both, width = (of_true > 0) & (of_found > 0), len(found) + 1
+        pairs, places = np.unique(of_true[both] * width + of_found[both], return_inverse=True)
+        shared = _sums(pixels[both], places, len(pairs))[: len(pairs)]
         counts = _sums(pixels, of_true, len(true)), _sums(pixels, of_found, len(found))
         for of_each in counts:
             of_each[0] = 0  # of none
-        own = cls(pairs[0, real], pairs[1, real], shared[:-1][real], *counts)
-        return own, int(found_pixels[1:].sum())
+        return cls(pairs // width, pairs % width, shared, *counts), int(found_pixels[1:].sum())
 
     @property
     def unions(self) -> FloatArray:
