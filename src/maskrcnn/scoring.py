@@ -14,7 +14,7 @@ import numpy as np
 
 from maskrcnn.data.channel_files import read_labelled_pixels
 from maskrcnn.data.channels import RGB, UNKNOWN, Channels
-from maskrcnn.data.coco import Crowd, LabelledImages, read_coco
+from maskrcnn.data.coco import Crowd, LabelledImages, read_coco, with_street
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS
@@ -82,11 +82,7 @@ def evaluate_predictions(
         "group_by": group_by,
         "channels": UNKNOWN,
     }
-    if isinstance(annotations, LabelContent):
-        data = read_coco(annotations.coco, folder, source=str(annotations.source), **settings)
-    else:
-        labels = annotations if isinstance(annotations, Mapping) else Path(annotations)
-        data = read_coco(labels, folder, **settings)
+    data = _read(annotations, folder, **settings)
     require_groups(data, group_by)
     truth = ground_truth_of(data)
     try:
@@ -106,6 +102,14 @@ def evaluate_predictions(
     return metrics
 
 
+def _read(
+    labels: str | PathLike[str] | Mapping[str, Any] | LabelContent, folder: Path | None, **how: Any
+) -> LabelledImages:
+    if isinstance(labels, LabelContent):
+        return with_street(read_coco(labels.coco, folder, source=str(labels.source), **how), labels.coco)
+    return read_coco(labels if isinstance(labels, Mapping) else Path(labels), folder, **how)
+
+
 def require_groups(data: LabelledImages, group_by: str) -> None:
     """Refuse a field that a user has named and that no image record has.
 
@@ -122,7 +126,12 @@ def require_groups(data: LabelledImages, group_by: str) -> None:
 def ground_truth_of(data: LabelledImages) -> GroundTruth:
     """All objects of a data set, to be found."""
     return GroundTruth(
-        data.report.source, data.categories, data.labels, group_names=data.group_names, federated=data.federated
+        data.report.source,
+        data.categories,
+        data.labels,
+        group_names=data.group_names,
+        federated=data.federated,
+        street=data.street,
     )
 
 

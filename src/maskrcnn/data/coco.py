@@ -31,6 +31,7 @@ from maskrcnn.data.coco_images import ImageReader
 from maskrcnn.data.coco_keypoints import read_keypoints
 from maskrcnn.data.coco_objects import read_crowd, read_object
 from maskrcnn.data.coco_owners import Owned, looked_up, owned, shown_id
+from maskrcnn.data.coco_street import read_street
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
@@ -39,6 +40,7 @@ from maskrcnn.structures.federated import Federated
 from maskrcnn.structures.label_merging import Part, merged
 from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.structures.masks import IntArray
+from maskrcnn.structures.street import StreetPixels
 from maskrcnn.text import brief
 
 Entry = Mapping[str, Any]
@@ -62,6 +64,7 @@ class LabelledImages:
         has_void: whether nobody knows what pixels without any label show (COCO panoptic); else that is background.
         channels: of the images.
         federated: in which images a class was looked for (LVIS); None: each in all.
+        street: which pixels do not count (Cityscapes), where they are to be measured on; None: nobody says.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class LabelledImages:
     has_void: bool = False
     channels: Channels = RGB
     federated: Federated | None = None
+    street: StreetPixels | None = None
 
 
 def channels_left_out(data: LabelledImages) -> str:
@@ -82,7 +86,7 @@ def channels_left_out(data: LabelledImages) -> str:
 def without_classes(data: LabelledImages) -> LabelledImages:
     """The same with one class, "object", for all: what an RPN alone can tell apart."""
     labels = replace(data.labels, labels=torch.zeros_like(data.labels.labels))
-    return replace(data, categories=ONE_CLASS, labels=labels, federated=None)
+    return replace(data, categories=ONE_CLASS, labels=labels, federated=None, street=None)
 
 
 def read_coco(
@@ -124,8 +128,14 @@ def read_to_measure(annotations: Path | Mapping[str, Any], images: Path, **setti
     """As `read_coco`; where not one object has a mask, all count by their boxes, as for a model without masks."""
     data = read_coco(annotations, images, **settings)
     if data.report.counts[Fault.ALL_BOXES]:
-        return read_coco(annotations, images, **(settings | {"need_masks": False}))
-    return data
+        data = read_coco(annotations, images, **(settings | {"need_masks": False}))
+    return data if isinstance(annotations, Path) else with_street(data, annotations)
+
+
+def with_street(data: LabelledImages, content: Mapping[str, Any]) -> LabelledImages:
+    """The same with what the content that it was read from says of pixels that do not count."""
+    numbers = enumerate(data.labels.image_ids.tolist())
+    return replace(data, street=read_street(content["images"], {i: data.labels.size(n) for n, i in numbers}))
 
 
 class _CocoReader:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from maskrcnn.evaluation.boundary import BoundaryAP
 from maskrcnn.evaluation.cells import CellScores, are_cells
+from maskrcnn.evaluation.cityscapes import CityscapesAP
 from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.intervals import Halves
 from maskrcnn.evaluation.lvis import lvis_scores
@@ -51,6 +52,8 @@ def _mask_scores(
     metrics: list[MaskMetric] = [BoundaryAP(truth.categories.names, limit)]
     if are_cells(truth):
         metrics.append(CellScores(len(truth.images), score_threshold))
+    if truth.street is not None:
+        metrics.append(CityscapesAP(truth.street, list(truth.images), truth.categories.names))
     for scene in scenes(compared):
         for metric in metrics:
             metric.add(scene)

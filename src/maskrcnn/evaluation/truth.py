@@ -12,6 +12,7 @@ from maskrcnn.evaluation.metrics import IouType
 from maskrcnn.structures import Categories, KeypointSchema, Size
 from maskrcnn.structures.federated import Federated
 from maskrcnn.structures.labels import LabelStore
+from maskrcnn.structures.street import StreetPixels
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class GroundTruth:
         images: image id -> number of the image in `labels`, by ascending id; by default all of them.
         group_names: what the groups of images are called, by their numbers in `labels`.
         federated: in which images a class was looked for (LVIS); None: each in all.
+        street: which pixels do not count (Cityscapes); None: nobody says.
     """
 
     source: str
@@ -33,6 +35,7 @@ class GroundTruth:
     images: Mapping[int, int] = field(default_factory=dict)
     group_names: Sequence[str] = ()
     federated: Federated | None = None
+    street: StreetPixels | None = None
 
     def __post_init__(self) -> None:
         images = self.images or {image_id: number for number, image_id in enumerate(self.labels.image_ids.tolist())}

@@ -12,6 +12,8 @@ from tests.data.formats.scenes import cityscapes, save
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.report import Fault
+from maskrcnn.masks.rle import decode_rle
+from maskrcnn.masks.rle_coco import rle_from_coco
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -34,8 +36,12 @@ def test_caravans_are_ignored_and_stuff_is_background(tmp_path: Path, found: Any
     values = np.zeros((24, 31), np.uint16)
     values[0], values[1], values[2], values[3] = 29000, 30, 7, 25000
     save(tmp_path / "gtFine/train/ulm/ulm_0_gtFine_instanceIds.png", values)
-    result = found(read_labels(tmp_path))
+    content = read_labels(tmp_path)
+    result = found(content)
     assert (result.objects, result.ignored, result.area) == ({"rider": 1}, 2, 31)
+    pixels = {name: decode_rle(rle_from_coco(mask)) for name, mask in content.coco["images"][0]["cityscapes"].items()}
+    assert np.array_equal(pixels["left_out"].nonzero()[0], [0] * 31), "29000 is no void for the benchmark"
+    assert sorted({*pixels["void"].nonzero()[0].tolist()}) == [1, *range(4, 24)], "30, and 0"
 
 
 def test_colours_are_no_instances(tmp_path: Path) -> None:

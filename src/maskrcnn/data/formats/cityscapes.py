@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+import numpy as np
+import numpy.typing as npt
+
+from maskrcnn.data.coco_street import FIELD, LEFT_OUT, VOID
+from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions
+from maskrcnn.masks.rle import encode_rle
+from maskrcnn.masks.rle_coco import rle_to_coco
 
 LOOKED_FOR = "Cityscapes (gtFine/, *_instanceIds.png)"
 
@@ -31,6 +38,13 @@ CLASSES = {
 }
 IGNORED = (29, 30)
 """Caravan, trailer."""
+VOID_CLASSES = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, *IGNORED)
+"""What the benchmark does not judge, `ignoreInEval` of its labels: unlabelled, the own car, parking, bridge, ..."""
+
+_PARTS = np.zeros(1 << 16, np.uint8)
+"""By a pixel's value: 1 void, 2 an object of a class that does not count."""
+_PARTS[list(VOID_CLASSES)] = 1
+_PARTS[1000 * min(IGNORED) : 1000 * (max(IGNORED) + 1)] = 2
 
 _MASK = re.compile(r"(?P<above>(?:.*/)?)gt(?:Fine|Coarse)/(?P<stem>.+)_gt(?:Fine|Coarse)_instanceIds\.png$")
 
@@ -42,14 +56,10 @@ def recognise(listing: Listing) -> bool:
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root, CLASSES.values())
     for mask, picture in _masks(listing):
-        image = builder.add_image(picture, listing.size(picture), split_of(mask))
-        try:
-            values = read_values(listing.file(mask))
-        except UserError as error:
-            builder.failure(Fault.MASK_FILE, mask, error)
-            continue
-        if values.ndim != 2:
-            builder.fault(Fault.MASK_FILE, mask, "it has colours")
+        values = _values(listing, mask, builder)
+        fields = {} if values is None else {FIELD: _pixels(values)}
+        image = builder.add_image(picture, listing.size(picture), split_of(mask), **fields)
+        if values is None:
             continue
         for value, rle in labelled_regions(values):
             number = value // 1000 if value >= 1000 else value
@@ -58,6 +68,26 @@ def read(listing: Listing) -> LabelContent:
             elif number in IGNORED:
                 builder.add_rle(image, None, rle, f"{mask}: value {value}", crowd=True)
     return builder.content()
+
+
+def _values(listing: Listing, mask: str, builder: ContentBuilder) -> npt.NDArray[Any] | None:
+    """(H, W); None where the file holds none, which is a fault."""
+    try:
+        values = read_values(listing.file(mask))
+    except UserError as error:
+        builder.failure(Fault.MASK_FILE, mask, error)
+        return None
+    if values.ndim != 2:
+        builder.fault(Fault.MASK_FILE, mask, "it has colours")
+        return None
+    return values
+
+
+def _pixels(values: npt.NDArray[Any]) -> Json:
+    """For the benchmark's metric (`evaluation/cityscapes.py`), where alone an object of a caravan is not void."""
+    parts = _PARTS.take(values, mode="clip")
+    masks = {VOID: parts == 1, LEFT_OUT: parts == 2}
+    return {n: rle_to_coco(encode_rle(m.view(np.uint8))) for n, m in masks.items() if n == VOID or m.any()}
 
 
 def _masks(listing: Listing) -> Iterator[tuple[str, str]]:
