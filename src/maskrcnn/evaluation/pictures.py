@@ -18,8 +18,8 @@ from maskrcnn.viz.inline import inline_jpeg
 LoadImage = Callable[[int], LargeImage]
 """Gives the image with this id, whose pixels are (h, w, 3) uint8 RGB."""
 
-LONGEST_SIDE = 1000
-"""Pictures are shrunk to this many pixels, so that a report stays a few megabytes."""
+LONGEST_SIDE, QUALITY = 960, 76
+"""Pixels of a picture, and of its JPEG: a report stays a few megabytes."""
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,4 @@ def overlay_found(part: Part, results: Sequence[Result], truth: GroundTruth) -> 
 
 def _draw(part: Part, shown: Sequence[Shown], truth: GroundTruth) -> str:
     """The picture with objects outlined, as the address of an inline JPEG."""
-    return inline_jpeg(overlay(part, shown, truth), LONGEST_SIDE)
+    return inline_jpeg(overlay(part, shown, truth), LONGEST_SIDE, QUALITY)

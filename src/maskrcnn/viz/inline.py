@@ -9,20 +9,18 @@ import numpy as np
 from PIL import Image
 
 from maskrcnn.structures.masks import ByteArray
+from maskrcnn.viz.shrinking import at_most
 
 
 def inline_jpeg(picture: ByteArray, longest_side: int, quality: int = 82) -> str:
     """The address of an (H, W, 3) RGB picture as JPEG, made smaller if a side is longer than that."""
-    image = Image.fromarray(picture)
-    image.thumbnail((longest_side, longest_side))
-    return _address(image, "JPEG", quality=quality)
+    return _address(Image.fromarray(at_most(picture, longest_side)), "JPEG", quality=quality)
 
 
 def jpeg_bytes(picture: ByteArray, longest_side: int, quality: int = 82) -> bytes:
     """An (H, W, 3) RGB picture as a JPEG file, made smaller if a side is longer than that."""
-    image, buffer = Image.fromarray(picture), BytesIO()
-    image.thumbnail((longest_side, longest_side))
-    image.save(buffer, "JPEG", quality=quality)
+    buffer = BytesIO()
+    Image.fromarray(at_most(picture, longest_side)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

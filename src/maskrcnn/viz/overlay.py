@@ -20,6 +20,7 @@ from maskrcnn.viz.labels import Label, draw_labels, draw_legend
 from maskrcnn.viz.looks import Look
 from maskrcnn.viz.occupancy import Occupancy
 from maskrcnn.viz.outlines import Line, Shape
+from maskrcnn.viz.shrinking import at_most
 from maskrcnn.viz.skeletons import Skeletons, draw_skeleton
 
 USUAL_LONG_SIDE = 1000
@@ -115,7 +116,7 @@ def draw_overlay(
             for text, s in zip(texts, shapes, strict=True)
         ]
         draw_labels(picture, tags, style.text, occupancy, legend)
-    return _at_most(picture, drawing.longest_side)
+    return at_most(picture, drawing.longest_side)
 
 
 def _is_bright(picture: ByteArray) -> bool:
@@ -142,17 +143,6 @@ def _enlargement(image: ByteArray, drawing: Drawing) -> int:
 def _long_side(picture: ByteArray) -> int:
     height, width = picture.shape[:2]
     return int(max(height, width))
-
-
-def _at_most(picture: ByteArray, longest_side: int | None) -> ByteArray:
-    import cv2
-
-    height, width = picture.shape[:2]
-    if longest_side is None or max(height, width) <= longest_side:
-        return picture
-    share = longest_side / max(height, width)
-    size = (max(round(width * share), 1), max(round(height * share), 1))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def save_picture(path: Path, picture: ByteArray) -> None:
