@@ -7,20 +7,31 @@ import copy
 import io
 import json
 import math
+from base64 import b64decode
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.oks import OTHER_SIGMA, sigmas_of
+from maskrcnn.evaluation.coco import evaluate_coco
+from maskrcnn.evaluation.compared import Compared
+from maskrcnn.evaluation.error_cases import error_cases
+from maskrcnn.evaluation.gallery import make_gallery
+from maskrcnn.evaluation.oks import OTHER_SIGMA, sigmas_of, similarities
 from maskrcnn.evaluation.report import render_report
 from maskrcnn.evaluation.table import format_table
-from maskrcnn.scoring import evaluate_predictions
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.evaluation.verdicts import judge
+from maskrcnn.scoring import evaluate_predictions, ground_truth_of
 from maskrcnn.structures import KeypointSchema
+from maskrcnn.structures.large_image import WholeImage
 
 Json = dict[str, Any]
 NAMES = ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl"]
@@ -255,3 +266,86 @@ def test_tables_and_report_show_all_types() -> None:
     html = render_report(metrics)
     assert "20 for keypoints, which are compared by their similarity (OKS)" in html and "AR100" in html
     assert "keypoints" not in render_report(evaluate_predictions(truth, found, max_detections=100, iou_types=("box",)))
+
+
+def test_similarities_by_hand() -> None:
+    """All three keypoints 10 pixels off: 100 = 2 x area x (2 sigma)^2, which gives 1 / e."""
+    found = [{"keypoints": [60.0 + dx, 60 + dy, 1] * 3} for dx, dy in ((0, 0), (6, 8))]
+    labelled = {"keypoints": [60.0, 60, 2] * 3, "area": 5000, "bbox": [10, 10, 100, 100]}
+    in_part = {**labelled, "keypoints": [60.0, 60, 1, 0, 0, 0, 900, 900, 0]}
+    near = {"keypoints": [0.0] * 9, "area": 5000, "bbox": [100, 66, 40, 40]}  # three times as large: from 60, 26
+    far = {**near, "bbox": [110, 66, 40, 40]}
+    expected = [[1, 1, 1, math.exp(-1)], [math.exp(-1), math.exp(-1), 1, math.exp(-0.16)]]
+    assert similarities(found, [labelled, in_part, near, far], [0.05] * 3) == pytest.approx(np.array(expected))
+
+
+# --- pictures of errors -----------------------------------------------------------------------------------------
+
+
+def labelled_and_read(*objects: Json) -> GroundTruth:
+    annotations = [{**o, "id": i} for i, o in enumerate(objects, start=1)]
+    return ground_truth_of(read_coco({**data(), "annotations": data(*annotations)["annotations"]}, need_masks=False))
+
+
+ERRORS = [
+    face(100 + distance(0.9), 100, score=0.9),  # right
+    face(100 + distance(0.8), 100, score=0.8),  # the same once more
+    face(300 + distance(0.3), 100, score=0.7),  # badly met
+    face(300, 400, score=0.6),  # nobody is there
+    {**face(500, 100, score=0.5), "keypoints": [500, 100, 1] * 3},  # to be ignored
+]
+
+
+def test_errors_of_keypoints_are_pictured_with_their_similarity() -> None:
+    unlabelled = {**face(500, 100), "keypoints": [0] * 9, "num_keypoints": 0}
+    truth = labelled_and_read(face(100, 100), face(300, 100), face(100, 300), unlabelled)
+    metrics = evaluate_coco(truth, ERRORS, 20, ("keypoints", "box"), explain=True)
+    gallery = make_gallery(metrics, truth, ERRORS, lambda _: WholeImage(np.full((480, 640, 3), 80, np.uint8)))
+    assert {kind: [one.caption for one in own] for kind, own in gallery.errors.items()} == {
+        "localisation": ["found person 0.70, OKS 0.30"],
+        "double": ["found person 0.80, OKS 0.80"],
+        "background": ["found person 0.60"],
+        "missed": ["true person, 10000 pixels"],
+    }
+    page = render_report(metrics, gallery)
+    assert "its keypoints badly met (OKS 0.1 to 0.5)" in page and "; score 0.167 at OKS 0.5, " in page
+    kinds = [verdict.kind for verdict in judge(truth, 1, ERRORS, "keypoints", 20).found]
+    assert kinds == ["right", "double", "wrong", "wrong", ""]
+
+
+def test_kinds_of_keypoint_errors_are_those_that_hotcoco_counts(shared: Path) -> None:
+    content = json.loads((shared / "data" / "coco_mini" / "person_keypoints_val.json").read_text())
+    random = np.random.default_rng(1)
+    found = [
+        {
+            "image_id": a["image_id"],
+            "category_id": 1,
+            "score": float(random.random()),
+            "keypoints": (np.array(a["keypoints"], float).reshape(-1, 3) + random.normal(0, off, (17, 3)))
+            .ravel()
+            .tolist(),
+        }
+        for a in content["annotations"]
+        for off in (2, 5, 20, 60)
+    ]
+    compared = Compared.of(ground_truth_of(read_coco(content, need_masks=False)), found, "keypoints", 20)
+    evaluator = compared.evaluator()
+    evaluator.params.max_dets = [20]
+    evaluator.evaluate()
+    evaluator.accumulate()
+    counts = evaluator.tide_errors()["counts"]
+    kinds = Counter(case.kind for own in error_cases(compared, evaluator) for case in own)
+    expected = {"Dupe": "double", "Loc": "localisation", "Bkg": "background", "Miss": "missed"}
+    assert {name: kinds[ours] for name, ours in expected.items()} == {name: counts[name] for name in expected}
+    assert min(kinds[name] for name in ("double", "localisation", "background")) > 10
+
+
+def test_keypoints_without_a_box_are_cut_out_around_them() -> None:
+    truth = labelled_and_read(face(100, 100))
+    bare = [{"image_id": 1, "category_id": 1, "score": 0.9, "keypoints": [400.0, 300, 1, 420, 300, 1, 410, 320, 1]}]
+    metrics = evaluate_coco(truth, bare, 20, ("keypoints",), explain=True)
+    seen = np.full((480, 640, 3), 80, np.uint8)
+    seen[275:335, 380:440] = 250  # what is cut out around the keypoints is bright here, and dark elsewhere
+    (one,) = make_gallery(metrics, truth, bare, lambda _: WholeImage(seen)).errors["background"]
+    picture = np.asarray(Image.open(io.BytesIO(b64decode(one.picture.split(",")[1]))).convert("L"))
+    assert picture.mean() > 200

@@ -9,9 +9,9 @@ from math import ceil, floor
 import numpy as np
 
 from maskrcnn.evaluation.explanation import ErrorCase
-from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.evaluation.metrics import IouType, similarity_name
 from maskrcnn.evaluation.predictions import Result, of_type
-from maskrcnn.evaluation.shown import Shown, crop_of, found_object, true_object
+from maskrcnn.evaluation.shown import Shown, crop_of, found_object, skeletons_of, true_object
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.masks.rle import Window
 from maskrcnn.structures import MaskCrops, Size
@@ -27,8 +27,8 @@ FOUND_LOOK = Look((60, 165, 255), filled=False)
 BETTER_LOOK = Look((255, 255, 255), filled=False)
 """Of the object, the detection, and the better detection of a double; the style sheet of the report says so too."""
 
-SIDE = 320
-"""Pixels of a picture's longest side."""
+SIDE, QUALITY = 320, 75
+"""Pixels of a picture's longest side, and the quality of its JPEG."""
 
 SURROUNDINGS, LEAST_SIDE = 0.3, 48
 """What is shown around the objects, as a share of their size, and the least side of what is cut out, pixels."""
@@ -40,7 +40,7 @@ class CasePicture:
 
     Attributes:
         picture: its `data:` address.
-        caption: classes, score and IoU.
+        caption: classes, score and IoU or OKS.
         image: the image's file name and id.
     """
 
@@ -63,7 +63,7 @@ class CaseDrawer:
         self._results = of_type(predictions, truth, iou_type)
         self._numbers = [number for _, number in truth.objects_compared(iou_type)]
         self._ids = list(truth.images)
-        self._boxes_only = iou_type == "box"
+        self._iou_type = iou_type
 
     def image_id(self, case: ErrorCase) -> int:
         """Of the image that a case is in."""
@@ -77,26 +77,41 @@ class CaseDrawer:
         number = None if case.truth is None else self._numbers[case.truth]
         wanted = [] if number is None else [true_object(image_id, number, truth, TRUE_LOOK)]
         name = truth.labels.file_name(truth.images[image_id])
-        shown = [replace(item, mask=None) if self._boxes_only else item for item in (*better, *wanted, *found)]
-        caption = _caption(case, wanted, found, truth.categories.names)
-        return CasePicture(inline_jpeg(_cut_out(image, shown), SIDE), caption, f"{name} (image {image_id})")
+        shown = [_as_compared(item, self._iou_type) for item in (*better, *wanted, *found)]
+        caption = _caption(case, wanted, found, truth.categories.names, similarity_name(self._iou_type))
+        return CasePicture(
+            inline_jpeg(_cut_out(image, shown, truth), SIDE, QUALITY), caption, f"{name} (image {image_id})"
+        )
 
     def _found(self, position: int | None, look: Look) -> list[Shown]:
         return [] if position is None else [found_object(self._results[position], self._truth, look=look)]
 
 
-def _caption(case: ErrorCase, wanted: Sequence[Shown], found: Sequence[Shown], names: Sequence[str]) -> str:
+def _as_compared(item: Shown, iou_type: IouType) -> Shown:
+    """With the geometry that was compared alone; keypoints come with the box, without one with that around them."""
+    if iou_type == "mask":
+        return replace(item, keypoints=None)
+    if iou_type == "box" or item.keypoints is None:
+        return replace(item, mask=None, keypoints=None)
+    told = item.keypoints[item.keypoints[:, 2] > 0, :2]
+    (x1, y1), (x2, y2) = (told.min(axis=0), told.max(axis=0)) if len(told) else np.zeros((2, 2))
+    return replace(item, mask=None, box=item.box or (x1, y1, x2, y2))
+
+
+def _caption(
+    case: ErrorCase, wanted: Sequence[Shown], found: Sequence[Shown], names: Sequence[str], similarity: str
+) -> str:
     parts = [f"found {names[item.label]} {item.score:.2f}" for item in found]
     if not found or case.kind in ("classification", "both"):
         parts += [f"true {names[item.label]}" for item in wanted]
     if found and wanted:
-        parts.append(f"IoU {case.iou:.2f}")
+        parts.append(f"{similarity} {case.iou:.2f}")
     if not found:
         parts.append(f"{case.weight:.0f} pixels")
     return ", ".join(parts)
 
 
-def _cut_out(image: LargeImage, shown: Sequence[Shown]) -> ByteArray:
+def _cut_out(image: LargeImage, shown: Sequence[Shown], truth: GroundTruth) -> ByteArray:
     """The part of an image around objects, with these outlined."""
     size = image.size
     everything = (0, 0, size[1], size[0])
@@ -113,6 +128,7 @@ def _cut_out(image: LargeImage, shown: Sequence[Shown]) -> ByteArray:
         np.zeros(len(shown), np.int64),
         None,
         ("",),
+        skeletons_of(shown, truth, (x1, y1)),
         drawing=Drawing(("masks",), max(round(2 * max(x2 - x1, y2 - y1) / SIDE), 2), SIDE),
         looks=[item.look for item in shown if item.look is not None],
     )

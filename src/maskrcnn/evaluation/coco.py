@@ -20,7 +20,15 @@ from maskrcnn.evaluation.explaining import explain as explanation_of
 from maskrcnn.evaluation.further import further_scores
 from maskrcnn.evaluation.intervals import Halves, ap_intervals
 from maskrcnn.evaluation.matching import Matches, best_operating_point, per_image_metrics
-from maskrcnn.evaluation.metrics import ClassMetrics, Curve, IouType, Metrics, TypeMetrics, detection_limit
+from maskrcnn.evaluation.metrics import (
+    ClassMetrics,
+    Curve,
+    IouType,
+    Metrics,
+    TypeMetrics,
+    detection_limit,
+    similarity_name,
+)
 from maskrcnn.evaluation.object_slices import matches_by_size
 from maskrcnn.evaluation.oks import warnings_of
 from maskrcnn.evaluation.predictions import Result, read_predictions
@@ -176,7 +184,7 @@ def _class_metrics(
 
 def _curves(precision: FloatArray, iou_type: IouType) -> tuple[Curve, ...]:
     whole = precision[:, :, :, ALL, -1]  # (T, R, K)
-    measure = "OKS" if iou_type == "keypoints" else "IoU"
+    measure = similarity_name(iou_type)
     return (
         Curve(f"{measure} 0.50", _mean_curve(whole[IOU_50 : IOU_50 + 1])),
         Curve(f"{measure} 0.75", _mean_curve(whole[IOU_75 : IOU_75 + 1])),

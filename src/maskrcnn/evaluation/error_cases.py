@@ -6,8 +6,9 @@ Letters: D wrong detections of one image, G its objects and regions to be ignore
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import hotcoco
@@ -16,6 +17,7 @@ import numpy as np
 from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.explanation import ErrorCase
 from maskrcnn.evaluation.metrics import IouType
+from maskrcnn.evaluation.oks import similarities
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 
 FOREGROUND, BACKGROUND = 0.5, 0.1
@@ -24,18 +26,25 @@ FOREGROUND, BACKGROUND = 0.5, 0.1
 _OF_DETECTIONS = ("localisation", "classification", "double", "background", "both")
 """In the order in which they are asked for."""
 
+_Compare = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]], BoolArray], FloatArray]
+"""Gives the IoU or the like (D, G) of detections with objects, some of which are regions to be ignored."""
+
 WORST_SHOWN, OF_ONE_IMAGE = 6, 2
 """So many errors of a kind are shown, and of them so many from one image."""
 
 
 def error_cases(compared: Compared, evaluator: hotcoco.COCOeval) -> Iterator[list[ErrorCase]]:
-    """All errors, image by image or field by field, of masks or boxes and an evaluator that has evaluated them."""
+    """All errors, image by image or field by field, of an evaluator that has evaluated what is compared.
+
+    Of keypoints their similarity (OKS) takes the place of IoU.
+    """
+    compare = partial(_similarities, iou_type=compared.iou_type, sigmas=compared.sigmas)
     judged: Mapping[str, Any] = evaluator.image_diagnostics(FOREGROUND, score_thr=2.0)  # no labels to be suspected
     for image in evaluator.params.img_ids:
         truths, found = (_entries(content, image) for content in (evaluator.coco_gt, evaluator.coco_dt))
         wrong = [entry for entry in found if judged["dt_status"].get(entry["id"]) == "fp"]
         finders = [judged["gt_match"].get(entry["id"]) for entry in truths]
-        found_errors = _errors_of_image(wrong, truths, finders, compared.iou_type)
+        found_errors = _errors_of_image(wrong, truths, finders, compare)
         yield [_of_image(case, compared) for case in found_errors]
 
 
@@ -70,15 +79,15 @@ def _errors_of_image(
     wrong: Sequence[Mapping[str, Any]],
     truths: Sequence[Mapping[str, Any]],
     finders: Sequence[int | None],
-    iou_type: IouType,
+    compare: _Compare,
 ) -> list[ErrorCase]:
     """The errors of one image: from its wrong detections, its objects, and the detection that has found each."""
-    crowd = np.array([bool(truth.get("iscrowd")) for truth in truths], bool)
+    crowd = np.array([bool(truth.get("iscrowd")) or truth.get("num_keypoints") == 0 for truth in truths], bool)
     met = np.array([finder is not None for finder in finders], bool)
     missed = ~met & ~crowd
     cases = []
     if wrong:
-        kinds, about, ious = _kinds(wrong, truths, met, crowd, iou_type)
+        kinds, about, ious = _kinds(wrong, truths, met, crowd, compare)
         for entry, kind, target, iou in zip(wrong, kinds, about.tolist(), ious.tolist(), strict=True):
             truth, finder = (None, None) if kind == "background" else (truths[target]["id"] - 1, finders[target])
             better = None if finder is None else finder - 1
@@ -97,12 +106,12 @@ def _kinds(
     truths: Sequence[Mapping[str, Any]],
     met: BoolArray,
     crowd: BoolArray,
-    iou_type: IouType,
+    compare: _Compare,
 ) -> tuple[list[str], IntArray, FloatArray]:
     """The kind of each of D wrong detections, the number (D,) of the object it is about, and the IoU with it (D,)."""
     if not truths:
         return ["background"] * len(wrong), np.zeros(len(wrong), np.int64), np.zeros(len(wrong))
-    ious = _ious(wrong, truths, crowd, iou_type)  # (D, G)
+    ious = compare(wrong, truths, crowd)  # (D, G)
     same = np.equal.outer([entry["category_id"] for entry in wrong], [entry["category_id"] for entry in truths])
     own, other, used = (np.where(chosen, ious, 0.0) for chosen in (same, ~same & ~crowd, same & met))
     nearest, elsewhere = own.max(axis=1), other.max(axis=1)
@@ -118,12 +127,18 @@ def _kinds(
     return [_OF_DETECTIONS[number] for number in numbers.tolist()], about, ious[np.arange(len(wrong)), about]
 
 
-def _ious(
-    wrong: Sequence[Mapping[str, Any]], truths: Sequence[Mapping[str, Any]], crowd: BoolArray, iou_type: IouType
+def _similarities(
+    wrong: Sequence[Mapping[str, Any]],
+    truths: Sequence[Mapping[str, Any]],
+    crowd: BoolArray,
+    iou_type: IouType,
+    sigmas: Sequence[float],
 ) -> FloatArray:
     """(D, G) as COCO counts it: of a region to be ignored, the share of the detection that lies in it."""
     from hotcoco.primitives import bbox_iou, mask_iou
 
+    if iou_type == "keypoints":
+        return similarities(wrong, truths, sigmas)
     if iou_type == "box":
         return bbox_iou([entry["bbox"] for entry in wrong], [entry["bbox"] for entry in truths], crowd)
     return mask_iou([entry["segmentation"] for entry in wrong], [entry["segmentation"] for entry in truths], crowd)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import hotcoco
 import numpy as np
 
 from maskrcnn.evaluation.compared import Compared
@@ -51,7 +52,11 @@ def explain(
     """
     best = best_operating_point(matches).score  # where F1 is highest; confusions are counted from this score on
     threshold = best if math.isfinite(best) else 0.5
-    errors = None if compared.iou_type == "keypoints" else _errors(truth, compared, limit, threshold)
+    counted = _counted(compared, limit) if compared.found.get_ann_ids() else None
+    cases = {} if counted is None else worst_cases(error_cases(compared, counted))
+    by_kind = {name: cases[name] for name in KINDS if name in cases}
+    measured = counted if compared.iou_type != "keypoints" else None
+    errors = None if measured is None else _errors(truth, compared, measured, limit, threshold)
     scores = sorted({*SCORES, *([best] if math.isfinite(best) else [])})
     rows = tuple(_threshold_row(matches, len(truth.images), score) for score in scores)
     parts = {SIZES[name]: own for name, own in sizes.items()}
@@ -59,20 +64,21 @@ def explain(
         parts |= matches_by_edge(compared, limit)
     total = sum(match.num_truths for match in matches)
     objects = _object_slices(parts, total, halves, len(truth.categories))
-    return Explanation(errors, rows, tuple(_slices(truth, matches, halves)), tuple(objects))
+    return Explanation(errors, rows, tuple(_slices(truth, matches, halves)), tuple(objects), by_kind)
 
 
-def _errors(truth: GroundTruth, compared: Compared, limit: int, threshold: float) -> Errors | None:
-    """None without any detection."""
-    if not compared.found.get_ann_ids():
-        return None
-    counted = compared.evaluator()
-    counted.params.max_dets = [limit]
-    counted.evaluate()
-    counted.accumulate()
+def _counted(compared: Compared, limit: int) -> hotcoco.COCOeval:
+    """An evaluator that has evaluated."""
+    evaluator = compared.evaluator()
+    evaluator.params.max_dets = [limit]
+    evaluator.evaluate()
+    evaluator.accumulate()
+    return evaluator
+
+
+def _errors(truth: GroundTruth, compared: Compared, counted: hotcoco.COCOeval, limit: int, threshold: float) -> Errors:
     found, calibration = counted.tide_errors(), counted.calibration()
     confusion: Mapping[str, Any] = compared.evaluator().confusion_matrix(min_score=threshold, max_det=limit)
-    worst = worst_cases(error_cases(compared, counted))
     num_classes = len(truth.categories)
     places = [*(label for label in range(num_classes) if truth.is_compared(label, compared.iou_type)), num_classes]
     return Errors(
@@ -81,7 +87,6 @@ def _errors(truth: GroundTruth, compared: Compared, limit: int, threshold: float
         threshold,
         float(calibration["ece"]),
         tuple((b["avg_confidence"], b["avg_accuracy"], b["count"]) for b in calibration["bins"] if b["count"]),
-        {name: worst[name] for name in KINDS if name in worst},
     )
 
 

@@ -34,7 +34,7 @@ class ErrorCase:
         found: position of the detection among those that are compared (`predictions.of_type`); None: missed.
         truth: position of the object that it is about among those that are compared; None: there is none.
         better: position of the detection that has found that object; None: none has.
-        iou: of detection and object; 0 where one is not there.
+        iou: of detection and object, of keypoints their similarity (OKS); 0 where one is not there.
         weight: what makes it bad: the score of a detection, the area of a missed object in pixels.
     """
 
@@ -57,7 +57,6 @@ class Errors:
         threshold: detections from this score on are in `confusion`.
         calibration_error: how far scores are from the share that is right, on average (ECE, ten bins).
         bins: (mean score, share that is right, how many) of each bin with detections.
-        worst: of each kind, to look at.
     """
 
     kinds: Mapping[str, ErrorKind]
@@ -65,7 +64,6 @@ class Errors:
     threshold: float
     calibration_error: float
     bins: tuple[tuple[float, float, int], ...]
-    worst: Mapping[str, tuple[ErrorCase, ...]]
 
 
 @dataclass(frozen=True)
@@ -107,12 +105,14 @@ class Explanation:
         thresholds: by score.
         slices: of the images.
         object_slices: of the objects.
+        worst: errors of each kind, to look at; of keypoints too.
     """
 
     errors: Errors | None
     thresholds: tuple[ThresholdRow, ...]
     slices: tuple[SliceRow, ...]
     object_slices: tuple[SliceRow, ...]
+    worst: Mapping[str, tuple[ErrorCase, ...]]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; null for what could not be computed."""

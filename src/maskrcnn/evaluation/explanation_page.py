@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maskrcnn.evaluation.explanation import Errors, Explanation, SliceRow
+from maskrcnn.evaluation.metrics import IouType, similarity_name
 from maskrcnn.evaluation.page import html_table
 from maskrcnn.evaluation.table import format_interval, format_number
 from maskrcnn.text import one_line
@@ -20,16 +21,25 @@ MEANINGS = {
     "missed": "an object that none of the above explains",
 }
 
+KEYPOINT_MEANINGS = {
+    **MEANINGS,
+    "classification": "an object, well met, of another class",
+    "localisation": "an object of this class, its keypoints badly met (OKS 0.1 to 0.5)",
+    "both": "an object of another class, badly met",
+    "background": "where no object is (OKS at most 0.1)",
+}
+"""Of keypoints, with the thresholds of Ronchi and Perona (2017)."""
+
 MOST_CLASSES = 12
 """Of a confusion matrix that is shown; with more, the confusions that are most frequent are listed."""
 
 
-def explanation_sections(found: Explanation, kind: str, class_names: Sequence[str]) -> str:
+def explanation_sections(found: Explanation, kind: IouType, class_names: Sequence[str]) -> str:
     """Kinds of errors, confusions, thresholds, calibration and parts of the data; HTML."""
     errors = found.errors
     parts = [
         "" if errors is None else _kinds(errors) + _confusion(errors, class_names),
-        _thresholds(found),
+        _thresholds(found, similarity_name(kind)),
         "" if errors is None else _calibration(errors),
         _slices("images with", "images", found.slices, _IMAGES),
         _slices("objects", "count", found.object_slices, _OBJECTS),
@@ -64,7 +74,7 @@ def _confusion(errors: Errors, class_names: Sequence[str]) -> str:
     return note + html_table(("true", "predicted as", "count"), listed)
 
 
-def _thresholds(found: Explanation) -> str:
+def _thresholds(found: Explanation, similarity: str) -> str:
     rows = [
         [
             f"{row.score:.3g}",
@@ -75,8 +85,8 @@ def _thresholds(found: Explanation) -> str:
         for row in found.thresholds
     ]
     return (
-        '<p class="quiet">What a score threshold gives at IoU 0.5. Who counts objects reads the last columns: how many '
-        "too many or too few are found in an image, on average, and without the sign.</p>"
+        f'<p class="quiet">What a score threshold gives at {similarity} 0.5. Who counts objects reads the last '
+        "columns: how many too many or too few are found in an image, on average, and without the sign.</p>"
         + html_table(("score from", "precision", "recall", "F1", "too many", "off by"), rows)
     )
 

@@ -39,8 +39,7 @@ def make_gallery(metrics: Metrics, truth: GroundTruth, predictions: Sequence[Res
     """Draw what the numbers of the first IoU type say is worth a look."""
     for iou_type, numbers in metrics.by_type.items():
         worst, best = choose_images(numbers, NUM_WORST, NUM_BEST)
-        errors = None if numbers.explanation is None else numbers.explanation.errors
-        kinds = {} if errors is None else errors.worst
+        kinds = {} if numbers.explanation is None else numbers.explanation.worst
         drawer = CaseDrawer(truth, predictions, iou_type)
         shown = {image.image_id: image for image in (*worst, *best)}
         found = _by_image(shown, predictions, metrics.score_threshold)

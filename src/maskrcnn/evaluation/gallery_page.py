@@ -34,7 +34,7 @@ _KEYS = (
 )
 
 
-def error_section(errors: Mapping[str, Sequence[CasePicture]]) -> str:
+def error_section(errors: Mapping[str, Sequence[CasePicture]], meanings: Mapping[str, str] = MEANINGS) -> str:
     """The worst errors of each kind; HTML, nothing without any."""
     if not errors:
         return ""
@@ -42,14 +42,15 @@ def error_section(errors: Mapping[str, Sequence[CasePicture]]) -> str:
         "<h2>The worst errors of each kind</h2>"
         f'<p class="quiet">Of wrong detections those with the highest scores, of missed objects the largest: up to '
         f"{WORST_SHOWN} of a kind and {OF_ONE_IMAGE} of an image. All detections that count are looked at, also those "
-        f"below the score threshold.</p>{_KEYS}" + "".join(_kind(kind, pictures) for kind, pictures in errors.items())
+        f"below the score threshold.</p>{_KEYS}"
+        + "".join(_kind(f"{kind.capitalize()}: {meanings[kind]}", own) for kind, own in errors.items())
     )
 
 
-def _kind(kind: str, pictures: Sequence[CasePicture]) -> str:
+def _kind(title: str, pictures: Sequence[CasePicture]) -> str:
     figures = "".join(
-        f'<figure class="case">{picture_that_opens(f"{kind}: {one.caption}", one.picture)}'
+        f'<figure class="case">{picture_that_opens(one.caption, one.picture)}'
         f"<figcaption><b>{escape(one.caption)}</b><br>{escape(one.image)}</figcaption></figure>"
         for one in pictures
     )
-    return f'<h3>{kind.capitalize()}: {MEANINGS[kind]}</h3><div class="cases">{figures}</div>'
+    return f'<h3>{title}</h3><div class="cases">{figures}</div>'

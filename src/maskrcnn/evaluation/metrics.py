@@ -27,6 +27,11 @@ KEYPOINT_DETECTIONS = 20
 """COCO counts no more detections per image than this for keypoints."""
 
 
+def similarity_name(iou_type: IouType) -> str:
+    """What takes the place of IoU."""
+    return "OKS" if iou_type == "keypoints" else "IoU"
+
+
 def detection_limit(iou_type: IouType, max_detections: int) -> int:
     """How many detections count per image and class."""
     return min(max_detections, KEYPOINT_DETECTIONS) if iou_type == "keypoints" else max_detections

@@ -7,6 +7,7 @@ area, and k = 2 sigma, where sigma tells how closely people agree on the place o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,30 @@ def compared_object(keypoints: FloatArray | None, box: list[float], schema: Keyp
     labelled = points[:, 2] > 0
     points[labelled, :2] -= PIXEL_CENTRE
     return {"keypoints": points.flatten().tolist(), "num_keypoints": int(labelled.sum()), "bbox": box}
+
+
+def similarities(
+    found: Sequence[Mapping[str, Any]], truths: Sequence[Mapping[str, Any]], sigmas: Sequence[float]
+) -> FloatArray:
+    """(D, G) the similarity of D detections with G objects, all in COCO's form.
+
+    To an object without a labelled keypoint, which is to be ignored, a keypoint is as near as to its box made three
+    times as large.
+    """
+    places = np.array([entry["keypoints"] for entry in found], np.float64).reshape(len(found), len(sigmas), 3)[..., :2]
+    tolerances = 2 * (2 * np.array(sigmas)) ** 2
+    columns = []
+    for truth in truths:
+        points = np.array(truth["keypoints"], np.float64).reshape(-1, 3)
+        labelled, (x, y, width, height) = points[:, 2] > 0, truth["bbox"]
+        if labelled.any():
+            offsets = places[:, labelled] - points[labelled, :2]
+        else:
+            low, high = np.array([x - width, y - height]), np.array([x + 2 * width, y + 2 * height])
+            offsets, labelled = np.maximum(low - places, 0) + np.maximum(places - high, 0), ~labelled
+        distances = np.square(offsets).sum(axis=2) / (truth["area"] + np.spacing(1))
+        columns.append(np.exp(-distances / tolerances[labelled]).mean(axis=1))
+    return np.stack(columns, axis=1)
 
 
 def _body_part(name: str) -> str:

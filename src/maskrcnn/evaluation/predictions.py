@@ -18,7 +18,7 @@ from maskrcnn.text import brief
 Result = Mapping[str, Any]
 """One object found: image_id, category_id, score, and bbox [x, y, width, height], segmentation and/or keypoints."""
 
-GEOMETRY: Mapping[IouType, str] = {"mask": "segmentation", "box": "bbox", "keypoints": "keypoints"}
+GEOMETRY: Mapping[IouType, str] = {"mask": "segmentation", "keypoints": "keypoints", "box": "bbox"}
 """The COCO key that holds what an IoU type compares."""
 
 

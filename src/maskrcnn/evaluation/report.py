@@ -7,11 +7,11 @@ from html import escape
 from pathlib import Path
 
 from maskrcnn.evaluation.curves import draw_curves
-from maskrcnn.evaluation.explanation_page import explanation_sections
+from maskrcnn.evaluation.explanation_page import KEYPOINT_MEANINGS, MEANINGS, explanation_sections
 from maskrcnn.evaluation.gallery import NO_PICTURES, Gallery, make_gallery
 from maskrcnn.evaluation.gallery_page import MARKS, error_section
 from maskrcnn.evaluation.interval import FEWEST_GROUPS, Interval
-from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit
+from maskrcnn.evaluation.metrics import ClassMetrics, Metrics, TypeMetrics, detection_limit, similarity_name
 from maskrcnn.evaluation.page import html_page, html_table, pictures_side_by_side
 from maskrcnn.evaluation.pictures import Example, LoadImage
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExample, draw_pixel_examples
@@ -74,6 +74,8 @@ def render_report(
 
 
 def _objects(metrics: Metrics, gallery: Gallery) -> list[str]:
+    first = next(iter(metrics.by_type))
+    meanings, similarity = KEYPOINT_MEANINGS if first == "keypoints" else MEANINGS, similarity_name(first)
     return [
         _cards(metrics),
         _summary_table(metrics),
@@ -81,9 +83,11 @@ def _objects(metrics: Metrics, gallery: Gallery) -> list[str]:
         _classes(metrics),
         scores_sections(metrics),
         _explanations(metrics),
-        error_section(gallery.errors),
-        _examples("Worst images", "Sorted by the per-image score, worst first.", gallery.worst, MARKS),
-        _examples("Best images", "Sorted by the per-image score, best first. Marks as above.", gallery.best),
+        error_section(gallery.errors, meanings),
+        _examples("Worst images", "Sorted by the per-image score, worst first.", gallery.worst, similarity, MARKS),
+        _examples(
+            "Best images", "Sorted by the per-image score, best first. Marks as above.", gallery.best, similarity
+        ),
         _footer(metrics),
     ]
 
@@ -176,8 +180,8 @@ def _interval(numbers: TypeMetrics, name: str) -> str:
 def _summary_table(metrics: Metrics) -> str:
     tables = "".join(html_table(heads, rows) for heads, *rows in summary_tables(metrics, intervals=True))
     per_image = "; ".join(
-        f"{kind} {format_number(m['per_image_ap50'])} at IoU 0.5 and {format_number(m['per_image_ap'])} "
-        "over IoU 0.5 to 0.95"
+        f"{kind} {format_number(m['per_image_ap50'])} at {similarity_name(kind)} 0.5 and "
+        f"{format_number(m['per_image_ap'])} over 0.5 to 0.95"
         for kind, m in metrics.by_type.items()
     )
     return (
@@ -207,9 +211,9 @@ def _classes(metrics: Metrics) -> str:
     folded = (f"<details><summary>The same for {kind}</summary>{tables[kind]}</details>" for kind in others)
     return (
         f"<h2>Classes ({first})</h2>"
-        '<p class="quiet">Best score: the score threshold that gives the highest F1 at IoU 0.5, with the precision '
-        "(share of the detections that are right) and recall (share of the objects that are found) it brings. "
-        "A lower threshold finds more objects, a higher one makes fewer mistakes.</p>"
+        f'<p class="quiet">Best score: the score threshold that gives the highest F1 at {similarity_name(first)} 0.5, '
+        "with the precision (share of the detections that are right) and recall (share of the objects that are found) "
+        "it brings. A lower threshold finds more objects, a higher one makes fewer mistakes.</p>"
     ) + "".join([tables[first], *folded])
 
 
@@ -242,18 +246,19 @@ def _class_row(row: ClassMetrics, sure: Mapping[str, Interval]) -> list[str]:
     ]
 
 
-def _examples(title: str, note: str, examples: Sequence[Example], marks: str = "") -> str:
+def _examples(title: str, note: str, examples: Sequence[Example], similarity: str, marks: str = "") -> str:
     if not examples:
         return ""
-    return f'<h2>{title}</h2><p class="quiet">{note}</p>{marks}' + "".join(map(_pair, examples))
+    pairs = "".join(_pair(example, similarity) for example in examples)
+    return f'<h2>{title}</h2><p class="quiet">{note}</p>{marks}{pairs}'
 
 
-def _pair(example: Example) -> str:
+def _pair(example: Example, similarity: str) -> str:
     image = example.image
     objects = image.true_positives + image.false_negatives
     caption = (
         f" (image {image.image_id}): found {image.true_positives} of {objects}, "
-        f"{image.false_positives} wrong; score {format_number(image.ap50)} at IoU 0.5, "
+        f"{image.false_positives} wrong; score {format_number(image.ap50)} at {similarity} 0.5, "
         f"{format_number(image.ap)} over 0.5 to 0.95."
     )
     return pictures_side_by_side(_HEADS, (example.truth, example.prediction), example.name, caption)

@@ -55,11 +55,8 @@ class Shown:
 def true_objects(part: Part, image_id: int, truth: GroundTruth, verdicts: Verdicts | None = None) -> list[Shown]:
     """The objects to find in what is seen of an image; with verdicts those marked that are missed."""
     labels = truth.labels
-    return [
-        true_object(image_id, number, truth, None if verdicts is None else _true_look(number, truth, verdicts.missed))
-        for number in part.numbers_of(image_id, truth)
-        if not labels.stuff[number]
-    ]
+    numbers = (number for number in part.numbers_of(image_id, truth) if not labels.stuff[number])
+    return [true_object(image_id, number, truth, _true_look(image_id, number, truth, verdicts)) for number in numbers]
 
 
 def true_object(image_id: int, number: int, truth: GroundTruth, look: Look | None = None) -> Shown:
@@ -82,7 +79,7 @@ def found_object(result: Result, truth: GroundTruth, verdict: Verdict | None = N
     keypoints, schema = None, truth.categories.keypoints
     if schema is not None and is_list_of_numbers(result.get("keypoints"), 3 * len(schema)):
         keypoints = np.reshape(result["keypoints"], (-1, 3)) + np.array([PIXEL_CENTRE, PIXEL_CENTRE, 0])
-    look = look if verdict is None else _found_look(label, truth, verdict)
+    look = look if verdict is None else _found_look(label, result["image_id"], truth, verdict)
     return Shown(label, box, mask, keypoints, float(result["score"]), look)
 
 
@@ -103,40 +100,37 @@ def overlay(part: Part, shown: Sequence[Shown], truth: GroundTruth) -> ByteArray
         np.array([item.label for item in shown], np.int64),
         np.array(scores) if len(scores) == len(shown) else None,
         truth.categories.names,
-        _skeletons(shown, truth, part.window[:2]),
+        skeletons_of(shown, truth, part.window[:2]),
         looks=looks if len(looks) == len(shown) else None,
     )
 
 
-def _true_look(number: int, truth: GroundTruth, missed: frozenset[int]) -> Look:
-    colour = _colour(int(truth.labels.labels[number]), number, truth)
-    return Look(colour, dashed=True, filled=False, word="missed") if number in missed else Look(colour)
+def _true_look(image_id: int, number: int, truth: GroundTruth, verdicts: Verdicts | None) -> Look | None:
+    if verdicts is None:
+        return None
+    colour = _colour(int(truth.labels.labels[number]), image_id, number, truth)
+    return Look(colour, dashed=True, filled=False, word="missed") if number in verdicts.missed else Look(colour)
 
 
-def _found_look(label: int, truth: GroundTruth, verdict: Verdict) -> Look:
+def _found_look(label: int, image_id: int, truth: GroundTruth, verdict: Verdict) -> Look:
     """Without a verdict, met a region to be ignored: as if it were right."""
-    colour = _colour(label, verdict.truth, truth)
+    colour = _colour(label, image_id, verdict.truth, truth)
     if verdict.kind not in ("wrong", "double"):
         return Look(colour)
     return Look(colour, dashed=True, filled=False, sign=_SIGNS[verdict.kind], word=verdict.kind)
 
 
-def _colour(label: int, number: int | None, truth: GroundTruth) -> Colour:
+def _colour(label: int, image_id: int, number: int | None, truth: GroundTruth) -> Colour:
     """By class; where there is one class, by the object of this number, red where it is about none."""
     if len(truth.categories) > 1:
         return instance_colour(label)
     if number is None:
         return instance_colour(_RED)
-    first = int(truth.labels.first_object[_image_of(number, truth)])
-    place = number - first
+    place = number - truth.labels.objects(truth.images[image_id]).start
     return instance_colour(place + (place >= _RED))
 
 
-def _image_of(number: int, truth: GroundTruth) -> int:
-    return int(np.searchsorted(truth.labels.first_object.numpy(), number, side="right")) - 1
-
-
-def _skeletons(shown: Sequence[Shown], truth: GroundTruth, corner: tuple[int, int]) -> Skeletons | None:
+def skeletons_of(shown: Sequence[Shown], truth: GroundTruth, corner: tuple[int, int]) -> Skeletons | None:
     """The keypoints of objects, in a picture whose corner lies there; nothing where they are missing."""
     schema = truth.categories.keypoints
     if schema is None:

@@ -15,7 +15,7 @@ from maskrcnn.evaluation.truth import GroundTruth
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one detection, at IoU 0.5.
+    """On one detection, at IoU 0.5, of keypoints OKS 0.5.
 
     Attributes:
         kind: "right", "wrong" or "double"; "" where it met a region to be ignored, or is not compared.
@@ -70,7 +70,7 @@ def judge(truth: GroundTruth, image_id: int, results: Sequence[Result], iou_type
         verdicts[places[compared.result_of[found - 1]]] = (
             Verdict("right", numbers[judged["dt_match"][found] - 1]) if right else Verdict("wrong")
         )
-    for case in chain.from_iterable(error_cases(compared, evaluator) if iou_type != "keypoints" else ()):
+    for case in chain.from_iterable(error_cases(compared, evaluator)):
         if case.kind == "double" and case.found is not None and case.truth is not None:
             verdicts[places[case.found]] = Verdict("double", numbers[case.truth])
     missed = (number for number, status in judged["gt_status"].items() if status == "fn")
