@@ -9,15 +9,18 @@ from pathlib import Path
 Run = Callable[..., tuple[int, str, str]]
 
 
-def test_a_model_and_results(run: Run, dataset: Path, model_file: Path, tmp_path: Path) -> None:
-    labels = json.loads((dataset / "instances_val.json").read_text())
+def perfect_results(labels: Path, path: Path) -> None:
     keys = ("image_id", "category_id", "bbox", "segmentation")
-    perfect = [{**{key: entry[key] for key in keys}, "score": 0.9} for entry in labels["annotations"]]
-    (tmp_path / "perfect.json").write_text(json.dumps(perfect))
+    entries = json.loads(labels.read_text())["annotations"]
+    path.write_text(json.dumps([{**{key: entry[key] for key in keys}, "score": 0.9} for entry in entries]))
+
+
+def test_a_model_and_results(run: Run, dataset: Path, model_file: Path, tmp_path: Path) -> None:
+    perfect_results(dataset / "instances_val.json", tmp_path / "perfect.json")
     output = tmp_path / "out"
     code, out, err = run("compare", model_file, tmp_path / "perfect.json", "--data", dataset, "--output", output)
     assert code == 0, err
-    assert "2 groups of images are too few" in out and {path.name for path in output.iterdir()} == {
+    assert "2 groups of images with objects are too few" in out and {path.name for path in output.iterdir()} == {
         "a", "comparison.html", "comparison.json",
     }  # fmt: skip
     assert json.loads((output / "comparison.json").read_text())["mask"]["summary"][0]["B"] == 1.0
@@ -26,3 +29,16 @@ def test_a_model_and_results(run: Run, dataset: Path, model_file: Path, tmp_path
 def test_where_the_labels_are_must_be_said(run: Run, model_file: Path, tmp_path: Path) -> None:
     code, _, err = run("compare", model_file, model_file)
     assert code == 2 and "expected either --data DIR" in err and err.count("\n") == 1
+
+
+def test_a_wrong_folder_of_images_is_refused_and_none_is_said(run: Run, dataset: Path, tmp_path: Path) -> None:
+    labels, found, alone = dataset / "instances_val.json", tmp_path / "found.json", tmp_path / "alone.json"
+    perfect_results(labels, found)
+    command = ("compare", found, found, "--output", tmp_path / "out", "--annotations")
+    code, _, err = run(*command, labels, "--images", tmp_path / "nowhere")
+    assert code == 2 and f"expected at least one usable image in {tmp_path / 'nowhere'}, got none" in err
+    alone.write_text(labels.read_text())
+    code, out, err = run(*command, alone)
+    assert code == 0 and f"no pictures: there is no images/ beside {alone}" in out, err
+    code, out, err = run(*command, labels)
+    assert code == 0 and "no pictures" not in out, err

@@ -45,16 +45,18 @@ def main(arguments: Sequence[str]) -> int:
         seed=values.seed,
         names=(values.first, values.second),
     )
+    if images is None and isinstance(labels, Path):
+        print(f"\nno pictures: there is no images/ beside {labels}; --images DIR names the folder")
     print(f"\nresults in {output}: comparison.html, comparison.json")
     return 0
 
 
 def _images(values: Namespace, labels: Labels) -> Path | None:
-    """The folder of the images of a COCO file; None where it is not there, and for labels that know their own."""
+    """The folder of a COCO file's images; None where none is named or there, and for labels that know their own."""
     if not isinstance(labels, Path):
         return None
-    images = Path(values.images) if values.images else labels.parent / "images"
-    return images if images.is_dir() else None
+    usual = labels.parent / "images"
+    return Path(values.images) if values.images else usual if usual.is_dir() else None
 
 
 def _is_results(name: str) -> bool:
