@@ -168,7 +168,7 @@ def test_a_rank_that_dies_while_all_evaluate_ends_the_others(config: Config, tmp
     code, error, _ = ended(processes[:1])[0]
     processes[1].communicate()
     assert code == 2
-    assert re.search(r"rank 0 of 2: another rank has ended .*--resume", error)
+    assert re.search(r"error: rank 1 of 2 has ended or is stopped, in step 1; so rank 0 ends .*--resume", error)
 
 
 @pytest.mark.slow
@@ -217,7 +217,10 @@ def test_a_rank_that_dies_or_is_stuck_ends_the_others(blow: str, config: Config,
     processes[1].kill()
     processes[1].wait()
     assert code == 2
-    assert re.search(r"rank 0 of 2: another rank has ended .*--resume", error)
+    named = re.search(r"error: rank 1 of 2 has ended or is stopped, in step (\d+); so rank 0 ends .*--resume", error)
+    assert named, error
+    newest = max(int(path.stem.removeprefix("step-")) for path in (tmp_path / "run" / "state").glob("step-*"))
+    assert newest in (int(named[1]) - 1, int(named[1])), "what is saved is the step before, or that itself"
     steps = replace(config, schedule=replace(config.schedule, steps=1))
     assert train(steps, tmp_path / "run", resume=True).steps >= 1, "the last state is whole"
 

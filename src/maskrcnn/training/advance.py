@@ -16,6 +16,7 @@ from maskrcnn.training.step import StepReport, accumulate_gradients
 
 def advance(state: TrainingState, batches: Sequence[Sequence[Sample]], config: Config, ranks: Ranks) -> StepReport:
     """One step: learning rate, gradients, new weights, new average."""
+    ranks.begin(state.step + 1)
     set_learning_rate(state.optimizer, learning_rate(config, state.step))
     seed_globally(config.train.seed, state.step)
     generators = [

@@ -23,6 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from maskrcnn.errors import UserError
 from maskrcnn.structures import Size
 from maskrcnn.text import one_line
+from maskrcnn.training.pulse import Pulse
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class Ranks:
         device: of this one.
         steps: the group that exchanges tensors in steps, with their time-out.
         talk: the same for Python objects.
+        pulse: by which ranks know who has died.
     """
 
     rank: int
@@ -50,6 +52,12 @@ class Ranks:
     device: torch.device
     steps: dist.ProcessGroup | None = None
     talk: dist.ProcessGroup | None = None
+    pulse: Pulse | None = None
+
+    def begin(self, step: int) -> None:
+        """From now on this is the step (1 is the first) that is named if something goes wrong."""
+        if self.pulse is not None:
+            self.pulse.step = step
 
     @property
     def is_first(self) -> bool:
@@ -151,12 +159,15 @@ class Ranks:
             self._exchange(dist.barrier)
 
     def _exchange(self, exchange: Callable[[], object]) -> None:
+        if self.pulse is not None:
+            self.pulse.exchanges += 1
         try:
             exchange()
         except RuntimeError as error:
+            who = "another rank does not answer" if self.pulse is None else self.pulse.verdict()
             raise UserError(
-                f"rank {self.rank} of {self.world}: another rank has ended or does not answer "
-                f"({one_line(str(error), 200)}); resume from the last state with --resume"
+                f"{who}; so rank {self.rank} ends too ({one_line(str(error), 200)}); resume from the last state with "
+                "--resume"
             ) from error
 
 
@@ -198,13 +209,16 @@ def joined(device: torch.device, timeout: int) -> Iterator[Ranks]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     in_step = timedelta(seconds=timeout)
     try:
-        dist.init_process_group("gloo", store=_store(rank, world), rank=rank, world_size=world, timeout=_START_TIMEOUT)
+        store = _store(rank, world)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=_START_TIMEOUT)
         steps, talk = (dist.new_group(timeout=in_step, backend=name) for name in (backend, "gloo"))
     except (RuntimeError, ValueError) as error:
         raise UserError(f"rank {rank} of {world}: cannot join the others ({one_line(str(error), 200)})") from error
+    pulse = Pulse(store, rank, world)
     try:
-        yield Ranks(rank, world, device, steps, talk)
+        yield Ranks(rank, world, device, steps, talk, pulse)
     finally:
+        pulse.stop()
         dist.destroy_process_group()
 
 
