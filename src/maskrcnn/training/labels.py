@@ -9,7 +9,7 @@ from typing import Any
 from maskrcnn.config import Config
 from maskrcnn.config.data import LAYOUT_NAMES
 from maskrcnn.data.channels import Channels
-from maskrcnn.data.coco import LabelledImages, channels_left_out, read_to_measure
+from maskrcnn.data.coco import LabelledImages, channels_left_out, read_coco, read_to_measure
 from maskrcnn.data.formats.table import Labels, read_any
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import copy_faults, split_faults
@@ -17,6 +17,7 @@ from maskrcnn.data.stuff import with_stuff, with_stuff_of
 from maskrcnn.errors import UserError
 from maskrcnn.structures.labels import MaskKind
 from maskrcnn.text import one_line
+from maskrcnn.training.label_cache import remembered
 
 Say = Callable[[str], None]
 
@@ -29,7 +30,7 @@ def read_train(labels: Labels, images: Path, config: Config, say: Say) -> Labell
     Raises:
         UserError: no annotation file, or no object (no keypoint) to learn from.
     """
-    train = with_stuff(read_any(labels, images, **_settings(config)), config.data.stuff)
+    train = with_stuff(_read(labels, images, config, read_coco), config.data.stuff)
     _say_summary(train, say)
     for fault in copy_faults(train):
         say(fault)
@@ -55,7 +56,7 @@ def read_val(labels: Labels, images: Path, config: Config, train: LabelledImages
     """
     if isinstance(labels, Path) and not _is_there(labels, config.data.val_annotations, say):
         return None
-    val = with_stuff_of(read_any(labels, images, read_to_measure, **_settings(config)), train.categories)
+    val = with_stuff_of(_read(labels, images, config, read_to_measure), train.categories)
     path = val.report.source
     _say_summary(val, say)
     if not set(val.categories.names) & set(train.categories.names):
@@ -70,6 +71,12 @@ def read_val(labels: Labels, images: Path, config: Config, train: LabelledImages
     for fault in (*copy_faults(val), *split_faults(train, val)):
         say(fault)
     return val
+
+
+def _read(labels: Labels, images: Path, config: Config, read: Callable[..., LabelledImages]) -> LabelledImages:
+    if isinstance(labels, Path):
+        return remembered(labels, images, read, _settings(config))
+    return read_any(labels, images, read, **_settings(config))
 
 
 def _is_there(path: Path, name: str, say: Say) -> bool:

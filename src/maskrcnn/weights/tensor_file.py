@@ -159,4 +159,6 @@ def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> int:
 
 
 def _bytes(tensor: Tensor) -> memoryview:
+    if not tensor.numel():  # its strides may be any
+        return memoryview(b"")
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
