@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.config import InputConfig
+from maskrcnn.config import Config, InputConfig
+from maskrcnn.config.data import DataConfig
 from maskrcnn.structures.labels import ImageEntry, LabelStore, ObjectEntry, StoreBuilder
 from maskrcnn.training.summary import best_score_threshold, object_sizes, training_summary
 
-SETTINGS = replace(InputConfig(), min_size=100, max_size=150)
+SETTINGS = Config(input=InputConfig(min_size=100, max_size=150))
 
 
 def store(*images: tuple[tuple[int, int], list[tuple[float, bool]]]) -> LabelStore:
@@ -33,6 +34,14 @@ def test_sizes_are_those_of_the_input() -> None:
     )
     sizes = object_sizes(labels, SETTINGS)
     assert sizes == {"0.05": 21.0, "0.25": 25.0, "0.5": 30.0, "0.75": 35.0, "0.95": 39.0}
+
+
+def test_images_that_are_cut_count_at_the_scale_of_their_tiles() -> None:
+    """A tile of 128 pixels becomes 150, so 200 pixels become 234 and 64 become 74.88; of an image that is not cut 48."""
+    labels = store(((200, 200), [(64, False)]))
+    cut = replace(SETTINGS, data=DataConfig(max_pixels=30_000), input=InputConfig(min_size=150, max_size=150))
+    assert object_sizes(labels, replace(cut, data=DataConfig()))["0.5"] == 48
+    assert object_sizes(labels, cut)["0.5"] == 74.88
 
 
 def test_oblong_objects_count_by_the_root_of_their_area() -> None:

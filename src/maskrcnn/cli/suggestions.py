@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskrcnn.config import Config
-from maskrcnn.ops.resize import resized_size
+from maskrcnn.large.tiling import large_images
 from maskrcnn.structures.masks import FloatArray
 
 _DETECTIONS = (100, 200, 300, 500, 1000, 2000, 5000)
@@ -40,8 +40,7 @@ class Suggestion:
 
 def input_scale(size: tuple[int, int], config: Config) -> float:
     """How much larger an image of `size` is in the `input` frame."""
-    settings = config.input
-    return resized_size(size, settings.min_size, settings.max_size, settings.shrink)[0] / size[0]
+    return large_images(config).input_size(size, config.input)[0] / size[0]
 
 
 def suggest_detections(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:

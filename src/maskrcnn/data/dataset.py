@@ -15,12 +15,15 @@ from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.colour import change_channels, change_colours, draw_colour_change
 from maskrcnn.data.geometry import View
 from maskrcnn.data.images import MAX_PIXELS
+from maskrcnn.data.large_images import LargeImages, Sizes
 from maskrcnn.data.padding import pad_image, pad_targets
 from maskrcnn.data.proposals import ProposalStore
 from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.data.targets import draw_targets
-from maskrcnn.data.transforms import Sizes, draw_view
+from maskrcnn.data.transforms import draw_view
+from maskrcnn.data.windowed.files import opened_labelled
 from maskrcnn.structures import Categories, Size, Targets
+from maskrcnn.structures.large_image import Window, WithGaps
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.structures.semantic import IGNORED
 
@@ -57,6 +60,8 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         proposals: of the same images, for a model without RPN.
         semantic: whether targets get a label map too.
         objects: False: targets have no objects, since nobody asks for any; drawing their masks takes time.
+        large: of which images crops are seen, at the scale of tiles, and read alone where the file allows it; None: of
+            none.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         proposals: ProposalStore | None = None,
         semantic: bool = False,
         objects: bool = True,
+        large: LargeImages | None = None,
     ) -> None:
         self.folder = data.folder
         self.channels = data.channels
@@ -79,6 +85,7 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         self.proposals = proposals
         self.semantic = semantic
         self.objects = objects
+        self.large = large
         self.has_void = data.has_void
 
     def __len__(self) -> int:
@@ -102,8 +109,12 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
         size = labels.size(index)
         numbers = labels.objects(index)
         boxes = labels.boxes[numbers.start : numbers.stop][labels.are_objects(index)]
-        view = draw_view(size, boxes.numpy(), augmentation, self.sizes, generator)
-        pixels = view.image(self.pixels(index), self.sizes.antialias)
+        large = self.large if self.large is not None and self.large.hold(size, self.sizes) else None
+        view = draw_view(size, boxes.numpy(), augmentation, self.sizes, generator, large)
+        if large is None:
+            pixels = view.image(self.pixels(index), self.sizes.antialias)
+        else:
+            pixels = view.seen(self._window(index, view.window, large), self.sizes.antialias)
         change = change_colours if self.channels.rgb else change_channels
         pixels, targets = (
             change(pixels, draw_colour_change(augmentation, generator)),
@@ -120,6 +131,15 @@ class CocoDataset(torch.utils.data.Dataset[Sample]):
             original_size=size,
             proposals=None if self.proposals is None else self.proposals.seen(index, view),
         )
+
+    def _window(self, index: int, window: Window, large: LargeImages) -> ByteArray:
+        """(h, w, C) uint8 of a part of an image, without the rest where that can be; raises as `sample`."""
+        size = self.labels.size(index)
+        with opened_labelled(self.path(index), size, self.channels, self.max_pixels) as image:
+            pixels = image.read(window)
+            if isinstance(image, WithGaps):
+                pixels[image.missing(window)] = large.fill
+            return pixels
 
     def _targets(self, index: int, view: View) -> Targets:
         targets = Targets.empty(view.output_size)

@@ -99,7 +99,11 @@ class View:
     def image(self, pixels: ByteArray, antialias: bool = True) -> ByteArray:
         """The (H, W, C) image as seen; may share memory with `pixels`."""
         x1, y1, x2, y2 = self.window
-        return self._oriented(resize(pixels[y1:y2, x1:x2], self.size, antialias))
+        return self.seen(pixels[y1:y2, x1:x2], antialias)
+
+    def seen(self, part: ByteArray, antialias: bool = True) -> ByteArray:
+        """The same from the pixels (h, w, C) of the window alone."""
+        return self._oriented(resize(part, self.size, antialias))
 
     def bitmap(self, crop: ByteArray, window: Window) -> tuple[ByteArray, Window]:
         """A mask as seen: each output pixel belongs to it of which the mask covers at least half.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from maskrcnn.config.augmentation import Augmentation
 from maskrcnn.data.geometry import View
+from maskrcnn.data.large_images import LargeImages, Sizes
 from maskrcnn.ops.resize import resized_size
 from maskrcnn.structures import Size
 from maskrcnn.structures.masks import FloatArray
@@ -16,23 +15,13 @@ OBJECT_CROP_PROBABILITY = 0.75
 """How often a random crop is placed so that it contains the centre of an object (of an image that has any)."""
 
 
-class Sizes(Protocol):
-    """How large images are made, such as the settings of `input`."""
-
-    @property
-    def min_size(self) -> int: ...
-    @property
-    def max_size(self) -> int: ...
-    @property
-    def shrink(self) -> bool: ...
-    @property
-    def antialias(self) -> bool: ...
-    @property
-    def rounding(self) -> str: ...
-
-
 def draw_view(
-    size: Size, boxes: FloatArray, augmentation: Augmentation, sizes: Sizes, generator: np.random.Generator
+    size: Size,
+    boxes: FloatArray,
+    augmentation: Augmentation,
+    sizes: Sizes,
+    generator: np.random.Generator,
+    large: LargeImages | None = None,
 ) -> View:
     """Draw what is seen of an image: its size, then a crop, then turns and flips.
 
@@ -42,23 +31,32 @@ def draw_view(
         augmentation: what may be drawn.
         sizes: how large an image becomes.
         generator: the only source of randomness.
+        large: the image is one of these; None: it is seen as a whole by the network.
     """
-    new_size = draw_size(size, augmentation, sizes, generator)
+    new_size = draw_size(size, augmentation, sizes, generator, large)
     view = View.whole(size, new_size)
-    if augmentation.crop_size:
-        view = draw_crop(size, new_size, boxes, augmentation.crop_size, generator)
+    if crop_size := augmentation.crop_size or (0 if large is None else large.side(sizes)):
+        view = draw_crop(size, new_size, boxes, crop_size, generator)
     if augmentation.quarter_turns:
         view = view.turn(int(generator.integers(4)))
     horizontal, vertical = generator.random(2) < (augmentation.horizontal_flip, augmentation.vertical_flip)
     return view.flip(bool(horizontal), bool(vertical))
 
 
-def draw_size(size: Size, augmentation: Augmentation, sizes: Sizes, generator: np.random.Generator) -> Size:
-    """Draw the (height, width) the whole image would get."""
+def draw_size(
+    size: Size,
+    augmentation: Augmentation,
+    sizes: Sizes,
+    generator: np.random.Generator,
+    large: LargeImages | None = None,
+) -> Size:
+    """Draw the (height, width) the whole image would get; a large one is scaled as a tile of it is."""
     min_size = int(generator.choice(augmentation.min_sizes or (sizes.min_size,)))
     height, width = resized_size(size, min_size, sizes.max_size, sizes.shrink, sizes.rounding == "nearest")
     factor = float(generator.uniform(*augmentation.scale_range))
-    if not augmentation.crop_size:
+    if large is not None:
+        (height, width), factor = size, factor * large.side(sizes, min_size) / large.tile
+    elif not augmentation.crop_size:
         factor = min(factor, sizes.max_size / max(height, width))
     return max(1, int(height * factor)), max(1, int(width * factor))
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskrcnn.config import Config, InputConfig
+from maskrcnn.data.large_images import LargeImages
 from maskrcnn.errors import UserError
 from maskrcnn.large.grid import ALIGNMENT, Grid, Tile
 from maskrcnn.large.pieces import Pieces, pieces_of
 from maskrcnn.large.stitching import Stitcher
-from maskrcnn.ops.resize import resized_size
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.structures import Size
@@ -76,16 +76,15 @@ class Tiling:
             )
         if not 0 <= background <= 255:
             raise UserError(f"background: expected a difference of values from 0 to 255, got {background}")
-        return cls(side, overlap, background, tuple(round(255 * value) for value in settings.mean))
+        return cls(side, overlap, background, fill_of(settings))
 
 
-def loses_detail(size: Size, settings: InputConfig) -> bool:
-    """Whether an image is made smaller for the network than any that it was trained on.
-
-    Known of models that see images at their own size (`input.shrink` is false): the others were shown small and large
-    ones at one size.
-    """
-    return not settings.shrink and max(resized_size(size, settings.min_size, settings.max_size, False)) < max(size)
+def large_images(config: Config) -> LargeImages:
+    """Which images are cut into tiles where nothing else is asked for, and how large the tiles are."""
+    settings = config.input
+    return LargeImages(
+        natural_tile(settings), config.data.max_pixels, not config.semantic_head.enabled, fill_of(settings)
+    )
 
 
 def is_cut(size: Callable[[], Size | None], tile: str | int, config: Config) -> bool:
@@ -100,13 +99,18 @@ def is_cut(size: Callable[[], Size | None], tile: str | int, config: Config) -> 
     if tile != "auto" or config.semantic_head.enabled:
         return tile not in ("auto", "none")
     known = size()
-    return known is not None and (loses_detail(known, config.input) or known[0] * known[1] > config.data.max_pixels)
+    return known is not None and large_images(config).hold(known, config.input)
 
 
 def tiles_text(tile: str | int, overlap: int | None, background: int) -> str:
     """What results depend on, as one word or a few."""
     shared = "" if overlap is None else f", overlap {overlap}"
     return f"{tile}{shared}" + (f", background {background}" if background else "")
+
+
+def fill_of(settings: InputConfig) -> tuple[int, ...]:
+    """The values of each channel that the network's zeros stand for."""
+    return tuple(round(255 * value) for value in settings.mean)
 
 
 def natural_tile(settings: InputConfig) -> int:

@@ -9,14 +9,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maskrcnn.config import Augmentation, Config
 from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
+from maskrcnn.data.large_images import LargeImages
 from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.errors import UserError
+from maskrcnn.large.tiling import large_images
 from maskrcnn.structures import Categories
+from maskrcnn.text import counted
 from maskrcnn.training.division import Division, find_division
 from maskrcnn.training.fingerprint import fingerprint
 from maskrcnn.training.labels import read_train, read_val
@@ -82,7 +87,11 @@ class TrainingData:
             train = without_classes(train)
         proposals = _proposals(train, paths, has_val=val is not None) if config.needs_proposals else None
         semantic, objects = config.semantic_head.enabled, config.finds_objects or config.augment.copy_paste > 0
-        dataset = CocoDataset(train, config.augment, config.input, config.data.max_pixels, proposals, semantic, objects)
+        large = large_images(config)
+        if count := _count_large(train, large, config):
+            say(f"{counted(count, 'image')} too large for the network as a whole: seen in crops, at the scale of tiles")
+        settings = (config.augment, config.input, config.data.max_pixels)
+        dataset = CocoDataset(train, *settings, proposals, semantic, objects, large)
         return cls(dataset, paths, val, division)
 
     @property
@@ -123,6 +132,12 @@ class TrainingData:
         )
         for _ in range(start, config.schedule.steps):
             yield list(islice(batches, settings.accumulate))
+
+
+def _count_large(labelled: LabelledImages, large: LargeImages, config: Config) -> int:
+    sizes, counts = np.unique(labelled.labels.image_sizes.numpy(), axis=0, return_counts=True)
+    held = [large.hold((height, width), config.input) for height, width in sizes.tolist()]
+    return int(counts[held].sum())
 
 
 def _changes_of_colour(config: Config) -> list[str]:

@@ -233,7 +233,7 @@ class _Run:
             return
         state = self.state
         labels, config = self.data.dataset.labels, self.config
-        summary = training_summary(state.step, state.ema is not None, metrics, labels, config.input)
+        summary = training_summary(state.step, state.ema is not None, metrics, labels, config)
         save_model(path, state.averaged_model, config, self.data.categories, summary)
 
     def _evaluate_if_due(self, log: Log) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.config import InputConfig
-from maskrcnn.ops.resize import resized_size
+from maskrcnn.config import Config
+from maskrcnn.large.tiling import large_images
 from maskrcnn.structures.labels import LabelStore
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def training_summary(
-    steps: int, averaged: bool, metrics: Mapping[str, Any], labels: LabelStore, settings: InputConfig
+    steps: int, averaged: bool, metrics: Mapping[str, Any], labels: LabelStore, config: Config
 ) -> dict[str, Any]:
     """JSON-able facts about a training.
 
@@ -25,7 +25,7 @@ def training_summary(
         averaged: whether the weights are a moving average.
         metrics: of the val split, as in `metrics.json`; empty without one.
         labels: of the train split.
-        settings: how images become input.
+        config: how images become input.
 
     Returns:
         Beside these, `score_threshold`, that of the best F1 on the val split (None without one), and `object_sizes`.
@@ -35,7 +35,7 @@ def training_summary(
         "averaged": averaged,
         "metrics": dict(metrics),
         "score_threshold": best_score_threshold(metrics),
-        "object_sizes": object_sizes(labels, settings),
+        "object_sizes": object_sizes(labels, config),
     }
 
 
@@ -45,16 +45,14 @@ def best_score_threshold(metrics: Mapping[str, Any]) -> float | None:
     return None if best is None else math.floor(best * 10_000 - 1e-9) / 10_000  # just below the last score that counts
 
 
-def object_sizes(labels: LabelStore, settings: InputConfig) -> dict[str, float]:
+def object_sizes(labels: LabelStore, config: Config) -> dict[str, float]:
     """Quantiles of the objects' sizes, by their share: the root of a box's area in pixels of the `input` frame.
 
-    As prediction resizes the images, without augmentation. Empty without objects.
+    As prediction resizes the images, or tiles of them, without augmentation. Empty without objects.
     """
     sizes, image_of = np.unique(labels.image_sizes.numpy(), axis=0, return_inverse=True)
-    target = [
-        resized_size((h, w), settings.min_size, settings.max_size, settings.shrink, settings.rounding == "nearest")
-        for h, w in sizes.tolist()
-    ]
+    large = large_images(config)
+    target = [large.input_size((height, width), config.input) for height, width in sizes.tolist()]
     scales = np.sqrt(np.prod(np.reshape(target, (-1, 2)) / sizes, axis=1))[image_of.reshape(-1)]
     boxes = labels.boxes.numpy().astype(np.float64)
     roots = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
