@@ -138,3 +138,27 @@ def test_nothing_is_suggested_without_need() -> None:
     assert suggest(ObjectStatistics(np.zeros(0), 0), preset("small")) == []
     crowded = ObjectStatistics(np.geomspace(1, 5, 50), 3000)
     assert suggest(crowded, preset("small")) and suggest(crowded, preset("fcn")) == [], "FCN has no part for objects"
+
+
+def test_a_huge_image_is_read_in_windows(run: Run, tmp_path: Path) -> None:
+    """15,000 x 14,000 pixels in a sparse file: above the limit of what is decoded as a whole, and shown as a part."""
+    tifffile = pytest.importorskip("tifffile", reason="needs tifffile")
+    (tmp_path / "images").mkdir()
+    pixels = tifffile.memmap(tmp_path / "images" / "slide.tif", shape=(14_000, 15_000), dtype=np.uint8)
+    pixels[9000:9100, 12_000:12_080] = 200
+    del pixels
+    square = [12_000, 9000, 12_080, 9000, 12_080, 9100, 12_000, 9100]
+    good = {"category_id": 1, "bbox": [12_000, 9000, 80, 100], "segmentation": [square], "iscrowd": 0}
+    wrong = {**good, "bbox": [11_000, 8000, 5, 5]}
+    content = {
+        "images": [{"id": 1, "file_name": "slide.tif", "width": 15_000, "height": 14_000}],
+        "annotations": [{"id": i, "image_id": 1, **entry} for i, entry in enumerate((good, wrong), start=1)],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    (tmp_path / "instances_train.json").write_text(json.dumps(content))
+    options = ("--preset", "nuclei", "--headers-only", "--output", tmp_path / "checked")
+    code, out, err = run("check", tmp_path, *options)
+    assert code == 1
+    assert "1 image, 2 objects" in out and "anchors.sizes" not in out, "objects have the size that tiles show"
+    assert err.count("fault: ") == 1 and "bbox" in err
+    assert (tmp_path / "checked" / "check.html").read_text().count("data:image/jpeg") == 2

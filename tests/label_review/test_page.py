@@ -17,6 +17,7 @@ from maskrcnn.cli.main import main
 from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.formats.writers.repaired import repaired
 from maskrcnn.data.report import Fault
+from maskrcnn.evaluation.parts import Part
 from maskrcnn.label_review import suspects
 from maskrcnn.label_review.drawing import draw_stated
 from maskrcnn.label_review.page import Review, write_page
@@ -99,14 +100,15 @@ def test_a_case_without_an_image_is_a_line(read: Callable[..., LabelledImages], 
     [{}, square(2, 3), square(-1e9, 1e9), {"bbox": [1e300, 0, 1, 1]}, {"segmentation": [[1, "x"], [[1, 2], [3, 4]]]}],
 )
 def test_anything_stated_can_be_drawn(entry: dict[str, Any]) -> None:
-    assert draw_stated(np.zeros((40, 60, 3), np.uint8), entry).startswith("data:image/jpeg")
+    assert draw_stated(Part.whole(np.zeros((40, 60, 3), np.uint8)), entry).startswith("data:image/jpeg")
 
 
 def test_a_red_outline_lies_where_it_is_stated() -> None:
     import base64
     import io
 
-    address = draw_stated(np.zeros((300, 300, 3), np.uint8), {"segmentation": [[0, 150, 299, 150, 299, 151, 0, 151]]})
+    part = Part.whole(np.zeros((300, 300, 3), np.uint8))
+    address = draw_stated(part, {"segmentation": [[0, 150, 299, 150, 299, 151, 0, 151]]})
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
     assert picture[150, 100:200, 0].mean() > 150 and picture[100, :, 0].mean() < 20
 

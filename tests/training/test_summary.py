@@ -37,7 +37,7 @@ def test_sizes_are_those_of_the_input() -> None:
 
 
 def test_images_that_are_cut_count_at_the_scale_of_their_tiles() -> None:
-    """A tile of 128 pixels becomes 150, so 200 pixels become 234 and 64 become 74.88; of an image that is not cut 48."""
+    """A tile of 128 pixels becomes 150, so 200 become 234 and 64 become 74.88; of an image that is not cut 48."""
     labels = store(((200, 200), [(64, False)]))
     cut = replace(SETTINGS, data=DataConfig(max_pixels=30_000), input=InputConfig(min_size=150, max_size=150))
     assert object_sizes(labels, replace(cut, data=DataConfig()))["0.5"] == 48

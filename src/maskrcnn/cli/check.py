@@ -159,13 +159,12 @@ def _print_split(split: LabelledImages, broken: Sequence[str], decoded: bool) ->
 
 
 def _undecodable(split: LabelledImages) -> list[str]:
-    from maskrcnn.data.images import MAX_PIXELS
-    from maskrcnn.scoring import read_input
+    from maskrcnn.data.windowed.files import decode
 
     errors = []
     for image in range(len(split.labels)):
         try:
-            read_input(split, image, split.channels, MAX_PIXELS)
+            decode(split.folder / split.labels.file_name(image), split.labels.size(image), split.channels)
         except UserError as error:
             errors.append(str(error))
     return errors

@@ -63,4 +63,4 @@ class DataConfig(Section, name="data"):
     for every pixel learns them."""
     num_workers: Annotated[int, Range(0, 1024)] = 2
     max_pixels: Annotated[int, Range(1, 10**12)] = 200_000_000
-    """Images that claim more are refused before they are decoded."""
+    """Images that claim more are not decoded as a whole: read in windows where their files allow it, else refused."""

@@ -66,8 +66,8 @@ class Compared:
         fields = Fields.of(content["annotations"], found, sizes, iou_type, limit)
         images = content["images"]
         content["images"] = [{**images[image], "id": field} for field, image in enumerate(fields.image_of.tolist())]
-        content["annotations"] = _moved(content["annotations"], fields.of_truths)
-        kept = _moved([found[number] for number in fields.found.tolist()], fields.of_found)
+        content["annotations"] = moved(content["annotations"], fields.of_truths)
+        kept = moved([found[number] for number in fields.found.tolist()], fields.of_found)
         with refusals(truth.source, iou_type):
             dataset = hotcoco.COCO(content)
             results = dataset.load_res(kept)
@@ -88,7 +88,8 @@ class Compared:
         return evaluator
 
 
-def _moved(entries: Sequence[Mapping[str, Any]], fields: IntArray) -> list[dict[str, Any]]:
+def moved(entries: Sequence[Mapping[str, Any]], fields: IntArray) -> list[dict[str, Any]]:
+    """The same entries in other images."""
     return [{**entry, "image_id": field} for entry, field in zip(entries, fields.tolist(), strict=True)]
 
 

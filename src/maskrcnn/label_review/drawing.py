@@ -8,8 +8,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from maskrcnn.evaluation.parts import Part, around
 from maskrcnn.json_values import number_of
 from maskrcnn.masks.polygons_coco import coco_polygons
+from maskrcnn.structures import Size
+from maskrcnn.structures.large_image import Window
 from maskrcnn.structures.masks import ByteArray, FloatArray
 from maskrcnn.viz.inline import inline_jpeg
 
@@ -20,16 +23,14 @@ _MARGIN = 0.25
 """Of the sides, around the picture, for what lies outside it."""
 
 
-def draw_stated(picture: ByteArray, entry: Mapping[str, Any]) -> str:
-    """An annotation as it is stated over its picture: polygons red, the box orange; as a `data:` address.
+def draw_stated(part: Part, entry: Mapping[str, Any]) -> str:
+    """An annotation as it is stated over its picture, or a part of that: polygons red, the box orange.
 
-    What lies outside is shown on a margin, as far as that reaches.
+    What lies outside of a whole picture is shown on a margin, as far as that reaches. Comes as a `data:` address.
     """
-    box = _box(entry.get("bbox"))
-    shapes = [(ring, _OUTLINE) for ring in _outlines(entry.get("segmentation"))]
-    shapes += [] if box is None else [(box, _BOX)]
-    margin = _margin(picture, [points for points, _ in shapes])
-    canvas = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)), constant_values=_GROUND)
+    shapes = [(points - part.window[:2], colour) for points, colour in _shapes(entry)]
+    margin = _margin(part.pixels, [points for points, _ in shapes]) if part.is_whole else 0
+    canvas = np.pad(part.pixels, ((margin, margin), (margin, margin), (0, 0)), constant_values=_GROUND)
     places = [np.clip(points + margin, -1e6, 1e6) for points, _ in shapes]
     x1, y1, x2, y2 = _surroundings(places, canvas.shape[:2])
     canvas = np.ascontiguousarray(canvas[y1:y2, x1:x2])
@@ -40,6 +41,20 @@ def draw_stated(picture: ByteArray, entry: Mapping[str, Any]) -> str:
         corners = ((points - (x1, y1)) * factor).round().astype(np.int32)
         cv2.polylines(canvas, [corners.reshape(-1, 1, 2)], True, colour, line)
     return inline_jpeg(canvas, LONGEST_SIDE)
+
+
+def stated_window(entry: Mapping[str, Any], size: Size) -> Window | None:
+    """The part of a large image around an annotation as it is stated; None where it states no place inside."""
+    points = np.concatenate([np.zeros((0, 2)), *(points for points, _ in _shapes(entry))])
+    inside = points[((points >= 0) & (points <= size[::-1])).all(axis=1)]
+    return around((inside.min(axis=0) + inside.max(axis=0)) / 2, size) if len(inside) else None
+
+
+def _shapes(entry: Mapping[str, Any]) -> list[tuple[FloatArray, tuple[int, int, int]]]:
+    """Corners and colours of what an annotation states."""
+    box = _box(entry.get("bbox"))
+    rings = [(ring, _OUTLINE) for ring in _outlines(entry.get("segmentation"))]
+    return rings if box is None else [*rings, (box, _BOX)]
 
 
 def _surroundings(places: list[FloatArray], size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -58,15 +73,17 @@ def _surroundings(places: list[FloatArray], size: tuple[int, int]) -> tuple[int,
     return x1, y1, x2, y2
 
 
-def draw_part(overlay: ByteArray, box: tuple[float, float, float, float], factor: float) -> str:
-    """The surroundings of a box in a picture that is `factor` times as large as the box's frame, with the box."""
-    x1, y1, x2, y2 = (value * factor for value in box)
+def draw_part(overlay: ByteArray, part: Part, box: tuple[float, float, float, float]) -> str:
+    """The surroundings of a box in the picture of a part, which may be larger by a factor than the part, with it."""
+    left, top, _, bottom = part.window
+    factor = overlay.shape[0] / (bottom - top)
+    x1, y1, x2, y2 = ((value - start) * factor for value, start in zip(box, (left, top) * 2, strict=True))
     corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
     left, top, right, bottom = _surroundings([corners.clip(0, overlay.shape[1::-1])], overlay.shape[:2])
-    part = np.ascontiguousarray(overlay[top:bottom, left:right])
-    line = max(1, round(max(part.shape[:2]) / 150))
-    cv2.polylines(part, [(corners - (left, top)).round().astype(np.int32).reshape(-1, 1, 2)], True, _BOX, line)
-    return inline_jpeg(part, LONGEST_SIDE)
+    seen = np.ascontiguousarray(overlay[top:bottom, left:right])
+    line = max(1, round(max(seen.shape[:2]) / 150))
+    cv2.polylines(seen, [(corners - (left, top)).round().astype(np.int32).reshape(-1, 1, 2)], True, _BOX, line)
+    return inline_jpeg(seen, LONGEST_SIDE)
 
 
 def _outlines(segmentation: Any) -> list[FloatArray]:

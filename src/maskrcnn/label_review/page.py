@@ -15,15 +15,16 @@ from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import Case
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.parts import Part
+from maskrcnn.evaluation.parts import Part, around, is_huge, labelled_window
 from maskrcnn.evaluation.pictures import overlay_found, overlay_truth
 from maskrcnn.evaluation.style import STYLE
 from maskrcnn.files import write_atomically
-from maskrcnn.label_review.drawing import LONGEST_SIDE, draw_part, draw_stated
+from maskrcnn.label_review.drawing import LONGEST_SIDE, draw_part, draw_stated, stated_window
 from maskrcnn.label_review.histograms import histogram
 from maskrcnn.label_review.quirks import quirks_of
 from maskrcnn.label_review.suspects import Disagreement, Suspect, Unlabelled
-from maskrcnn.scoring import ground_truth_of, read_picture
+from maskrcnn.scoring import ground_truth_of, opened_picture
+from maskrcnn.structures.large_image import Window
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.viz.inline import inline_jpeg
 
@@ -163,26 +164,23 @@ def _examples(data: LabelledImages) -> str:
 
 def _truth(data: LabelledImages, number: int) -> str | None:
     """The picture of an image with its labels; None where it cannot be read."""
-    overlay = _overlay(data, number, None)
-    return None if overlay is None else inline_jpeg(overlay, LONGEST_SIDE)
+    part = _part(data, number)
+    return None if part is None else inline_jpeg(_overlay(data, number, part, None), LONGEST_SIDE)
 
 
-def _overlay(data: LabelledImages, number: int, results: list[dict[str, Any]] | None) -> ByteArray | None:
-    """The labels of an image, or COCO results, over its picture; None where that cannot be read."""
-    pixels = _pixels(data, number)
-    if pixels is None:
-        return None
+def _overlay(data: LabelledImages, number: int, part: Part, results: list[dict[str, Any]] | None) -> ByteArray:
+    """The labels of an image, or COCO results, over its picture or a part of that."""
     truth = ground_truth_of(data)
-    return (
-        overlay_truth(Part.whole(pixels), int(data.labels.image_ids[number]), truth)
-        if results is None
-        else overlay_found(Part.whole(pixels), results, truth)
-    )
+    if results is None:
+        return overlay_truth(part, int(data.labels.image_ids[number]), truth)
+    return overlay_found(part, results, truth)
 
 
-def _pixels(data: LabelledImages, number: int) -> ByteArray | None:
+def _part(data: LabelledImages, number: int, window: Window | None = None) -> Part | None:
+    """An image; of a huge one a window, by default where most of its labels are. None where it cannot be read."""
     try:
-        return read_picture(data, number, MAX_PIXELS)
+        image = opened_picture(data, number, MAX_PIXELS)
+        return Part.of(image, (window or labelled_window(data.labels, number)) if is_huge(image.size) else None)
     except UserError:
         return None
 
@@ -213,8 +211,9 @@ def _case(data: LabelledImages, case: Case) -> str:
     text = case.line.removeprefix(f"{data.report.source}: ")
     if number is None:
         return _figure(None, "", text)
-    pixels = _pixels(data, number) if case.entry else None
-    address = _truth(data, number) if pixels is None else draw_stated(pixels, case.entry)
+    window = stated_window(case.entry, data.labels.size(number))
+    part = _part(data, number, window) if case.entry else None
+    address = _truth(data, number) if part is None else draw_stated(part, case.entry)
     return _figure(address, data.labels.file_name(number), text)
 
 
@@ -240,13 +239,15 @@ def _suspects(data: LabelledImages, found: Disagreement) -> str:
 
 
 def _suspect(data: LabelledImages, found: Disagreement, suspect: Suspect) -> str:
-    image_id, size = int(data.labels.image_ids[suspect.image]), data.labels.size(suspect.image)
+    image_id = int(data.labels.image_ids[suspect.image])
     sure = [entry | {"image_id": image_id} for entry in found.results[suspect.image] if entry["score"] >= SHOWN_SCORE]
-    overlays = [_overlay(data, suspect.image, results) for results in (None, sure)]
+    (x1, y1, x2, y2), size = suspect.box, data.labels.size(suspect.image)
+    part = _part(data, suspect.image, around(np.array([x1 + x2, y1 + y2]) / 2, size))
+    overlays = [] if part is None else [_overlay(data, suspect.image, part, results) for results in (None, sure)]
     pictures = "".join(
-        f'<img src="{draw_part(overlay, suspect.box, overlay.shape[0] / size[0])}" alt="" loading="lazy">'
+        f'<img src="{draw_part(overlay, part, suspect.box)}" alt="" loading="lazy">'
         for overlay in overlays
-        if overlay is not None
+        if part is not None
     )
     name = escape(data.labels.file_name(suspect.image))
     label = "" if suspect.object is None else data.categories.names[int(data.labels.labels[suspect.object])]

@@ -20,6 +20,8 @@ from maskrcnn.data.formats.label_images import is_mask_name
 from maskrcnn.data.formats.listing import Listing
 from maskrcnn.dataset_prediction import predict_dataset
 from maskrcnn.errors import UserError
+from maskrcnn.evaluation.compared import moved
+from maskrcnn.evaluation.fields import Fields
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
 from maskrcnn.structures.masks import FloatArray
@@ -32,6 +34,9 @@ AWAY = 0.3
 """IoU below which an object has not been detected, by any detection above `FAINT`."""
 FAINT = 0.1
 _OVERLAP = 0.5
+_NO_LIMIT = 1 << 30
+_CELLS = 1 << 20
+"""Of a table of all pairs: bounds its memory."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,21 @@ def _by_hotcoco(data: LabelledImages, results: dict[int, list[dict[str, Any]]]) 
     flat = [entry for found in results.values() for entry in found]
     if not flat:
         return
-    truth = hotcoco.COCO(_dataset(data, list(results)))
-    evaluator = hotcoco.COCOeval(truth, truth.load_res([_plain(entry) for entry in flat]), "bbox")
+    images = list(results)
+    content = _dataset(data, images)
+    found = [_plain(entry, place) for place, own in enumerate(results.values()) for entry in own]
+    fields = Fields.of(content["annotations"], found, [data.labels.size(image) for image in images], "box", _NO_LIMIT)
+    sizes, image_of = content["images"], fields.image_of.tolist()
+    content["images"] = [{**sizes[place], "id": field} for field, place in enumerate(image_of)]
+    truth = hotcoco.COCO({**content, "annotations": moved(content["annotations"], fields.of_truths)})
+    evaluator = hotcoco.COCOeval(truth, truth.load_res(moved(found, fields.of_found)), "bbox")
+    if len(image_of) > len(images):  # of a huge image more than COCO's usual hundred are looked at
+        evaluator.params.max_dets = [1, 10, _NO_LIMIT]
     evaluator.evaluate()
     for error in evaluator.image_diagnostics(_OVERLAP, CONFIDENT)["label_errors"]:
         entry = flat[error["dt_id"] - 1]
         box, kind = _corners(entry["bbox"]), OTHER_CLASS if error["type"] == "wrong_label" else NOT_LABELLED
-        image = int(error["image_id"])
+        image = images[image_of[error["image_id"]]]
         if kind == NOT_LABELLED and _best_iou(np.array([box]), _boxes(data, image))[0] >= FAINT:
             continue  # over an ignored region
         number = None if error["gt_id"] is None else int(error["gt_id"]) - 1
@@ -117,29 +130,30 @@ def _not_found(data: LabelledImages, results: dict[int, list[dict[str, Any]]]) -
 
 
 def _dataset(data: LabelledImages, images: Sequence[int]) -> dict[str, Any]:
+    """COCO content; the ids of images are their places."""
     labels = data.labels
     ids = data.categories.ids
-    sizes = {image: labels.size(image) for image in images}
+    sizes = [labels.size(image) for image in images]
     return {
-        "images": [{"id": image, "height": height, "width": width} for image, (height, width) in sizes.items()],
+        "images": [{"id": place, "height": height, "width": width} for place, (height, width) in enumerate(sizes)],
         "categories": [{"id": i, "name": name} for i, name in zip(ids, data.categories.names, strict=True)],
         "annotations": [
             {
                 "id": number + 1,
-                "image_id": image,
+                "image_id": place,
                 "category_id": ids[int(labels.labels[number])],
                 "bbox": labels.stated_boxes[number].tolist(),
                 "area": float(labels.stated_boxes[number, 2:].prod()),
                 "iscrowd": int(labels.ignore[number]),
             }
-            for image in images
+            for place, image in enumerate(images)
             for number in labels.objects(image)
         ],
     }
 
 
-def _plain(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("image_id", "category_id", "bbox", "score")}
+def _plain(entry: dict[str, Any], place: int) -> dict[str, Any]:
+    return {"image_id": place, **{name: entry[name] for name in ("category_id", "bbox", "score")}}
 
 
 def _boxes(data: LabelledImages, image: int) -> FloatArray:
@@ -151,6 +165,8 @@ def _best_iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """(B,) the largest IoU of each box with one of the others."""
     if not len(others):
         return np.zeros(len(boxes))
+    if len(boxes) > (rows := max(_CELLS // len(others), 1)):
+        return np.concatenate([_best_iou(boxes[i : i + rows], others) for i in range(0, len(boxes), rows)])
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     overlap = (high - low).clip(0).prod(axis=2)

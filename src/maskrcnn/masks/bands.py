@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from maskrcnn.masks.column_runs import ColumnRuns
 from maskrcnn.masks.rle import Window
 from maskrcnn.masks.rle_crops import encode_rle_crop
@@ -30,5 +28,4 @@ def encode_in_bands(draw: Callable[[Window], ByteArray], window: Window, size: S
         return encode_rle_crop(draw(window), window, size)
     bands = [(left, y1, min(left + columns, x2), y2) for left in range(x1, x2, columns)]
     parts = ColumnRuns.concatenate([ColumnRuns.from_bitmap(draw(band), band[:2]) for band in bands])
-    whole = ColumnRuns(parts.columns, parts.tops, parts.bottoms, np.array([0, len(parts.columns)], np.int64))
-    return whole.to_packed(size).rle(0)
+    return parts.as_one().to_packed(size).rle(0)

@@ -77,6 +77,10 @@ class ColumnRuns:
             _offsets(np.concatenate([empty, *(np.diff(part.offsets) for part in parts)])),
         )
 
+    def as_one(self) -> ColumnRuns:
+        """One mask of all of them, whose columns rise from each to the next."""
+        return ColumnRuns(self.columns, self.tops, self.bottoms, np.array([0, len(self.columns)], np.int64))
+
     def __getitem__(self, indices: IntArray) -> ColumnRuns:
         """The masks `indices`, in that order."""
         sizes = np.diff(self.offsets)[indices]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from maskrcnn.masks.rle import counts_between
+from maskrcnn.masks.column_runs import ColumnRuns
+from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.rle import Window, counts_between
 from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import IntArray
 
@@ -27,6 +29,21 @@ def labelled_regions(values: npt.NDArray[Any]) -> Iterator[tuple[int, RLE]]:
     size = (int(values.shape[0]), int(values.shape[1]))
     for number, start, end in zip(numbers.tolist(), starts, [*starts[1:], len(found)], strict=False):
         yield int(number), rle_of_positions(positions[start:end], size)
+
+
+def regions_in_bands(
+    read: Callable[[Window], npt.NDArray[Any]], size: Size, band: int = 1 << 23
+) -> Iterator[tuple[int, RLE]]:
+    """The same of a label image of (height, width) of which windows are read, `band` pixels at a time."""
+    found: dict[int, list[ColumnRuns]] = {}
+    height, width = size
+    columns = max(band // height, 1)
+    for left in range(0, width, columns):
+        for number, rle in labelled_regions(read((left, 0, min(left + columns, width), height))):
+            runs = ColumnRuns.from_packed(PackedRLE.from_rles([rle], rle.size), (left, 0))
+            found.setdefault(number, []).append(runs)
+    for number in sorted(found):
+        yield number, ColumnRuns.concatenate(found.pop(number)).as_one().to_packed(size).rle(0)
 
 
 def rle_of_positions(positions: IntArray, size: Size) -> RLE:

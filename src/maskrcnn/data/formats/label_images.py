@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +17,13 @@ from maskrcnn.data.formats.bitmaps import Values
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
+from maskrcnn.data.image_header import TooManyPixels
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
+from maskrcnn.data.windowed.tiff import is_tiff, opened_tiff
 from maskrcnn.errors import UserError
-from maskrcnn.masks.regions import labelled_regions
+from maskrcnn.masks.regions import labelled_regions, regions_in_bands
+from maskrcnn.structures import RLE
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 
@@ -89,12 +93,24 @@ def is_mask_name(name: str) -> bool:
 
 def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
     try:
-        values = as_labels(read_values(listing.file(name)), name)
+        for value, rle in _regions(listing.file(name), name):
+            builder.add_rle(image, CLASS, rle, f"{name}: value {value}")
     except UserError as error:
         builder.failure(Fault.MASK_FILE, name, error)
-        return
-    for value, rle in labelled_regions(values):
-        builder.add_rle(image, CLASS, rle, f"{name}: value {value}")
+
+
+def _regions(path: Path, name: str) -> Iterator[tuple[int, RLE]]:
+    """The values of a label image with their pixels; of a huge TIFF band by band."""
+    try:
+        yield from labelled_regions(as_labels(read_values(path), name))
+    except TooManyPixels:
+        if not is_tiff(path):
+            raise
+        with opened_tiff(path) as tiff:
+            if tiff is None:
+                raise
+            labels = tiff
+            yield from regions_in_bands(lambda window: as_labels(labels.values(window), name), labels.size)
 
 
 def as_labels(values: Values, where: str) -> Values:
@@ -103,7 +119,9 @@ def as_labels(values: Values, where: str) -> Values:
     Raises:
         UserError: the picture has colours (JPEG, or a mask of another form), or its numbers are not whole.
     """
-    if values.ndim == 3 and values.shape[2] >= 3 and (values[..., :1] == values[..., :3]).all():
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    elif values.ndim == 3 and values.shape[2] >= 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]  # grey, saved as colours
     if values.ndim != 2:
         raise UserError(

@@ -39,8 +39,12 @@ class ArrayImage:
 
     def read(self, window: Window) -> ByteArray:
         """As `LargeImage`."""
+        return self._to_bytes(self.values(window))
+
+    def values(self, window: Window) -> npt.NDArray[Any]:
+        """(h, w) or (h, w, C) of a window as the array has them."""
         x1, y1, x2, y2 = window
-        return self._to_bytes(np.asarray(self._pixels[y1:y2, x1:x2]))
+        return np.asarray(self._pixels[y1:y2, x1:x2])
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:

@@ -26,6 +26,9 @@ from maskrcnn.structures.masks import ByteArray
 
 _ANY_SIZE = 1 << 62
 
+_STRIP = 1 << 24
+"""Pixels that are decoded at a time."""
+
 
 @contextmanager
 def opened_in_parts(path: Path, channels: Channels = RGB) -> Iterator[LargeImage | None]:
@@ -94,6 +97,18 @@ class LabelledFile:
         """As `LargeImage`; raises as `opened_labelled`."""
         with opened_labelled(self.path, self.size, self.channels, self.max_pixels) as image:
             return image.read(window)
+
+
+def decode(path: Path, label_size: Size, channels: Channels = RGB) -> None:
+    """Decode all of an image, a strip of one that is too large to be decoded as a whole at a time; raises as these."""
+    height, width = label_size
+    if height * width <= MAX_PIXELS:
+        read_labelled_pixels(path, label_size, channels)
+        return
+    with opened_labelled(path, label_size, RGB if channels == UNKNOWN else channels) as image:
+        rows = max(_STRIP // width, 1)
+        for top in range(0, height, rows):
+            image.read((0, top, width, min(top + rows, height)))
 
 
 def labelled_header(path: Path, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ImageHeader:

@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from maskrcnn.data.image_header import ORIENTATION_TAG, known_orientation
 from maskrcnn.data.images import TIFF
+from maskrcnn.data.windowed.arrays import ArrayImage
 from maskrcnn.data.windowed.values import ToBytes
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes
 from maskrcnn.structures import Size
-from maskrcnn.structures.large_image import LargeImage, Window
+from maskrcnn.structures.large_image import Window
 from maskrcnn.structures.masks import ByteArray
 
 if TYPE_CHECKING:
@@ -127,8 +128,10 @@ def is_tiff(path: Path) -> bool:
 
 
 @contextmanager
-def opened_tiff(path: Path) -> Iterator[LargeImage | None]:
+def opened_tiff(path: Path) -> Iterator[TiffImage | ArrayImage | None]:
     """The first page of a TIFF file; None of one that is to be turned, or whose tiles are too large to be parts.
+
+    What lies there in one piece, uncompressed, is mapped into memory.
 
     Raises:
         UserError: a broken file, colours that are no RGB and no grey, or a compression that needs another library.
@@ -145,6 +148,11 @@ def opened_tiff(path: Path) -> Iterator[LargeImage | None]:
             raise UserError(f"{path}: broken or incomplete TIFF file ({error}); replace it") from error
         if tag is not None and known_orientation(tag.value) != 1:
             yield None
+            return
+        image = TiffImage(whole, path)
+        if image.bytes_of_part <= CACHE:
+            yield image
+        elif whole.is_memmappable and int(whole.planarconfig) != _SEPARATE:
+            yield ArrayImage(whole.asarray(out="memmap"), str(path))
         else:
-            image = TiffImage(whole, path)
-            yield image if image.bytes_of_part <= CACHE else None
+            yield None
