@@ -52,14 +52,14 @@ class CellScores:
         self.score_threshold = score_threshold
         self.matched = np.zeros((num_images, len(THRESHOLDS)))
         self.objects, self.ious, self.shared, self.union = np.zeros((4, num_images))
-        self.claimed = self.owned = 0
+        self.claimed = self.given = 0
 
     def add(self, scene: Scene) -> None:
         """Count an image, or a field of one."""
         found = scene.found[scene.found.scores >= self.score_threshold]
         ignored = scene.true.ignored
-        overlaps, owned = Overlaps.of(scene.true[~ignored], found, scene.true[ignored], scene.size)
-        self.claimed, self.owned = self.claimed + int(found.pixels.sum()), self.owned + owned
+        overlaps, given = Overlaps.of(scene.true[~ignored], found, scene.true[ignored], scene.size)
+        self.claimed, self.given = self.claimed + int(found.pixels.sum()), self.given + given
         image, ious = scene.image, overlaps.ious
         self.matched[image] += (ious > THRESHOLDS[:, None]).sum(axis=1)
         self.objects[image] += np.count_nonzero(overlaps.true_pixels) + np.count_nonzero(overlaps.found_pixels)
@@ -82,7 +82,7 @@ class CellScores:
         return Scores("cells", "cells", self._note(), {**numbers, "F1": halves.ratio(2 * first, self.objects)})
 
     def _note(self) -> str:
-        again = 1 - self.owned / max(self.claimed, 1) if self.claimed else 0.0
+        again = (self.claimed - self.given) / max(self.claimed, 1)
         return (
             "Means over images, of one class with many objects: detections with a score of at least "
             f"{self.score_threshold:g}, each pixel given to the best one ({100 * again:.1f} % were found more than "
@@ -141,10 +141,8 @@ class Overlaps:
         """The pixels shared and those of the unions (Kumar et al. 2017, algorithm 1)."""
         order = np.lexsort((-self.ious, self.true))
         best = order[np.unique(self.true[order], return_index=True)[1]]
-        alone = (
-            np.delete(self.true_pixels, self.true[best]).sum() + np.delete(self.found_pixels, self.found[best]).sum()
-        )
-        return float(self.shared[best].sum()), float(self.unions[best].sum() + alone)
+        lost, useless = np.delete(self.true_pixels, self.true[best]), np.delete(self.found_pixels, self.found[best])
+        return float(self.shared[best].sum()), float(self.unions[best].sum() + lost.sum() + useless.sum())
 
 
 def _sums(pixels: IntArray, numbers: IntArray, most: int) -> FloatArray:

@@ -17,11 +17,11 @@ from maskrcnn.evaluation.interval import Interval
 from maskrcnn.evaluation.intervals import EVERY, Halves, Sampled
 from maskrcnn.evaluation.matching import Matches
 from maskrcnn.evaluation.pairs import Pairs, pairs_of
-from maskrcnn.evaluation.scenes import Scene, SceneMasks
+from maskrcnn.evaluation.scenes import Scene
 from maskrcnn.evaluation.scores import Scores
 from maskrcnn.masks.column_runs import ColumnRuns
 from maskrcnn.masks.rle_coco import packed_from_coco
-from maskrcnn.masks.shared_pixels import shared_pixels
+from maskrcnn.masks.shared_pixels import pixels_inside
 from maskrcnn.structures.masks import BoolArray, FloatArray, IntArray
 from maskrcnn.structures.street import StreetPixels
 
@@ -57,17 +57,16 @@ class CityscapesAP:
     def add(self, scene: Scene) -> None:
         """Match the masks of an image."""
         void, left_out = self._pixels_of(scene)
-        found, true = scene.found, scene.true
-        of_no_class = _shared(true, void, scene) + _shared(true, left_out, scene) == true.pixels
+        found, true, height = scene.found, scene.true, scene.size[0]
+        in_void, in_others = (pixels_inside(true.masks, region, height) for region in (void, left_out))
         pairs = pairs_of(scene)
-        pairs = _plain_ious(
-            scene, pairs[~(true.ignored & of_no_class)[pairs.true]]
-        )  # what is left is a group, or counts
+        groups = true.ignored & (in_void + in_others < true.pixels)  # others are of no class
+        pairs = _plain_ious(scene, pairs[(groups | ~true.ignored)[pairs.true]])
         small = true.pixels < LEAST_PIXELS
-        times = true.ignored.astype(np.int64) + small  # the pixels of a small group count twice, as in the original
-        excused = _shared(found, void, scene)
+        times = groups.astype(np.int64) + small  # the pixels of a small group count twice, as in the original
+        excused = pixels_inside(found.masks, void, height)
         np.add.at(excused, pairs.found, pairs.shared * times[pairs.true])
-        for match in _matches(scene, pairs, times == 0, _shares(excused, found.pixels)):
+        for match in _matches(scene, pairs, ~(true.ignored | small), _shares(excused, found.pixels)):
             self.matches[match.label].append(match)
 
     def scores(self, halves: Halves) -> Scores:
@@ -92,14 +91,6 @@ class CityscapesAP:
         stated = ([part[number]] if number in part else [] for part in (self.pixels.void, self.pixels.left_out))
         void, left_out = (ColumnRuns.from_packed(packed_from_coco(masks, scene.size)) for masks in stated)
         return void, left_out
-
-
-def _shared(masks: SceneMasks, region: ColumnRuns, scene: Scene) -> IntArray:
-    """(n,) how many pixels of each mask lie in a region, one mask or none."""
-    if not len(region):
-        return np.zeros(len(masks), np.int64)
-    numbers = np.stack([np.arange(len(masks)), np.zeros(len(masks), np.int64)], axis=1)
-    return shared_pixels(masks.masks, region, numbers, scene.size[0])
 
 
 def _shares(parts: IntArray, wholes: IntArray) -> FloatArray:

@@ -35,6 +35,20 @@ def shared_pixels(first: ColumnRuns, second: ColumnRuns, pairs: IntArray, height
     return np.asarray(np.diff(shared[own.offsets]))
 
 
+def pixels_inside(masks: ColumnRuns, region: ColumnRuns, height: int) -> IntArray:
+    """(D,) how many pixels of each mask lie in a region, one mask in the same frame or none; `height` of the frame."""
+    starts, ends = region.flat(height)
+    lengths = ends - starts
+    past = np.cumsum(lengths)
+    # How much of the region comes before a place grows within its runs alone, by one with each pixel.
+    places, before = np.stack([starts, ends], axis=1).reshape(-1), np.stack([past - lengths, past], axis=1).reshape(-1)
+    own_starts, own_ends = masks.flat(height)
+    inside = np.zeros(len(own_starts) + 1)
+    if len(places):
+        inside[1:] = np.cumsum(np.interp(own_ends, places, before) - np.interp(own_starts, places, before))
+    return np.diff(inside[masks.offsets]).astype(np.int64)
+
+
 def _places(masks: ColumnRuns, frame: int, height: int) -> tuple[IntArray, IntArray]:
     """Starts and ends of the runs where each mask has a frame of its own, one after the other."""
     of_run = np.repeat(np.arange(len(masks)), np.diff(masks.offsets))
