@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.data.formats.scenes import coco, write
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import labelled_images, read_labels
@@ -54,6 +55,19 @@ def test_a_real_sample_of_lvis(shared: Path, read_form: ReadForm, found: Any) ->
     assert (sum(result.objects.values()), result.ignored, result.area) == (977, 0, 4937393)
     assert content.coco["images"][0]["neg_category_ids"] == [284, 53, 754, 299, 654, 541, 566]
     assert content.coco["categories"][0]["frequency"] == "r"
+
+
+def test_a_sample_of_sahi(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """Its COCO has rectangles, the LabelMe file it was made from outlines; areas of both by pycocotools.
+
+    As the area of each object it states that of the image.
+    """
+    folder = shared / "data/formats/sahi_coco"
+    boxes = found(read_form(folder / "terrain2_coco.json", "coco"))
+    outlines = found(read_form(folder / "terrain2.json", "labelme"))
+    assert (boxes.objects, boxes.ignored, boxes.area) == ({"car": 5}, 0, 35742 + 11132 + 4536 + 3570 + 1880)
+    assert read_coco(folder / "terrain2_coco.json").report.counts == {Fault.AREA_DISAGREES: 5}
+    assert (outlines.objects, outlines.ignored, outlines.area) == ({"car": 5}, 0, 23319 + 7549 + 3536 + 2575 + 1422)
 
 
 def test_lvis_names_its_images_by_address(read_changed: Any) -> None:

@@ -70,6 +70,23 @@ def test_a_project_with_subsets(shared: Path, read_form: ReadForm) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "box", "faults"),
+    [
+        ("train.xml", [0, 2, 4, 2], {Fault.SHAPE_WITHOUT_AREA: 4, Fault.CLASS_NAME: 1}),
+        ("video.xml", [3, 4, 7, 1], {Fault.SHAPE_WITHOUT_AREA: 7, Fault.BETWEEN_KEYFRAMES: 1}),
+    ],
+)
+def test_skeletons_are_named(
+    shared: Path, read_form: ReadForm, found: Any, name: str, box: list[float], faults: dict[Fault, int]
+) -> None:
+    """Counted in the files of CVAT's fork of Datumaro: one box each, an ignored region of 8 and of 7 pixels."""
+    content = read_form(shared / "data/formats/cvat/cvat_fork" / name, "cvat")
+    assert [entry["bbox"] for entry in content.coco["annotations"]] == [box] and content.report.counts == faults
+    result = found(content)
+    assert (result.objects, result.ignored, result.area) == ({}, 1, 0)
+
+
 def test_keyframes_of_a_video(shared: Path, read_form: ReadForm) -> None:
     """Of its boxes one is in view; what lies between keyframes is said to be left out."""
     content = read_form(shared / "data/formats/cvat/for_video", "cvat")

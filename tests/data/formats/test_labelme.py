@@ -50,6 +50,12 @@ def test_real_files(
     assert (result.objects, result.ignored, result.area) == (objects, ignored, area)
 
 
+def test_a_file_of_version_four(shared: Path, read_form: ReadForm, found: Any) -> None:
+    """From a repository under MIT; area by pycocotools from its polygons."""
+    result = found(read_form(shared / "data/formats/labelme/mit", "labelme"))
+    assert (result.objects, result.ignored, result.area) == ({"bus": 2, "car": 1}, 0, 125116)
+
+
 def test_a_folder_of_real_files(shared: Path, read_form: ReadForm, found: Any, tmp_path: Path) -> None:
     for name in ("2011_000003", "2011_000006", "2011_000025"):
         for ending in ("json", "jpg"):
