@@ -16,7 +16,13 @@ import torch
 from maskrcnn.data import coco, coco_annotations, large_json
 from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.coco_annotations import Annotations, load_coco
+from maskrcnn.data.formats import table
+from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.naming import Naming
+from maskrcnn.data.formats.table import coco_content
+from maskrcnn.data.splitting import divide
 from maskrcnn.errors import UserError
+from maskrcnn.training.division import Division
 
 RING = [2.5, 3, 8, 3, 8, 8.25, 2, 8]
 
@@ -139,6 +145,47 @@ def test_the_limit_decides(tmp_path: Path) -> None:
     assert isinstance(load_coco(path, large=size)["annotations"], list)
     assert isinstance(load_coco(path, large=size - 1)["annotations"], Annotations)
     assert coco_annotations.LARGE == 64 * 2**20
+
+
+@pytest.fixture
+def contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[LabelContent]:
+    """The content of a small file and of one whose annotations stay in it."""
+    path, both = tmp_path / "labels.json", content()
+    both["images"] += [{"id": n, "file_name": f"{n}.png", "height": 24, "width": 31} for n in range(20, 40)]
+    extra = [{"id": n, "image_id": n, "category_id": 1 + n % 2, "segmentation": [RING]} for n in range(20, 40)]
+    both["annotations"] = [entry for entry in both["annotations"] if isinstance(entry, dict)] + extra
+    path.write_text(json.dumps(both))
+    found = []
+    for large in (10**9, 0):
+        monkeypatch.setattr(table, "load_coco", partial(load_coco, large=large))
+        found.append(coco_content(path, tmp_path))
+    return found
+
+
+def test_the_content_of_a_large_file_is_divided_and_renamed_alike(contents: list[LabelContent]) -> None:
+    assert isinstance(contents[1].coco["annotations"], Annotations)
+    naming = Naming(classes={"Kätzchen": "cat", "dog": None})
+    results = []
+    for one in contents:
+        division = divide(one, 0.3, "", 0)
+        is_val = dict(zip((image["id"] for image in one.coco["images"]), division.is_val.tolist(), strict=True))
+        val = one.divided(is_val).split("val")
+        parts = [one, naming.apply(one), val, naming.apply(val)]
+        results.append([facts(read_coco(part.coco, None, source="x")) for part in parts])
+    assert results[0] == results[1] and "cat" in str(results[0])
+    train = contents[1].divided({20: False}).split("train").coco["annotations"]
+    assert isinstance(train, Annotations) and [entry["id"] for entry in train] == [20]
+    assert train[-1] == train[0] == train[:1][0] and len(train) == 1
+
+
+def test_a_division_of_a_large_file_is_kept_alike(contents: list[LabelContent], tmp_path: Path) -> None:
+    kept = []
+    for number, one in enumerate(contents):
+        part = one.divided({20: True, 21: True, "b ü": True}).split("val")
+        Division({}, {"val": part}, tmp_path).keep(tmp_path / str(number))
+        kept.append(json.loads((tmp_path / str(number) / "instances_val.json").read_text()))
+    assert kept[0] == kept[1] and len(kept[0]["annotations"]) == 3
+    assert kept[0]["info"] == {"images": "."}, "which a resumed run needs, whatever info the labels had"
 
 
 @pytest.mark.slow

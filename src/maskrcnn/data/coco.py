@@ -259,9 +259,9 @@ def _plain_objects(
     table: Annotations, found: Owned, labels: IntArray, images: Sequence[ImageEntry], classes: Categories
 ) -> tuple[LabelStore, IntArray]:
     """Plain annotations as objects, and which of `found` each is; -1 for those that are not faultless."""
-    number_of_place = np.full(len(table), -1)
+    number_of_place = np.full(len(table) + 1, -1)  # the last is where -1 points
     number_of_place[found.places[labels >= 0]] = np.flatnonzero(labels >= 0)
-    numbers = number_of_place[np.asarray(table.plain.places)]
+    numbers = number_of_place[table.plain_places]
     sizes = np.array([*(image.size for image in images), (0, 0)])  # the last is that of no image
     good, boxes = table.plain.judged(sizes[np.append(found.images, -1)[numbers]])
     numbers[~good] = -1

@@ -6,13 +6,16 @@ In memory where the file is small, in the file where it is large; the reader see
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from maskrcnn.data.coco_plain import PlainObjects
 from maskrcnn.data.large_json import LargeFile
 from maskrcnn.json_values import id_number, load_json
+from maskrcnn.structures.masks import BoolArray, IntArray
 
 LARGE = 64 * 2**20
 """Bytes; a larger file is not parsed as a whole."""
@@ -21,7 +24,7 @@ MISSING = -(2**63)
 """In place of an id that is none."""
 
 
-class Annotations:
+class Annotations(Sequence[Any]):
     """A list of annotations.
 
     Attributes:
@@ -29,6 +32,7 @@ class Annotations:
         image_ids: the same of its image.
         category_ids: the same of its class.
         plain: those that are, packed.
+        plain_places: (n,) their places in this list; -1 for those that are not in it.
     """
 
     def __init__(self) -> None:
@@ -51,10 +55,36 @@ class Annotations:
         self.image_ids.append(_number(values.get("image_id")))
         self.category_ids.append(_number(values.get("category_id")))
 
+    @property
+    def plain_places(self) -> IntArray:
+        return np.asarray(self.plain.places)
+
+    def chosen(self, keep: BoolArray, category_ids: IntArray | None = None) -> Annotations:
+        """Those of N where `keep` (N,) holds, with these class ids (N,) if they are given."""
+        return _Chosen(self, np.flatnonzero(keep), category_ids)
+
+    def are_crowds(self) -> BoolArray:
+        """(N,) whether `iscrowd` is 1."""
+        found = np.zeros(len(self), dtype=bool)
+        for place in np.setdiff1d(np.arange(len(self)), self.plain_places).tolist():
+            entry = self[place]
+            found[place] = isinstance(entry, dict) and entry.get("iscrowd") == 1
+        return found
+
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, number: int) -> Any:
+    @overload
+    def __getitem__(self, number: int) -> Any: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Any]: ...
+    def __getitem__(self, number: int | slice) -> Any:
+        if isinstance(number, slice):
+            return [self.entry(place) for place in range(*number.indices(len(self)))]
+        return self.entry(range(len(self))[number])
+
+    def entry(self, number: int) -> Any:
+        """The annotation itself."""
         raise NotImplementedError
 
 
@@ -63,7 +93,7 @@ class _Listed(Annotations):
         super().__init__()
         self.entries = entries
 
-    def __getitem__(self, number: int) -> Any:
+    def entry(self, number: int) -> Any:
         return self.entries[number]
 
 
@@ -79,8 +109,31 @@ class _Stored(Annotations):
         self.starts.append(start)
         self.lengths.append(length)
 
-    def __getitem__(self, number: int) -> Any:
+    def entry(self, number: int) -> Any:
         return self.file.read(self.starts[number], self.lengths[number])
+
+
+class _Chosen(Annotations):
+    """Some of others, perhaps of classes numbered otherwise."""
+
+    def __init__(self, whole: Annotations, places: IntArray, category_ids: IntArray | None) -> None:
+        self._whole, self._places, self._is_renamed = whole, places, category_ids is not None
+        classes = np.asarray(whole.category_ids) if category_ids is None else category_ids
+        columns = np.asarray(whole.ids), np.asarray(whole.image_ids), classes
+        self.ids, self.image_ids, self.category_ids = (_packed(column[places]) for column in columns)
+        self.plain = whole.plain
+
+    @property
+    def plain_places(self) -> IntArray:
+        new = np.full(len(self._whole) + 1, -1)  # the last is where -1 points
+        new[self._places] = np.arange(len(self))
+        return new[self._whole.plain_places]
+
+    def entry(self, number: int) -> Any:
+        entry = self._whole.entry(int(self._places[number]))
+        if self._is_renamed and isinstance(entry, dict):
+            return {**entry, "category_id": self.category_ids[number]}
+        return entry
 
 
 def load_coco(path: Path, large: int = LARGE) -> Any:
@@ -97,6 +150,12 @@ def load_coco(path: Path, large: int = LARGE) -> Any:
     found, others = file.scan({**lists, "annotations": annotations.take})
     everything: Mapping[str, Any] = {**content, "annotations": annotations}
     return others | {name: value for name, value in everything.items() if name in found}
+
+
+def _packed(numbers: IntArray) -> array[int]:
+    column = array("q")
+    column.frombytes(numbers.astype(np.int64).tobytes())
+    return column
 
 
 def _number(value: Any) -> int:

@@ -33,7 +33,7 @@ def scan_lists(file: BinaryIO, take: dict[str, Take]) -> tuple[set[str], dict[st
     """Go once through a JSON object; give each element of the lists that `take` names to its function.
 
     Returns:
-        The names of the lists that were there, and the other values that are text, numbers or the like.
+        The names of the lists that were there, and the other values that are no lists.
 
     Raises:
         ValueError: it is no JSON object.
@@ -48,7 +48,7 @@ def scan_lists(file: BinaryIO, take: dict[str, Take]) -> tuple[set[str], dict[st
         if name in take and text.next() == "[":
             found.add(name)
             _scan_list(text, take[name])
-        elif not isinstance(value := text.value()[0], list | dict):
+        elif not isinstance(value := text.value()[0], list):
             others[name] = value
         if text.next() != "}":
             text.expect(",")

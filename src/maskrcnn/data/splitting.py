@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from maskrcnn.data.coco_annotations import Annotations
+from maskrcnn.data.coco_owners import looked_up
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.leaks import find_copies, origin_of
@@ -120,14 +122,24 @@ def _objects(content: LabelContent) -> tuple[_Labels, _Labels]:
     images: dict[int | None, int] = {}
     for number, image in enumerate(content.coco["images"]):
         images.setdefault(id_number(image.get("id")), number)
+    annotations = content.coco["annotations"]
+    if isinstance(annotations, Annotations):
+        return _packed_objects(annotations, {number: place for number, place in images.items() if number is not None})
     classes: dict[int | None, int] = {}
     pairs = [
         (images[image], classes.setdefault(id_number(entry.get("category_id")), len(classes)))
-        for entry in entries(content.coco["annotations"])
+        for entry in entries(annotations)
         if (image := id_number(entry.get("image_id"))) in images and entry.get("iscrowd") != 1
     ]
     table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
+
+
+def _packed_objects(annotations: Annotations, images: Mapping[int, int]) -> tuple[_Labels, _Labels]:
+    owners = looked_up(np.asarray(annotations.image_ids), images)
+    is_object = (owners >= 0) & ~annotations.are_crowds()
+    _, classes = np.unique(np.asarray(annotations.category_ids)[is_object], return_inverse=True)
+    return owners[is_object], classes.astype(np.int64)
 
 
 def _drawn(groups: _Labels, objects: tuple[_Labels, _Labels], fraction: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -19,7 +19,8 @@ from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import Labels, coco_content, open_labels
 from maskrcnn.data.splitting import divide
 from maskrcnn.errors import UserError
-from maskrcnn.files import make_folder, write_atomically
+from maskrcnn.files import make_folder
+from maskrcnn.json_values import write_json
 
 Say = Callable[[str], None]
 
@@ -51,7 +52,9 @@ class Division:
             make_folder(folder)
             images = os.path.relpath(content.folder, self.root)
             place = os.path.abspath(content.folder) if images.startswith("..") else images
-            write_atomically(folder / NAMES[split], json.dumps({"info": {"images": place}, **content.coco}))
+            rest = {name: part for name, part in content.coco.items() if name not in ("annotations", "info")}
+            head = f'{json.dumps({"info": {"images": place}, **rest})[:-1]}, "annotations": '
+            write_json(folder / NAMES[split], content.coco["annotations"], head, "}")
 
 
 def find_division(config: Config, kept: Path, say: Say) -> Division:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from maskrcnn.data.coco_annotations import Annotations
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
@@ -32,8 +33,10 @@ def is_coco(content: Any) -> bool:
     if not isinstance(content, dict):
         return False
     lists = [content.get(name) for name in ("images", "annotations", "categories")]
-    first = entries(lists[1])[:1]
-    return all(isinstance(value, list) for value in lists) and not any("segments_info" in entry for entry in first)
+    if not all(isinstance(value, list | Annotations) for value in lists):
+        return False
+    first = entries(lists[1][:1]) if isinstance(lists[1], Annotations) else entries(lists[1])[:1]
+    return not any("segments_info" in entry for entry in first)
 
 
 def read(listing: Listing) -> LabelContent:

@@ -6,17 +6,18 @@ the image files and of the shapes in each, so the same folder gives the same con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 
+from maskrcnn.data.coco_annotations import Annotations
 from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import is_number
+from maskrcnn.json_values import id_number, is_number
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE, Size
@@ -41,8 +42,8 @@ class LabelContent:
     Attributes:
         source: the folder or file they were read from; messages begin with it.
         folder: the images' file names are relative to it.
-        coco: images, annotations and categories. An image's `split` is "train", "val" or "test" where the format
-            says so, and missing elsewhere.
+        coco: images, annotations (a list, or the `Annotations` of a large file) and categories. An image's `split` is
+            "train", "val" or "test" where the format says so, and missing elsewhere.
         report: the faults that the reader of the format has met.
         form: the name of the format; empty where nobody asked.
     """
@@ -71,7 +72,7 @@ class LabelContent:
         """The images of one split with their annotations, and all categories; the first has the report."""
         images = [image for image in self.coco["images"] if image.get("split") == name]
         ids = {image["id"] for image in images}
-        annotations = [entry for entry in self.coco["annotations"] if entry.get("image_id") in ids]
+        annotations = _of_images(self.coco["annotations"], ids)
         coco = {**self.coco, "images": images, "annotations": annotations}
         report = DataReport(f"{self.source} ({name})")
         if name == self.splits[0]:
@@ -169,6 +170,13 @@ class ContentBuilder:
             return
         number = len(self.annotations) + 1
         self.annotations.append({"id": number, "image_id": image, "class": label, "iscrowd": int(crowd), **entry})
+
+
+def _of_images(annotations: Sequence[Json], ids: Collection[Any]) -> Sequence[Json]:
+    if isinstance(annotations, Annotations):
+        numbers = [number for number in map(id_number, ids) if number is not None]
+        return annotations.chosen(np.isin(np.asarray(annotations.image_ids), np.array(numbers, dtype=np.int64)))
+    return [entry for entry in annotations if entry.get("image_id") in ids]
 
 
 def add_class_fields(categories: Sequence[Json], builder: ContentBuilder) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.formats.content import LabelContent, is_class_name
+import numpy as np
+
+from maskrcnn.data.coco_annotations import Annotations
+from maskrcnn.data.coco_owners import looked_up
+from maskrcnn.data.formats.content import Json, LabelContent, is_class_name
 from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import id_number
 from maskrcnn.text import brief, one_line
 from maskrcnn.yaml_values import read_yaml
 
@@ -72,6 +77,21 @@ def _renamed(content: LabelContent, wanted: Mapping[str, str | None]) -> LabelCo
         "categories": [{**entry, "id": numbers[name], "name": name} for name, entry in kept.items()],
     }
     return replace(content, coco=coco)
+
+
+def _with_classes(annotations: Sequence[Json], new: Mapping[Any, int | None]) -> Sequence[Json]:
+    """Those of classes that have a new id, with it."""
+    if isinstance(annotations, Annotations):
+        numbers = {
+            number: id_ for old, id_ in new.items() if id_ is not None and (number := id_number(old)) is not None
+        }
+        ids = looked_up(np.asarray(annotations.category_ids), numbers)
+        return annotations.chosen(ids >= 0, ids)
+    return [
+        {**entry, "category_id": new.get(entry["category_id"])}
+        for entry in annotations
+        if new.get(entry["category_id"]) is not None
+    ]
 
 
 def _read_class_map(path: Path) -> dict[str, str | None]:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from maskrcnn.data.coco import LabelledImages, read_coco
-from maskrcnn.data.coco_annotations import LARGE
+from maskrcnn.data.coco_annotations import LARGE, Annotations, load_coco
 from maskrcnn.data.formats import (
     ade20k,
     cityscapes,
@@ -41,7 +41,6 @@ from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.report import DataReport
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import load_json
 
 
 @dataclass(frozen=True)
@@ -139,10 +138,11 @@ def coco_content(path: Path, images: Path) -> LabelContent:
     Raises:
         UserError: it is no COCO file.
     """
-    content = load_json(path)
+    content = load_coco(path)
     if not coco.is_coco(content):
         raise UserError(f"{path}: expected {coco.LOOKED_FOR}, found something else; check the file")
-    lists = {name: entries(content[name]) for name in ("images", "annotations", "categories")}
+    large = ("annotations",) if isinstance(content["annotations"], Annotations) else ()
+    lists = {name: entries(content[name]) for name in ("images", "annotations", "categories") if name not in large}
     return LabelContent(path, images, {**content, **lists}, DataReport(str(path)), "coco")
 
 
