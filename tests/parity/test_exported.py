@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from export.exported import exported_of
+from maskrcnn.config import DataConfig
 from maskrcnn.errors import UserError
 from maskrcnn.loading import bundled_models, load_network
 from maskrcnn.masks.paste import paste_masks
@@ -163,11 +164,10 @@ def test_models_that_come_with_the_package(name: str) -> None:
 @pytest.mark.slow
 def test_a_light_model(tmp_path: Path) -> None:
     """Trained for 40 steps: with random heads hundreds of objects have a score, and rounding chooses between them."""
-    base = preset("light")
-    labels = [str(EXAMPLES.parent / f"instances_{split}.json") for split in ("train", "val")]
+    base, (labels, validation) = preset("light"), [f"instances_{split}.json" for split in ("train", "val")]
     config = replace(
         base,
-        data=replace(base.data, train_annotations=labels[0], val_annotations=labels[1], num_workers=0),
+        data=DataConfig(root=str(EXAMPLES.parent), train_annotations=labels, val_annotations=validation, num_workers=0),
         schedule=replace(base.schedule, steps=40, warmup_steps=5),
         train=replace(base.train, batch_size=2, evaluate_every=0),
     )
