@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.formats.table import labelled_images, read_labels
+from maskrcnn.data.formats.writers.scene import KEYPOINTS
 from maskrcnn.masks.polygons import polygon_to_rle
 from maskrcnn.masks.rle import decode_rle
 from maskrcnn.prediction import Prediction
@@ -97,3 +99,13 @@ def test_boxes_alone_are_counted_where_a_form_cannot_say_them(make_run: MakeRun,
     finished = make_run(CLASSES, masks=False)
     assert sum(FORMS["labelme"](finished, tmp_path / "labelme").values()) == 5
     assert not FORMS["cvat"](finished, tmp_path / "cvat") and not FORMS["coco"](finished, tmp_path / "coco")
+
+
+@pytest.mark.parametrize("form", ["yolo", "labelme", "label-studio", "cvat"])
+def test_keypoints_are_counted_where_a_form_cannot_say_them(form: str, make_run: MakeRun, tmp_path: Path) -> None:
+    finished = make_run(PERSONS)
+    FORMS["coco"](finished, tmp_path / "coco")
+    entries = json.loads((tmp_path / "coco" / "instances.json").read_text())["annotations"]
+    number = sum(entry.get("num_keypoints", 0) > 0 for entry in entries)
+    assert number > 0 and FORMS[form](finished, tmp_path / form)[KEYPOINTS] == number
+    assert KEYPOINTS not in FORMS[form](make_run(CLASSES), tmp_path / "classes")

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse(arguments)
     from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.table import labelled_images, read_labels
-    from maskrcnn.data.formats.writers import WRITERS
+    from maskrcnn.data.formats.writers import WRITERS, write_form
     from maskrcnn.data.formats.writers.clean import clean_content, without_stuff
     from maskrcnn.data.formats.writers.scene import Scene
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     if data.report.num_stuff and values.to != "coco":
         clean = without_stuff(clean)
         print(f"{target}: {counted(data.report.num_stuff, 'region')} of stuff, which this form cannot say")
-    loss = WRITERS[values.to](Scene(clean, data.folder), target)
+    loss = write_form(values.to, Scene(clean, data.folder), target)
     for sentence, count in loss.items():
         print(f"{target}: {count} {sentence}")
     counts = f"{counted(data.report.num_images, 'image')}, {counted(data.report.num_objects, 'object')}"

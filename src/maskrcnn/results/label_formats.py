@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.formats.writers import WRITERS
+from maskrcnn.data.formats.writers import write_form
 from maskrcnn.data.formats.writers.scene import Loss, Scene
 from maskrcnn.detected import DetectedObject, Part
 from maskrcnn.masks.rle_coco import rle_to_coco
@@ -36,7 +36,7 @@ def write_labels(finished: Finished, folder: Path, writer: str, *, exact: bool) 
         writer: one of `WRITERS`.
         exact: masks to the pixel; else outlines within `TOLERANCE`, but for masks with holes.
     """
-    return WRITERS[writer](Scene(label_content(finished, exact=exact), finished.folder), folder)
+    return write_form(writer, Scene(label_content(finished, exact=exact), finished.folder), folder)
 
 
 def label_content(finished: Finished, *, exact: bool) -> Json:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -158,3 +159,27 @@ def test_labelme_and_coco_files_are_what_their_tools_write(scene: Scene, tmp_pat
         "instances_train.json",
         "instances_val.json",
     ]
+
+
+def test_every_kind_of_region_has_its_own_tag_in_label_studio(tmp_path: Path) -> None:
+    """Label Studio takes a region only where a tag of its name makes regions of its kind; checked by its SDK 2.1.2."""
+    square = [0.0, 0, 4, 0, 4, 4, 0, 4]
+    hole = {"size": [8, 8], "counts": [0, 3, 5, 1, 1, 1, 5, 3, 45]}
+    entries = [{"segmentation": [square]}, {"segmentation": hole}, {}]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4], **entry} for entry in entries],
+        "categories": [{"id": 1, "name": 'a "b" <c>'}],
+    }
+    (tmp_path / "a.png").write_bytes(b"")
+    WRITERS["label-studio"](Scene(content, tmp_path), tmp_path / "out")
+    view = ElementTree.parse(tmp_path / "out" / "config.xml").getroot()
+    tags = {tag.get("name"): tag for tag in view if tag.get("toName")}
+    (task,) = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    regions = task["annotations"][0]["result"]
+    assert [region["type"] for region in regions] == ["polygonlabels", "brushlabels", "rectanglelabels"]
+    for region in regions:
+        tag = tags[region["from_name"]]
+        assert tag.tag.lower() == region["type"] and region["to_name"] == tag.get("toName") == view[0].get("name")
+        assert region["value"][region["type"]] == [label.get("value") for label in tag]
+    assert view[0].get("value") == "$image" and "image" in task["data"]

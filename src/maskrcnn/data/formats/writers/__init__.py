@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from maskrcnn.data.formats.writers import coco, cvat, label_studio, labelme, masks, voc, yolo
-from maskrcnn.data.formats.writers.scene import Loss, Scene
+from maskrcnn.data.formats.writers.scene import KEYPOINTS, Loss, Scene
 
 WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
     "coco": coco.write,
@@ -22,3 +22,10 @@ WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
     "cvat": cvat.write,
 }
 """Every form that can be written, by the name that `convert --to` takes; each says what it had to leave out."""
+
+
+def write_form(form: str, scene: Scene, folder: Path) -> Loss:
+    """Write one of `WRITERS` into a folder; what it had to leave out, keypoints too."""
+    loss = WRITERS[form](scene, folder)
+    lost = sum(bool(entry.get("num_keypoints")) for entry in scene.coco["annotations"]) if form != "coco" else 0
+    return loss + Loss({KEYPOINTS: lost})

@@ -1,13 +1,21 @@
-"""Label Studio: `images/` and `tasks.json`; one polygon is a polygon, anything else a brush, which is exact."""
+"""Label Studio: `images/`, `tasks.json` and `config.xml`, the labelling interface of a project that takes these tasks.
+
+One polygon is a polygon, anything else a brush, which is exact. A tag of an interface makes regions of one kind, so
+each kind has a tag of its own, named like the kind.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from maskrcnn.data.formats.content import Json
 from maskrcnn.data.formats.writers.scene import CROWD, Item, Loss, Picture, Scene, copy_picture, save
 from maskrcnn.masks.brush import encode_brush
+
+TAGS = {"polygonlabels": "PolygonLabels", "brushlabels": "BrushLabels", "rectanglelabels": "RectangleLabels"}
+"""By the kind of region."""
 
 
 def write(scene: Scene, folder: Path) -> Loss:
@@ -17,7 +25,19 @@ def write(scene: Scene, folder: Path) -> Loss:
         loss[CROWD] += sum(item.crowd for item in picture.items)
         tasks.append(_task(number, picture))
     save(folder / "tasks.json", json.dumps(tasks))
+    save(folder / "config.xml", _interface(scene.classes))
     return +loss
+
+
+def _interface(classes: list[str]) -> bytes:
+    root = Element("View")
+    SubElement(root, "Image", name="image", value="$image")
+    for kind, tag in TAGS.items():
+        labels = SubElement(root, tag, name=kind, toName="image")
+        for name in classes:
+            SubElement(labels, "Label", value=name)
+    indent(root)
+    return bytes(tostring(root, encoding="utf-8"))
 
 
 def _task(number: int, picture: Picture) -> Json:
@@ -30,7 +50,7 @@ def _task(number: int, picture: Picture) -> Json:
 def _region(name: str, item: Item) -> Json:
     height, width = item.size
     kind, value = _value(item, 100 / width, 100 / height)
-    base = {"id": name, "from_name": "label", "to_name": "image", "original_width": width, "original_height": height}
+    base = {"id": name, "from_name": kind, "to_name": "image", "original_width": width, "original_height": height}
     return {**base, "image_rotation": 0, "type": kind, "value": {**value, kind: [item.label]}}
 
 

@@ -24,6 +24,7 @@ Loss = Counter[str]
 """What a form could not say, counted: a sentence, and how often."""
 
 BOX_ALONE = "objects have a box and no mask, which this form cannot say"
+KEYPOINTS = "objects have keypoints, which this form cannot say"
 CROWD = "regions are to be ignored (crowds), which this form cannot say"
 
 Ring = FloatArray
