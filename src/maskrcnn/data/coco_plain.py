@@ -43,6 +43,9 @@ class PlainObjects:
         self._points, self._packed = array("d"), 0  # of the objects from `_packed` on
         self._spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  (open as long as this is in use)
 
+    def __del__(self) -> None:
+        self._spool.close()
+
     def __len__(self) -> int:
         return len(self.places)
 
