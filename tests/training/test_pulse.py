@@ -53,10 +53,25 @@ def test_beats_go_through_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulse, "_SILENCE", 0.4)
     store = dist.HashStore()
     first, second = (Pulse(store, rank, 2) for rank in (0, 1))
-    first.exchanges, second.step = 3, 8
+    first.exchanges = 3
+    second.begin(8)
     time.sleep(0.1)
     assert first.verdict() == "rank 1 of 2 is stuck, in step 8"
     second.stop()
     assert first.verdict() == "rank 1 of 2 has ended with a message of its own, in step 8"
     first.stop()
     assert not any(own._thread.is_alive() for own in (first, second))
+
+
+def test_a_step_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "_BEAT", 60.0)
+    store = dist.HashStore()
+    own = Pulse(store, 0, 1)
+    for step in (1, 2):
+        own.begin(step)
+        deadline = time.monotonic() + 30
+        while own._read().get(0, Beat()).step != step:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    own.stop()
+    assert own._read()[0].has_left

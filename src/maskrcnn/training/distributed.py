@@ -57,7 +57,7 @@ class Ranks:
     def begin(self, step: int) -> None:
         """From now on this is the step (1 is the first) that is named if something goes wrong."""
         if self.pulse is not None:
-            self.pulse.step = step
+            self.pulse.begin(step)
 
     @property
     def is_first(self) -> bool:

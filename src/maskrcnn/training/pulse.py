@@ -1,4 +1,4 @@
-"""Which rank has died or is stuck: each says once a second that it lives and how far it is, where all can read it.
+"""Which rank has died or is stuck: each says that it lives, once a second, and how far it is, where all can read.
 
 A failed exchange only tells that somebody did not answer, and who notices it first is seldom at fault.
 """
@@ -50,13 +50,19 @@ class Pulse:
     def __init__(self, store: Store, rank: int, world: int) -> None:
         self.step = self.exchanges = 0
         self._store, self._rank, self._world = store, rank, world
-        self._count, self._ended = 0, threading.Event()
+        self._count, self._has_ended, self._due = 0, False, threading.Event()
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
         self._thread.start()
 
+    def begin(self, step: int) -> None:
+        """Tell the others at once which step it is: a beat later this rank may be dead."""
+        self.step = step
+        self._due.set()
+
     def stop(self) -> None:
         """The last beat; the others then know that this rank has not died."""
-        self._ended.set()
+        self._has_ended = True
+        self._due.set()
         self._thread.join(_PATIENCE)
 
     def verdict(self) -> str:
@@ -87,7 +93,9 @@ class Pulse:
     def _beat(self) -> None:
         is_over = False
         while not is_over:
-            is_over = self._ended.wait(_BEAT if self._count else 0)
+            self._due.wait(_BEAT if self._count else 0)
+            self._due.clear()  # before it is looked at what there is to say
+            is_over = self._has_ended
             self._count += 1
             beat = Beat(self._count, self.step, self.exchanges, is_over)
             try:
