@@ -14,7 +14,10 @@ import torch
 from maskrcnn.benchmark.meter import stopwatch
 
 _MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
-"""Large enough for full speed, small enough for a second."""
+"""Large enough for full speed, small enough for a second where the processor has instructions for the type."""
+_SMALLEST_SIDE = 256
+_PATIENCE = 0.5
+"""Seconds for one product; without such instructions one of bfloat16 would take a minute."""
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:
@@ -51,12 +54,27 @@ def matrix_peak(device: torch.device, dtype: torch.dtype = torch.float32, side: 
         dtype: of the matrices.
         side: of the matrices; None: what suits the device.
     """
-    side = side or _MATRIX_SIDE.get(device.type, 2048)
-    read, matrix = stopwatch(device), torch.ones((side, side), device=device, dtype=dtype)
+    side = side or _side_in_time(device, dtype)
     best, deadline = float("inf"), time.perf_counter() + 1.0
     while True:
-        start = read()
-        torch.mm(matrix, matrix)
-        best = min(best, read() - start)
+        best = min(best, _seconds_of_product(device, dtype, side))
         if time.perf_counter() > deadline:
             return float(2 * side**3 / best)
+
+
+def _side_in_time(device: torch.device, dtype: torch.dtype) -> int:
+    """What suits the device, or less, if that would take too long."""
+    most, side = _MATRIX_SIDE.get(device.type, 2048), _SMALLEST_SIDE
+    while side < most:
+        seconds = min(_seconds_of_product(device, dtype, side) for _ in range(2))  # the first prepares
+        if 8 * seconds > _PATIENCE:
+            break
+        side *= 2
+    return side
+
+
+def _seconds_of_product(device: torch.device, dtype: torch.dtype, side: int) -> float:
+    read, matrix = stopwatch(device), torch.ones((side, side), device=device, dtype=dtype)
+    start = read()
+    torch.mm(matrix, matrix)
+    return read() - start
