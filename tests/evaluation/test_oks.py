@@ -9,6 +9,7 @@ import json
 import math
 from base64 import b64decode
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,22 +119,28 @@ def test_equal_to_pycocotools_on_random_sets(block: int) -> None:
             np.testing.assert_allclose([row.ap, row.ap50], [mean(whole), mean(whole[0])], rtol=0, atol=1e-12)
 
 
-def test_equal_to_pycocotools_on_real_persons(shared: Path) -> None:
-    """COCO's own 17 sigmas, and coordinates moved by a few pixels."""
+def moved_persons(shared: Path, seed: int, spreads: Sequence[float]) -> tuple[Json, list[Json]]:
+    """COCO's persons, and detections of each whose coordinates are moved by so many pixels."""
     truth = json.loads((shared / "data" / "coco_mini" / "person_keypoints_val.json").read_text())
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     found = [
         {
             "image_id": a["image_id"],
             "category_id": 1,
             "score": float(random.random()),
-            "keypoints": (np.array(a["keypoints"], float).reshape(-1, 3) + random.normal(0, 3, (17, 3)))
-            .flatten()
+            "keypoints": (np.array(a["keypoints"], float).reshape(-1, 3) + random.normal(0, spread, (17, 3)))
+            .ravel()
             .tolist(),
         }
         for a in truth["annotations"]
-        for _ in range(2)
+        for spread in spreads
     ]
+    return truth, found
+
+
+def test_equal_to_pycocotools_on_real_persons(shared: Path) -> None:
+    """COCO's own 17 sigmas, and coordinates moved by a few pixels."""
+    truth, found = moved_persons(shared, 0, (3, 3))
     metrics = evaluate_predictions(truth, found, iou_types=("keypoints",))
     ours = [metrics["keypoints"][name] for name in NAMES]
     sigmas = COCOeval(iouType="keypoints").params.kpt_oks_sigmas.tolist()
@@ -314,20 +321,7 @@ def test_errors_of_keypoints_are_pictured_with_their_similarity() -> None:
 
 
 def test_kinds_of_keypoint_errors_are_those_that_hotcoco_counts(shared: Path) -> None:
-    content = json.loads((shared / "data" / "coco_mini" / "person_keypoints_val.json").read_text())
-    random = np.random.default_rng(1)
-    found = [
-        {
-            "image_id": a["image_id"],
-            "category_id": 1,
-            "score": float(random.random()),
-            "keypoints": (np.array(a["keypoints"], float).reshape(-1, 3) + random.normal(0, off, (17, 3)))
-            .ravel()
-            .tolist(),
-        }
-        for a in content["annotations"]
-        for off in (2, 5, 20, 60)
-    ]
+    content, found = moved_persons(shared, 1, (2, 5, 20, 60))
     compared = Compared.of(ground_truth_of(read_coco(content, need_masks=False)), found, "keypoints", 20)
     evaluator = compared.evaluator()
     evaluator.params.max_dets = [20]
