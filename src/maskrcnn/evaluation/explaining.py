@@ -79,10 +79,12 @@ def _counted(compared: Compared, limit: int) -> hotcoco.COCOeval:
 def _errors(truth: GroundTruth, compared: Compared, counted: hotcoco.COCOeval, limit: int, threshold: float) -> Errors:
     found, calibration = counted.tide_errors(), counted.calibration()
     confusion: Mapping[str, Any] = compared.evaluator().confusion_matrix(min_score=threshold, max_det=limit)
-    num_classes = len(truth.categories)
-    places = [*(label for label in range(num_classes) if truth.is_compared(label, compared.iou_type)), num_classes]
+    names = truth.categories.names
+    labels = [label for label in range(len(names)) if truth.is_compared(label, compared.iou_type)]
+    places = [*labels, len(names)]
     return Errors(
         {name: ErrorKind(found["counts"][key], found["delta_ap"][key]) for name, key in KINDS.items()},
+        tuple(names[label] for label in labels),
         np.asarray(confusion["matrix"]).astype(np.int64)[np.ix_(places, places)],
         threshold,
         float(calibration["ece"]),

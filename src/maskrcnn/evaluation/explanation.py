@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from maskrcnn.evaluation.interval import Interval
 from maskrcnn.structures.masks import IntArray
 
@@ -53,6 +55,7 @@ class Errors:
 
     Attributes:
         kinds: by name, in TIDE's order.
+        class_names: of the K classes that are compared.
         confusion: (K + 1, K + 1) rows the true class, columns the predicted one, the last of each none at all.
         threshold: detections from this score on are in `confusion`.
         calibration_error: how far scores are from the share that is right, on average (ECE, ten bins).
@@ -60,10 +63,17 @@ class Errors:
     """
 
     kinds: Mapping[str, ErrorKind]
+    class_names: tuple[str, ...]
     confusion: IntArray
     threshold: float
     calibration_error: float
     bins: tuple[tuple[float, float, int], ...]
+
+    def confusions(self) -> list[tuple[str | None, str | None, int]]:
+        """(true class, predicted class, how often) where there are any; None: none at all."""
+        names = (*self.class_names, None)
+        places = np.argwhere(self.confusion).tolist()
+        return [(names[i], names[j], int(self.confusion[i, j])) for i, j in places]
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ class Explanation:
         errors = self.errors
         return {
             "errors": errors and {name: {"count": k.count, "AP50": k.ap50_lost} for name, k in errors.kinds.items()},
-            "confusion": errors and {"min_score": errors.threshold, "matrix": errors.confusion.tolist()},
+            "confusion": errors and {"min_score": errors.threshold, "counts": [*map(list, errors.confusions())]},
             "calibration": errors and {"error": _known(errors.calibration_error), "bins": [*map(list, errors.bins)]},
             "thresholds": [{name: _known(value) for name, value in vars(row).items()} for row in self.thresholds],
             "slices": [_slice(row, "num_images") for row in self.slices],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from maskrcnn.evaluation.explanation import Errors, Explanation, SliceRow
 from maskrcnn.evaluation.metrics import IouType, similarity_name
 from maskrcnn.evaluation.page import html_table
@@ -34,11 +32,11 @@ MOST_CLASSES = 12
 """Of a confusion matrix that is shown; with more, the confusions that are most frequent are listed."""
 
 
-def explanation_sections(found: Explanation, kind: IouType, class_names: Sequence[str]) -> str:
+def explanation_sections(found: Explanation, kind: IouType) -> str:
     """Kinds of errors, confusions, thresholds, calibration and parts of the data; HTML."""
     errors = found.errors
     parts = [
-        "" if errors is None else _kinds(errors) + _confusion(errors, class_names),
+        "" if errors is None else _kinds(errors) + _confusion(errors),
         _thresholds(found, similarity_name(kind)),
         "" if errors is None else _calibration(errors),
         _slices("images with", "images", found.slices, _IMAGES),
@@ -58,20 +56,23 @@ def _kinds(errors: Errors) -> str:
     )
 
 
-def _confusion(errors: Errors, class_names: Sequence[str]) -> str:
-    names = [*(one_line(name, 40) for name in class_names), "none"]
+def _confusion(errors: Errors) -> str:
     note = (
         f'<p class="quiet">True class against predicted class, detections with a score of at least '
         f"{errors.threshold:.3g} (the best F1), IoU 0.5. Row none: found where nothing is; column none: missed.</p>"
     )
-    if len(class_names) <= MOST_CLASSES:
+    if len(errors.class_names) <= MOST_CLASSES:
+        names = [*map(_class, (*errors.class_names, None))]
         rows = [[name, *map(str, row)] for name, row in zip(names, errors.confusion.tolist(), strict=True)]
         return note + html_table(("true, predicted as", *names), rows)
-    wrong = errors.confusion * (1 - np.eye(len(errors.confusion), dtype=np.int64))
-    order = np.argsort(-wrong, axis=None)[:MOST_CLASSES]
-    places = [divmod(int(place), len(wrong)) for place in order]
-    listed = [[names[i], names[j], str(int(wrong[i, j]))] for i, j in places if wrong[i, j]]
+    wrong = [row for row in errors.confusions() if row[0] != row[1]]
+    most = sorted(wrong, key=lambda row: -row[2])[:MOST_CLASSES]
+    listed = [[_class(true), _class(predicted), str(count)] for true, predicted, count in most]
     return note + html_table(("true", "predicted as", "count"), listed)
+
+
+def _class(name: str | None) -> str:
+    return "none" if name is None else one_line(name, 40)
 
 
 def _thresholds(found: Explanation, similarity: str) -> str:

@@ -24,9 +24,6 @@ NUM_HALVES = 200
 AP_NAMES = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 """The numbers over objects of all sizes, and their IoU thresholds among 0.5, 0.55 ... 0.95."""
 
-SIZE_NAMES = ("APs", "APm", "APl")
-"""Those over small, medium and large objects."""
-
 Classes = slice | IntArray
 """Which of the classes."""
 

@@ -220,7 +220,7 @@ def _classes(metrics: Metrics) -> str:
 def _explanations(metrics: Metrics) -> str:
     """Of the first IoU type; of the others folded away."""
     sections = [
-        explanation_sections(numbers.explanation, kind, [row.name for row in numbers.classes])
+        explanation_sections(numbers.explanation, kind)
         for kind, numbers in metrics.by_type.items()
         if numbers.explanation is not None
     ]
