@@ -44,18 +44,34 @@ print(json.dumps([(time.perf_counter() - wall) / count, (time.process_time() - u
 
 @dataclass
 class Answers:
-    """Statuses and times of what was asked."""
+    """Statuses and times of what was asked, and the moments of the answers."""
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
+    begun: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
 
-    def add(self, status: int, seconds: float) -> None:
-        self.seconds.setdefault(status, []).append(seconds)
+    def add(self, status: int, begun: float) -> None:
+        """An answer that is there now, to what was asked at that moment."""
+        now = time.perf_counter()
+        self.seconds.setdefault(status, []).append(now - begun)
+        self.begun.append(begun)
+        self.ended.append(now)
 
     def count(self, status: int) -> int:
         return len(self.seconds.get(status, ()))
 
     def percentile(self, status: int, percent: float) -> float:
         return float(np.percentile(self.seconds[status], percent)) if self.count(status) else float("nan")
+
+    def most_others(self) -> int:
+        """The most answers to others that one had to wait for; where the queue is fair, one for each other client."""
+        before = np.searchsorted(self.ended, self.begun, side="right")
+        return int((np.arange(len(self.ended)) - before).max())
+
+    def slowest(self, number: int) -> float:
+        """The longest time that so many answers in a row took: what a place at the end of a full queue can cost."""
+        ended = np.array(self.ended)
+        return float((ended[number:] - ended[:-number]).max()) if len(ended) > number else float("nan")
 
     def __str__(self) -> str:
         return ", ".join(f"{len(times)} x {status}" for status, times in sorted(self.seconds.items()))
@@ -115,7 +131,7 @@ async def timed(port: int, body: bytes, answers: Answers) -> None:
     """One request on a connection of its own."""
     started = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answers.add(await ask(reader, writer, body), time.perf_counter() - started)
+    answers.add(await ask(reader, writer, body), started)
     writer.close()
 
 
@@ -130,7 +146,7 @@ async def many_clients(
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         while time.perf_counter() < end:
             started = time.perf_counter()
-            answers.add(await ask(reader, writer, next(turn)), time.perf_counter() - started)
+            answers.add(await ask(reader, writer, next(turn)), started)
         writer.close()
 
     async def watch() -> None:
@@ -177,7 +193,8 @@ def measure_clients(model: str, images: str, bodies: list[bytes], clients: int, 
         f"processor {before[1]:.3f}, {after[1]:.3f} s"
     )
     print(f"  answers: median {answers.percentile(200, 50):.2f} s, p99 {answers.percentile(200, 99):.2f} s; ", end="")
-    print(f"all clients in turn: {clients * wall / done:.2f} s")
+    print(f"{clients} in turn: {clients * wall / done:.2f} s on average, {answers.slowest(clients):.2f} s at most")
+    print(f"  nobody waited for more than {answers.most_others()} answers to others")
     print(f"  memory: {first:.0f} MiB in the first quarter, {last:.0f} in the last ({100 * (last / first - 1):+.1f} %)")
     return done / wall
 
