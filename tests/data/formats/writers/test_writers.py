@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.data.formats.scenes import HEIGHT, WIDTH, picture
 
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
@@ -182,4 +184,22 @@ def test_every_kind_of_region_has_its_own_tag_in_label_studio(tmp_path: Path) ->
         tag = tags[region["from_name"]]
         assert tag.tag.lower() == region["type"] and region["to_name"] == tag.get("toName") == view[0].get("name")
         assert region["value"][region["type"]] == [label.get("value") for label in tag]
-    assert view[0].get("value") == "$image" and "image" in task["data"]
+    assert view[0].get("value") == "$image"
+    assert task["data"] == {"image": "/data/local-files/?d=images/a.png"}
+
+
+@pytest.mark.parametrize("name", ["a b.png", "50%20.png", "a#1?.png", "ä+ö.png", "x&d=y.png"])
+def test_label_studio_is_told_where_an_image_lies(name: str, tmp_path: Path) -> None:
+    """As an address, which it decodes; below the folder with `tasks.json`, as its local storage has it."""
+    content = {
+        "images": [{"id": 1, "file_name": name, "width": 8, "height": 8}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]}],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    Image.new("RGB", (8, 8)).save(tmp_path / name)
+    WRITERS["label-studio"](Scene(content, tmp_path), tmp_path / "out")
+    (task,) = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    address = urlsplit(task["data"]["image"])
+    (file,) = parse_qs(address.query)["d"]
+    assert address.path == "/data/local-files/" and (tmp_path / "out" / file).is_file()
+    assert read_labels(tmp_path / "out").coco["images"][0]["file_name"] == file

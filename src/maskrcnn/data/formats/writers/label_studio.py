@@ -1,13 +1,15 @@
 """Label Studio: `images/`, `tasks.json` and `config.xml`, the labelling interface of a project that takes these tasks.
 
 One polygon is a polygon, anything else a brush, which is exact. A tag of an interface makes regions of one kind, so
-each kind has a tag of its own, named like the kind.
+each kind has a tag of its own, named like the kind. Images are addressed as files of the machine that Label Studio runs
+on, below the folder that LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT names: the one that is written here.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from maskrcnn.data.formats.content import Json
@@ -43,8 +45,9 @@ def _interface(classes: list[str]) -> bytes:
 def _task(number: int, picture: Picture) -> Json:
     items = [item for item in picture.items if not item.crowd]
     result = [_region(f"{number}-{place}", item) for place, item in enumerate(items)]
-    image = f"{picture.split}/{picture.name}" if picture.split else picture.name
-    return {"id": number, "data": {"image": image}, "annotations": [{"result": result, "was_cancelled": False}]}
+    file = Path("images", picture.split, picture.name).as_posix()
+    data = {"image": f"/data/local-files/?d={quote(file)}"}
+    return {"id": number, "data": data, "annotations": [{"result": result, "was_cancelled": False}]}
 
 
 def _region(name: str, item: Item) -> Json:
