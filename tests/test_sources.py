@@ -69,6 +69,15 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
         collect_sources([tmp_path])
 
 
+def test_a_folder_whose_folders_have_images_names_the_pattern_that_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "images" / "train" / "a.PNG").touch()
+    with pytest.raises(UserError, match="for those of the folders in it: ") as caught:
+        collect_sources([tmp_path / "images"])
+    pattern = str(caught.value).rpartition(": ")[2].strip("'")
+    assert collect_sources([pattern]) == [tmp_path / "images" / "train" / "a.PNG"]
+
+
 PIXELS = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from io import BufferedIOBase, RawIOBase, TextIOBase
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
@@ -42,6 +43,9 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", "
 ARRAY_SUFFIXES = frozenset({".npy"})
 """What is taken where there is nothing of these: beside pictures, arrays are something else as a rule."""
 
+
+_MOST_LOOKED_AT = 10_000
+"""Files below a folder without images, to see whether there are any."""
 
 # --- files, folders, patterns -----------------------------------------------------------------------------------
 
@@ -99,7 +103,15 @@ def _expand(source: str) -> list[Path]:
     for suffixes in (IMAGE_SUFFIXES, ARRAY_SUFFIXES):
         if images := [c for c in candidates if c.suffix.lower() in suffixes and c.is_file()]:
             return sorted(images, key=natural_key)
-    raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES | ARRAY_SUFFIXES))}) {where}")
+    kinds = ", ".join(sorted(IMAGE_SUFFIXES | ARRAY_SUFFIXES))
+    has_more = path.is_dir() and _has_images_below(path)
+    below = f"; for those of the folders in it: {str(path / '**')!r}" if has_more else ""
+    raise UserError(f"{source}: no images ({kinds}) {where}{below}")
+
+
+def _has_images_below(folder: Path) -> bool:
+    files = (name for _, _, names in os.walk(folder) for name in names)
+    return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in islice(files, _MOST_LOOKED_AT))
 
 
 # --- one image --------------------------------------------------------------------------------------------------
