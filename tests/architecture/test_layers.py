@@ -205,6 +205,16 @@ def test_functions_and_files_stay_short(file: Path) -> None:
             assert code_lines(node) <= MAX_FUNCTION_LINES, f"{node.name} is too long: give its parts names"
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_private_functions_are_used(file: Path) -> None:
+    """By their own module, whose only they are: one that nothing calls has been forgotten."""
+    tree = ast.parse(file.read_text())
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    private = {node.name for node in tree.body if isinstance(node, kinds) and node.name.startswith("_")}
+    loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert {name for name in private if not name.startswith("__")} <= loaded
+
+
 def test_most_functions_are_short() -> None:
     lengths = sorted(
         code_lines(node)

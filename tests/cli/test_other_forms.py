@@ -49,6 +49,21 @@ def test_a_form_is_trained_on(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "run/last.safetensors").exists() or list((tmp_path / "run").glob("*.safetensors"))
 
 
+@pytest.mark.parametrize("names", [{"cat": "nucleus"}, {"cat": "Cell", "dog": "Cell"}])
+def test_labels_of_any_form_start_from_the_model_that_knows_them(
+    run: Run, tmp_path: Path, names: dict[str, str]
+) -> None:
+    """By the names wanted; the settings are those of that model."""
+    labelme(tmp_path / "data")
+    (tmp_path / "names.yaml").write_text("".join(f"{old}: {new}\n" for old, new in {"dog": "null", **names}.items()))
+    settings = [word for setting in SHORT for word in ("--set", setting)]
+    for number, (data, *more) in enumerate([("data", "--class-map", tmp_path / "names.yaml"), ("data",)]):
+        output = tmp_path / f"run{number}"
+        code, _, err = run("train", "--data", tmp_path / data, "--output", output, *more, *settings)
+        assert code == 0, err
+        assert ("weights from nuclei" in err) == bool(more) and ("efficientnet_lite0" in err) != bool(more), err
+
+
 def test_splits_of_a_form_are_those_of_the_training(run: Run, tmp_path: Path) -> None:
     yolo(tmp_path / "data")
     source = tmp_path / "data"

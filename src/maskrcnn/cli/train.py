@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from maskrcnn.config import Config
+    from maskrcnn.data.formats.content import LabelContent
     from maskrcnn.training.initial import Initial
     from maskrcnn.training.loop import TrainResult
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse(arguments)
     if values.output is None and not values.print_config:
         raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
-    initial = initial_of(values)
+    initial, labels = start_of(values)
     config = settings_of(values, initial)
     if values.print_config:
         from maskrcnn.settings import write_yaml
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     _require_named_files(values, config)
     from maskrcnn.training.loop import train
 
-    result = train(config, Path(values.output), device=values.device, resume=values.resume, init=initial)
+    result = train(config, Path(values.output), device=values.device, resume=values.resume, init=initial, labels=labels)
     if os.environ.get("RANK", "0") == "0":  # of several ranks, under torchrun
         _report(result)
     return 0
@@ -122,38 +123,45 @@ def _batch(text: str) -> float | str:
     return text if text == "auto" else number(int, 1, 1_000_000)(text)
 
 
-def initial_of(values: Namespace) -> Initial | None:
-    """The weights to start with; a resumed run has its own, and nothing is downloaded unasked."""
-    if values.init == "none" or (values.resume and _saved_settings(values).is_file()):
-        return None
-    if values.init:
-        from maskrcnn.training.initial import read_initial
+def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
+    """The weights to start with, and the labels if these had to be read to choose them.
 
-        return read_initial(values.init)
+    A resumed run has its own weights, and nothing is downloaded unasked.
+    """
+    if values.init == "none" or (values.resume and _saved_settings(values).is_file()):
+        return None, None
+    from maskrcnn.training.initial import read_initial
+
+    if values.init:
+        return read_initial(values.init), None
     if values.print_config:
-        return None
+        return None, None
+    from maskrcnn.training.division import undivided_labels
     from maskrcnn.training.published import default_initial, fitting_model
 
     config = settings_of(values)
     _require_data(values, config)
-    if not (values.preset or values.config) and (name := fitting_model(_class_names(config))):
-        from maskrcnn.training.initial import read_initial
-
-        return read_initial(name)
-    return default_initial(config)
+    if values.preset or values.config:
+        return default_initial(config), None
+    labels = undivided_labels(config)
+    name = fitting_model(_class_names(config) if labels is None else labels.class_names)
+    return read_initial(name) if name else default_initial(config), labels
 
 
 def _class_names(config: Config) -> tuple[str, ...]:
-    """Of a COCO file of the usual layout; labels of other forms are not read twice, and what is wrong is said later."""
+    """Of a COCO file that is named, or of the usual layout; what is wrong with it is said when it is read."""
     import json
+
+    from maskrcnn.training.division import naming_of
 
     path = Path(config.data.root) / config.data.train_annotations
     try:
         if path.stat().st_size > LARGEST_PEEK:
             return ()
-        return tuple(str(category["name"]) for category in json.loads(path.read_bytes())["categories"])
+        names = tuple(str(category["name"]) for category in json.loads(path.read_bytes())["categories"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ()
+    return naming_of(config).names(names)
 
 
 def settings_of(values: Namespace, initial: Initial | None = None) -> Config:

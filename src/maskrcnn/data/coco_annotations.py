@@ -60,7 +60,7 @@ class Annotations(Sequence[Any]):
         return np.asarray(self.plain.places)
 
     def chosen(self, keep: BoolArray, category_ids: IntArray | None = None) -> Annotations:
-        """Those of N where `keep` (N,) holds, with these class ids (N,) if they are given."""
+        """Those of N where `keep` (N,) holds, with these class ids (N,), -1 for no class, if they are given."""
         return _Chosen(self, np.flatnonzero(keep), category_ids)
 
     def are_crowds(self) -> BoolArray:
@@ -132,7 +132,8 @@ class _Chosen(Annotations):
     def entry(self, number: int) -> Any:
         entry = self._whole.entry(int(self._places[number]))
         if self._is_renamed and isinstance(entry, dict):
-            return {**entry, "category_id": self.category_ids[number]}
+            category = self.category_ids[number]
+            return {**entry, "category_id": None if category < 0 else category}
         return entry
 
 

@@ -27,19 +27,23 @@ def read_categories(entries: list[Any], used: set[int], report: DataReport) -> C
         UserError: an entry without id or name, an id or a name that appears twice, or annotations that count the
             classes otherwise.
     """
-    if not entries:
-        raise UserError(f"{report.source}: expected at least one entry in categories, got none; name the classes")
-    for entry in entries:
-        if _id_of(entry) is None or not _is_printable(entry.get("name")):
-            raise UserError(
-                f"{report.source}: expected categories with an id and a printable name, "
-                f"got {brief(entry)}; correct this entry"
-            )
+    require_usable(entries, report.source)
     _require_one_count({_id_of(entry) for entry in entries}, used, report)
     try:
         return Categories.from_coco({**entry, "id": _id_of(entry)} for entry in _without_root(entries, used, report))
     except UserError as error:
         raise UserError(f"{report.source}: {one_line(str(error))}") from None
+
+
+def require_usable(entries: list[Any], source: str) -> None:
+    """Refuse a list without any, and an entry without id or name."""
+    if not entries:
+        raise UserError(f"{source}: expected at least one entry in categories, got none; name the classes")
+    for entry in entries:
+        if _id_of(entry) is None or not _is_printable(entry.get("name")):
+            raise UserError(
+                f"{source}: expected categories with an id and a printable name, got {brief(entry)}; correct this entry"
+            )
 
 
 def _require_one_count(stated: set[int | None], used: set[int], report: DataReport) -> None:

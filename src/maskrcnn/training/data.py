@@ -15,6 +15,7 @@ from maskrcnn.config import Augmentation, Config
 from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.large_images import LargeImages
 from maskrcnn.data.loader import TrainBatches
 from maskrcnn.data.proposals import ProposalStore, read_proposals
@@ -63,15 +64,23 @@ class TrainingData:
     division: Division
 
     @classmethod
-    def open(cls, config: Config, say: Callable[[str], None], kept: Path = Path("split")) -> TrainingData:
+    def open(
+        cls,
+        config: Config,
+        say: Callable[[str], None],
+        kept: Path = Path("split"),
+        content: LabelContent | None = None,
+    ) -> TrainingData:
         """Read and check the annotations; `say` gets the report, `kept` is where a run keeps its division.
+
+        `content` is that of `data.root`, where somebody has read it already.
 
         Raises:
             UserError: files are missing or no annotation files, the splits have other categories, or there is no
                 object (no keypoint) to learn from.
         """
         paths = DataPaths.of(config)
-        division = find_division(config, kept, say)
+        division = find_division(config, kept, say, content)
         labels = division.splits or {"train": paths.train, "val": paths.val}
         train = read_train(labels["train"], paths.images, config, say)
         val = read_val(labels["val"], paths.images, config, train, say) if "val" in labels else None

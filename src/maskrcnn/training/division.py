@@ -57,24 +57,24 @@ class Division:
             write_json(folder / NAMES[split], content.coco["annotations"], head, "}")
 
 
-def find_division(config: Config, kept: Path, say: Say) -> Division:
+def find_division(config: Config, kept: Path, say: Say, content: LabelContent | None = None) -> Division:
     """The splits of the labels in `data.root`; none where COCO files of the usual layout or of other names are meant.
 
     Args:
         config: `data` names the labels; `data.val_fraction`, `data.group_by` and `train.seed` divide them.
         kept: the folder in which a run keeps its division; what is there counts.
         say: gets a line on what was found and done.
+        content: of `data.root`, see `undivided_labels`; None: it is read.
 
     Raises:
         UserError: no known form of labels, or several; or nothing to learn from.
     """
     data, root = config.data, Path(config.data.root)
-    is_usual = any((root / name).is_file() for name in TRAIN_LAYOUT_NAMES)
-    if is_usual or data.train_annotations not in TRAIN_LAYOUT_NAMES or not data.root or not root.exists():
+    if not _is_to_divide(config):
         return Division(_renamed(config))
     if (kept / NAMES["train"]).is_file():
         return Division(_read_kept(kept, _folder_of(root)))
-    content = _content(config)
+    content = content or _content(config)
     say(f"{root}: labels of the form {content.form}, {' and '.join(content.splits) or 'all for training'}")
     if is_divided := "val" not in content.splits and data.val_fraction > 0:
         content = _divided(content, config, kept, say)
@@ -84,6 +84,15 @@ def find_division(config: Config, kept: Path, say: Say) -> Division:
     if "val" not in splits:
         say(f"{root}: no images to measure on (val), so nothing is evaluated")
     return Division(dict(splits), splits if is_divided and "val" in splits else {}, _folder_of(root))
+
+
+def undivided_labels(config: Config) -> LabelContent | None:
+    """All labels of `data.root`, with the names wanted; None where the settings name COCO files.
+
+    Raises:
+        UserError: no known form of labels, or several.
+    """
+    return _content(config) if _is_to_divide(config) else None
 
 
 def kept_part(content: LabelContent, folder: Path) -> LabelContent:
@@ -117,8 +126,15 @@ def _renamed(config: Config) -> dict[str, Labels]:
     return {split: naming.apply(coco_content(file, root / data.images)) for split, file in found.items()}
 
 
+def _is_to_divide(config: Config) -> bool:
+    """Whether `data.root` holds labels of some form, not COCO files of the usual layout or of other names."""
+    data, root = config.data, Path(config.data.root)
+    is_usual = any((root / name).is_file() for name in TRAIN_LAYOUT_NAMES)
+    return not is_usual and data.train_annotations in TRAIN_LAYOUT_NAMES and data.root != "" and root.exists()
+
+
 def _content(config: Config) -> LabelContent:
-    """All labels of the data folder or file."""
+    """All labels of the data folder or file, with the names wanted."""
     root, is_named = Path(config.data.root), config.data.images != "images"
     images = _folder_of(root) / config.data.images
     labels = open_labels(root, images if is_named else None, naming_of(config))

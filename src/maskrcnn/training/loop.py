@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from maskrcnn.config import Config
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.devices import resolve_device
 from maskrcnn.errors import UserError
 from maskrcnn.failures import failure_of_machine
@@ -78,6 +79,7 @@ def train(
     optimizer: torch.optim.Optimizer | None = None,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
+    labels: LabelContent | None = None,
 ) -> TrainResult:
     """Train a model and leave it, its settings, its log and its state in the directory `output`.
 
@@ -93,6 +95,7 @@ def train(
             the settings.
         loggers: your own, beside those that `train.loggers` names; one that fails is left out, and ends nothing.
         callbacks: functions that get each line of log.jsonl, a dictionary, as it is written.
+        labels: the content of `config.data.root`, where it has been read already (`undivided_labels`).
 
     Raises:
         UserError: anything the user can fix: data, settings, the output directory, a loss that stays non-finite, no
@@ -113,7 +116,7 @@ def train(
         ranks.slice_of(config.train.batch_size)
         screen = Screen(quiet=not ranks.is_first)
         with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
-            data = TrainingData.open(config, screen.say, folder.split)
+            data = TrainingData.open(config, screen.say, folder.split, labels)
             if init is None and network is None and not resume:
                 screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
             initial = read_initial(init) if isinstance(init, str) else init

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import labelled_images, read_labels
-from maskrcnn.data.report import Fault
+from maskrcnn.data.report import DataReport, Fault
+from maskrcnn.errors import UserError
 
 ReadForm = Callable[[Path, str], LabelContent]
 
@@ -86,6 +88,24 @@ def test_lvis_lists_of_classes_follow_their_new_numbers(read_changed: Any) -> No
     assert [entry["name"] for entry in renamed["categories"]] == ["pet", "cow"]
     first = renamed["images"][0]
     assert (first["neg_category_ids"], first["not_exhaustive_category_ids"]) == ([2], [1]), "a cat may be there"
+
+
+def test_new_names_lose_nothing_but_the_classes_left_out(read_changed: Any) -> None:
+    """What belongs to no class goes on to the reader, which says so; a region to be ignored stays."""
+    content = read_changed()
+    first = content.coco["annotations"][0]
+    extra = [{**first, "category_id": None}, {**first, "category_id": [7]}]
+    changed = replace(content, coco={**content.coco, "annotations": [*content.coco["annotations"], *extra]})
+    kept = Naming(classes={"cat": "lion", "dog": None}).apply(changed)
+    assert [entry["category_id"] for entry in kept.coco["annotations"]] == [1, None, None]
+    assert labelled_images(kept).report.counts[Fault.UNKNOWN_CATEGORY] == 2
+
+
+def test_new_names_need_classes_that_have_names(tmp_path: Path) -> None:
+    coco = {"categories": [{"id": 1}], "images": [], "annotations": []}
+    content = LabelContent(tmp_path, tmp_path, coco, DataReport("x"))
+    with pytest.raises(UserError, match="x: expected categories with an id and a printable name"):
+        Naming(classes={"cat": "lion"}).apply(content)
 
 
 def test_roboflows_first_category_is_left_out(read_changed: Any) -> None:

@@ -60,6 +60,11 @@ class LabelContent:
         named = {image.get("split") for image in self.coco["images"]}
         return [split for split in ("train", "val", "test") if split in named]
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes that have a name."""
+        return tuple(name for entry in self.coco["categories"] if isinstance(name := entry.get("name"), str))
+
     def divided(self, is_val: Mapping[Any, bool]) -> LabelContent:
         """The same with each image whose id is named in the split val or train; others stay what they are."""
         images = [

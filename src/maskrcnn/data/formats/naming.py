@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.coco_annotations import Annotations
+from maskrcnn.data.coco_categories import require_usable
 from maskrcnn.data.coco_owners import looked_up
 from maskrcnn.data.formats.content import Json, LabelContent, is_class_name
 from maskrcnn.data.formats.renumbering import Renumbering
@@ -47,14 +48,20 @@ class Naming:
             raise UserError(f"{colours}: no such file; expected lines of the form name:red,green,blue")
         return cls(Path(colours) if colours else None, _read_class_map(Path(class_map)) if class_map else None)
 
+    def names(self, stated: Sequence[str]) -> tuple[str, ...]:
+        """The names wanted of the classes that stay, each once."""
+        wanted = ((self.classes or {}).get(name, name) for name in stated)
+        return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
     def apply(self, content: LabelContent) -> LabelContent:
         """The content with the names wanted; classes that get one name become one class.
 
         Raises:
-            UserError: a class is to be renamed that is not there.
+            UserError: a class is to be renamed that is not there, or the list of classes cannot be used.
         """
         if self.classes is None:
             return content
+        require_usable(content.coco["categories"], content.report.source)
         stated = [str(entry["name"]) for entry in content.coco["categories"]]
         if unknown := [name for name in self.classes if name not in stated]:
             listed = ", ".join(map(one_line, stated[:_SHOWN])) + (", ..." if len(stated) > _SHOWN else "")
@@ -65,32 +72,32 @@ class Naming:
 def _renamed(content: LabelContent, wanted: Mapping[str, str | None]) -> LabelContent:
     kept = {name: entry for entry in content.coco["categories"] if (name := wanted[str(entry["name"])]) is not None}
     numbers = {name: number for number, name in enumerate(kept, start=1)}
-    new = {entry["id"]: numbers.get(wanted[str(entry["name"])] or "") for entry in content.coco["categories"]}
+    new = {
+        old: numbers.get(wanted[str(entry["name"])] or "")
+        for entry in content.coco["categories"]
+        if (old := id_number(entry["id"])) is not None
+    }
     coco = {
         **content.coco,
         "images": [*map(Renumbering(new).of, content.coco["images"])],
-        "annotations": [
-            {**entry, "category_id": new.get(entry["category_id"])}
-            for entry in content.coco["annotations"]
-            if new.get(entry["category_id"]) is not None
-        ],
+        "annotations": _with_classes(content.coco["annotations"], new),
         "categories": [{**entry, "id": numbers[name], "name": name} for name, entry in kept.items()],
     }
     return replace(content, coco=coco)
 
 
-def _with_classes(annotations: Sequence[Json], new: Mapping[Any, int | None]) -> Sequence[Json]:
-    """Those of classes that have a new id, with it."""
+def _with_classes(annotations: Sequence[Json], new: Mapping[int, int | None]) -> Sequence[Json]:
+    """Those of classes that stay, with their new ids; those of no known class stay, too, and go on having none."""
+    left_out = [old for old, number in new.items() if number is None]
     if isinstance(annotations, Annotations):
-        numbers = {
-            number: id_ for old, id_ in new.items() if id_ is not None and (number := id_number(old)) is not None
-        }
-        ids = looked_up(np.asarray(annotations.category_ids), numbers)
-        return annotations.chosen(ids >= 0, ids)
+        stated = np.asarray(annotations.category_ids)
+        ids = looked_up(stated, {old: number for old, number in new.items() if number is not None})
+        return annotations.chosen(~np.isin(stated, left_out), ids)
+    numbers = [id_number(entry.get("category_id")) for entry in annotations]
     return [
-        {**entry, "category_id": new.get(entry["category_id"])}
-        for entry in annotations
-        if new.get(entry["category_id"]) is not None
+        {**entry, "category_id": None if number is None else new.get(number)}
+        for entry, number in zip(annotations, numbers, strict=True)
+        if number not in left_out
     ]
 
 
