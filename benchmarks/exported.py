@@ -6,6 +6,7 @@ python benchmarks/exported.py [--model nuclei] [--images examples/nuclei_mini/im
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -63,6 +64,12 @@ def seconds(models: dict[str, Predictor[Any]], images: list[Any], runs: int) -> 
     return best
 
 
+def ready_after(path: Path, engine: str, cache: Path) -> float:
+    """Seconds until a new process can predict, with what others have left in the cache."""
+    command = [sys.executable, "-c", _READY, str(path), engine]
+    return float(subprocess.check_output(command, text=True, env={**os.environ, "MASKRCNN_CACHE": str(cache)}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="nuclei")
@@ -78,9 +85,8 @@ def main() -> None:
         for name, taken in best.items():
             print(f"{name:<12} {taken / len(images):.3f} s an image, {taken / best['PyTorch']:.2f} times PyTorch's")
         for engine in [name for name in best if name in ENGINES]:
-            command = [sys.executable, "-c", _READY, str(path), engine]
-            taken = min(float(subprocess.check_output(command, text=True)) for _ in range(3))
-            print(f"{engine:<12} imported and loaded in {taken:.2f} s")
+            first, *later = (ready_after(path, engine, Path(folder)) for _ in range(4))
+            print(f"{engine:<12} imported and loaded in {first:.2f} s the first time, then in {min(later):.2f} s")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,27 @@ PARTIAL_SUFFIX = ".partial"
 
 LOCK = ".lock"
 """In a folder that a process writes to; empty, and in nobody's way afterwards."""
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept, and what takes long to be made again."""
+    return Path(os.environ.get("MASKRCNN_CACHE") or "~/.cache/maskrcnn").expanduser()
+
+
+def forget_oldest(folder: Path, keep: int, newest: Path | None = None) -> None:
+    """Remove all but `keep` files and folders in a cache, those written last; `newest` counts as one of them.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    others = [path for path in folder.iterdir() if path != newest]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in others[keep - (newest is not None) :]:
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                old.unlink()
 
 
 def open_regular(path: str | os.PathLike[str], expected: str = "a file") -> BinaryIO:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from maskrcnn.errors import UserError
+from maskrcnn.files import cache_folder
 from maskrcnn.loading import load
 from maskrcnn.weights import hub
 from maskrcnn.weights.hub import PUBLISHED, Published, fetch, import_published, is_published, load_published
@@ -99,7 +100,7 @@ def test_a_backbone_does_not_predict(web: dict[str, bytes], monkeypatch: pytest.
 
 def test_the_default_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MASKRCNN_CACHE")
-    assert hub.cache_folder() == Path.home() / ".cache" / "maskrcnn"
+    assert cache_folder() == Path.home() / ".cache" / "maskrcnn"
 
 
 def test_which_names_are_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,13 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from maskrcnn.errors import UserError
+from maskrcnn.files import cache_folder, forget_oldest
 from maskrcnn.text import brief, one_line
 
 Arrays = dict[str, Any]
+
+KEEP = 8
+"""Graphs that OpenVINO has compiled and that are kept."""
 
 
 class Engine(Protocol):
@@ -65,14 +69,30 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        core = openvino_core()
-        self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
+        self._compiled = _compiled(content, settings)
         self._outputs = {name: self._compiled.output(name) for name in outputs}
 
     def run(self, feed: Mapping[str, Any]) -> Arrays:
         """The outputs by name."""
         results = self._compiled(dict(feed))
         return {name: results[port].copy() for name, port in self._outputs.items()}
+
+
+def _compiled(content: bytes, settings: dict[str, Any]) -> Any:
+    """The graph ready for this CPU; compiled before, where that could be kept.
+
+    OpenVINO makes sure that what it finds is whole, of its own version and of this processor, or compiles anew.
+    """
+    core = openvino_core()
+    model = core.read_model(content)
+    try:
+        folder = cache_folder() / "openvino"
+        folder.mkdir(parents=True, exist_ok=True)
+        compiled = core.compile_model(model, "CPU", {**settings, "CACHE_DIR": str(folder)})
+        forget_oldest(folder, KEEP)
+    except (OSError, RuntimeError):  # no such place; what is wrong with the graph comes up again
+        return core.compile_model(model, "CPU", settings)
+    return compiled
 
 
 @functools.cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -27,10 +26,9 @@ from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.coco_annotations import LARGE
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
-from maskrcnn.files import sole_writer
+from maskrcnn.files import cache_folder, forget_oldest, sole_writer
 from maskrcnn.structures import Categories
 from maskrcnn.structures.labels import LabelStore, StoreBuilder
-from maskrcnn.weights.hub import cache_folder
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
@@ -112,17 +110,10 @@ def _kept(folder: Path, data: LabelledImages, state: list[Any]) -> bool:
             "lines": report.lines,
         }
         write_tensors(folder / _NAME, vars(data.labels), header)
-        for old in _others(folder)[KEEP - 1 :]:
-            shutil.rmtree(old, ignore_errors=True)
+        forget_oldest(folder.parent, KEEP, folder)
     except (UserError, OSError):
         return False
     return True
-
-
-def _others(folder: Path) -> list[Path]:
-    """The folders beside this one, those used last first."""
-    beside = [path for path in folder.parent.iterdir() if path != folder and path.is_dir()]
-    return sorted(beside, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _found(folder: Path, file: Path, images: Path, settings: Mapping[str, Any]) -> LabelledImages | None:

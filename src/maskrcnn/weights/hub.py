@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from maskrcnn.errors import UserError
+from maskrcnn.files import cache_folder
 from maskrcnn.weights.checkpoint import Checkpoint, model_of_weights
 from maskrcnn.weights.download import download
 from maskrcnn.weights.foreign import Imported, import_foreign
@@ -108,11 +109,6 @@ def _of_torchvision(file: str) -> Published:
 
 PUBLISHED = _table()
 """Every name, such as "torchvision/maskrcnn_resnet50_fpn"."""
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept."""
-    return Path(os.environ.get("MASKRCNN_CACHE") or "~/.cache/maskrcnn").expanduser()
 
 
 def is_published(name: str) -> bool:
