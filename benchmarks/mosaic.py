@@ -4,10 +4,10 @@
 
 PATH/TO/nuclei has `images/` and `instances_val.json`. Every picture is enlarged as the model would enlarge it, so that
 tiles, which the model sees as they are, show objects of the size that it was trained on; its labels are drawn at that
-size. They lie at multiples of 64 pixels, as tiles do, with the colour between them that the network pads with. Measured
-are the enlarged pictures one by one, and the mosaic, a TIFF of which windows are read. What the edge of a picture cuts
-ends in the mosaic at an edge inside the image, which the model has never seen; so the numbers come twice, the second
-time with these objects as regions to be ignored. Needs tifffile.
+size. They lie at multiples of 64 pixels, as tiles do, each in a margin of its own background, the median of its
+outermost pixels. Measured are the enlarged pictures one by one, and the mosaic, a TIFF of which windows are read. What
+the edge of a picture cuts ends in the mosaic at an edge inside the image; so the numbers come twice, the second time
+with these objects as regions to be ignored. Needs tifffile.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from maskrcnn.scoring import evaluate_predictions
 from maskrcnn.structures import MaskCrops, Size
 from maskrcnn.structures.masks import ByteArray
 
-CELL, GAP, WIDTH, EDGE = 64, 64, 10_240, 1
+CELL, MARGIN, WIDTH, EDGE = 64, 64, 10_240, 1
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,32 @@ class Placed:
     x: int
     y: int
 
+    @property
+    def room(self) -> tuple[int, int, int, int]:
+        """(top, bottom, left, right) of the picture with its margin, in whole cells."""
+        top, left = self.y - MARGIN, self.x - MARGIN
+        height, width = self.size
+        return top, top + _cells(height + 2 * MARGIN), left, left + _cells(width + 2 * MARGIN)
+
 
 def placed(sizes: list[Size]) -> tuple[list[Placed], Size]:
     """In rows, the tall ones first; (height, width) of the whole."""
     x = y = row = 0
     places = []
     for number in sorted(range(len(sizes)), key=lambda n: (-sizes[n][0], n)):
-        height, width = sizes[number]
-        if x + width > WIDTH:
+        place = Placed(number, sizes[number], x + MARGIN, y + MARGIN)
+        if place.room[3] > WIDTH:
             x, y, row = 0, y + row, 0
-        places.append(Placed(number, (height, width), x, y))
-        x, row = x + _cells(width + GAP), max(row, _cells(height + GAP))
+            place = Placed(number, sizes[number], x + MARGIN, y + MARGIN)
+        places.append(place)
+        x, row = place.room[3], max(row, place.room[1] - y)
     return places, (y + row, WIDTH)
+
+
+def background(pixels: ByteArray) -> ByteArray:
+    """(3,) the median colour of the outermost pixels (H, W, 3)."""
+    outermost = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return np.median(outermost, axis=0).astype(np.uint8)
 
 
 def _cells(length: int) -> int:
@@ -88,13 +102,12 @@ def write_labels(path: Path, images: list[dict[str, Any]], annotations: list[dic
     path.write_text(json.dumps(content))
 
 
-def write(samples: list[Sample], folder: Path, colour: tuple[int, ...]) -> None:
+def write(samples: list[Sample], folder: Path) -> None:
     """`singles/` and `mosaic/`, each with its labels."""
     import tifffile
 
     places, size = placed([(s.image.shape[1], s.image.shape[2]) for s in samples])
-    whole = np.empty((*size, 3), np.uint8)
-    whole[:] = colour
+    whole = np.zeros((*size, 3), np.uint8)
     ours: list[dict[str, Any]] = []
     theirs: list[dict[str, Any]] = []
     images = []
@@ -104,6 +117,8 @@ def write(samples: list[Sample], folder: Path, colour: tuple[int, ...]) -> None:
         sample, (height, width) = samples[place.number], place.size
         pixels: ByteArray = sample.image.permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(folder / "singles" / "images" / f"{place.number}.png")
+        top, bottom, left, right = place.room
+        whole[top:bottom, left:right] = background(pixels)
         whole[place.y : place.y + height, place.x : place.x + width] = pixels
         ours += entries(sample, place.number, 0, 0, place.size, len(ours) + 1)
         theirs += entries(sample, 1, place.x, place.y, size, len(theirs) + 1)
@@ -151,7 +166,7 @@ def main() -> None:
     data = read_coco(options.data / "instances_val.json", options.data / "images")
     dataset = CocoDataset(data, Augmentation(horizontal_flip=0.0), model.config.input)
     samples = [dataset[number] for number in range(min(options.limit or len(dataset), len(dataset)))]
-    write(samples, options.output, tuple(round(255 * value) for value in model.config.input.mean))
+    write(samples, options.output)
     cut = cut_by_edges(options.output / "singles")
     singles, mosaic = (measure(model, options.output / name, cut) for name in ("singles", "mosaic"))
     for name, one, other in zip(("all", f"without {len(cut)} at edges"), singles, mosaic, strict=True):
