@@ -14,12 +14,15 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import HEIGHT, WIDTH, picture
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
-from maskrcnn.data.formats.table import read_labels, recognise
+from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.formats.writers import WRITERS
+from maskrcnn.data.formats.writers.clean import clean_content
 from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP
 from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names
 from maskrcnn.data.formats.writers.yolo import bridged
+from maskrcnn.data.report import DataReport
 from maskrcnn.masks.polygons import bitmap_to_polygons, rasterize_polygons
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.structures import Polygons
@@ -186,6 +189,35 @@ def test_every_kind_of_region_has_its_own_tag_in_label_studio(tmp_path: Path) ->
         assert region["value"][region["type"]] == [label.get("value") for label in tag]
     assert view[0].get("value") == "$image"
     assert task["data"] == {"image": "/data/local-files/?d=images/a.png"}
+
+
+def test_coco_keeps_what_lvis_says_of_classes(tmp_path: Path) -> None:
+    """In each split, with the annotations of its own images."""
+    images = [{"id": 7 - k, "file_name": f"{k}.png", "width": 8, "height": 8} for k in range(4)]
+    said = {"neg_category_ids": [9], "not_exhaustive_category_ids": [5, 9]}
+    images[1] |= said
+    content = {
+        "images": [image | {"split": "val" if k % 2 else "train"} for k, image in enumerate(images)],
+        "annotations": [
+            {"id": n, "image_id": 7 - n % 4, "category_id": 5, "bbox": [n % 3, 0, 4, 4]} for n in range(1, 9)
+        ],
+        "categories": [{"id": 5, "name": "cat", "frequency": "r"}, {"id": 9, "name": "dog"}],
+    }
+    for image in images:
+        Image.new("RGB", (8, 8)).save(tmp_path / str(image["file_name"]))
+    labels = LabelContent(tmp_path, tmp_path, content, DataReport("x"))
+    data = labelled_images(labels, need_masks=False)
+    WRITERS["coco"](Scene(clean_content(data, labels), tmp_path), tmp_path / "out")
+    assert data.federated is not None
+    for split, places in (("train", (0, 2)), ("val", (1, 3))):
+        written = json.loads((tmp_path / "out" / f"instances_{split}.json").read_text())
+        found = {image["id"]: image for image in written["images"]}
+        assert found.keys() == {7 - k for k in places}
+        assert sorted(entry["id"] for entry in written["annotations"]) == [n for n in range(1, 9) if n % 4 in places]
+        assert read_coco(written, need_masks=False).categories == data.categories
+        assert [entry.get("frequency") for entry in written["categories"]] == ["r", None]
+        if split == "val":
+            assert {key: found[6][key] for key in said} == said and not said.keys() & found[4].keys()
 
 
 @pytest.mark.parametrize("name", ["a b.png", "50%20.png", "a#1?.png", "ä+ö.png", "x&d=y.png"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maskrcnn.data.coco import LabelledImages
+from maskrcnn.data.coco_federated import ABSENT, INCOMPLETE
 from maskrcnn.data.formats.content import Json, LabelContent
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE
@@ -20,9 +21,14 @@ def clean_content(data: LabelledImages, content: LabelContent | None = None) -> 
         height, width = labels.size(place)
         number = int(labels.image_ids[place])
         named = {"split": splits[number]} if splits.get(number) else {}
-        images.append({"id": number, "file_name": labels.file_name(place), "height": height, "width": width, **named})
+        image = {"id": number, "file_name": labels.file_name(place), "height": height, "width": width, **named}
+        images.append({**image, **_federated(data, number)})
         annotations += [_annotation(data, item, number, (height, width)) for item in labels.objects(place)]
-    clean = {"images": images, "annotations": annotations, "categories": data.categories.to_coco()}
+    categories = data.categories.to_coco()
+    if data.federated is not None:
+        frequencies = zip(categories, data.federated.frequencies, strict=True)
+        categories = [{**entry, "frequency": said} if said else entry for entry, said in frequencies]
+    clean = {"images": images, "annotations": annotations, "categories": categories}
     return {**clean, "unlabelled": "void"} if data.has_void else clean
 
 
@@ -32,6 +38,14 @@ def without_stuff(content: Json) -> Json:
     ids = {entry["id"] for entry in things}
     annotations = [entry for entry in content["annotations"] if entry["category_id"] in ids]
     return {**content, "categories": things, "annotations": annotations}
+
+
+def _federated(data: LabelledImages, image: int) -> Json:
+    """Which classes the labels say that an image has not, or not all of (LVIS)."""
+    if data.federated is None or image not in data.federated.absent:
+        return {}
+    lists = {ABSENT: data.federated.absent, INCOMPLETE: data.federated.incomplete}
+    return {name: [data.categories.ids[label] for label in of_images[image]] for name, of_images in lists.items()}
 
 
 def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, int]) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from maskrcnn.json_values import write_json
 
 
 def write(scene: Scene, folder: Path) -> Loss:
+    by_image = defaultdict(list)
+    for entry in scene.coco["annotations"]:
+        by_image[entry["image_id"]].append(entry)
     for split in sorted({picture.split for picture in scene.pictures}):
         images, annotations = [], []
         for image, picture in zip(scene.coco["images"], scene.pictures, strict=True):
@@ -20,7 +24,7 @@ def write(scene: Scene, folder: Path) -> Loss:
                 continue
             copy_picture(picture.source, folder / "images" / picture.name)
             images.append({**image, "file_name": picture.name})
-            annotations += [entry for entry in scene.coco["annotations"] if entry["image_id"] == image["id"]]
+            annotations += by_image[image["id"]]
         rest = {name: part for name, part in scene.coco.items() if name != "annotations"} | {"images": images}
         save_instances(folder / (f"instances_{split}.json" if split else "instances.json"), rest, annotations)
     return Loss()
