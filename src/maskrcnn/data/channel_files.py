@@ -16,7 +16,7 @@ EXIF orientation is applied, in TIFF too. A file with another number of channels
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -26,7 +26,7 @@ import numpy as np
 from maskrcnn.data.arrays import NPY, array_pixels, as_channels_last, channels_as_bytes, is_rgb_array, stored_array
 from maskrcnn.data.channels import ANY, RGB, UNKNOWN, Channels
 from maskrcnn.data.decoding_cost import require_free
-from maskrcnn.data.image_header import ImageHeader, require_bearable_size, upright_turn
+from maskrcnn.data.image_header import ImageHeader, TooManyPixels, require_bearable_size, upright_turn
 from maskrcnn.data.images import (
     MAX_PIXELS,
     TIFF,
@@ -39,8 +39,10 @@ from maskrcnn.data.images import (
 from maskrcnn.data.images import read_header as read_rgb_header
 from maskrcnn.data.pixels import band_pixels, turned_array
 from maskrcnn.data.tiff_channels import TiffChannels
+from maskrcnn.data.windowed.parts import opened_in_parts
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes, open_regular
+from maskrcnn.structures import Size
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
 
@@ -63,7 +65,7 @@ def read_pixels(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX
         UserError: as `images.read_image`, or a file with another number of channels.
     """
     if channels.rgb and not _is_array_name(path):
-        return read_image(path, max_pixels)
+        return _or_by_parts(path, max_pixels, lambda: read_image(path, max_pixels))
     with _opened(path, channels, max_pixels) as (_, decode):
         return decode(True)
 
@@ -84,10 +86,30 @@ def read_labelled_pixels(
     if channels == UNKNOWN:
         return _one_of(lambda kind: read_labelled_pixels(path, label_size, kind, max_pixels))
     if channels.rgb and not _is_array_name(path):
-        return read_labelled_image(path, label_size, max_pixels)
+        return _or_by_parts(path, max_pixels, lambda: read_labelled_image(path, label_size, max_pixels), label_size)
     with _opened(path, channels, max_pixels) as (header, decode):
         header.require_labelled(label_size)
         return decode(not header.is_labelled_raw(label_size))
+
+
+def _or_by_parts(
+    path: ImagePath, max_pixels: int, read: Callable[[], ByteArray], size: Size | None = None
+) -> ByteArray:
+    """What Pillow reads; of a TIFF that it cannot decode (with gaps, compressed otherwise) what other libraries do.
+
+    The first error counts.
+    """
+    try:
+        return read()
+    except TooManyPixels:
+        raise
+    except UserError as error:
+        with suppress(UserError), opened_in_parts(Path(path)) as image:
+            if image is not None and size in (None, image.size):
+                height, width = image.size
+                require_bearable_size((width, height), max_pixels)
+                return image.read((0, 0, width, height))
+        raise error
 
 
 def read_header(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> ImageHeader:

@@ -10,7 +10,7 @@ import numpy as np
 
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.windowed.arrays import ArrayImage
-from maskrcnn.data.windowed.files import opened_in_parts
+from maskrcnn.data.windowed.parts import opened_in_parts
 from maskrcnn.sources import Source, source_pixels
 from maskrcnn.structures.large_image import LargeImage, WholeImage
 

@@ -54,10 +54,12 @@ class WatchedImages:
         if number not in self._numbers:
             return None
         found = prediction[prediction.scores > SCORE]
-        if is_huge(prediction.image_size):
-            part = self._part(number)
-            found = seen_in(found, part.pixels, part.window)
-        return found.overlay()
+        with suppress(UserError):  # a file that is gone by now: it was measured, and that counts
+            if is_huge(prediction.image_size):
+                part = self._part(number)
+                found = seen_in(found, part.pixels, part.window)
+            return found.overlay()
+        return None
 
     def take(self, number: int, overlay: ByteArray | None) -> None:
         """Keep what `look` has drawn."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 
 from maskrcnn.data.image_header import ORIENTATION_TAG, known_orientation
 from maskrcnn.data.images import TIFF
@@ -31,6 +34,11 @@ CACHE = 256 << 20
 
 _COLOURS = {1, 2, 6}
 """TIFF's numbers of grey, RGB and YCbCr, which its JPEG tiles are decoded from."""
+
+_UNCOMPRESSED = 1
+_DEFLATE = frozenset({8, 32946})
+_INTO_A_BUFFER = frozenset({_UNCOMPRESSED, 5, 32773, 34925, 34926, 50000}) | _DEFLATE
+"""TIFF's compressions (LZW, PackBits, LZMA, Zstandard) that imagecodecs unpacks into the bytes of a tile."""
 
 _SEPARATE = 2
 """TIFF's number of an order with a plane for each colour."""
@@ -103,8 +111,10 @@ class TiffImage:
             return np.zeros((*self._tile, 1), self._page.dtype)
         file = self._page.parent.filehandle
         file.seek(offset)
+        content = file.read(length)
         try:
-            tile, _, shape = self._page.decode(file.read(length), index, jpegtables=self._page.jpegtables)
+            self._require_bearable(content, length)
+            tile, _, shape = self._page.decode(content, index, jpegtables=self._page.jpegtables)
         except Exception as error:  # its decoders answer broken bytes with almost any type
             advice = "pip install imagecodecs" if "imagecodecs" in str(error) else "replace the file"
             raise UserError(f"{self._path}: tile {index} of the TIFF cannot be decoded ({error}); {advice}") from error
@@ -114,12 +124,37 @@ class TiffImage:
             self._cache.popitem(last=False)
         return stored
 
+    def _require_bearable(self, content: bytes, length: int) -> None:
+        """Raise ValueError for a tile that is cut off, or claims to be more than a tile."""
+        kind = int(self._page.compression)
+        if len(content) < length:
+            raise ValueError(f"{length} bytes expected, {len(content)} there")
+        if kind not in _INTO_A_BUFFER:
+            _require_claim(content, *self._tile)
+        elif kind in _DEFLATE and find_spec("imagecodecs") is None:  # Python's own decoder knows no limit
+            limit = self.bytes_of_part
+            if len(zlib.decompressobj().decompress(content, limit + 1)) > limit:
+                raise ValueError(f"it unpacks to more than {limit} bytes")
+        elif kind != _UNCOMPRESSED and find_spec("imagecodecs") is None:
+            raise ValueError(f"compression {kind} needs imagecodecs")
+
     def _sample(self) -> npt.NDArray[Any]:
         """Some tiles from all over the image, for the range of its values; none where bytes stay as they are."""
         if self._page.dtype == np.uint8:
             return np.zeros((1, 1, self._samples), np.uint8)
         indices = np.unique(np.linspace(0, self._per_plane - 1, 16).astype(int)).tolist()
         return np.concatenate([self._stored(index).reshape(-1, 1, 1) for index in indices])
+
+
+def _require_claim(content: bytes, rows: int, columns: int) -> None:
+    """Raise ValueError for JPEG, PNG, WebP or JPEG 2000 of more pixels, and for what is none of these."""
+    try:
+        with Image.open(BytesIO(content)) as header:
+            width, height = header.size
+    except UnidentifiedImageError:
+        raise ValueError("its compression is not known") from None
+    if width > columns or height > rows:
+        raise ValueError(f"it claims {width} x {height} pixels")
 
 
 def is_tiff(path: Path) -> bool:
