@@ -14,6 +14,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation import Metrics, evaluate_coco
 from maskrcnn.evaluation.page import html_table
 from maskrcnn.evaluation.report import render_report, write_report
+from maskrcnn.evaluation.table import format_table
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.scoring import ground_truth_of
 from maskrcnn.structures.large_image import LargeImage, WholeImage
@@ -67,6 +68,21 @@ def test_the_page_stands_alone(html: str) -> None:
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert not re.search(r"url\(|@import|https?:", html)
     assert "prefers-color-scheme: dark" in html
+
+
+def test_of_many_classes_without_objects_the_names_are_listed(metrics: Metrics) -> None:
+    """LVIS has a thousand of them in most sets of images."""
+    first = metrics["mask"].classes[0]
+    empty = [replace(first, category_id=9 + k, name=f"<none {k}>", num_truths=0, num_predictions=k) for k in range(13)]
+    for number in (12, 13):
+        numbers = replace(metrics["mask"], classes=(first, *empty[:number]), intervals=None)
+        page = render_report(replace(metrics, by_type={"mask": numbers}))
+        folded = "<summary>13 classes without an object to find</summary><p>&lt;none 0&gt;, &lt;none 1&gt; (1 found), "
+        assert (folded in page) == (number == 13)
+        lines = format_table(replace(metrics, by_type={"mask": numbers})).splitlines()
+        assert ("and 13 classes without an object to find" in lines) == (number == 13)
+        assert sum(line.startswith("<none") for line in lines) == (12 if number == 12 else 0)
+        assert page.count("<td>&lt;none ") + page.count('">&lt;none ') == (12 if number == 12 else 0)
 
 
 def test_it_tells_the_numbers_and_their_settings(html: str) -> None:

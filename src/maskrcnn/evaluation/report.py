@@ -17,12 +17,12 @@ from maskrcnn.evaluation.pictures import Example, LoadImage
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExample, draw_pixel_examples
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.scores_page import scores_sections
-from maskrcnn.evaluation.table import format_number, panoptic_tables, semantic_tables, summary_tables
+from maskrcnn.evaluation.table import MOST_EMPTY, format_number, panoptic_tables, semantic_tables, summary_tables
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.files import write_atomically
+from maskrcnn.text import one_line
 
 CLASS_HEADS = ("class", "objects", "detections", "AP", "AP50", "AP75", "AR", "best score", "precision", "recall", "F1")
-
 
 _HEADS = ("Truth", "Prediction")
 
@@ -203,10 +203,7 @@ def _curves(metrics: Metrics) -> str:
 
 def _classes(metrics: Metrics) -> str:
     """One table per IoU type, all but the first folded away."""
-    tables = {
-        iou_type: html_table(CLASS_HEADS, _class_rows(numbers), bar_column=CLASS_HEADS.index("AP"))
-        for iou_type, numbers in metrics.by_type.items()
-    }
+    tables = {iou_type: _class_table(numbers) for iou_type, numbers in metrics.by_type.items()}
     first, *others = tables
     folded = (f"<details><summary>The same for {kind}</summary>{tables[kind]}</details>" for kind in others)
     return (
@@ -228,9 +225,19 @@ def _explanations(metrics: Metrics) -> str:
     return "".join([*sections[:1], *folded])
 
 
-def _class_rows(numbers: TypeMetrics) -> list[list[str]]:
+def _class_table(numbers: TypeMetrics) -> str:
+    """A row for each class; of many that have no objects to find the names alone, folded away."""
     sure = numbers.intervals.classes if numbers.intervals else [{}] * len(numbers.classes)
-    return [_class_row(row, own) for row, own in zip(numbers.classes, sure, strict=True)]
+    empty = [row for row in numbers.classes if not row.num_truths]
+    is_long = len(empty) > MOST_EMPTY
+    shown = [(row, own) for row, own in zip(numbers.classes, sure, strict=True) if row.num_truths or not is_long]
+    table = html_table(CLASS_HEADS, [_class_row(row, own) for row, own in shown], bar_column=CLASS_HEADS.index("AP"))
+    names = ", ".join(
+        escape(one_line(row.name, 40)) + (f" ({row.num_predictions} found)" if row.num_predictions else "")
+        for row in empty
+    )
+    folded = f"<details><summary>{len(empty)} classes without an object to find</summary><p>{names}</p></details>"
+    return table + folded if is_long else table
 
 
 def _class_row(row: ClassMetrics, sure: Mapping[str, Interval]) -> list[str]:

@@ -11,6 +11,9 @@ from maskrcnn.evaluation.panoptic import QUALITIES, PanopticMetrics
 from maskrcnn.evaluation.semantic import SemanticMetrics
 from maskrcnn.text import one_line
 
+MOST_EMPTY = 12
+"""Classes without objects that have a row of their own; of more it is said how many there are."""
+
 CLASS_COLUMNS = ("objects", "candidates", "AP", "AP50", "AP75", "AR", "best score", "F1")
 """`candidates` are the detections that took part, of any score; `F1` is what the `best score` threshold gives at IoU
 0.5."""
@@ -131,8 +134,13 @@ def _per_image_line(metrics: Metrics) -> str:
 
 
 def _class_table(metrics: Metrics, iou_type: IouType) -> str:
-    rows = [[one_line(row.name, 60), *class_cells(row)] for row in metrics[iou_type].classes]
-    return aligned([[f"{iou_type}, per class", *CLASS_COLUMNS], *rows])
+    classes = metrics[iou_type].classes
+    empty = sum(not row.num_truths for row in classes)
+    is_long = empty > MOST_EMPTY
+    shown = [row for row in classes if row.num_truths or not is_long]
+    rows = [[one_line(row.name, 60), *class_cells(row)] for row in shown]
+    table = aligned([[f"{iou_type}, per class", *CLASS_COLUMNS], *rows])
+    return f"{table}\nand {empty} classes without an object to find" if is_long else table
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
