@@ -88,11 +88,11 @@ def _renamed(content: LabelContent, wanted: Mapping[str, str | None]) -> LabelCo
 
 def _with_classes(annotations: Sequence[Json], new: Mapping[int, int | None]) -> Sequence[Json]:
     """Those of classes that stay, with their new ids; those of no known class stay, too, and go on having none."""
-    left_out = [old for old, number in new.items() if number is None]
+    left_out = {old for old, number in new.items() if number is None}
     if isinstance(annotations, Annotations):
         stated = np.asarray(annotations.category_ids)
         ids = looked_up(stated, {old: number for old, number in new.items() if number is not None})
-        return annotations.chosen(~np.isin(stated, left_out), ids)
+        return annotations.chosen(~np.isin(stated, list(left_out)), ids)
     numbers = [id_number(entry.get("category_id")) for entry in annotations]
     return [
         {**entry, "category_id": None if number is None else new.get(number)}
