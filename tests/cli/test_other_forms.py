@@ -61,7 +61,17 @@ def test_labels_of_any_form_start_from_the_model_that_knows_them(
         output = tmp_path / f"run{number}"
         code, _, err = run("train", "--data", tmp_path / data, "--output", output, *more, *settings)
         assert code == 0, err
+        assert "no label says" not in err
         assert ("weights from nuclei" in err) == bool(more) and ("efficientnet_lite0" in err) != bool(more), err
+
+
+def test_masks_without_names_are_told_how_to_start_better(run: Run, tmp_path: Path) -> None:
+    form, make = SCENES["label-images"]
+    make(tmp_path / "data")
+    settings = [word for setting in SHORT for word in ("--set", setting)]
+    code, _, err = run("train", "--data", tmp_path / "data", "--output", tmp_path / "run", *settings)
+    assert code == 0 and f"{form}, " in err
+    assert "no label says what the objects are" in err and "`object: nucleus` after --class-map" in err
 
 
 def test_splits_of_a_form_are_those_of_the_training(run: Run, tmp_path: Path) -> None:

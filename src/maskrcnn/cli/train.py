@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +137,7 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
         return read_initial(values.init), None
     if values.print_config:
         return None, None
+    from maskrcnn.data.formats.content import UNNAMED
     from maskrcnn.training.division import undivided_labels
     from maskrcnn.training.published import default_initial, fitting_model
 
@@ -144,8 +146,20 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
     if values.preset or values.config:
         return default_initial(config), None
     labels = undivided_labels(config)
-    name = fitting_model(_class_names(config) if labels is None else labels.class_names)
+    names = _class_names(config) if labels is None else labels.class_names
+    name = fitting_model(names)
+    if names == (UNNAMED,):
+        _say_how_to_name(values.data, UNNAMED)
     return read_initial(name) if name else default_initial(config), labels
+
+
+def _say_how_to_name(data: str, name: str) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        print(
+            f"{data}: no label says what the objects are; where a bundled model knows them (nuclei, cells), a file "
+            f"with the line `{name}: nucleus` after --class-map lets training start from it",
+            file=sys.stderr,
+        )
 
 
 def _class_names(config: Config) -> tuple[str, ...]:

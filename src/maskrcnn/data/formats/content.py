@@ -28,6 +28,9 @@ Ring = Sequence[float]
 
 Json = dict[str, Any]
 
+UNNAMED = "object"
+"""The class of objects of which no label says what they are."""
+
 LONGEST_NAME = 300
 """Characters of a file's name in a report."""
 
@@ -157,7 +160,7 @@ class ContentBuilder:
         names = list(dict.fromkeys(self.classes))
         names += sorted(found - set(names))
         if not names and self.annotations:
-            names = ["object"]
+            names = [UNNAMED]
         numbers = {name: number for number, name in enumerate(names, start=1)}
         annotations = [_numbered(entry, numbers) for entry in self.annotations]
         categories = [

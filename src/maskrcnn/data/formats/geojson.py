@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from maskrcnn.data.formats.bitmaps import Part
-from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.formats.shapes import entries, mapping, points_of
 from maskrcnn.data.formats.supervisely import add_parts
@@ -80,7 +80,7 @@ def _add(feature: Json, where: str, image: int, size: Size | None, builder: Cont
 
 def _label(feature: Json) -> Any:
     classification = mapping(mapping(feature.get("properties")).get("classification"))
-    return classification.get("name") or "object"
+    return classification.get("name") or UNNAMED
 
 
 def _parts(coordinates: Any, is_single: bool) -> list[Part] | None:

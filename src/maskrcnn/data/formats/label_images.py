@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values
-from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.image_header import TooManyPixels
@@ -27,7 +27,6 @@ from maskrcnn.structures import RLE
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 
-CLASS = "object"
 
 _FOLDERS = ("masks", "labels", "mask", "label")
 _ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
@@ -40,7 +39,7 @@ def recognise(listing: Listing) -> bool:
 
 
 def read(listing: Listing) -> LabelContent:
-    builder = ContentBuilder(listing.path, listing.root, [CLASS])
+    builder = ContentBuilder(listing.path, listing.root, [UNNAMED])
     masks = dict(pairs(listing))
     used = set(masks.values())
     for picture in listing.pictures():
@@ -94,7 +93,7 @@ def is_mask_name(name: str) -> bool:
 def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
     try:
         for value, rle in _regions(listing.file(name), name):
-            builder.add_rle(image, CLASS, rle, f"{name}: value {value}")
+            builder.add_rle(image, UNNAMED, rle, f"{name}: value {value}")
     except UserError as error:
         builder.failure(Fault.MASK_FILE, name, error)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import foreground
-from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of, stem_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
@@ -61,4 +61,4 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
         builder.fault(Fault.MASK_FILE, name, "it is empty")
         return
     between = f"/{name}".partition("/masks/")[2].rpartition("/")[0]
-    builder.add_rle(image, between or "object", encode_rle(bitmap.astype(np.uint8)), name)
+    builder.add_rle(image, between or UNNAMED, encode_rle(bitmap.astype(np.uint8)), name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
+from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping
@@ -15,15 +15,13 @@ from maskrcnn.text import brief
 
 LOOKED_FOR = "SA-1B (JSON with image and annotations for each image)"
 
-CLASS = "object"
-
 
 def recognise(listing: Listing) -> bool:
     return any(_is_label_file(listing.peek(name)) for name in listing.labels(".json")[:5])
 
 
 def read(listing: Listing) -> LabelContent:
-    builder = ContentBuilder(listing.path, listing.root, [CLASS])
+    builder = ContentBuilder(listing.path, listing.root, [UNNAMED])
     for name, content in json_files(listing, builder, _is_label_file):
         _read_file(listing, name, content, builder)
     return builder.content()
@@ -38,4 +36,4 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     picture = listing.picture(str(content["image"]["file_name"]), folder_of(name))
     image = builder.add_image(picture, listing.size(picture), split_of(name))
     for number, entry in enumerate(entries(content["annotations"])):
-        builder.add_entry(image, CLASS, entry, f"{name}: annotation {brief(entry.get('id', number))}")
+        builder.add_entry(image, UNNAMED, entry, f"{name}: annotation {brief(entry.get('id', number))}")
