@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -153,8 +154,10 @@ class RPN(nn.Module):
             _best_of_level(*level, limits.pre_nms_top_k)
             for level in zip(output.objectness_logits, output.deltas, output.anchors, strict=True)
         ]
-        boxes, logits = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
-        levels = torch.cat([torch.full_like(part, i, dtype=torch.int64) for i, (_, part) in enumerate(best)], dim=1)
+        boxes, logits, _ = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+        levels = torch.cat([torch.full_like(own, i) for i, (_, _, own) in enumerate(best)], dim=1)
+        starts = accumulate((own.shape[0] for own in output.anchors), initial=0)
+        anchors = torch.cat([own + start for (_, _, own), start in zip(best, starts, strict=False)], dim=1)
         boxes = torch.stack([clip_boxes(own, size) for own, size in zip(boxes, batch.sizes, strict=True)])
         usable = is_larger_than(boxes, self.min_size) & logits.isfinite()
         if self.score_threshold > 0:
@@ -164,7 +167,7 @@ class RPN(nn.Module):
         absent = torch.arange(kept.shape[1], device=kept.device) >= counts[:, None]
         boxes = boxes.gather(1, kept[..., None].expand(-1, -1, 4)).masked_fill(absent[..., None], 0)
         logits = logits.gather(1, kept).masked_fill(absent, -math.inf)
-        proposals = [Proposals(*image) for image in zip(boxes, logits, strict=True)]
+        proposals = [Proposals(*image) for image in zip(boxes, logits, anchors.gather(1, kept), strict=True)]
         return proposals if has_fixed_sizes(boxes) else [p.without_padding() for p in proposals]
 
     def loss(
@@ -212,8 +215,8 @@ class RPN(nn.Module):
         return Losses(objectness=self.objectness_weight * objectness, rpn_box=self.box_weight * box)
 
 
-def _best_of_level(logits: Tensor, deltas: Tensor, anchors: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
-    """The best boxes (N, k, 4) and their logits (N, k) of logits (N, B), deltas (N, B, 4) and anchors (B, 4)."""
+def _best_of_level(logits: Tensor, deltas: Tensor, anchors: Tensor, top_k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The best of logits (N, B), deltas (N, B, 4) and anchors (B, 4): boxes (N, k, 4), logits and anchors (N, k)."""
     best, index = logits.float().topk(min(top_k, anchors.shape[0]))
     chosen = deltas.gather(1, index[..., None].expand(-1, -1, 4)).float()
-    return decode_boxes(chosen, anchors[index]), best
+    return decode_boxes(chosen, anchors[index]), best, index

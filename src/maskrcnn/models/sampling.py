@@ -77,9 +77,13 @@ class RoISampler(nn.Module):
         targets: Sequence[Targets],
         generators: Sequence[torch.Generator | None],
     ) -> list[SampledRoIs]:
-        """Sample each image's proposals, its ground-truth boxes appended, with its own generator."""
+        """Sample each image's proposals, its ground-truth boxes appended, with its own generator.
+
+        In the order of anchors: by score, two of nearly the same change places where a batch, a rank or a machine
+        rounds otherwise, and the same random number draws another one.
+        """
         return [
-            self._sample_one(torch.cat([p.boxes, t.boxes]), t, generator)
+            self._sample_one(torch.cat([p.boxes_by_anchor(), t.boxes]), t, generator)
             for p, t, generator in zip(proposals, targets, generators, strict=True)
         ]
 
