@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,17 +28,23 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 QUEUE = 64
 """Waiting requests in the first part; the second has the server's own default."""
+LEAST = 0.9
+"""Of the throughput of `Model.stream`: what the server must reach."""
 
 STREAM = """
 import sys, time, json, maskrcnn
 from pathlib import Path
-from maskrcnn.sources import collect_sources
-files = [Path(f).read_bytes() for f in collect_sources([sys.argv[2]])]
 model = maskrcnn.load(sys.argv[1])
+files = [file.read_bytes() for file in sorted(Path(sys.argv[2]).iterdir())]
 for _ in model.stream(files): pass
 wall, used = time.perf_counter(), time.process_time()
 count = sum(prediction.to_coco() is not None for _ in range(2) for prediction in model.stream(files))
-print(json.dumps([(time.perf_counter() - wall) / count, (time.process_time() - used) / count]))
+wall, used = (time.perf_counter() - wall) / count, (time.process_time() - used) / count
+def alone(file):
+    begin = time.perf_counter()
+    for prediction in model.stream([file]): prediction.to_coco()
+    return time.perf_counter() - begin
+print(json.dumps([wall, used, [sorted(alone(file) for _ in range(3))[1] for file in files]]))
 """
 
 
@@ -168,32 +174,53 @@ async def overload(server: Server, bodies: list[bytes], per_second: float, secon
     return answers
 
 
-def stream_seconds(model: str, images: str) -> tuple[float, float]:
-    """Seconds a picture of `Model.stream`: on the wall clock, and of the processor."""
-    done = subprocess.run([sys.executable, "-c", STREAM, model, images], stdout=subprocess.PIPE, text=True, check=True)
-    wall, used = json.loads(done.stdout)
-    return wall, used
+@dataclass(frozen=True)
+class Streamed:
+    """Seconds a picture of `Model.stream`: on the wall clock, of the processor, and of each picture by itself."""
+
+    wall: float
+    used: float
+    alone: list[float]
+
+    @classmethod
+    def measure(cls, model: str, images: str) -> Streamed:
+        command = [sys.executable, "-c", STREAM, model, images]
+        return cls(*json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
+
+
+def longest_wait(alone: Sequence[float], number: int, seconds: float) -> float:
+    """What the last of `number` requests waits at most, if they come in turn and are answered in turn.
+
+    It is known before a request is sent: the pictures' own times say which `number` in a row cost most, and `seconds`
+    what a picture takes on average.
+    """
+    turn = np.tile(alone, number // len(alone) + 2)
+    sums = np.convolve(turn, np.ones(number), mode="valid")
+    return float(sums.max() / np.mean(alone) * seconds)
 
 
 def measure_clients(model: str, images: str, bodies: list[bytes], clients: int, seconds: float) -> float:
     """Print the first part; the pictures a second."""
-    before = stream_seconds(model, images)
+    before = Streamed.measure(model, images)
     with serving("--model", model, "--max-queue", str(QUEUE), "--timeout", "600") as server:
         asyncio.run(many_clients(server, bodies, clients, min(seconds / 4, 15)))  # memory reaches its level
         used, started = server.used, time.perf_counter()
         answers, memory = asyncio.run(many_clients(server, bodies, clients, seconds))
         wall, used = time.perf_counter() - started, server.used - used
-    after = stream_seconds(model, images)
+    after = Streamed.measure(model, images)
     done, quarter = answers.count(200), max(len(memory) // 4, 1)
     first, last = np.median(memory[:quarter]), np.median(memory[-quarter:])
     print(f"{clients} clients, {wall:.0f} s: {answers}")
     print(f"  {done / wall:.2f} pictures/s; processor {used / done:.3f} s a picture")
     print(
-        f"  stream before and after: {before[0]:.3f}, {after[0]:.3f} s a picture; "
-        f"processor {before[1]:.3f}, {after[1]:.3f} s"
+        f"  stream before and after: {before.wall:.3f}, {after.wall:.3f} s a picture; "
+        f"processor {before.used:.3f}, {after.used:.3f} s"
     )
-    print(f"  answers: median {answers.percentile(200, 50):.2f} s, p99 {answers.percentile(200, 99):.2f} s; ", end="")
-    print(f"{clients} in turn: {clients * wall / done:.2f} s on average, {answers.slowest(clients):.2f} s at most")
+    print(f"  answers: median {answers.percentile(200, 50):.2f} s, p99 {answers.percentile(200, 99):.2f} s")
+    slower = max(before, after, key=lambda streamed: streamed.wall)
+    promised, average = (longest_wait(slower.alone, clients, each) for each in (slower.wall / LEAST, wall / done))
+    print(f"  bound from the pictures' own times and {LEAST} of stream: {promised:.2f} s; at an even pace ", end="")
+    print(f"{average:.2f} s; the slowest {clients} answers in a row took {answers.slowest(clients):.2f} s")
     print(f"  nobody waited for more than {answers.most_others()} answers to others")
     print(f"  memory: {first:.0f} MiB in the first quarter, {last:.0f} in the last ({100 * (last / first - 1):+.1f} %)")
     return done / wall
