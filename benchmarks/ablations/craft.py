@@ -4,7 +4,8 @@
     python -m benchmarks.ablations.craft --data PATH/TO/nuclei --init nuclei --images 16
 
 All learn from the same few images, from the same weights, and are measured on the whole validation split. What is done
-already is not done again, so a run that was cut off is started anew with the same command.
+already is not done again, so a run that was cut off is started anew with the same command; `--results FILE` keeps what
+each training gave, for other machines to go on with (`benchmarks/results`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from benchmarks.ablations.budget import steps_within
 from benchmarks.ablations.experiments import Variant, changed
-from benchmarks.ablations.kept import kept
+from benchmarks.ablations.kept import kept_in
 from benchmarks.ablations.subset import num_classes, use_subset
 from benchmarks.ablations.table import markdown, mean_and_spread
 
@@ -67,28 +69,34 @@ class Budget:
     minutes: float
     steps: int | None
 
-    def of(self, file: Path, config: Config, initial: Initial | None) -> dict[str, Any]:
+    def of(self, results: Path, name: str, config: Config, initial: Initial | None) -> dict[str, Any]:
         """Steps, and the processor time of one, which is measured only where it matters."""
         if self.steps is not None:
             return {"steps": self.steps}
         names = ("steps", "seconds_per_step")
-        return kept(file, lambda: dict(zip(names, steps_within(config, 60 * self.minutes, initial), strict=True)))
+
+        def measure() -> dict[str, Any]:
+            return dict(zip(names, steps_within(config, 60 * self.minutes, initial), strict=True))
+
+        return kept_in(results, f"{name}, steps", measure)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is not trained, and print the table after each training."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(1)
+    options.output.mkdir(parents=True, exist_ok=True)
     base, initial = start(options)
     variants = [v for v in VARIANTS if v.name != REPEATS or num_classes(base) > 1]
     budget, runs = Budget(options.minutes, options.steps), {variant.name: dict[int, float]() for variant in variants}
-    costs = {}
+    costs, results = {}, options.results or options.output / "craft.json"
     for seed in options.seeds:  # outermost, so that the table fills up evenly
         for variant in variants:
             config, name = variant.change(base), variant.name.replace(" ", "-").replace(",", "")
-            costs[variant.name] = budget.of(options.output / f"{name}-budget.json", config, initial)
+            costs[variant.name] = budget.of(results, variant.name, config, initial)
             config = with_budget(config, costs[variant.name]["steps"], seed)
-            result = measured(options.output / f"{name}-{seed}", config, initial)
+            train = partial(measured, options.output / f"{name}-{seed}", config, initial)
+            result = kept_in(results, f"{variant.name}, {config.schedule.steps} steps, seed {seed}", train)
             runs[variant.name][seed] = 100 * result["mask AP"]
             text = table(runs, costs)
             (options.output / "craft.md").write_text(text, encoding="utf-8")
@@ -109,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--minutes", type=float, default=10.0, help="of one core's time, for each training")
     length.add_argument("--steps", type=int, help="of each training, whatever a step takes")
     parser.add_argument("--output", type=Path, default=Path("outputs/craft"), help="one for each data set and length")
+    parser.add_argument(
+        "--results", type=Path, help="what is known already, and what comes (default: OUTPUT/craft.json)"
+    )
     return parser
 
 
@@ -137,14 +148,10 @@ def with_budget(config: Config, steps: int, seed: int) -> Config:
 
 def measured(run: Path, config: Config, initial: Initial | None) -> dict[str, Any]:
     """How good a training ends, and what it took; continued, if it was cut off."""
-
-    def trained() -> dict[str, Any]:
-        print(f"== {run.name}: {config.schedule.steps} steps", flush=True)
-        begin = time.process_time()
-        metrics = maskrcnn.train(config, run, device="cpu", init=initial, resume=run.exists()).metrics
-        return {"mask AP": metrics["mask"]["AP"], "processor seconds": time.process_time() - begin}
-
-    return kept(run / "result.json", trained)
+    print(f"== {run.name}: {config.schedule.steps} steps", flush=True)
+    begin = time.process_time()
+    metrics = maskrcnn.train(config, run, device="cpu", init=initial, resume=run.exists()).metrics
+    return {"mask AP": metrics["mask"]["AP"], "processor seconds": time.process_time() - begin}
 
 
 def table(runs: Runs, costs: Mapping[str, Mapping[str, float]]) -> str:

@@ -16,3 +16,19 @@ def kept(file: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         file.write_text(json.dumps(content))
     said: dict[str, Any] = json.loads(file.read_text())
     return said
+
+
+def kept_in(file: Path, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The same for one of the results that share a file."""
+    if name not in _read(file):
+        content = make()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        results = _read(file) | {name: content}  # read anew: others may have written since
+        lines = [f"  {json.dumps(key)}: {json.dumps(results[key])}" for key in sorted(results)]
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    said: dict[str, Any] = _read(file)[name]
+    return said
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.exists() else {}

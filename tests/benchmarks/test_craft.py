@@ -72,3 +72,8 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert "| copy-paste | – | 30 | 2 | 20.5 ± 0.7 | +0.00 | 0.00 | no |" in text and "repeat" not in text
     craft.main([*arguments, "--output", str(tmp_path / "out")])
     assert len(trained) == 10 and (tmp_path / "out" / "craft.md").read_text() == text
+    known = ["--results", str(tmp_path / "out" / "craft.json"), "--output", str(tmp_path / "elsewhere")]
+    craft.main([*arguments, *known, "--seeds", "0,1,2"])
+    assert len(trained) == 15 and {seed for _, seed, _ in trained[10:]} == {2}, "what another machine has done is known"
+    craft.main([*arguments, *known, "--steps", "20", "--seeds", "0"])
+    assert len(trained) == 20, "shorter trainings are others"
