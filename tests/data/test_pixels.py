@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data import pixels
-from maskrcnn.data.pixels import STRETCH_PERCENTILES, rgb_pixels
+from maskrcnn.data.channels import Channels
+from maskrcnn.data.pixels import STRETCH_PERCENTILES, channel_bytes, rgb_pixels
+from maskrcnn.data.windowed.values import ToBytes
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (13, 7), dtype=np.uint8)
@@ -49,6 +51,19 @@ def test_stretched_in_strips_as_at_once(
     monkeypatch.setattr(pixels, "_STRIP", strip)
     found = rgb_pixels(Image.fromarray(values))
     np.testing.assert_array_equal(found, np.repeat(whole(values)[:, :, None], 3, axis=2))
+
+
+def test_few_bright_spots_on_an_even_ground_are_seen() -> None:
+    """Five pixels of 10 000 lie beyond both percentiles, which are equal; the ends are stretched instead."""
+    values = np.full((100, 100), 300, np.uint16)
+    values[40, 50:55] = 1300, 1300, 1300, 1300, 900
+    expected = np.zeros((100, 100), np.uint8)
+    expected[40, 50:55] = 255, 255, 255, 255, 153
+    assert np.array_equal(rgb_pixels(Image.fromarray(values))[..., 1], expected)
+    assert np.array_equal(channel_bytes(values.astype(np.float32)), expected)
+    assert np.array_equal(ToBytes.of(values)(values)[..., 1], expected)
+    drawn = Channels(1, rgb=False).picture((values // 10).astype(np.uint8)[..., None])
+    assert np.array_equal(drawn[..., 1], expected)
 
 
 def picture(mode: str) -> Image.Image:

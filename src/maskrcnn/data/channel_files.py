@@ -8,8 +8,8 @@ of another kind (`input.rgb` is false), files are
 - `.npy`: an array (H, W, C), (C, H, W) or (H, W), see `arrays.py`.
 - PNG, WebP, JPEG, BMP: their own channels. Grey is one, RGBA is four and laid over nothing; a palette gives colours.
 
-Bytes stay as they are. Every channel of other numbers is stretched by itself as 16-bit grey pictures are: its 0.1st and
-99.9th percentiles in this picture become 0 and 255; what is not finite becomes 0, and so does a channel of one value.
+Bytes stay as they are. Every channel of other numbers is stretched by itself as 16-bit grey pictures are, see
+`images.py`; what is not finite becomes 0, and so does a channel of one value.
 EXIF orientation is applied, in TIFF too. A file with another number of channels is an error.
 """
 

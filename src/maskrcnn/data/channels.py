@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from maskrcnn.data.pixels import STRETCH_PERCENTILES
+from maskrcnn.data.pixels import stretch_limits
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
 
@@ -52,8 +52,8 @@ class Channels:
     def picture(self, pixels: ByteArray) -> ByteArray:
         """(H, W, 3) uint8 for the eye, of (H, W, C) pixels.
 
-        RGB is drawn as it is. Of other channels each is stretched so that its 0.1st and 99.9th percentiles become 0 and
-        255; one of a single value is black.
+        RGB is drawn as it is. Of other channels each is stretched so that its `stretch_limits` become 0 and 255; one
+        of a single value is black.
         """
         if self.rgb and self.drawn == (0, 1, 2) and pixels.shape[2] == 3:
             return pixels
@@ -77,7 +77,7 @@ UNKNOWN = Channels(0)
 
 
 def _stretched(channel: ByteArray) -> ByteArray:
-    low, high = np.percentile(channel, STRETCH_PERCENTILES)
+    low, high = stretch_limits(channel.copy())
     if low == high:
         return np.zeros_like(channel)
     table = (np.arange(256) - low) * (255.0 / (high - low))

@@ -4,8 +4,9 @@ Whatever a file holds becomes (H, W, 3) uint8 RGB by these rules:
 
 - 1-bit and 8-bit grey: the value in all three channels. Palette: its colours.
 - 16-bit grey, 32-bit integers and floats: stretched linearly, so that the 0.1st and the 99.9th percentile of the
-  picture's own values become 0 and 255 (microscopes use a small and shifting part of the range). A picture of a
-  single value becomes black. 16 bits per colour: the high byte.
+  picture's own values become 0 and 255 (microscopes use a small and shifting part of the range); where both are one
+  value, since few pixels have another, the least and the largest. A picture of a single value becomes black. 16 bits
+  per colour: the high byte.
 - Transparency: laid over white.
 - CMYK: Pillow's conversion, without colour management.
 - Several pictures in one file: the first.

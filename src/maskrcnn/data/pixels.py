@@ -62,6 +62,18 @@ def channel_bytes(values: npt.NDArray[Any]) -> ByteArray:
     return np.concatenate([stretch(strip) for strip in strips])
 
 
+def stretch_limits(values: npt.NDArray[Any]) -> tuple[np.floating, np.floating]:
+    """The numbers that become 0 and 255: the percentiles, or both ends where few pixels differ from all others.
+
+    Args:
+        values: finite, in any shape; they change places. None at all: 0 and 0.
+    """
+    if not values.size:
+        return np.float64(0), np.float64(0)
+    low, high = np.percentile(values, STRETCH_PERCENTILES, overwrite_input=True)
+    return (low, high) if low < high else (np.float64(values.min()), np.float64(values.max()))
+
+
 def _converted(image: Image.Image, turn: Image.Transpose | None, channels: int, convert: _ToBytes) -> ByteArray:
     stretch = _stretch_of(image) if is_stretched(image.mode) else None
     width, height = image.size
@@ -142,7 +154,7 @@ def _stretch_of(image: Image.Image) -> _Stretch:
 
 
 class _Stretch:
-    """Numbers of any kind -> bytes: linearly, so that the percentiles of the whole picture become 0 and 255.
+    """Numbers of any kind -> bytes: linearly, so that the `stretch_limits` of the whole picture become 0 and 255.
 
     What is not finite becomes black, and so does a picture of a single value.
 
@@ -159,9 +171,7 @@ class _Stretch:
                 values = values[np.isfinite(values)]
             numbers[count : count + len(values)] = values
             count += len(values)
-        self.low = self.high = np.float64(0)
-        if count:
-            self.low, self.high = np.percentile(numbers[:count], STRETCH_PERCENTILES, overwrite_input=True)
+        self.low, self.high = stretch_limits(numbers[:count])
 
     def __call__(self, values: _Numbers) -> ByteArray:
         if self.low == self.high:

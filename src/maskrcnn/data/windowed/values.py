@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from maskrcnn.data.pixels import STRETCH_PERCENTILES
+from maskrcnn.data.pixels import stretch_limits
 from maskrcnn.structures.masks import ByteArray
 
 _MOST = 1 << 22
@@ -20,8 +20,8 @@ class ToBytes:
     """Bytes stay as they are; of other numbers `low` becomes 0 and `high` 255.
 
     Attributes:
-        low: the 0.1st percentile of a sample.
-        high: the 99.9th.
+        low: the lower of the `stretch_limits` of a sample.
+        high: the higher one.
     """
 
     low: float = 0.0
@@ -37,7 +37,7 @@ class ToBytes:
         step = max(int(np.sqrt(sample.size / _MOST)), 1)
         values = np.asarray(sample[::step, ::step], np.float64)
         values = values[np.isfinite(values)]
-        low, high = np.percentile(values, STRETCH_PERCENTILES) if len(values) else (0.0, 0.0)
+        low, high = stretch_limits(values)
         return cls(float(low), float(high))
 
     def __call__(self, values: npt.NDArray[Any]) -> ByteArray:
