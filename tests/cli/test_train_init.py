@@ -46,6 +46,17 @@ def test_a_preset_for_the_weights(run: Run, dataset: Path, model_file: Path, tmp
     assert code == 0 and "weights from" not in out + err
 
 
+def test_a_run_that_saved_no_state_begins_again_with_the_weights_named(
+    run: Run, dataset: Path, model_file: Path, tmp_path: Path
+) -> None:
+    options = ("train", "--data", dataset, "--output", tmp_path / "run", "--preset", "tiny", *SHORT)
+    code, out, _ = run(*options, "--init", model_file, "--print-config")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(out)
+    code, out, err = run(*options, "--init", model_file, "--resume")
+    assert code == 0 and "starting anew" in err and f"weights from {model_file}" in out + err
+
+
 def test_weights_that_do_not_fit(run: Run, dataset: Path, model_file: Path, tmp_path: Path) -> None:
     options = ("train", "--data", dataset, "--output", tmp_path / "run", *SHORT)
     code, _, err = run(*options, "--preset", "small", "--init", model_file)

@@ -12,6 +12,7 @@ from maskrcnn.config import Config
 from maskrcnn.training import loop
 from maskrcnn.training.loop import train
 from maskrcnn.training.state import read_newest_state
+from maskrcnn.weights import load_model
 
 
 @pytest.fixture
@@ -36,13 +37,13 @@ def give(monkeypatch: pytest.MonkeyPatch, scores: Sequence[float | None]) -> lis
 def test_training_ends_when_nothing_is_gained(
     measured: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Gains of less than 0.01 do not count; the last evaluation is once more that of the last step."""
+    """Gains of less than 0.01 do not count; the last evaluation is once more that of the last step, and no further."""
     patient = replace(measured, train=replace(measured.train, patience=2, min_gain=0.01))
     reports = give(monkeypatch, [0.1, 0.3, 0.305, 0.3, 0.3, None])
     result = train(patient, tmp_path / "run", device="cpu")
     assert result.steps == 4 and result.best_score == 0.305
     assert reports == [False] * 4 + [True]
-    assert "ended early, after step 4: 3 evaluations in a row without a gain of 0.01" in capsys.readouterr().err
+    assert "ended early, after step 4: 2 evaluations in a row without a gain of 0.01" in capsys.readouterr().err
     give(monkeypatch, [0.9])
     assert train(patient, tmp_path / "run", device="cpu", resume=True).steps == 4, "and it is not revived"
 
@@ -59,10 +60,23 @@ def test_what_is_stale_survives_an_interruption(
     give(monkeypatch, [0.5, 0.4, 0.4])
     short = replace(patient, schedule=replace(patient.schedule, steps=3))
     train(short, tmp_path / "run", device="cpu")
-    saved = read_newest_state(tmp_path / "run" / "state", print)  # without the last evaluation, which comes again
-    assert saved is not None and saved.header["stale"] == 1 and saved.header["gain_score"] == 0.5
-    give(monkeypatch, [0.4, 0.4, 0.4])
+    saved = read_newest_state(tmp_path / "run" / "state", print)
+    assert saved is not None and saved.header["stale"] == 2 and saved.header["gain_score"] == 0.5
+    give(monkeypatch, [0.4, 0.4])
     assert train(patient, tmp_path / "run", device="cpu", resume=True).steps == 4
+
+
+def test_the_best_model_is_kept_when_a_finished_run_is_made_longer(
+    measured: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of the last step, which was measured when the run had ended."""
+    at_the_end = replace(measured, train=replace(measured.train, evaluate_every=0))
+    give(monkeypatch, [0.9])
+    train(replace(at_the_end, schedule=replace(measured.schedule, steps=2)), tmp_path / "run", device="cpu")
+    give(monkeypatch, [0.1])
+    longer = replace(at_the_end, schedule=replace(measured.schedule, steps=3))
+    result = train(longer, tmp_path / "run", device="cpu", resume=True)
+    assert (result.steps, result.best_score, load_model(result.best).summary["steps"]) == (3, 0.9, 2)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +106,28 @@ def test_the_start_is_measured_and_kept_unless_training_gains(
     monkeypatch.setattr("maskrcnn.training.initial.Initial.knows", lambda *_: False)
     train(again, tmp_path / "other", device="cpu", init=str(start))
     assert "at the start" not in capsys.readouterr().err
+
+
+def test_the_start_is_measured_although_the_first_step_is_cut_off(
+    measured: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resuming is not told of the weights that the run began with, which knew the classes."""
+    once = replace(measured, schedule=replace(measured.schedule, steps=1))
+    give(monkeypatch, [0.2])
+    start = train(once, tmp_path / "start", device="cpu").last
+    once = replace(once, train=replace(once.train, evaluate_start=True))
+    with monkeypatch.context() as cut_off, pytest.raises(KeyboardInterrupt):
+        give(cut_off, [0.5])
+        cut_off.setattr(loop, "advance", interrupt)
+        train(once, tmp_path / "run", device="cpu", init=str(start))
+    give(monkeypatch, [0.5, 0.4])
+    result = train(once, tmp_path / "run", device="cpu", resume=True)
+    assert (result.steps, result.best_score, load_model(result.best).summary["steps"]) == (1, 0.5, 0)
+
+
+def interrupt(*_: object) -> None:
+    """Stands for the process ending there and then."""
+    raise KeyboardInterrupt
 
 
 def test_learning_a_few_images_by_heart(config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

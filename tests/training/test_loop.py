@@ -147,6 +147,19 @@ def weights_of(content: bytes, folder: Path) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in model.state_dict().items()}
 
 
+def test_a_run_that_is_cut_off_in_its_first_step_keeps_the_weights_it_began_with(
+    config: Config, tmp_path: Path, finished_run: Path, break_at: Callable[[int], None]
+) -> None:
+    """`--resume` does not name them again."""
+    config, start = change(config, "train.checkpoint_every=3", "schedule.steps=2"), str(finished_run)
+    unbroken = run(config, tmp_path / "unbroken", init=start)
+    break_at(1)
+    with pytest.raises(Crash):
+        run(config, tmp_path / "broken", init=start)
+    resumed = run(config, tmp_path / "broken", resume=True)
+    assert weights_of(resumed, tmp_path) == weights_of(unbroken, tmp_path)
+
+
 def test_workers_accumulation_and_sgd_change_nothing_about_resuming(
     config: Config, tmp_path: Path, break_at: Callable[[int], None]
 ) -> None:
@@ -305,7 +318,8 @@ def test_resuming_what_never_began_starts_anew(
     config: Config, tmp_path: Path, unbroken: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert weights_of(run(config, tmp_path / "new", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
-    assert "starting anew" in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert "starting anew" in err and "the weights are random" in err
 
 
 def test_resuming_a_finished_run_changes_nothing(config: Config, tmp_path: Path, unbroken: bytes) -> None:
@@ -420,7 +434,7 @@ def test_a_signal_finishes_the_step_and_saves(
     lines = capfd.readouterr().err.splitlines()
     assert sum("stopping after this step" in line for line in lines) == 1
     assert "stopped after step 1; the state is saved, resume with --resume" in lines[-1]
-    assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000001"]
+    assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000001", "step-00000000"]
     assert load_model(tmp_path / "stopped" / "last.safetensors").summary["steps"] == 1
     assert weights_of(run(config, tmp_path / "stopped", resume=True), tmp_path) == weights_of(unbroken, tmp_path)
 
@@ -445,7 +459,7 @@ def test_a_signal_during_an_evaluation_is_looked_at_between_images(
         with pytest.raises(SystemExit) as leaving:
             run(config, tmp_path / "stopped")
     assert leaving.value.code == 143 and len(seen) == 2, "of four images"
-    assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000003"]
+    assert [p.stem for p in saved_states(tmp_path / "stopped" / "state")] == ["step-00000003", "step-00000000"]
     assert load_model(tmp_path / "stopped" / "last.safetensors").summary["steps"] == 3
     assert run(config, tmp_path / "stopped", resume=True) == unbroken
     assert evaluations(tmp_path / "stopped") == evaluations(tmp_path / "unbroken")

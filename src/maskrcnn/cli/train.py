@@ -127,9 +127,9 @@ def _batch(text: str) -> float | str:
 def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
     """The weights to start with, and the labels if these had to be read to choose them.
 
-    A resumed run has its own weights, and nothing is downloaded unasked.
+    A resumed run has its own weights, if it came as far as to save them, and nothing is downloaded unasked.
     """
-    if values.init == "none" or (values.resume and _saved_settings(values).is_file()):
+    if values.init == "none" or (values.resume and _has_state(values)):
         return None, None
     from maskrcnn.training.initial import read_initial
 
@@ -225,6 +225,14 @@ def _base(values: Namespace, initial: Initial | None) -> Config:
 
 def _saved_settings(values: Namespace) -> Path:
     return Path(values.output or "") / "config.yaml"
+
+
+def _has_state(values: Namespace) -> bool:
+    """Whether the run in the output folder has saved weights to go on with."""
+    from maskrcnn.training.folder import RunFolder
+    from maskrcnn.training.state import saved_states
+
+    return bool(saved_states(RunFolder(Path(values.output or "")).states))
 
 
 def _data_options(values: Namespace, root: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ from maskrcnn.training.loggers import Logger
 from maskrcnn.training.progress import Callback, Log, Screen, SilentLog, TrainingLog, Watchers
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.start import fresh_state
-from maskrcnn.training.state import TrainingState, save_state
+from maskrcnn.training.state import TrainingState, save_state, saved_states
 from maskrcnn.training.step import StepReport
 from maskrcnn.training.summary import training_summary
 from maskrcnn.training.validation import validate
@@ -117,11 +117,12 @@ def train(
         screen = Screen(quiet=not ranks.is_first)
         with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
             data = TrainingData.open(config, screen.say, folder.split, labels)
-            if init is None and network is None and not resume:
+            if init is None and network is None and not (resume and saved_states(folder.states)):
                 screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
             initial = read_initial(init) if isinstance(init, str) else init
             config = with_measured_channels(config, data.dataset, screen.say)
             state = fresh_state(config, data.categories, ranks, initial, screen.say, network, optimizer)
+            state.start_knows = initial is not None and initial.knows(data.categories)
             config = with_length(config, state, data, ranks, resume=resume, say=screen.say)
             ranks.wait()  # all have looked at the folder before one writes to it
             with folder.locked() if ranks.is_first else nullcontext():
@@ -131,9 +132,8 @@ def train(
                 if ranks.is_first:
                     folder.claim(config, resume=resume)
                     data.division.keep(folder.split)
-                measure_start = config.train.evaluate_start and initial is not None and initial.knows(data.categories)
                 run = _Run(state, config, data, folder, screen, interruption, ranks, Watchers(loggers, callbacks))
-                metrics = run.to_its_end(measure_start)
+                metrics = run.to_its_end()
     best = folder.best if state.best_score is not None else folder.last
     return TrainResult(state.step, metrics, state.best_score, best, folder.last)
 
@@ -151,11 +151,12 @@ class _Run:
     ranks: Ranks
     watchers: Watchers
 
-    def to_its_end(self, measure_start: bool) -> dict[str, Any]:
+    def to_its_end(self) -> dict[str, Any]:
         """All steps that are left, and what comes after them; the metrics at the end."""
         state, config = self.state, self.config
         with self._kept(), self._log() as log:
-            if measure_start:
+            if state.step == 0:
+                self._save()  # a run that is resumed is not told again what weights it starts with
                 self._evaluate_start(log)
             self._evaluate_if_due(log)  # a run may have been cut off while it did
             for batches in self.data.steps(config, state.step, self.ranks.rank, self.ranks.world):
@@ -168,9 +169,10 @@ class _Run:
                 if _is_due(state.step, config.train.checkpoint_every):
                     self._save()
                 self._stop_together()
-            self._save()
+            if self.data.val is not None:
+                self._save()
             metrics = self._evaluate(log, last=True)
-            self._save_model(self.folder.last, metrics)
+            self._save(metrics)  # the best score too, should the run be made longer
             for line in lessons(state, config, metrics):
                 log.say(line)
         return metrics
@@ -186,9 +188,10 @@ class _Run:
 
     def _evaluate_start(self, log: Log) -> None:
         """Measure the weights that training starts with; until a better one is found, they are the best model."""
-        if self.state.step == 0 and self.data.val is not None:
+        state = self.state
+        if self.config.train.evaluate_start and state.start_knows and self.data.val is not None:
             self._evaluate(log)
-            self.state.start_score = self.state.best_score
+            state.start_score = state.best_score
 
     def _is_stale(self) -> bool:
         """Whether training ends early; asked before each step, so that a resumed run does not go on either."""
@@ -222,14 +225,14 @@ class _Run:
             return f"the state cannot be saved ({error}), so the last saved one counts; {resume}"
         return f"the state is saved, {resume}; the model so far is {self.folder.last}"
 
-    def _save(self) -> None:
+    def _save(self, metrics: dict[str, Any] | None = None) -> None:
         """The state, and a model that can be used; the pictures that all ranks have read are known by it."""
         self.data.pictures.merge(self.ranks.gathered(self.data.pictures.fresh()))
         if not self.ranks.is_first:
             return
         self.data.pictures.save(self.folder.pictures)
         save_state(self.folder.states, self.state, self.config, self.data.fingerprint)
-        self._save_model(self.folder.last, {})
+        self._save_model(self.folder.last, metrics or {})
 
     def _save_model(self, path: Path, metrics: dict[str, Any]) -> None:
         if not self.ranks.is_first:
@@ -260,7 +263,7 @@ class _Run:
             state.best_score, state.best_step = score, state.step
         if score is not None and (state.gain_score is None or score > state.gain_score + self.config.train.min_gain):
             state.gain_score, state.stale = score, 0
-        else:
+        elif state.evaluated_step != state.step:  # the report at the end may measure the same weights again
             state.stale += 1
         state.evaluated_step = state.step
         return metrics

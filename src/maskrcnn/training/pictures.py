@@ -29,7 +29,7 @@ class SeenPictures:
     def __init__(self, dataset: CocoDataset) -> None:
         self._dataset = dataset
         self._table = {name: torch.full((len(dataset),), _NEVER) for name in _FIELDS}
-        self._is_saved = True
+        self._is_saved = False
         self._fresh: dict[int, Content] = {}
 
     def note(self, image: int, content: Content) -> None:

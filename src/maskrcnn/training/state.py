@@ -49,6 +49,7 @@ class TrainingState:
         best_score: the best validation score so far, or None before the first evaluation.
         best_step: the step it belongs to.
         evaluated_step: the step after which it was last evaluated, 0 before the first time.
+        start_knows: whether the first weights knew the classes, so that they can be measured.
         start_score: the score before the first step, or None where it was not measured.
         gain_score: the best score of which a later one must be `train.min_gain` better to count as a gain.
         stale: evaluations in a row without such a gain.
@@ -63,6 +64,7 @@ class TrainingState:
     best_score: float | None = None
     best_step: int = 0
     evaluated_step: int = 0
+    start_knows: bool = False
     start_score: float | None = None
     gain_score: float | None = None
     stale: int = 0
@@ -81,7 +83,7 @@ class TrainingState:
 
 _COUNTERS = (
     *("step", "skipped_in_row", "best_score", "best_step", "evaluated_step"),
-    *("start_score", "gain_score", "stale"),
+    *("start_knows", "start_score", "gain_score", "stale"),
 )
 
 
@@ -160,8 +162,8 @@ def restore(state: TrainingState, saved: SavedState) -> None:
     if state.ema is not None:
         load_weights(state.ema.model, groups["ema"], str(saved.path))
     _restore_optimizer(state, groups["optimizer"] | saved.header["optimizer"])
-    for name in _COUNTERS:
-        setattr(state, name, saved.header[name])
+    for name in _COUNTERS:  # earlier versions said less of the start
+        setattr(state, name, saved.header.get(name, getattr(state, name)))
 
 
 def _check_format(path: Path, header: Mapping[str, Any]) -> None:
