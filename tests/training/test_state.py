@@ -75,6 +75,20 @@ def test_the_optimiser_is_laid_out_in_memory_as_the_parameters_are(tmp_path: Pat
     assert other.optimizer.state[weight]["exp_avg"].stride() == weight.stride() != weight.contiguous().stride()
 
 
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+def test_the_optimiser_lies_on_the_device_of_the_parameters(tmp_path: Path) -> None:
+    """The meta device stands for a GPU, where a fused AdamW reads its count of steps without asking where it is."""
+    state = fresh(0)
+    advance(state)
+    save_state(tmp_path, state, Config(), DATA)
+    other = fresh(1)
+    other.model.to("meta")
+    other.optimizer = build_optimizer(other.model, OptimizerConfig(name="adamw"))
+    restore(other, read_newest_state(tmp_path, pytest.fail))
+    places = {name: t.device.type for own in other.optimizer.state.values() for name, t in own.items()}
+    assert places == {"exp_avg": "meta", "exp_avg_sq": "meta", "step": "meta"}
+
+
 def test_before_the_first_step_there_is_a_state_too(tmp_path: Path) -> None:
     state = fresh(0)
     save_state(tmp_path, state, Config(), DATA)

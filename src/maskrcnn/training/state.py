@@ -213,13 +213,17 @@ def _split(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 def _restore_optimizer(state: TrainingState, remembered: Mapping[str, Tensor | float]) -> None:
     """Put each value beside its parameter, tensors of its shape laid out in memory as it is.
 
-    The layout matters for the last bit: vectorised loops round differently in their tails.
+    The layout matters for the last bit: vectorised loops round differently in their tails. AdamW's count of steps is a
+    tensor too, which torch's fused kernels read on the parameter's device; without them torch leaves it on the CPU.
     """
-    parameters = dict(state.model.named_parameters())
+    parameters, optimizer = dict(state.model.named_parameters()), state.optimizer
+    is_fused = isinstance(optimizer, Optimizer) or any(map(optimizer.defaults.get, ("fused", "capturable")))
     for full_name, value in remembered.items():
         name, _, what = full_name.rpartition("/")
         parameter = parameters[name]
         if isinstance(value, Tensor) and value.ndim > 0 and value.shape == parameter.shape:
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        elif isinstance(value, Tensor) and is_fused:
+            value = value.to(parameter.device)
         memory: dict[str, Any] = state.optimizer.state[parameter]
         memory[what] = value
