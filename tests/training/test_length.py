@@ -66,6 +66,19 @@ def test_a_batch_is_no_larger_than_the_data(
     assert (own.batch_size, own.batch_memory) == (expected, 0)
 
 
+@pytest.mark.parametrize(("each", "free", "expected"), [(100, 750, 11), (100, 99, 4), (1, 10**6, 16), (0, 10**6, 4)])
+def test_what_fits_beside_the_four_images_tried(each: int, free: int, expected: int) -> None:
+    """Of 750 MiB seven more of 100 each; where the steps' memory did not show, no more than was tried."""
+    assert length.fitting_batch(each, free) == expected
+
+
+def test_images_on_a_gpu_take_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(length, "free_bytes", lambda: 64 << 30)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (6 << 30, 8 << 30))
+    assert length._free_bytes(torch.device("cuda", 0)) == 6 << 30
+    assert length._free_bytes(torch.device("cpu")) == 64 << 30
+
+
 def test_the_length_of_a_run_is_settled_when_it_begins(config: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"schedule\.epochs: expected 0 with --resume.*--set schedule\.steps=N"):
         wanted = replace(config, schedule=replace(config.schedule, epochs=1.0))

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
+
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.memory import free_bytes
@@ -112,11 +114,24 @@ def with_batch_size(config: Config, state: TrainingState, data: TrainingData, ra
         (batches,) = data.steps(replace(one, schedule=replace(config.schedule, steps=1)), start=0)
         advance(trial, batches, one, ranks)
         used[images] = memory_mib(state.device)
-    each, free = max(1, (used[4] - used[1]) // 3), free_bytes()
-    size = LARGEST_BATCH if free is None else 4 + int(config.train.batch_memory * (free >> 20) / each)
-    chosen = _of_batch(config, max(1, min(size, LARGEST_BATCH, len(data.dataset))))
+    each, free = (used[4] - used[1]) // 3, _free_bytes(state.device)
+    size = LARGEST_BATCH if free is None else fitting_batch(each, int(config.train.batch_memory * (free >> 20)))
+    chosen = _of_batch(config, min(size, len(data.dataset)))
     say(f"train.batch_size: {chosen.train.batch_size}; {each} MiB an image, {used[4]} MiB in use with 4 images")
     return replace(chosen, train=replace(chosen.train, batch_memory=0.0))
+
+
+def fitting_batch(each: int, free: int) -> int:
+    """How many images fit, beside four that have been seen to, into `free` MiB when each takes `each`.
+
+    Four where that is 0: what came before took more memory than any step, so that the largest amount tells nothing.
+    """
+    return min(4 + free // each, LARGEST_BATCH) if each > 0 else 4
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Of the memory that images take: the GPU's, or this process's."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
 
 
 def _of_batch(config: Config, images: int) -> Config:
