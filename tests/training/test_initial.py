@@ -12,6 +12,7 @@ from maskrcnn.build import build_model
 from maskrcnn.config import AnchorConfig, BackboneConfig, BoxHeadConfig, Config, FPNConfig, MaskHeadConfig
 from maskrcnn.errors import UserError
 from maskrcnn.presets import preset
+from maskrcnn.presets.fine_tuning import fine_tuned
 from maskrcnn.structures import Categories
 from maskrcnn.structures.keypoints import KeypointSchema
 from maskrcnn.training.initial import Initial, read_initial, start_from
@@ -150,6 +151,27 @@ def test_weights_used_in_another_way_are_an_error() -> None:
     bound = old.bind(TINY)
     assert bound.input.std == (1.0, 1.0, 1.0) and replace(bound, input=TINY.input) == TINY
     start_from(model(), old, bound, CATS)
+
+
+@pytest.mark.parametrize("norm", ["bn", "sync_bn"])
+def test_a_frozen_norm_keeps_the_eps_it_was_trained_with(norm: str) -> None:
+    """`resnet.norm_eps` is that of frozen norms alone: 0 is not what these were trained with, and divides by 0 here."""
+    config = replace(preset("tiny"), backbone=BackboneConfig(name="resnet18", norm=norm))
+    config = replace(config, resnet=replace(config.resnet, norm_eps=0.0))
+    categories = Categories((1,), ("cell",))
+    theirs = model(config, categories, seed=1)
+    trained = theirs.backbone.bottom_up.stem[1]
+    trained.running_var[0] = 0
+    start = Initial("old", theirs.state_dict(), config, categories)
+    frozen = start.bind(fine_tuned(config))
+    ours = model(frozen, categories, seed=2)
+    start_from(ours, start, frozen, categories)
+    pixels = torch.rand(1, trained.num_features, 2, 2)
+    expected = torch.nn.functional.batch_norm(
+        pixels, trained.running_mean, trained.running_var, trained.weight, trained.bias, eps=1e-5
+    )
+    assert torch.allclose(ours.backbone.bottom_up.stem[1](pixels), expected)
+    assert start.bind(config).resnet.norm_eps == 0  # not frozen: as it was
 
 
 def test_the_order_of_anchors_belongs_to_the_weights_of_an_rpn() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from maskrcnn.config import Config, InputConfig
+from maskrcnn.config import Config, InputConfig, ResNetConfig
 from maskrcnn.errors import UserError
 from maskrcnn.loading import find_model
 from maskrcnn.settings import differing_settings, setting
@@ -49,7 +49,7 @@ class Initial:
         return replace(
             config,
             input=config.input if widened else _with_channels_of(config.input, given),
-            resnet=replace(config.resnet, stride_in_1x1=resnet.stride_in_1x1, norm_eps=resnet.norm_eps),
+            resnet=replace(config.resnet, stride_in_1x1=resnet.stride_in_1x1, norm_eps=self._norm_eps(config)),
             anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
         )
 
@@ -61,6 +61,11 @@ class Initial:
         theirs, ours = self.categories.names, categories.names
         renamed = renamings(self.categories, categories)
         return len(theirs) == len(ours) and not any(old in ours or new in theirs for old, new in renamed)
+
+    def _norm_eps(self, config: Config) -> float:
+        """What the norms were trained with: the setting is that of frozen ones, others have torch's own."""
+        is_frozen_now = config.backbone.norm == "frozen_bn" and self.config.backbone.norm in ("bn", "sync_bn")
+        return ResNetConfig().norm_eps if is_frozen_now else self.config.resnet.norm_eps
 
     @property
     def _has_rpn(self) -> bool:
