@@ -69,7 +69,7 @@ class ImageFolder:
     def _named(self, name: str) -> str | None:
         if self._has(name):
             return name
-        like = self._by_letters.get(_letters(name)) if is_safe_name(name) else None
+        like = self._by_letters.get(letters_of(name)) if is_safe_name(name) else None
         return like if like is not None and self._has(like) else None  # a link may lead nowhere, or to a pipe
 
     def _has(self, name: str) -> bool:
@@ -80,7 +80,7 @@ class ImageFolder:
         """Every file by what its name says whatever the case and the composition of letters; None: more than one."""
         names: dict[str, str | None] = {}
         for name in islice(self._files(), _MOST_FILES):
-            letters = _letters(name)
+            letters = letters_of(name)
             names[letters] = None if letters in names else name
         return names
 
@@ -129,7 +129,8 @@ def ends_of(name: str) -> Iterator[str]:
     yield from ("/".join(parts[first:]) for first in range(len(parts)))
 
 
-def _letters(name: str) -> str:
+def letters_of(name: str) -> str:
+    """Equal for names that differ only in the case and the composition of letters."""
     return normalize("NFC", name).casefold()
 
 

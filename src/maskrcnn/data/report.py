@@ -77,6 +77,7 @@ class Fault(Enum):
 
     LABEL_FILE_BROKEN = "label file cannot be read", "left out"
     LABEL_FILE_OTHER = "file holds no labels of this form", "left out"
+    LABEL_FILE_ALONE = "no image belongs to the label file", "left out"
     CLASS_NAME = "no printable class name", "shape dropped"
     SHAPE_MALFORMED = "shape is malformed", "shape dropped"
     SHAPE_UNKNOWN = "kind of shape is not known", "shape dropped"

@@ -204,11 +204,22 @@ def test_names_of_files_reach_no_terminal_as_they_are(tmp_path: Path) -> None:
     assert line.isprintable() and "b\\x1b[2J" in line
 
 
-def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
-    """A link to a folder above would never end."""
-    labelme(tmp_path / "data")
-    (tmp_path / "data/again").symlink_to(tmp_path)
-    assert Listing(tmp_path / "data").names == ["a.json", "a.png"]
+@pytest.mark.parametrize("target", [".", "..", "../..", "sub"])
+def test_links_in_a_circle_are_not_followed(tmp_path: Path, target: str) -> None:
+    """A link to a folder above would never end; what lies inside is there already."""
+    labelme(tmp_path / "data/sub")
+    (tmp_path / "data/again").symlink_to(tmp_path / "data" / target)
+    assert Listing(tmp_path / "data").names == ["sub/a.json", "sub/a.png"]
+
+
+def test_links_to_folders_elsewhere_are_followed_once(tmp_path: Path) -> None:
+    """As people put large folders of images together."""
+    picture(tmp_path / "disk/a.png")
+    (tmp_path / "disk/again").symlink_to(tmp_path / "disk")
+    (tmp_path / "data").mkdir()
+    for name in ("images", "other"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "disk")
+    assert Listing(tmp_path / "data").names == ["images/a.png"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 100_000, b"9" * 5000, b"null", b'"text"', b"{}", b"[]"])

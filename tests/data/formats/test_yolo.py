@@ -91,6 +91,25 @@ def test_without_settings_classes_are_numbers_or_those_of_classes_txt(tmp_path: 
     assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["cat", "dog"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_text_as_windows_writes_it(tmp_path: Path, bitmaps: Bitmaps, encoding: str) -> None:
+    """The mark in front of a text belongs neither to the first object nor to the first class."""
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "classes.txt", "cat\ndog\n")
+    for file in (tmp_path / "classes.txt", tmp_path / "labels/train/a.txt"):
+        file.write_bytes(file.read_text().replace("\n", "\r\n").encode(encoding))
+    content = read_labels(tmp_path)
+    assert [(name, int(mask.sum())) for name, mask in bitmaps(content)] == [("cat", 30), ("dog", 80)]
+    assert content.report.counts.total() == 0
+
+
+def test_indices_of_names_may_be_text(tmp_path: Path, bitmaps: Bitmaps) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "data.yaml", "train: images/train\nnames: {'1': dog, '0': cat}")
+    assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["cat", "dog"]
+
+
 def test_settings_with_references_are_not_read(tmp_path: Path) -> None:
     """Nine levels of nine references would be 387,420,489 values."""
     yolo(tmp_path)
@@ -153,6 +172,32 @@ def test_images_without_labels_are_background(tmp_path: Path) -> None:
     content = read_labels(tmp_path)
     assert [image["file_name"][-5:] for image in content.coco["images"]] == ["a.png", "b.png", "c.png"]
     assert {entry["image_id"] for entry in content.coco["annotations"]} == {1}
+
+
+@pytest.mark.parametrize(("image", "labels"), [("A.png", "a.txt"), ("a.PNG", "A.TXT"), ("e\u0301.png", "\u00e9.txt")])
+def test_labels_are_found_by_their_letters(tmp_path: Path, image: str, labels: str) -> None:
+    """As systems find them that tell no capitals apart: images of lost labels would become background, unnoticed."""
+    yolo(tmp_path)
+    (tmp_path / "images/train/a.png").rename(tmp_path / "images/train" / image)
+    (tmp_path / "labels/train/a.txt").rename(tmp_path / "labels/train" / labels)
+    content = read_labels(tmp_path)
+    assert len(content.coco["annotations"]) == 2 and content.report.counts.total() == 0
+
+
+def test_labels_of_another_image_are_not_those_of_one_without(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    picture(tmp_path / "images/train/A.png")
+    content = read_labels(tmp_path)
+    (labelled,) = {entry["image_id"] for entry in content.coco["annotations"]}
+    assert content.coco["images"][labelled - 1]["file_name"] == "images/train/a.png"
+
+
+def test_labels_without_an_image_are_reported(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "labels/train/b.txt", "0 0.1 0.1 0.4 0.1 0.4 0.5")
+    write(tmp_path / "notes.txt", "no labels")
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.LABEL_FILE_ALONE: 1} and "labels/train/b.txt: " in content.report.lines[0]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from maskrcnn.data.formats.content import is_class_name
 from maskrcnn.data.formats.listing import Listing
-from maskrcnn.files import read_regular
+from maskrcnn.data.formats.text_files import read_text
 
 NAME = "labelmap.txt"
 
@@ -33,5 +33,5 @@ def read_label_map(listing: Listing) -> dict[int, str]:
 
 def read_lines(path: Path, limit: int = MAX_BYTES) -> list[str]:
     """The lines of a small text file that are not empty, without the space around them."""
-    text = read_regular(path, limit, "a text file").decode("utf-8", "replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    lines = read_text(path, limit, "a text file").splitlines()
+    return [line.strip() for line in lines if line.strip()]

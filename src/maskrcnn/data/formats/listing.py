@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Container, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 from maskrcnn.data.channels import UNKNOWN
-from maskrcnn.data.file_names import find_image, is_safe_name
+from maskrcnn.data.file_names import find_image, is_safe_name, letters_of
 from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
@@ -61,6 +63,10 @@ class Listing:
     def has(self, name: str) -> bool:
         return name in self._known
 
+    def spelled(self, name: str) -> str | None:
+        """The listed file that has this name, or else the only one that has it in other letters: `a.TXT`, `é` of a Mac."""
+        return name if self.has(name) else self._by_letters.get(letters_of(name))
+
     def file(self, name: str) -> Path:
         """The path of a listed file: whatever a label file states, nothing else is opened.
 
@@ -98,8 +104,8 @@ class Listing:
         return same[0] if len(same) == 1 else _joined(beside, stated)
 
     def picture_of_stem(self, stem: str) -> str | None:
-        """The image file `stem` with any of the usual endings, in small or capital letters."""
-        return self._by_stem.get(stem)
+        """The image file `stem` with any of the usual endings, in small or capital letters; `é` is one of a Mac, too."""
+        return self._by_stem.get(normalize("NFC", stem))
 
     def size(self, name: str) -> Size | None:
         """(height, width) from an image file's header; None where there is no readable one."""
@@ -115,6 +121,12 @@ class Listing:
         return frozenset(self.names)
 
     @cached_property
+    def _by_letters(self) -> dict[str, str | None]:
+        """None where several files have the same letters."""
+        counts = Counter(map(letters_of, self.names))
+        return {(letters := letters_of(name)): name if counts[letters] == 1 else None for name in self.names}
+
+    @cached_property
     def _by_file_name(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name in self.pictures():
@@ -123,7 +135,7 @@ class Listing:
 
     @cached_property
     def _by_stem(self) -> dict[str, str]:
-        return {_without_ending(name): name for name in reversed(self.pictures())}
+        return {normalize("NFC", _without_ending(name)): name for name in reversed(self.pictures())}
 
 
 def folder_of(name: str) -> str:
@@ -153,9 +165,14 @@ _SPLITS = {
 
 
 def _walk(root: Path) -> Iterator[str]:
-    count = 0
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
+    """The files of all folders below, also of those that links lead to."""
+    count, home, reached = 0, root.resolve(), set[Path]()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith((".", "__MACOSX")) and _leads_on(Path(folder, name), home, reached)
+        )
         for file in files:
             name = (Path(folder) / file).relative_to(root).as_posix()
             if file.startswith(".") or not is_safe_name(name):
@@ -166,6 +183,17 @@ def _walk(root: Path) -> Iterator[str]:
                     f"{root}: expected a data folder, found more than {MAX_FILES} files; name a folder below"
                 )
             yield name
+
+
+def _leads_on(folder: Path, home: Path, reached: set[Path]) -> bool:
+    """Whether it is no link, or one to a folder elsewhere that no other has led to: none goes in a circle."""
+    if not folder.is_symlink():
+        return True
+    target = folder.resolve()
+    if target in reached or target.is_relative_to(home) or home.is_relative_to(target):
+        return False
+    reached.add(target)
+    return True
 
 
 def _without_ending(name: str) -> str:

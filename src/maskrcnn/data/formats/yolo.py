@@ -19,6 +19,7 @@ import yaml
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, scaled
+from maskrcnn.data.formats.text_files import decoded, read_text
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import read_regular
@@ -28,7 +29,7 @@ from maskrcnn.text import brief
 
 LOOKED_FOR = "YOLO's data.yaml, or labels/ with a .txt for each image"
 
-MAX_YAML, MAX_LABELS = 2**20, 64 * 2**20
+MAX_YAML, MAX_LABELS, MAX_LINE = 2**20, 64 * 2**20, 100_000
 """Bytes."""
 
 OUTSIDE = 1e-3
@@ -46,8 +47,14 @@ def read(listing: Listing) -> LabelContent:
     settings = _settings(listing, file) if file else {}
     above = folder_of(file) if file else ""
     builder = ContentBuilder(listing.path, listing.root, _class_names(settings.get("names"), listing))
-    for picture, split in _pictures(listing, settings, above):
-        _read_image(listing, picture, split, builder)
+    own = {label_file(picture) for picture in listing.pictures()}
+    used = {
+        _read_image(listing, picture, split, own, builder) for picture, split in _pictures(listing, settings, above)
+    }
+    texts = (name for name in listing.names if name.lower().endswith(".txt"))
+    for name in texts:
+        if name not in own and name not in used and _is_label_text(listing, name):
+            builder.fault(Fault.LABEL_FILE_ALONE, name)
     return builder.content()
 
 
@@ -76,15 +83,21 @@ def _without_aliases(content: bytes) -> bytes:
 
 def _class_names(names: Any, listing: Listing) -> list[str]:
     """From a list or a mapping from index to name; else from classes.txt; else none, and indices are the names."""
-    if isinstance(names, dict) and names and all(isinstance(key, int) and 0 <= key < 100_000 for key in names):
-        return [_class_name(names.get(index), index) for index in range(max(names) + 1)]
+    if isinstance(names, dict) and names and (numbered := _numbered(names)):
+        return [_class_name(numbered.get(index), index) for index in range(max(numbered) + 1)]
     if isinstance(names, list):
         return [_class_name(name, index) for index, name in enumerate(names)]
     file = next((name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names")), None)
     if file is None:
         return []
-    lines = read_regular(listing.file(file), MAX_YAML, "a list of class names").decode("utf-8", "replace").splitlines()
+    lines = read_text(listing.file(file), MAX_YAML, "a list of class names").splitlines()
     return [_class_name(line.strip(), index) for index, line in enumerate(lines) if line.strip()]
+
+
+def _numbered(names: dict[Any, Any]) -> dict[int, Any]:
+    """A mapping from index to name, whose indices may be text; empty where it is another one."""
+    found = {int(key): name for key, name in names.items() if re.fullmatch(r"\d{1,5}", str(key))}
+    return found if len(found) == len(names) else {}
 
 
 def _class_name(name: Any, index: int) -> str:
@@ -127,7 +140,7 @@ def _inside(base: str, place: str) -> list[str]:
 
 
 def _listed(listing: Listing, name: str) -> list[str]:
-    lines = read_regular(listing.file(name), MAX_LABELS, "a list of images").decode("utf-8", "replace").splitlines()
+    lines = read_text(listing.file(name), MAX_LABELS, "a list of images").splitlines()
     found = [listing.picture(line.strip(), folder_of(name)) for line in lines if line.strip()]
     return [picture for picture in found if picture.lower().endswith(PICTURES)]
 
@@ -141,20 +154,25 @@ def label_file(picture: str) -> str:
     return (f"{folder}/labels/{rest}"[1:] if slash else picture).rpartition(".")[0] + ".txt"
 
 
-def _read_image(listing: Listing, picture: str, split: str, builder: ContentBuilder) -> None:
-    """An image without a label file, or with an empty one, is background."""
-    size, labels = listing.size(picture), label_file(picture)
+def _read_image(listing: Listing, picture: str, split: str, own: set[str], builder: ContentBuilder) -> str | None:
+    """The label file that is read. An image without one, or with an empty one, is background.
+
+    A file whose name has other letters (`A.txt`, `a.TXT`) counts as well, unless it is that of another image (`own`).
+    """
+    size, stated = listing.size(picture), label_file(picture)
     image = builder.add_image(picture, size, split)
-    if size is None or not listing.has(labels):
-        return
+    labels = listing.spelled(stated)
+    if size is None or labels is None or (labels != stated and labels in own):
+        return None
     try:
-        text = read_regular(listing.file(labels), MAX_LABELS, "YOLO labels").decode("utf-8", "replace")
+        text = read_text(listing.file(labels), MAX_LABELS, "YOLO labels")
     except UserError as error:
         builder.failure(Fault.LABEL_FILE_BROKEN, labels, error)
-        return
+        return labels
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             _add_line(line, f"{labels}: line {number}", image, size, builder)
+    return labels
 
 
 def _add_line(line: str, where: str, image: int, size: Size, builder: ContentBuilder) -> None:
@@ -208,7 +226,8 @@ def _is_label_text(listing: Listing, name: str) -> bool:
     """Whether the first line reads like a label."""
     try:
         with (listing.file(name)).open("rb") as file:
-            values = _numbers(file.readline(100_000).decode("utf-8"))
-    except (OSError, UnicodeDecodeError):
+            words = decoded(file.read(MAX_LINE)).split("\n", 1)[0]
+    except OSError:
         return False
+    values = _numbers(words)
     return values is not None and len(values) >= 5 and values[0].is_integer()

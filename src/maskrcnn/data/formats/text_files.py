@@ -1,0 +1,19 @@
+"""Text files beside labels, as editors of any system write them."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from maskrcnn.files import read_regular
+
+
+def read_text(path: Path, limit: int, expected: str) -> str:
+    """The text of a file of at most `limit` bytes; raises `UserError` as `read_regular` does, to which `expected` goes."""
+    return decoded(read_regular(path, limit, expected))
+
+
+def decoded(content: bytes) -> str:
+    """UTF-8, or UTF-16 where its mark says so; Windows puts a mark in front of either, which is no text."""
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_wide else "utf-8-sig", "replace")
