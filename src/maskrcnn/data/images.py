@@ -126,6 +126,12 @@ def read_values_of(stream: BinaryIO, where: str, max_pixels: int = MAX_PIXELS) -
         return np.asarray(image)
 
 
+def is_jpeg(path: ImagePath) -> bool:
+    """Whether a file is a JPEG, which changes the numbers that it is given; raises `UserError` as `read_image` does."""
+    with open_regular(path, "an image") as stream:
+        return _format_of(path, stream) is JpegImageFile
+
+
 def read_header(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Size and orientation, without decoding; raises `UserError` as `read_image` does."""
     with _opened(path, max_pixels) as image:

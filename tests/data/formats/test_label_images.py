@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from tests.data.formats.scenes import label_images, picture, save
 
-from maskrcnn.data.formats.table import read_labels, recognise
+from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 
@@ -100,3 +101,79 @@ def test_a_label_image_is_a_folder(tmp_path: Path) -> None:
     label_images(tmp_path)
     with pytest.raises(UserError, match="known form"):
         recognise(tmp_path / "masks/a.png")
+
+
+def _discs() -> np.ndarray:
+    """Two discs, white on black, with soft edges."""
+    large = np.zeros((4 * 48, 4 * 62), np.uint8)
+    for x in (60, 170):
+        cv2.circle(large, (x, 90), 45, 255, -1)
+    return np.asarray(cv2.resize(large, (62, 48), interpolation=cv2.INTER_AREA))
+
+
+def test_a_shade_of_a_soft_edge_is_no_object(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    save(tmp_path / "masks/a.png", _discs())
+    content = read_labels(tmp_path)
+    assert content.coco["annotations"] == [] and "soft edges" in content.report.lines[0]
+
+
+def test_small_objects_beside_a_large_one_are_no_soft_edges(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    values = np.zeros((24, 31), np.uint8)
+    values[1:20, 1:20] = 255
+    for number in range(1, 6):
+        values[4 * number - 3 : 4 * number, 25:28] = number
+    save(tmp_path / "masks/a.png", values)
+    assert len(read_labels(tmp_path).coco["annotations"]) == 6
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_numbers_that_a_jpeg_has_changed_are_no_objects(tmp_path: Path, mode: str) -> None:
+    picture(tmp_path / "images/a.png")
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(_discs()).convert(mode).save(tmp_path / "masks/a.jpg")
+    content = read_labels(tmp_path)
+    assert content.coco["annotations"] == [] and "got a JPEG" in content.report.lines[0]
+
+
+def test_masks_without_an_image_are_reported(tmp_path: Path) -> None:
+    label_images(tmp_path)
+    save(tmp_path / "masks/lost.png", np.ones((24, 31), np.uint8))
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.MASK_FILE: 1} and "masks/lost.png: " in content.report.lines[0]
+
+
+def test_names_that_a_mac_composes_otherwise(tmp_path: Path) -> None:
+    picture(tmp_path / "images/e\u0301.png")
+    save(tmp_path / "masks/\u00e9.png", np.ones((24, 31), np.uint8))
+    content = read_labels(tmp_path)
+    assert len(content.coco["annotations"]) == 1 and content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("is_upright", [True, False])
+@pytest.mark.parametrize(
+    ("image", "masks"),
+    [
+        ("images/a.jpg", ["masks/a.png"]),
+        ("x/images/x.jpg", ["x/masks/0.png"]),
+        ("JPEGImages/a.jpg", ["SegmentationObject/a.png", "SegmentationClass/a.png"]),
+    ],
+)
+def test_masks_of_a_turned_photograph(
+    tmp_path: Path, bitmaps: Any, image: str, masks: list[str], is_upright: bool
+) -> None:
+    """Masks drawn on the stored pixels stay on them, as labels that state this size do."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / image).parent.mkdir(parents=True)
+    Image.new("RGB", (31, 24)).save(tmp_path / image, exif=exif)
+    values = np.zeros((31, 24) if is_upright else (24, 31), np.uint8)
+    values[3:8, 2:8] = 1
+    for mask in masks:
+        save(tmp_path / mask, values)
+    data = labelled_images(read_labels(tmp_path), check_files=True)
+    assert data.labels.size(0) == values.shape and not data.labels.ignore.any()
+    assert data.report.counts == ({} if is_upright else {Fault.IMAGE_LABELLED_RAW: 1})
+    ((_, mask),) = bitmaps(read_labels(tmp_path))
+    assert np.array_equal(mask, values > 0)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from PIL import Image
 from tests.data.formats.scenes import object_masks, picture, save
 
 from maskrcnn.data.formats.table import read_labels, recognise
@@ -44,3 +46,21 @@ def test_empty_and_broken_masks_are_reported(tmp_path: Path) -> None:
     (tmp_path / "x1/masks/cat/2.png").write_bytes(b"nothing")
     content = read_labels(tmp_path)
     assert content.report.counts == {Fault.MASK_FILE: 2} and len(content.coco["annotations"]) == 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_smear_of_a_jpeg_is_not_the_object(tmp_path: Path, bitmaps: Any, mode: str) -> None:
+    picture(tmp_path / "x/images/x.png")
+    square = np.zeros((24, 31), np.uint8)
+    square[3:14, 5:18] = 255
+    (tmp_path / "x/masks").mkdir()
+    Image.fromarray(square).convert(mode).save(tmp_path / "x/masks/0.jpg", quality=80)
+    ((_, mask),) = bitmaps(read_labels(tmp_path))
+    assert np.array_equal(mask, square > 0)
+
+
+def test_masks_without_an_image_are_reported(tmp_path: Path) -> None:
+    object_masks(tmp_path)
+    save(tmp_path / "x2/masks/0.png", np.ones((24, 31), np.uint8))
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.MASK_FILE: 1} and "x2/masks/0.png: " in content.report.lines[0]

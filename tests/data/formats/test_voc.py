@@ -100,3 +100,29 @@ def test_an_object_of_no_known_class_is_reported(tmp_path: Path) -> None:
     save(tmp_path / "SegmentationClass/a.png", np.full((24, 31), 99, np.uint8))
     content = read_labels(tmp_path)
     assert content.report.counts == {Fault.UNKNOWN_CATEGORY: 2}
+
+
+def test_boxes_of_a_turned_photograph_are_in_the_frame_whose_size_they_state(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "JPEGImages").mkdir()
+    Image.new("RGB", (31, 24)).save(tmp_path / "JPEGImages/a.jpg", exif=exif)
+    write(tmp_path / "Annotations/a.xml", BOXES)
+    (image,) = read_labels(tmp_path).coco["images"]
+    assert (image["height"], image["width"]) == (24, 31)
+
+
+def test_boxes_beside_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    """As Roboflow exports them."""
+    for split in ("train", "valid"):
+        picture(tmp_path / split / "a.png")
+        write(tmp_path / split / "a.xml", BOXES)
+    content = read_labels(tmp_path)
+    assert [image["file_name"] for image in content.coco["images"]] == ["train/a.png", "valid/a.png"]
+    assert content.splits == ["train", "val"] and len(content.coco["annotations"]) == 4
+
+
+def test_the_image_is_that_of_the_stem_or_else_that_stated(tmp_path: Path) -> None:
+    picture(tmp_path / "JPEGImages/a.png")
+    write(tmp_path / "Annotations/label1.xml", BOXES)
+    assert [image["file_name"] for image in read_labels(tmp_path).coco["images"]] == ["JPEGImages/a.png"]

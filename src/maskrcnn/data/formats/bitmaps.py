@@ -6,12 +6,13 @@ import base64
 import binascii
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from maskrcnn.data.images import MAX_PIXELS, read_values_of
+from maskrcnn.data.images import MAX_PIXELS, is_jpeg, read_values, read_values_of
 from maskrcnn.errors import UserError
 from maskrcnn.masks.bands import encode_in_bands
 from maskrcnn.masks.polygons import polygon_to_rle, polygon_window, rasterize_polygons
@@ -51,6 +52,19 @@ def foreground(values: Values) -> BoolArray:
     if values.ndim == 3 and values.shape[2] in (2, 4) and values.size and np.ptp(values[..., -1]) > 0:
         return np.asarray(values[..., -1] > 0)
     return np.asarray(colours_as_numbers(values) != 0)
+
+
+def read_foreground(path: Path) -> BoolArray:
+    """The same of a file; of a JPEG, which smears, the pixels that are lighter than half of its lightest one.
+
+    Raises:
+        UserError: as `read_values`.
+    """
+    values = read_values(path)
+    if not is_jpeg(path):
+        return foreground(values)
+    light = values if values.ndim == 2 else values.max(axis=2)
+    return np.asarray(light > light.max(initial=0) / 2)
 
 
 def decode_base64(text: Any, expected: str) -> bytes:

@@ -36,7 +36,7 @@ def read(listing: Listing) -> LabelContent:
     names = read_label_map(listing)
     builder = ContentBuilder(listing.path, listing.root, names.values())
     for picture, mask in sorted(_masks(listing)):
-        image = builder.add_image(picture, listing.size(picture), split_of(picture))
+        image = builder.add_image(picture, listing.size(picture, mask), split_of(picture))
         _read_mask(listing, mask, names, image, builder)
     return builder.content()
 

@@ -18,7 +18,7 @@ from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
 from maskrcnn.data.image_header import TooManyPixels
-from maskrcnn.data.images import read_values
+from maskrcnn.data.images import is_jpeg, read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.data.windowed.tiff import is_tiff, opened_tiff
 from maskrcnn.errors import UserError
@@ -27,6 +27,8 @@ from maskrcnn.structures import RLE
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 
+MIN_SHADES = 4
+"""Values that a mask with soft edges has at least."""
 
 _FOLDERS = ("masks", "labels", "mask", "label")
 _ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
@@ -46,12 +48,21 @@ def read(listing: Listing) -> LabelContent:
         if picture in used or is_mask_name(picture):
             continue
         mask = masks.get(picture)
-        image = builder.add_image(picture, listing.size(picture), split_of(picture))
+        image = builder.add_image(picture, listing.size(picture, mask), split_of(picture))
         if mask is not None:
             _read_mask(listing, mask, image, builder)
         else:
             builder.fault(Fault.MASK_FILE, picture, "there is none")
+    for name in _alone(listing, used):
+        builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
     return builder.content()
+
+
+def _alone(listing: Listing, used: set[str]) -> Iterator[str]:
+    """Masks without an image."""
+    for name in listing.pictures():
+        if name not in used and is_mask_name(name) and not _NOT_MASKS.search(name.rpartition(".")[0]):
+            yield name
 
 
 def pairs(listing: Listing) -> Iterator[tuple[str, str]]:
@@ -100,16 +111,46 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
 
 def _regions(path: Path, name: str) -> Iterator[tuple[int, RLE]]:
     """The values of a label image with their pixels; of a huge TIFF band by band."""
+    if is_jpeg(path):
+        raise UserError(f"{name}: expected a label image, got a JPEG, which changes the numbers of pixels; export PNG")
     try:
-        yield from labelled_regions(as_labels(read_values(path), name))
+        labels = as_labels(read_values(path), name)
+        _require_sharp(labels, name)
+        yield from labelled_regions(labels)
     except TooManyPixels:
         if not is_tiff(path):
             raise
         with opened_tiff(path) as tiff:
             if tiff is None:
                 raise
-            labels = tiff
-            yield from regions_in_bands(lambda window: as_labels(labels.values(window), name), labels.size)
+            whole = tiff
+            yield from regions_in_bands(lambda window: as_labels(whole.values(window), name), whole.size)
+
+
+def _require_sharp(labels: Values, where: str) -> None:
+    """Refuse a mask that is drawn with soft edges, in which each shade would be an object.
+
+    It is known by this: one value has most of the pixels, and none of the others fills a square of 3 pixels.
+    """
+    values, counts = np.unique(labels[labels != 0], return_counts=True)
+    if len(values) < MIN_SHADES or 2 * counts.max() <= counts.sum():
+        return
+    if np.array_equal(np.unique(_in_squares(labels)), [values[counts.argmax()]]):
+        raise UserError(
+            f"{where}: expected a label image, one number for an object, got soft edges ({len(values)} values); save "
+            "it without smoothing"
+        )
+
+
+def _in_squares(labels: Values) -> Values:
+    """(n,) values, not zero, of the pixels whose eight neighbours have the same."""
+    height, width = labels.shape
+    centre = labels[1:-1, 1:-1]
+    same = centre != 0
+    for y in range(3):
+        for x in range(3):
+            same &= labels[y : y + height - 2, x : x + width - 2] == centre
+    return np.asarray(centre[same])
 
 
 def as_labels(values: Values, where: str) -> Values:

@@ -64,7 +64,7 @@ class Listing:
         return name in self._known
 
     def spelled(self, name: str) -> str | None:
-        """The listed file that has this name, or else the only one that has it in other letters: `a.TXT`, `é` of a Mac."""
+        """The listed file that has this name, or else the only one with it in other letters: `a.TXT`, `é` of a Mac."""
         return name if self.has(name) else self._by_letters.get(letters_of(name))
 
     def file(self, name: str) -> Path:
@@ -104,17 +104,22 @@ class Listing:
         return same[0] if len(same) == 1 else _joined(beside, stated)
 
     def picture_of_stem(self, stem: str) -> str | None:
-        """The image file `stem` with any of the usual endings, in small or capital letters; `é` is one of a Mac, too."""
+        """The image file `stem` with any of the usual endings, in small or capital letters; `é` of a Mac is `é`."""
         return self._by_stem.get(normalize("NFC", stem))
 
-    def size(self, name: str) -> Size | None:
-        """(height, width) from an image file's header; None where there is no readable one."""
+    def size(self, name: str, mask: str | None = None) -> Size | None:
+        """(height, width) from an image file's header; None where there is no readable one.
+
+        With the file of a mask: that of the stored pixels where these alone fit it, not the upright picture.
+        """
         if not self.has(name):
             return None
         try:
-            return labelled_header(self.root / name, UNKNOWN).size
+            header = labelled_header(self.root / name, UNKNOWN)
         except UserError:
             return None
+        drawn = None if mask is None else self.size(mask)
+        return header.raw_size if drawn is not None and header.is_labelled_raw(drawn) else header.size
 
     @cached_property
     def _known(self) -> frozenset[str]:

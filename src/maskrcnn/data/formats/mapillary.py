@@ -66,7 +66,7 @@ def _read_mask(listing: Listing, mask: str, names: list[Any], builder: ContentBu
     folders = (f"{above}/images", f"{folder_of(above)}/images")
     stems = (f"{folder}/{stem_of(mask)}".removeprefix("/") for folder in folders)
     picture = next((found for stem in stems if (found := listing.picture_of_stem(stem))), f"{stem_of(mask)}.jpg")
-    image = builder.add_image(picture, listing.size(picture), split_of(mask))
+    image = builder.add_image(picture, listing.size(picture, mask), split_of(mask))
     try:
         values = read_values(listing.file(mask))
     except UserError as error:

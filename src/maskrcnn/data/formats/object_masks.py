@@ -1,7 +1,7 @@
 """One mask file for each object, as in the Data Science Bowl of 2018: `ID/images/ID.png` and `ID/masks/*.png`.
 
-Whatever is not zero belongs to the object. The class is the folder's name below `masks` where there is one
-(`masks/cat/3.png`), else "object".
+Whatever is not zero belongs to the object; of a JPEG, which smears, what is lighter than half of its lightest pixel.
+The class is the folder's name below `masks` where there is one (`masks/cat/3.png`), else "object".
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maskrcnn.data.formats.bitmaps import foreground
+from maskrcnn.data.formats.bitmaps import read_foreground
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, split_of, stem_of
-from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
@@ -27,10 +26,15 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
+    used = set[str]()
     for picture, masks in _samples(listing):
-        image = builder.add_image(picture, listing.size(picture), split_of(picture))
+        image = builder.add_image(picture, listing.size(picture, masks[0]), split_of(picture))
+        used.update(masks)
         for mask in masks:
             _read_mask(listing, mask, image, builder)
+    for name in listing.pictures():
+        if "/masks/" in name and name not in used:
+            builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
     return builder.content()
 
 
@@ -53,7 +57,7 @@ def _samples(listing: Listing) -> Iterator[tuple[str, list[str]]]:
 
 def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
     try:
-        bitmap = foreground(read_values(listing.file(name)))
+        bitmap = read_foreground(listing.file(name))
     except UserError as error:
         builder.failure(Fault.MASK_FILE, name, error)
         return

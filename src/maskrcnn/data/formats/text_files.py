@@ -9,7 +9,7 @@ from maskrcnn.files import read_regular
 
 
 def read_text(path: Path, limit: int, expected: str) -> str:
-    """The text of a file of at most `limit` bytes; raises `UserError` as `read_regular` does, to which `expected` goes."""
+    """The text of a file of at most `limit` bytes; raises `UserError` as `read_regular` does."""
     return decoded(read_regular(path, limit, expected))
 
 

@@ -8,6 +8,7 @@ of the masks. Images without such pictures have the boxes of `Annotations/X.xml`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -15,13 +16,14 @@ import numpy as np
 from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import read_label_map, read_lines
-from maskrcnn.data.formats.listing import Listing, folder_of, stem_of
+from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.xml import number_of, read_xml, text_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.json_values import whole_number
 from maskrcnn.masks.regions import labelled_regions
-from maskrcnn.structures import RLE
+from maskrcnn.structures import RLE, Size
 from maskrcnn.structures.masks import IntArray
 
 LOOKED_FOR = "Pascal VOC (SegmentationObject/, Annotations/*.xml)"
@@ -48,15 +50,13 @@ def read(listing: Listing) -> LabelContent:
     names = _Names(listing)
     builder = ContentBuilder(listing.path, listing.root, names.of_file)
     splits = _splits(listing)
-    objects = {stem_of(name): name for name in listing.labels(".png") if "SegmentationObject/" in name}
-    annotations = {stem_of(name): name for name in listing.labels(".xml")}
-    for stem in sorted({*objects, *annotations}):
-        picture = _picture(listing, stem, objects.get(stem) or annotations[stem])
-        image = builder.add_image(picture, listing.size(picture), splits.get(stem, ""))
-        if stem in objects:
-            _read_masks(listing, objects[stem], names, image, builder)
-        else:
-            _read_boxes(listing, annotations[stem], image, builder)
+    objects = [name for name in listing.labels(".png") if "SegmentationObject/" in name]
+    drawn = {stem_of(name) for name in objects}
+    for name in objects:
+        _read_masks(listing, name, names, splits, builder)
+    for name in listing.labels(".xml"):
+        if stem_of(name) not in drawn:
+            _read_boxes(listing, name, splits, builder)
     return builder.content()
 
 
@@ -107,16 +107,24 @@ def _splits(listing: Listing) -> dict[str, str]:
     return found
 
 
-def _picture(listing: Listing, stem: str, beside: str) -> str:
-    above = folder_of(folder_of(beside))
-    for folder in ("JPEGImages", "images", "Images", ""):
-        name = "/".join(part for part in (above, folder, stem) if part)
+def _picture(listing: Listing, beside: str, stated: str | None = None) -> str:
+    """The image of the stem of a label file, or else the one it states."""
+    above, stem = folder_of(folder_of(beside)), stem_of(beside)
+    places = [
+        folder_of(beside),
+        *("/".join(filter(None, (above, name))) for name in ("JPEGImages", "images", "Images")),
+    ]
+    for folder in (*places, above):
+        name = "/".join(filter(None, (folder, stem)))
         if (picture := listing.picture_of_stem(name)) is not None and picture != beside:
             return picture
-    return listing.picture(f"{stem}.jpg", above)
+    found = listing.picture(f"{stem}.jpg", above)
+    return found if listing.has(found) or not stated else listing.picture(stated, above)
 
 
-def _read_masks(listing: Listing, name: str, names: _Names, image: int, builder: ContentBuilder) -> None:
+def _read_masks(listing: Listing, name: str, names: _Names, splits: Mapping[str, str], builder: ContentBuilder) -> None:
+    picture = _picture(listing, name)
+    image = builder.add_image(picture, listing.size(picture, name), splits.get(stem_of(name), ""))
     try:
         objects = read_values(listing.file(name))
         classes = read_values(listing.file(name.replace("SegmentationObject/", "SegmentationClass/")))
@@ -162,7 +170,7 @@ def _is_annotation(listing: Listing, name: str) -> bool:
     return root.tag == "annotation" and root.find("object/bndbox") is not None
 
 
-def _read_boxes(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
+def _read_boxes(listing: Listing, name: str, splits: Mapping[str, str], builder: ContentBuilder) -> None:
     try:
         root = read_xml(listing.file(name))
     except UserError as error:
@@ -171,6 +179,9 @@ def _read_boxes(listing: Listing, name: str, image: int, builder: ContentBuilder
     if root.tag != "annotation":
         builder.fault(Fault.LABEL_FILE_OTHER, name)
         return
+    picture = _picture(listing, name, text_of(root, "filename"))
+    split = splits.get(stem_of(name)) or split_of(name)
+    image = builder.add_image(picture, _size(root) or listing.size(picture), split)
     for number, item in enumerate(root.iter("object")):
         where = f"{name}: object {number}"
         box = _box(item)
@@ -178,6 +189,12 @@ def _read_boxes(listing: Listing, name: str, image: int, builder: ContentBuilder
             builder.fault(Fault.SHAPE_MALFORMED, where, "bndbox")
         else:
             builder.add_box(image, text_of(item, "name"), box, where, crowd=text_of(item, "difficult") == "1")
+
+
+def _size(root: Element) -> Size | None:
+    """(height, width) as stated; some tools state 0."""
+    height, width = (whole_number(number_of(text_of(root, f"size/{name}"))) for name in ("height", "width"))
+    return (height, width) if height and width and min(height, width) > 0 else None
 
 
 def _box(item: Element) -> list[float] | None:
