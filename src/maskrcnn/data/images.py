@@ -119,6 +119,24 @@ def read_values(path: ImagePath, max_pixels: int = MAX_PIXELS) -> npt.NDArray[An
         return np.asarray(image)
 
 
+def read_colours(path: ImagePath) -> npt.NDArray[Any]:
+    """The same in colours, for masks in which these mean something: those of a palette; grey of 8 bits is all three.
+
+    Returns:
+        (H, W, C), or (H, W) of more than 8 bits.
+
+    Raises:
+        UserError: as `read_image`.
+    """
+    with _opened(path, MAX_PIXELS, decode=True) as image:
+        image.load()
+        if image.mode in ("1", "L"):
+            return np.asarray(image.convert("RGB"))
+        if image.mode == "P":
+            return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+        return np.asarray(image)
+
+
 def read_values_of(stream: BinaryIO, where: str, max_pixels: int = MAX_PIXELS) -> npt.NDArray[Any]:
     """The same of a picture in memory; `where` names it in messages."""
     with _decoding(where, stream, max_pixels, decode=True) as image:

@@ -84,6 +84,7 @@ class Fault(Enum):
     SHAPE_WITHOUT_AREA = "shape has no area", "shape dropped"
     SHAPE_OUTSIDE = "shape lies outside the image", "shape dropped"
     COORDINATES_OUTSIDE = "coordinates outside the image", "cut at the border"
+    MASKS_OF_ONE_VALUE = "every mask has one value alone", "all of it is one object; --colours takes its parts apart"
     MASK_FILE = "mask file cannot be used", "mask dropped"
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
     SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"

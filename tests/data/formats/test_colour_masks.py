@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.data.formats.scenes import colour_masks, masks, picture, save, write
 
 from maskrcnn.data.formats.table import read_labels, recognise
@@ -61,3 +62,18 @@ def test_without_a_label_map_they_are_label_images(tmp_path: Path) -> None:
     assert "got colours" in read_labels(tmp_path).report.lines[0]
     with pytest.raises(UserError):
         recognise(tmp_path / "masks")
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("P", (200, 100, 0)), ("L", (90, 90, 90)), ("1", (255, 255, 255))])
+def test_colours_of_a_palette_and_of_grey(
+    tmp_path: Path, bitmaps: Any, mode: str, colour: tuple[int, int, int]
+) -> None:
+    colour_masks(tmp_path)
+    colours = np.zeros((24, 31, 3), np.uint8)
+    colours[masks()["cat"]] = colour
+    image = Image.fromarray(colours)
+    (image.quantize(4) if mode == "P" else image.convert(mode)).save(tmp_path / "masks/a.png")
+    write(tmp_path / "labelmap.txt", f"cat:{','.join(map(str, colour))}\n")
+    content = read_labels(tmp_path)
+    ((name, mask),) = bitmaps(content)
+    assert name == "cat" and np.array_equal(mask, masks()["cat"]) and content.report.counts.total() == 0

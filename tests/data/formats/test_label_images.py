@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.formats.scenes import label_images, picture, save
+from tests.data.formats.scenes import label_images, picture, save, write
 
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.report import Fault
@@ -177,3 +177,19 @@ def test_masks_of_a_turned_photograph(
     assert data.report.counts == ({} if is_upright else {Fault.IMAGE_LABELLED_RAW: 1})
     ((_, mask),) = bitmaps(read_labels(tmp_path))
     assert np.array_equal(mask, values > 0)
+
+
+@pytest.mark.parametrize(("gap", "others", "reported"), [(3, 255, 1), (0, 255, 0), (3, 7, 0)])
+def test_masks_of_a_class_do_not_pass_for_masks_of_objects(
+    tmp_path: Path, gap: int, others: int, reported: int
+) -> None:
+    """Of white alone, in parts: everything in an image became one object without a word."""
+    picture(tmp_path / "images/a.png")
+    values = np.zeros((24, 31), np.uint8)
+    values[2:8, 2:10] = 255
+    values[2:8, 10 + gap : 20] = others
+    save(tmp_path / "masks/a.png", values)
+    assert read_labels(tmp_path).report.counts == ({Fault.MASKS_OF_ONE_VALUE: 1} if reported else {})
+    write(tmp_path / "labelmap.txt", "cell:255,255,255\nother:7,7,7\n")
+    content = read_labels(tmp_path)
+    assert content.report.counts.total() == 0 and len(content.coco["annotations"]) == (2 if gap else 1)

@@ -16,7 +16,7 @@ from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_images import pairs
 from maskrcnn.data.formats.label_map import find_label_map, read_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
-from maskrcnn.data.images import read_values
+from maskrcnn.data.images import read_colours
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions
@@ -53,7 +53,7 @@ def _masks(listing: Listing) -> Iterator[tuple[str, str]]:
 
 def _read_mask(listing: Listing, mask: str, names: dict[int, str], image: int, builder: ContentBuilder) -> None:
     try:
-        values = colours_as_numbers(read_values(listing.file(mask)))
+        values = colours_as_numbers(read_colours(listing.file(mask)))
     except UserError as error:
         builder.failure(Fault.MASK_FILE, mask, error)
         return

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values
@@ -23,6 +24,8 @@ from maskrcnn.data.report import Fault
 from maskrcnn.data.windowed.tiff import is_tiff, opened_tiff
 from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions, regions_in_bands
+from maskrcnn.masks.rle import rle_window
+from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
@@ -43,16 +46,21 @@ def recognise(listing: Listing) -> bool:
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root, [UNNAMED])
     masks = dict(pairs(listing))
-    used = set(masks.values())
+    used, values, in_parts = set(masks.values()), set[int](), list[bool]()
     for picture in listing.pictures():
         if picture in used or is_mask_name(picture):
             continue
         mask = masks.get(picture)
         image = builder.add_image(picture, listing.size(picture, mask), split_of(picture))
         if mask is not None:
-            _read_mask(listing, mask, image, builder)
+            found = _read_mask(listing, mask, image, builder)
+            values.update(value for value, _ in found)
+            if found and len(values) == 1:
+                in_parts.append(_has_parts(found[0][1]))
         else:
             builder.fault(Fault.MASK_FILE, picture, "there is none")
+    if len(values) == 1 and 2 * sum(in_parts) > len(in_parts):
+        builder.fault(Fault.MASKS_OF_ONE_VALUE, f"{len(in_parts)} masks", f"{values.pop()}, mostly in several parts")
     for name in _alone(listing, used):
         builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
     return builder.content()
@@ -101,12 +109,22 @@ def is_mask_name(name: str) -> bool:
     )
 
 
-def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> None:
+def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder) -> list[tuple[int, RLE]]:
+    """The values and their pixels."""
     try:
-        for value, rle in _regions(listing.file(name), name):
-            builder.add_rle(image, UNNAMED, rle, f"{name}: value {value}")
+        regions = list(_regions(listing.file(name), name))
     except UserError as error:
         builder.failure(Fault.MASK_FILE, name, error)
+        return []
+    for value, rle in regions:
+        builder.add_rle(image, UNNAMED, rle, f"{name}: value {value}")
+    return regions
+
+
+def _has_parts(rle: RLE) -> bool:
+    """Whether an object has several parts that do not touch, not even at corners."""
+    numbers, _ = cv2.connectedComponents(crop_rle(rle, rle_window(rle)), connectivity=8)
+    return numbers > 2  # with the background
 
 
 def _regions(path: Path, name: str) -> Iterator[tuple[int, RLE]]:
