@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,24 @@ def test_one_file_with_images_elsewhere(run: Run, dataset: Path, tmp_path: Path)
     moved = (dataset / "images").rename(tmp_path / "pictures")
     code, out, _ = run("check", dataset / "instances_val.json", "--images", moved)
     assert code == 0 and "instances_val.json: 2 images" in out and "train" not in out.split("suggested")[0]
+
+
+def test_pictures_without_labels_are_counted(run: Run, dataset: Path) -> None:
+    _, out, _ = run("check", dataset)
+    assert "that no label names" not in out
+    first, *_ = sorted((dataset / "images").iterdir())
+    shutil.copy(first, dataset / "images/forgotten.png")
+    code, out, err = run("check", dataset)
+    assert code == 0 and err == "" and "1 picture that no label names, such as forgotten.png; left out" in out
+
+
+def test_what_took_the_last_object_is_named(run: Run, tmp_path: Path) -> None:
+    """Where a picture is in its label file alone, "no classes" says nothing that helps."""
+    shape = {"label": "cat", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}
+    content = {"shapes": [shape], "imagePath": "a.png", "imageData": "iVBORw0KGgo=", "imageHeight": 9, "imageWidth": 9}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    code, _, err = run("check", tmp_path)
+    assert code == 2 and "picture is in the label file alone" in err
 
 
 @pytest.mark.parametrize("target", ["absent", "."])

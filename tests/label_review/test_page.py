@@ -203,3 +203,11 @@ def test_check_writes_the_page(read: Callable[..., LabelledImages], folder: Path
     assert main(["check", str(folder / "labels.json"), "--output", str(folder / "out")]) == 0
     assert "<html" in (folder / "out/check.html").read_text()
     assert main(["check", str(folder / "labels.json"), "--model", "nuclei"]) == 2
+
+
+def test_names_that_differ_in_capitals_and_spaces_alone_are_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (31, 24)).save(tmp_path / "a.png")
+    categories = [{"id": number, "name": name} for number, name in enumerate(("cell", "Cell ", "cells"), start=1)]
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [], "categories": categories}
+    (line,) = quirks_of(read_coco(content, tmp_path))
+    assert line.startswith("the classes 'cell' and 'Cell ' differ") and "--class-map" in line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from maskrcnn.cli.arguments import CommandParser, add_device_option, add_naming_options
 from maskrcnn.cli.convert import require_new
 from maskrcnn.errors import UserError
-from maskrcnn.text import counted
+from maskrcnn.text import counted, one_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 CLASSES_SHOWN = 100
 """More are counted together: a file may name fifty thousand."""
+
+FORMS_WITHOUT_PICTURES = {"coco", "labelme", "yolo", "cvat", "label-studio", "via"}
+"""Whose labels are text alone."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     between = _disagreements(splits)
     for line in between:
         print(f"fault: {line}", file=sys.stderr)
+    _print_left_out(Path(values.data), labels, splits)
     suggestions = _suggestions(splits, config)
     _print_suggestions(suggestions, values.preset)
     if values.fix:
@@ -216,6 +220,16 @@ def _disagreements(splits: Sequence[LabelledImages]) -> list[str]:
             lines.append(f"{other.report.source}: other categories than {first.report.source}")
         lines += split_faults(first, other)
     return lines
+
+
+def _print_left_out(data: Path, labels: Sequence[Labels], splits: Sequence[LabelledImages]) -> None:
+    """How many pictures of a folder nobody has labelled; masks that are pictures could not be told from those."""
+    from maskrcnn.data.formats.content import LabelContent
+    from maskrcnn.label_review.suspects import left_out
+
+    forms = {part.form if isinstance(part, LabelContent) else "coco" for part in labels}
+    if data.is_dir() and forms <= FORMS_WITHOUT_PICTURES and (names := left_out(splits)):
+        print(f"{data}: {counted(len(names), 'picture')} that no label names, such as {one_line(names[0])}; left out")
 
 
 def _suggestions(splits: Sequence[LabelledImages], config: Config) -> list[str]:

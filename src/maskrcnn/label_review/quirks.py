@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from maskrcnn.data.coco import LabelledImages
+from maskrcnn.data.file_names import letters_of
 from maskrcnn.data.leaks import origin_of
 from maskrcnn.data.report import Fault
+from maskrcnn.text import brief
 
 
 @dataclass(frozen=True)
@@ -77,5 +79,16 @@ QUIRKS: tuple[Quirk, ...] = (
 
 
 def quirks_of(data: LabelledImages) -> list[str]:
-    """A line for each habit that a data set shows."""
-    return [f"looks like {quirk.tool}: {quirk.advice}" for quirk in QUIRKS if quirk.is_seen(data)]
+    """A line for each habit that a data set shows, and for names of classes that a person has spelled in two ways."""
+    seen = [f"looks like {quirk.tool}: {quirk.advice}" for quirk in QUIRKS if quirk.is_seen(data)]
+    return [*seen, *_spelled_twice(data.categories.names)]
+
+
+def _spelled_twice(names: Sequence[str]) -> Iterator[str]:
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(letters_of(name).split()), []).append(name)
+    for found in alike.values():
+        if len(found) > 1:
+            listed = " and ".join(map(brief, found))
+            yield f"the classes {listed} differ in capitals or spaces alone; --class-map makes them one"

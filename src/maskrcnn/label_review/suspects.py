@@ -197,9 +197,18 @@ class Unlabelled:
 def without_labels(splits: Sequence[LabelledImages]) -> list[str]:
     """Pictures in the images' folder that no split names, and that are no masks; and those without an object."""
     listing = Listing(splits[0].folder)
-    named = {name for split in splits for name in split.labels.file_names}
     empty = [name for split in splits for name in _empty(split) if listing.has(name)]
-    return sorted({*empty, *(name for name in listing.pictures() if name not in named and not is_mask_name(name))})
+    return sorted({*empty, *_unnamed(listing, splits)})
+
+
+def left_out(splits: Sequence[LabelledImages]) -> list[str]:
+    """Pictures in the images' folder that no split names, and that are no masks."""
+    return _unnamed(Listing(splits[0].folder), splits)
+
+
+def _unnamed(listing: Listing, splits: Sequence[LabelledImages]) -> list[str]:
+    named = {name for split in splits for name in split.labels.file_names}
+    return [name for name in listing.pictures() if name not in named and not is_mask_name(name)]
 
 
 def _empty(data: LabelledImages) -> list[str]:

@@ -174,7 +174,12 @@ def labelled_images(
     """Labels of any form through the one reader of COCO content, `read_coco` or `read_to_measure`, and its settings.
 
     The report begins with what the reader of the form has met.
+
+    Raises:
+        UserError: as the reader, or nothing is left after such a fault, which the message names.
     """
+    if not content.coco["categories"] and content.report.lines:
+        raise UserError(f"{content.source}: expected objects of a class, found none; {content.report.lines[0]}")
     data = read(content.coco, content.folder, source=content.report.source, **settings)
     data.report.counts.update(content.report.counts)
     data.report.lines[:0] = content.report.lines
