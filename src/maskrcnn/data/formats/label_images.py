@@ -27,6 +27,7 @@ from maskrcnn.masks.regions import labelled_regions, regions_in_bands
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE
+from maskrcnn.text import counted
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 
@@ -60,7 +61,9 @@ def read(listing: Listing) -> LabelContent:
         else:
             builder.fault(Fault.MASK_FILE, picture, "there is none")
     if len(values) == 1 and 2 * sum(in_parts) > len(in_parts):
-        builder.fault(Fault.MASKS_OF_ONE_VALUE, f"{len(in_parts)} masks", f"{values.pop()}, mostly in several parts")
+        builder.fault(
+            Fault.MASKS_OF_ONE_VALUE, counted(len(in_parts), "mask"), f"{values.pop()}, mostly in several parts"
+        )
     for name in _alone(listing, used):
         builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
     return builder.content()
