@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from maskrcnn.data.formats.writers.scene import CROWD, Item, Loss, Ring, Scene, copy_picture, save
+from maskrcnn.data.channels import UNKNOWN
+from maskrcnn.data.formats.writers.scene import CROWD, Item, Loss, Picture, Ring, Scene, copy_picture, save
+from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.structures import Size
 
 
@@ -18,7 +21,8 @@ def write(scene: Scene, folder: Path) -> Loss:
         split = picture.split or "train"
         splits[split] = f"images/{split}"
         copy_picture(picture.source, folder / "images" / split / picture.name)
-        lines = [_line(numbers[item.label], item) for item in picture.items if not item.crowd]
+        turn = _turn_of(picture)
+        lines = [_line(numbers[item.label], item, turn) for item in picture.items if not item.crowd]
         loss[CROWD] += sum(item.crowd for item in picture.items)
         save(folder / "labels" / split / f"{picture.stem}.txt", "".join(f"{line}\n" for line in lines))
     settings = {"path": ".", **splits, "names": dict(enumerate(scene.classes))}
@@ -26,16 +30,39 @@ def write(scene: Scene, folder: Path) -> Loss:
     return +loss
 
 
-def _line(number: int, item: Item) -> str:
+Turn = Callable[[float, float], tuple[float, float]]
+"""x, y as parts of the stored picture to those of the upright one."""
+
+_TURNS: dict[int, Turn] = {
+    5: lambda x, y: (y, x),
+    6: lambda x, y: (1 - y, x),
+    7: lambda x, y: (1 - y, 1 - x),
+    8: lambda x, y: (y, 1 - x),
+}
+
+
+def _turn_of(picture: Picture) -> Turn | None:
+    """For labels of the stored pixels: lines state no size that could tell these from the upright picture."""
+    header = labelled_header(picture.source, UNKNOWN)
+    return _TURNS.get(header.orientation) if header.is_labelled_raw(picture.size) else None
+
+
+def _line(number: int, item: Item, turn: Turn | None) -> str:
     if item.segmentation is None:
         x, y, width, height = item.box
-        return _written(number, [x + width / 2, y + height / 2, width, height], item.size)
-    return _written(number, one_ring(item), item.size)
+        (x1, y1), (x2, y2) = _parts([x, y, x + width, y + height], item.size, turn)
+        return _written(number, [((x1 + x2) / 2, (y1 + y2) / 2), (abs(x2 - x1), abs(y2 - y1))])
+    return _written(number, _parts(one_ring(item), item.size, turn))
 
 
-def _written(number: int, values: list[float], size: Size) -> str:
-    sides = (size[1], size[0])
-    return " ".join([str(number), *(repr(float(value / sides[place % 2])) for place, value in enumerate(values))])
+def _parts(values: list[float], size: Size, turn: Turn | None) -> list[tuple[float, float]]:
+    """Pixels x, y, ... as parts of the image."""
+    points = [(float(x / size[1]), float(y / size[0])) for x, y in zip(values[::2], values[1::2], strict=True)]
+    return points if turn is None else [turn(x, y) for x, y in points]
+
+
+def _written(number: int, points: list[tuple[float, float]]) -> str:
+    return " ".join([str(number), *(repr(value) for point in points for value in point)])
 
 
 def one_ring(item: Item) -> list[float]:
