@@ -31,8 +31,8 @@ from maskrcnn.text import counted
 
 LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 
-MIN_SHADES = 4
-"""Values that a mask with soft edges has at least."""
+MIN_SHADES, MAX_SHADE = 8, 255
+"""Values that a mask with soft edges has at least, and the largest."""
 
 _FOLDERS = ("masks", "labels", "mask", "label")
 _ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
@@ -153,12 +153,15 @@ def _require_sharp(labels: Values, where: str) -> None:
 
     It is known by this: one value has most of the pixels, and none of the others fills a square of 3 pixels.
     """
-    values, counts = np.unique(labels[labels != 0], return_counts=True)
-    if len(values) < MIN_SHADES or 2 * counts.max() <= counts.sum():
+    if not labels.size or labels.max() > MAX_SHADE or labels.min() < 0:
         return
-    if np.array_equal(np.unique(_in_squares(labels)), [values[counts.argmax()]]):
+    counts = np.bincount(labels.astype(np.uint8).ravel())
+    counts[0], num_values = 0, np.count_nonzero(counts[1:])
+    if num_values < MIN_SHADES or 2 * counts.max() <= counts.sum():
+        return
+    if np.array_equal(np.unique(_in_squares(labels)), [counts.argmax()]):
         raise UserError(
-            f"{where}: expected a label image, one number for an object, got soft edges ({len(values)} values); save "
+            f"{where}: expected a label image, one number for an object, got soft edges ({num_values} values); save "
             "it without smoothing"
         )
 
