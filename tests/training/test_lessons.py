@@ -136,3 +136,14 @@ def test_learning_a_few_images_by_heart(config: Config, tmp_path: Path, capsys: 
     err = capsys.readouterr().err
     assert "learning 3 images by heart, unchanged, and measuring on them" in err
     assert "train.overfit: AP50 0.000 on the 3 images, expected above 0.95: train for longer" in err
+
+
+@pytest.mark.parametrize(("warmup", "is_said"), [(14, True), (7, False), (0, False)])
+def test_a_training_that_ends_within_its_warm_up_says_so(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], warmup: int, is_said: bool
+) -> None:
+    """Of seven steps the last has 6 / 14 of the full rate."""
+    schedule = replace(config.schedule, steps=7, warmup_steps=warmup, warmup_factor=0.0, milestones=(), name="step")
+    train(replace(config, schedule=schedule), tmp_path / "run", device="cpu")
+    line = "ended within the warm-up of 14 steps: the learning rate was 0.43 of optimizer.lr at most; for so few steps"
+    assert (line in capsys.readouterr().err) == is_said

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from maskrcnn.config import Config
+from maskrcnn.config import Config, ScheduleConfig
+from maskrcnn.training.schedule import learning_rate_factor
 from maskrcnn.training.state import TrainingState
 
 BY_HEART = 0.95
@@ -25,6 +26,8 @@ def lessons(state: TrainingState, config: Config, metrics: Mapping[str, Any]) ->
             f"ended early, after step {state.step}: {state.stale} evaluations in a row without a gain of "
             f"{config.train.min_gain:g} (train.patience)"
         )
+    if 0 < state.step < config.schedule.warmup_steps:
+        yield _still_warming_up(state.step, config.schedule)
     if state.start_score is not None and state.best_score is not None:
         yield _compared(state.start_score, state.best_score, state.best_step)
     if config.train.overfit:
@@ -35,6 +38,14 @@ def _compared(start: float, best: float, best_step: int) -> str:
     if best_step == 0:
         return f"score {start:.4f} at the start, and none better since: the best model is the start itself"
     return f"score {start:.4f} at the start, {best:.4f} after step {best_step} ({best - start:+.4f})"
+
+
+def _still_warming_up(steps: int, schedule: ScheduleConfig) -> str:
+    highest = max(learning_rate_factor(step, schedule) for step in range(steps))
+    return (
+        f"ended within the warm-up of {schedule.warmup_steps} steps: the learning rate was {highest:.2f} of "
+        f"optimizer.lr at most; for so few steps, --set schedule.warmup_steps={steps // 10}"
+    )
 
 
 def _by_heart(count: int, metrics: Mapping[str, Any]) -> str:
