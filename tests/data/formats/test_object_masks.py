@@ -64,3 +64,13 @@ def test_masks_without_an_image_are_reported(tmp_path: Path) -> None:
     save(tmp_path / "x2/masks/0.png", np.ones((24, 31), np.uint8))
     content = read_labels(tmp_path)
     assert content.report.counts == {Fault.MASK_FILE: 1} and "x2/masks/0.png: " in content.report.lines[0]
+
+
+def test_images_without_masks_are_reported(tmp_path: Path) -> None:
+    """Whether they show nothing, or are not labelled yet, nobody says: so they are no background."""
+    object_masks(tmp_path)
+    before = len(read_labels(tmp_path).coco["images"])
+    picture(tmp_path / "late/images/late.png")
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.MASK_FILE: 1} and "late/images/late.png: " in content.report.lines[0]
+    assert len(content.coco["images"]) == before

@@ -29,12 +29,14 @@ def read(listing: Listing) -> LabelContent:
     used = set[str]()
     for picture, masks in _samples(listing):
         image = builder.add_image(picture, listing.size(picture, masks[0]), split_of(picture))
-        used.update(masks)
+        used.update((picture, *masks))
         for mask in masks:
             _read_mask(listing, mask, image, builder)
-    for name in listing.pictures():
-        if "/masks/" in name and name not in used:
+    for name in (picture for picture in listing.pictures() if picture not in used):
+        if "/masks/" in name:
             builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
+        elif "/images/" in name:
+            builder.fault(Fault.MASK_FILE, name, "there is none for this image, which is left out")
     return builder.content()
 
 
