@@ -66,6 +66,17 @@ def test_duplicates_are_suppressed_within_a_level_only() -> None:
     assert proposals.objectness_logits[:2].tolist() == [5, 3]
 
 
+def test_proposals_say_which_anchor_they_were() -> None:
+    """Numbered over all levels: the coarse one begins after the 64 of the fine one."""
+    rpn = make_rpn()
+    output = output_of(rpn)
+    output.objectness_logits[0][0, [9, 0]] = torch.tensor([5.0, 4.0])
+    output.objectness_logits[1][0, 15] = 4.5
+    (proposals,) = rpn.select(output, batch(), LIMITS)
+    assert proposals.anchors is not None and proposals.anchors[:3].tolist() == [9, 64 + 15, 0]
+    assert proposals.boxes_by_anchor()[0].tolist() == [0, 0, 4, 4]
+
+
 def test_small_and_nonfinite_proposals_are_removed() -> None:
     rpn = make_rpn(min_size=5.0)
     output = output_of(rpn)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -78,11 +78,7 @@ class ImageFolder:
     @cached_property
     def _by_letters(self) -> dict[str, str | None]:
         """Every file by what its name says whatever the case and the composition of letters; None: more than one."""
-        names: dict[str, str | None] = {}
-        for name in islice(self._files(), _MOST_FILES):
-            letters = letters_of(name)
-            names[letters] = None if letters in names else name
-        return names
+        return by_letters(islice(self._files(), _MOST_FILES))
 
     def _files(self) -> Iterator[str]:
         for folder, _, files in os.walk(self.path):
@@ -127,6 +123,15 @@ def ends_of(name: str) -> Iterator[str]:
     parts = re.split(r"[/\\]", name)[-_LONGEST_END:]
     yield name
     yield from ("/".join(parts[first:]) for first in range(len(parts)))
+
+
+def by_letters(names: Iterable[str]) -> dict[str, str | None]:
+    """Each name by its letters; None: several have these."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        letters = letters_of(name)
+        found[letters] = None if letters in found else name
+    return found
 
 
 def letters_of(name: str) -> str:

@@ -150,14 +150,13 @@ class RPN(nn.Module):
     @torch.no_grad()
     def select(self, output: RPNOutput, batch: ImageBatch, limits: ProposalLimits) -> list[Proposals]:
         """The best boxes of each image: top-k per level, clipped, NMS per level, then the best of all levels."""
+        starts = accumulate((own.shape[0] for own in output.anchors[:-1]), initial=0)
         best = [
             _best_of_level(*level, limits.pre_nms_top_k)
-            for level in zip(output.objectness_logits, output.deltas, output.anchors, strict=True)
+            for level in zip(output.objectness_logits, output.deltas, output.anchors, starts, strict=True)
         ]
-        boxes, logits, _ = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+        boxes, logits, anchors = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
         levels = torch.cat([torch.full_like(own, i) for i, (_, _, own) in enumerate(best)], dim=1)
-        starts = accumulate((own.shape[0] for own in output.anchors), initial=0)
-        anchors = torch.cat([own + start for (_, _, own), start in zip(best, starts, strict=False)], dim=1)
         boxes = torch.stack([clip_boxes(own, size) for own, size in zip(boxes, batch.sizes, strict=True)])
         usable = is_larger_than(boxes, self.min_size) & logits.isfinite()
         if self.score_threshold > 0:
@@ -215,8 +214,14 @@ class RPN(nn.Module):
         return Losses(objectness=self.objectness_weight * objectness, rpn_box=self.box_weight * box)
 
 
-def _best_of_level(logits: Tensor, deltas: Tensor, anchors: Tensor, top_k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best of logits (N, B), deltas (N, B, 4) and anchors (B, 4): boxes (N, k, 4), logits and anchors (N, k)."""
+def _best_of_level(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, start: int, top_k: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best of logits (N, B), deltas (N, B, 4) and anchors (B, 4), of which `start` lie in the levels before.
+
+    Returns:
+        Boxes (N, k, 4), logits (N, k), and of each the number of its anchor among those of all levels (N, k).
+    """
     best, index = logits.float().topk(min(top_k, anchors.shape[0]))
     chosen = deltas.gather(1, index[..., None].expand(-1, -1, 4)).float()
-    return decode_boxes(chosen, anchors[index]), best, index
+    return decode_boxes(chosen, anchors[index]), best, index + start

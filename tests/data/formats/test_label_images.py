@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import label_images, picture, save, write
 
+from maskrcnn.data.formats import label_images as label_images_form
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.structures import RLE
 
 
 # Objects and areas: values and pixels that are not zero, counted by NumPy in the files of StarDist.
@@ -193,3 +196,15 @@ def test_masks_of_a_class_do_not_pass_for_masks_of_objects(
     write(tmp_path / "labelmap.txt", "cell:255,255,255\nother:7,7,7\n")
     content = read_labels(tmp_path)
     assert content.report.counts.total() == 0 and len(content.coco["annotations"]) == (2 if gap else 1)
+
+
+def test_parts_of_a_huge_mask_are_not_counted() -> None:
+    """Two stripes, 20,000 pixels apart: as a bitmap with numbers that would be two gigabytes."""
+    side = 20_000
+    stripes = RLE((side, side), np.array([0, side, side * (side - 2), side]))
+    tracemalloc.start()
+    try:
+        assert not label_images_form._has_parts(stripes)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

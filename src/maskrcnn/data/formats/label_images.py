@@ -34,6 +34,8 @@ LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 MIN_SHADES, MAX_SHADE = 8, 255
 """Values that a mask with soft edges has at least, and the largest."""
 
+_MOST_LOOKED_AT = 1 << 24
+"""Pixels of a mask whose parts are counted: that takes five bytes for each."""
 _FOLDERS = ("masks", "labels", "mask", "label")
 _ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
 _NOT_MASKS = re.compile(r"(_cp_outlines|_outlines|_flows|_cp_output|_prob)$")
@@ -125,8 +127,11 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
 
 
 def _has_parts(rle: RLE) -> bool:
-    """Whether an object has several parts that do not touch, not even at corners."""
-    numbers, _ = cv2.connectedComponents(crop_rle(rle, rle_window(rle)), connectivity=8)
+    """Whether an object has several parts that do not touch, not even at corners; of a huge one nobody looks."""
+    x1, y1, x2, y2 = window = rle_window(rle)
+    if (x2 - x1) * (y2 - y1) > _MOST_LOOKED_AT:
+        return False
+    numbers, _ = cv2.connectedComponents(crop_rle(rle, window), connectivity=8)
     return numbers > 2  # with the background
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Container, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -12,7 +11,7 @@ from typing import Any
 from unicodedata import normalize
 
 from maskrcnn.data.channels import UNKNOWN
-from maskrcnn.data.file_names import find_image, is_safe_name, letters_of
+from maskrcnn.data.file_names import by_letters, find_image, is_safe_name, letters_of
 from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
@@ -127,9 +126,7 @@ class Listing:
 
     @cached_property
     def _by_letters(self) -> dict[str, str | None]:
-        """None where several files have the same letters."""
-        counts = Counter(map(letters_of, self.names))
-        return {(letters := letters_of(name)): name if counts[letters] == 1 else None for name in self.names}
+        return by_letters(self.names)
 
     @cached_property
     def _by_file_name(self) -> dict[str, list[str]]:
