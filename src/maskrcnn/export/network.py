@@ -130,6 +130,7 @@ class WholeNetwork(nn.Module):
         parts, order = [], []
         for level, stride in enumerate(pooler.strides):
             own = (levels == level).nonzero()[:, 0]
+            own = own[boxes[own, 1].argsort()]  # from top to bottom: neighbours read cells that are in the cache
             order.append(own)
             options = replace(pooler.options, spatial_scale=1 / stride)
             parts.append(RoIAlignNode.apply(features[level], boxes[own], images[own], options))
