@@ -31,6 +31,22 @@ def test_malformed_counts_are_user_errors(counts: Any) -> None:
         rle_from_counts(counts, (2, 3))
 
 
+def test_bytes_that_were_written_as_text(coco_string: Callable[[np.ndarray], str]) -> None:
+    """`str(encode(mask)["counts"])`, with either kind of quotes; a backslash is a letter of COCO's, and is doubled."""
+    drawn = np.random.default_rng(5).random((40, 50)) < np.linspace(0, 1, 50) ** 3
+    mask = encode_rle(drawn.astype(np.uint8))
+    text = rle_to_coco(mask)["counts"].encode()
+    backslash = next(
+        n for n in range(1, 2000) if b"\\" in rle_to_coco(RLE((1, n + 1), np.array([n, 1])))["counts"].encode()
+    )
+    other = RLE((1, backslash + 1), np.array([backslash, 1]))
+    for rle, counts in ((mask, text), (other, rle_to_coco(other)["counts"].encode())):
+        for written in (str(counts), f'b"{str(counts)[2:-1]}"'):
+            assert rle_from_coco({"size": list(rle.size), "counts": written}).counts.tolist() == rle.counts.tolist()
+            packed = packed_from_coco([{"size": list(rle.size), "counts": written}], rle.size)
+            assert packed.counts.tolist() == rle.counts.tolist()
+
+
 def test_the_caller_keeps_its_counts() -> None:
     counts = np.array([1, 4, 1])
     rle_from_counts(counts, (2, 3)).counts[0] = 9

@@ -78,6 +78,8 @@ class Fault(Enum):
     LABEL_FILE_BROKEN = "label file cannot be read", "left out"
     LABEL_FILE_OTHER = "file holds no labels of this form", "left out"
     LABEL_FILE_ALONE = "no image belongs to the label file", "left out"
+    LABEL_FILE_SHARED = "label file of an earlier image too, whose name differs in the ending", "each has its labels"
+    CLASS_MISSING = "no class, where other shapes have one", "class object"
     CLASS_NAME = "no printable class name", "shape dropped"
     SHAPE_MALFORMED = "shape is malformed", "shape dropped"
     SHAPE_UNKNOWN = "kind of shape is not known", "shape dropped"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -49,7 +50,7 @@ def rle_from_coco(segmentation: Mapping[str, Any], max_pixels: int = MAX_PIXELS)
     if not isinstance(counts, str | bytes):
         return rle_from_counts(counts, size, max_pixels)
     _require_bearable(len(counts) // MAX_GROUPS, size, max_pixels)
-    text = counts.decode("latin-1") if isinstance(counts, bytes) else counts
+    text = counts.decode("latin-1") if isinstance(counts, bytes) else _without_quotes(counts)
     if _are_written_pairs(text):
         raise UserError(f"mask run lengths: expected COCO's string, got {brief(text)}; {PAIRS}")
     return _checked_rle(counts_from_string(text), size, max_pixels)
@@ -103,6 +104,12 @@ def _checked_rle(lengths: IntArray, size: Any, max_pixels: int) -> RLE:
             f"got {int(lengths.sum())}; {PAIRS if _are_pairs(lengths) else f'correct the size or {EXPORT_AGAIN}'}"
         )
     return RLE((height, width), lengths)
+
+
+def _without_quotes(text: str) -> str:
+    """What `str` made of Python's bytes, `b'...'` with backslashes twice, as bytes say it; COCO's have no quotes."""
+    written = re.fullmatch(r"""b(['"])(.*)\1""", text, re.DOTALL)
+    return written[2].replace("\\\\", "\\") if written else text
 
 
 def _are_pairs(counts: IntArray) -> bool:

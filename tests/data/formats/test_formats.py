@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.data.formats.scenes import AREAS, OTHER_NAMES, SCENES, coco, labelme, masks, picture, write
 
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.formats.table import FORMATS, read_labels, recognise
+from maskrcnn.data.formats.table import FORMATS, labelled_images, read_labels, recognise
+from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
 
@@ -31,6 +33,31 @@ def test_the_same_scene_in_every_form_is_the_same_objects(tmp_path: Path, scene:
     assert [int(mask.sum()) for _, mask in objects] == list(AREAS.values())
     assert [name for name, _ in objects] == OTHER_NAMES.get(scene, ["cat", "dog"])
     for (_, mask), expected in zip(objects, masks().values(), strict=True):
+        assert np.array_equal(mask, expected)
+
+
+IN_FRACTIONS_OR_NO_FRAME = {"yolo", "via", "via-csv", "geojson", "open-images"}
+
+
+@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene not in IN_FRACTIONS_OR_NO_FRAME])
+def test_labels_of_stored_pixels_of_a_turned_photograph_stay_on_them(
+    tmp_path: Path, scene: str, bitmaps: Bitmaps
+) -> None:
+    """Their frame is known, from a mask or as stated, and is not that of the picture held upright."""
+    _, make = SCENES[scene]
+    make(tmp_path)
+    content = read_labels(tmp_path)
+    path = tmp_path / content.coco["images"][0]["file_name"]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (31, 24)).save(path, exif=exif)
+    if scene == "labelme-xml":
+        labels = tmp_path / "Annotations/x/a.xml"
+        size = "<imagesize><nrows>24</nrows><ncols>31</ncols></imagesize></annotation>"
+        labels.write_text(labels.read_text().replace("</annotation>", size))
+    data = labelled_images(read_labels(tmp_path), check_files=True)
+    assert data.labels.size(0) == (24, 31) and data.report.counts == {Fault.IMAGE_LABELLED_RAW: 1}
+    for (_, mask), expected in zip(bitmaps(read_labels(tmp_path)), masks().values(), strict=True):
         assert np.array_equal(mask, expected)
 
 

@@ -53,6 +53,8 @@ def test_every_depth(tmp_path: Path, dtype: str, ending: str) -> None:
         ("a.png", "a_cp_masks.png"),
         ("x/a.tif", "x/a_mask.tif"),
         ("images/a.png", "masks/a_mask.png"),
+        ("Images/a.png", "Masks/a.png"),
+        ("IMG/train/a.png", "MASK/train/a_mask.png"),
     ],
 )
 def test_where_masks_lie(tmp_path: Path, image: str, mask: str) -> None:

@@ -30,6 +30,16 @@ def test_overlapping_masks_of_every_kind_of_picture(tmp_path: Path, found: Any) 
     assert (result.objects, result.ignored, result.area) == ({"object": 5}, 0, 5 * 16)
 
 
+def test_folders_in_capitals(tmp_path: Path, found: Any) -> None:
+    picture(tmp_path / "x/Images/x.png")
+    ones = np.zeros((24, 31), np.uint8)
+    ones[5:9, 5:9] = 1
+    save(tmp_path / "x/Masks/cat/0.png", ones)
+    save(tmp_path / "y/Masks/0.png", ones)
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.MASK_FILE: 1} and found(content).objects == {"cat": 1}
+
+
 def test_holes_stay_holes(tmp_path: Path, bitmaps: Any) -> None:
     ring = np.zeros((24, 31), np.uint8)
     ring[4:14, 4:14] = 255

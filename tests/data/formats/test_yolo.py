@@ -192,6 +192,27 @@ def test_labels_of_another_image_are_not_those_of_one_without(tmp_path: Path) ->
     assert content.coco["images"][labelled - 1]["file_name"] == "images/train/a.png"
 
 
+@pytest.mark.parametrize(("images", "labels"), [("Images", "Labels"), ("IMAGES", "labels"), ("data", "data")])
+def test_folders_in_capitals_and_labels_beside_their_images(tmp_path: Path, images: str, labels: str) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [cat, dog]\n")
+    for before, after in (("images", images), ("labels", labels)):
+        (tmp_path / after).mkdir(exist_ok=True)
+        for file in (tmp_path / before / "train").iterdir():
+            file.rename(tmp_path / after / file.name)
+    content = read_labels(tmp_path)
+    assert len(content.coco["annotations"]) == 2 and content.report.counts.total() == 0
+
+
+def test_two_images_that_share_their_labels_are_reported(tmp_path: Path) -> None:
+    """YOLO's labels are found by the name without its ending."""
+    yolo(tmp_path)
+    picture(tmp_path / "images/train/a.jpg")
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.LABEL_FILE_SHARED: 1} and len(content.coco["annotations"]) == 4
+    assert "images/train/a.png: " in content.report.lines[0] and "labels/train/a.txt" in content.report.lines[0]
+
+
 def test_labels_without_an_image_are_reported(tmp_path: Path) -> None:
     yolo(tmp_path)
     write(tmp_path / "labels/train/b.txt", "0 0.1 0.1 0.4 0.1 0.4 0.5")
@@ -206,6 +227,7 @@ def test_labels_without_an_image_are_reported(tmp_path: Path) -> None:
         ("images/train/a.jpg", "labels/train/a.txt"),
         ("train/images/a.b.png", "train/labels/a.b.txt"),
         ("images/x/images/a.png", "images/x/labels/a.txt"),
+        ("Images/a.png", "labels/a.txt"),
         ("a.png", "a.txt"),
     ],
 )

@@ -42,14 +42,16 @@ def _is_label_file(content: Any) -> bool:
 
 def _read_file(listing: Listing, name: str, annotation: Json, builder: ContentBuilder) -> None:
     picture = listing.picture(str(annotation["filename"]), folder_of(name))
-    image = builder.add_image(picture, listing.size(picture), split_of(name))
-    for number, item in enumerate(entries(annotation["object"])):
+    items = entries(annotation["object"])
+    masks = [listing.picture(str(item.get("instance_mask")), folder_of(name)) for item in items]
+    drawn = next(filter(listing.has, masks), None)
+    image = builder.add_image(picture, listing.size(picture, drawn), split_of(name))
+    for number, (item, mask) in enumerate(zip(items, masks, strict=True)):
         if mapping(item.get("parts")).get("part_level", 0) == 0:
-            _read_object(listing, item, f"{name}: object {number}", folder_of(name), image, builder)
+            _read_object(listing, item, mask, f"{name}: object {number}", image, builder)
 
 
-def _read_object(listing: Listing, item: Json, where: str, beside: str, image: int, builder: ContentBuilder) -> None:
-    mask = listing.picture(str(item.get("instance_mask")), beside)
+def _read_object(listing: Listing, item: Json, mask: str, where: str, image: int, builder: ContentBuilder) -> None:
     if not listing.has(mask):
         builder.fault(Fault.MASK_FILE, where, f"{brief(item.get('instance_mask'))} is not there")
         return

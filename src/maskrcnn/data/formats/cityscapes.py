@@ -58,7 +58,7 @@ def read(listing: Listing) -> LabelContent:
     for mask, picture in _masks(listing):
         values = _values(listing, mask, builder)
         fields = {} if values is None else {FIELD: _pixels(values)}
-        image = builder.add_image(picture, listing.size(picture), split_of(mask), **fields)
+        image = builder.add_image(picture, listing.size(picture, mask), split_of(mask), **fields)
         if values is None:
             continue
         for value, rle in labelled_regions(values):

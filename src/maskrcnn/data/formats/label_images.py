@@ -36,7 +36,9 @@ MIN_SHADES, MAX_SHADE = 8, 255
 
 _MOST_LOOKED_AT = 1 << 24
 """Pixels of a mask whose parts are counted: that takes five bytes for each."""
+
 _FOLDERS = ("masks", "labels", "mask", "label")
+_OF_IMAGES = ("images", "image", "img", "Images", "Image", "Img", "IMAGES", "IMAGE", "IMG")
 _ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
 _NOT_MASKS = re.compile(r"(_cp_outlines|_outlines|_flows|_cp_output|_prob)$")
 
@@ -98,9 +100,9 @@ def _image_in_images(listing: Listing, stem: str) -> str | None:
     """`a/masks/b` -> `a/images/b`, for the last folder of such a name; the mask's ending may be there or not."""
     parts = stem.split("/")
     for place in reversed(range(len(parts) - 1)):
-        if parts[place] in _FOLDERS:
+        if parts[place].lower() in _FOLDERS:
             for last in (parts[-1], _ENDING.sub("", parts[-1])):
-                for folder in ("images", "image", "img"):
+                for folder in _OF_IMAGES:
                     moved = "/".join([*parts[:place], folder, *parts[place + 1 : -1], last])
                     if (picture := listing.picture_of_stem(moved)) is not None:
                         return picture
@@ -110,7 +112,7 @@ def _image_in_images(listing: Listing, stem: str) -> str | None:
 def is_mask_name(name: str) -> bool:
     stem = name.rpartition(".")[0]
     return bool(_ENDING.search(stem) or _NOT_MASKS.search(stem)) or any(
-        part in _FOLDERS for part in name.split("/")[:-1]
+        part.lower() in _FOLDERS for part in name.split("/")[:-1]
     )
 
 

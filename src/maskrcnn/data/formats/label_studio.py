@@ -15,13 +15,22 @@ from maskrcnn.data.formats.bitmaps import rle_at
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
-from maskrcnn.data.formats.shapes import Flat, ellipse, entries, mapping, numbers, points_of, rectangle, scaled, turned
+from maskrcnn.data.formats.shapes import (
+    Flat,
+    ellipse,
+    entries,
+    mapping,
+    numbers,
+    points_of,
+    rectangle,
+    scaled,
+    stated_size,
+    turned,
+)
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import whole_number
 from maskrcnn.masks.brush import decode_brush
-from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
@@ -52,7 +61,10 @@ def _is_tasks(content: Any) -> bool:
 
 def _read_task(listing: Listing, name: str, task: Json, where: str, builder: ContentBuilder) -> None:
     results = _results(task, where, builder)
-    size = next((size for result in results if (size := _original_size(result)) is not None), None)
+    size = next(
+        (size for result in results if (size := _size(result)) is not None),
+        None,
+    )
     picture = _picture(listing, task, folder_of(name))
     image = builder.add_image(picture, size or listing.size(picture), split_of(picture))
     for result in results:
@@ -83,16 +95,17 @@ def _plain(stated: str) -> str:
     return re.sub(r"^\w+://[^/]*/", "", re.sub(r"^.*\?d=", "", stated))
 
 
-def _original_size(result: Json) -> Size | None:
-    height, width = whole_number(result.get("original_height")), whole_number(result.get("original_width"))
-    if height and width and height > 0 and width > 0 and height * width <= LARGEST_LABELLED:
-        return height, width
-    return None
+def _size(result: Json) -> Size | None:
+    return stated_size(result.get("original_height"), result.get("original_width"))
 
 
 def _add(result: Json, where: str, image: int, builder: ContentBuilder) -> None:
     """One region; results that label the whole picture, or relate two regions, are none."""
-    kind, value, size = result.get("type"), mapping(result.get("value")), _original_size(result)
+    kind, value, size = (
+        result.get("type"),
+        mapping(result.get("value")),
+        _size(result),
+    )
     if not isinstance(kind, str) or kind in ("choices", "textarea", "relation", "rating", "labels", "taxonomy"):
         return
     labels = value.get(kind)

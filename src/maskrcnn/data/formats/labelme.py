@@ -15,10 +15,9 @@ from maskrcnn.data.formats.bitmaps import decode_base64, decode_picture, foregro
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
-from maskrcnn.data.formats.shapes import Flat, ellipse, points_of, rectangle
+from maskrcnn.data.formats.shapes import Flat, ellipse, points_of, rectangle, stated_size
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import whole_number
 from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
@@ -58,7 +57,7 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     if content.get("imageData") and not _is_picture(listing, picture):
         builder.fault(Fault.PICTURE_EMBEDDED, name, picture)
         return
-    size = _stated_size(content) or listing.size(picture)
+    size = stated_size(content.get("imageHeight"), content.get("imageWidth")) or listing.size(picture)
     image = builder.add_image(picture, size, split_of(name))
     for (label, _), group in _groups(content["shapes"], name, size, builder).items():
         _add_object(image, label, group, size, builder)
@@ -75,11 +74,6 @@ def _picture(listing: Listing, name: str, content: Json) -> str:
 
 def _is_picture(listing: Listing, name: str) -> bool:
     return listing.has(name) and name.lower().endswith(PICTURES)
-
-
-def _stated_size(content: Json) -> Size | None:
-    height, width = whole_number(content.get("imageHeight")), whole_number(content.get("imageWidth"))
-    return (height, width) if height and width and height > 0 and width > 0 else None
 
 
 def _groups(shapes: list[Any], name: str, size: Size | None, builder: ContentBuilder) -> dict[tuple[str, str], _Group]:

@@ -13,7 +13,7 @@ from maskrcnn.data.formats.bitmaps import foreground
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat
-from maskrcnn.data.formats.xml import number_of, read_xml, text_of
+from maskrcnn.data.formats.xml import number_of, read_xml, size_of, text_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
@@ -48,7 +48,8 @@ def _root(listing: Listing, name: str) -> Element | None:
 
 def _read_file(listing: Listing, name: str, root: Element, builder: ContentBuilder) -> None:
     picture = listing.picture(text_of(root, "filename") or "", _instead(folder_of(name), "Images"))
-    image = builder.add_image(picture, listing.size(picture), split_of(name))
+    size = size_of(root, "imagesize/nrows", "imagesize/ncols") or listing.size(picture)
+    image = builder.add_image(picture, size, split_of(name))
     for number, item in enumerate(root.iter("object")):
         where, label = f"{name}: object {number}", text_of(item, "name")
         if text_of(item, "deleted") == "1":

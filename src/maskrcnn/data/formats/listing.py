@@ -150,6 +150,15 @@ def stem_of(name: str) -> str:
     return PurePosixPath(name).stem
 
 
+def around(name: str, folder: str) -> tuple[str, str] | None:
+    """What a name has above and below the last `folder`, in small or capital letters; None where it is not in one."""
+    parts = name.split("/")
+    for place in reversed(range(len(parts) - 1)):
+        if parts[place].lower() == folder:
+            return "/".join(parts[:place]), "/".join(parts[place + 1 :])
+    return None
+
+
 def split_of(name: str) -> str:
     """The split that a folder on the way to a file is named after: train, val or test; empty without one."""
     for part in reversed(name.split("/")[:-1]):

@@ -12,7 +12,7 @@ import numpy as np
 
 from maskrcnn.data.formats.bitmaps import read_foreground
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
-from maskrcnn.data.formats.listing import Listing, split_of, stem_of
+from maskrcnn.data.formats.listing import Listing, around, folder_of, split_of, stem_of
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
@@ -33,9 +33,9 @@ def read(listing: Listing) -> LabelContent:
         for mask in masks:
             _read_mask(listing, mask, image, builder)
     for name in (picture for picture in listing.pictures() if picture not in used):
-        if "/masks/" in name:
+        if around(name, "masks"):
             builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
-        elif "/images/" in name:
+        elif around(name, "images"):
             builder.fault(Fault.MASK_FILE, name, "there is none for this image, which is left out")
     return builder.content()
 
@@ -45,12 +45,11 @@ def _samples(listing: Listing) -> Iterator[tuple[str, list[str]]]:
     alone: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
     for name in listing.pictures():
-        folder, slash, rest = f"/{name}".rpartition("/images/")
-        if slash and "/" not in rest:
-            alone.setdefault(folder, []).append(name)
-        before, slash, _ = f"/{name}".partition("/masks/")
-        if slash:
-            masks.setdefault(before, []).append(name)
+        above, below = around(name, "images") or ("", "/")
+        if "/" not in below:
+            alone.setdefault(above, []).append(name)
+        if parts := around(name, "masks"):
+            masks.setdefault(parts[0], []).append(name)
     for folder, pictures in sorted(alone.items()):
         stems = {stem_of(mask) for mask in masks.get(folder, [])}
         if folder and len(pictures) == 1 and stems and stem_of(pictures[0]) not in stems:
@@ -66,5 +65,5 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
     if not bitmap.any():
         builder.fault(Fault.MASK_FILE, name, "it is empty")
         return
-    between = f"/{name}".partition("/masks/")[2].rpartition("/")[0]
-    builder.add_rle(image, between or UNNAMED, encode_rle(bitmap.astype(np.uint8)), name)
+    _, below = around(name, "masks") or ("", "")
+    builder.add_rle(image, folder_of(below) or UNNAMED, encode_rle(bitmap.astype(np.uint8)), name)

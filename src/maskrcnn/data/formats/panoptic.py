@@ -61,8 +61,9 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
             builder.fault(Fault.UNKNOWN_IMAGE, f"{name}: annotation {number}", brief(entry.get("image_id")))
             continue
         picture = listing.picture(image["file_name"], folder_of(name))
-        place = builder.add_image(picture, listing.size(picture), split)
-        _read_segments(listing, _mask_file(listing, name, entry), entry, names, place, builder)
+        mask = _mask_file(listing, name, entry)
+        place = builder.add_image(picture, listing.size(picture, mask), split)
+        _read_segments(listing, mask, entry, names, place, builder)
     return [label for label in names.values() if is_class_name(label)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
-from maskrcnn.data.formats.shapes import entries, mapping
+from maskrcnn.data.formats.shapes import entries, mapping, stated_size
 from maskrcnn.text import brief
 
 LOOKED_FOR = "SA-1B (JSON with image and annotations for each image)"
@@ -33,7 +33,9 @@ def _is_label_file(content: Any) -> bool:
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> None:
-    picture = listing.picture(str(content["image"]["file_name"]), folder_of(name))
-    image = builder.add_image(picture, listing.size(picture), split_of(name))
+    stated = content["image"]
+    picture = listing.picture(str(stated["file_name"]), folder_of(name))
+    size = stated_size(stated.get("height"), stated.get("width")) or listing.size(picture)
+    image = builder.add_image(picture, size, split_of(name))
     for number, entry in enumerate(entries(content["annotations"])):
         builder.add_entry(image, UNNAMED, entry, f"{name}: annotation {brief(entry.get('id', number))}")

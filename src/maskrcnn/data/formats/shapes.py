@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from maskrcnn.json_values import is_number
+from maskrcnn.json_values import is_number, whole_number
+from maskrcnn.masks.rle_coco import LARGEST_LABELLED
+from maskrcnn.structures import Size
 
 Flat = list[float]
 """x1, y1, x2, y2, ... of a closed outline."""
@@ -61,6 +63,13 @@ def turned(outline: Flat, cx: float, cy: float, angle: float) -> Flat:
 def scaled(outline: Flat, x: float, y: float) -> Flat:
     """Every x times `x`, every y times `y`."""
     return [number * (y if place % 2 else x) for place, number in enumerate(outline)]
+
+
+def stated_size(height: Any, width: Any) -> Size | None:
+    """(height, width) as a label file states them; some tools state 0."""
+    rows, columns = whole_number(height), whole_number(width)
+    is_size = rows and columns and min(rows, columns) > 0 and rows * columns <= LARGEST_LABELLED
+    return (rows, columns) if rows and columns and is_size else None
 
 
 def entries(values: Any) -> list[dict[str, Any]]:

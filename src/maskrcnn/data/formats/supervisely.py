@@ -13,11 +13,9 @@ from maskrcnn.data.formats.bitmaps import Part, decode_base64, decode_picture, f
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
 from maskrcnn.data.formats.json_files import json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
-from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle
+from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle, stated_size
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import whole_number
-from maskrcnn.masks.rle_coco import LARGEST_LABELLED
 from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
@@ -61,17 +59,10 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     picture = listing.picture(stem, beside)
     if not listing.has(picture):
         picture = listing.picture_of_stem(f"{beside}/{stem}") or picture
-    size = _size(content["size"])
+    size = stated_size(content["size"]["height"], content["size"]["width"])
     image = builder.add_image(picture, size, split_of(name))
     for number, item in enumerate(entries(content["objects"])):
         _add_object(item, f"{name}: object {number}", image, size, builder)
-
-
-def _size(stated: Any) -> Size | None:
-    height, width = whole_number(stated.get("height")), whole_number(stated.get("width"))
-    return (
-        (height, width) if height and width and min(height, width) > 0 and height * width <= LARGEST_LABELLED else None
-    )
 
 
 def _add_object(item: Json, where: str, image: int, size: Size | None, builder: ContentBuilder) -> None:

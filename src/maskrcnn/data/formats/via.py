@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
+from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, Json, LabelContent, is_class_name
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, coordinates, ellipse, entries, mapping, numbers, rectangle
 from maskrcnn.data.report import Fault
@@ -109,7 +109,9 @@ def _read_pictures(listing: Listing, name: str, pictures: list[Picture], builder
             outline = _outline(mapping(region.get("shape_attributes")), where, builder)
             if outline is not None:
                 label = _choice(mapping(region.get("region_attributes")).get(attribute))
-                builder.add_polygons(image, label or "object", [outline], where)
+                if attribute and label is None:
+                    builder.fault(Fault.CLASS_MISSING, where, attribute)
+                builder.add_polygons(image, label or UNNAMED, [outline], where)
 
 
 def _class_attribute(regions: Iterator[Json]) -> str:

@@ -17,13 +17,12 @@ from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import read_label_map, read_lines
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
-from maskrcnn.data.formats.xml import number_of, read_xml, text_of
+from maskrcnn.data.formats.xml import number_of, read_xml, size_of, text_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import whole_number
 from maskrcnn.masks.regions import labelled_regions
-from maskrcnn.structures import RLE, Size
+from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import IntArray
 
 LOOKED_FOR = "Pascal VOC (SegmentationObject/, Annotations/*.xml)"
@@ -181,7 +180,7 @@ def _read_boxes(listing: Listing, name: str, splits: Mapping[str, str], builder:
         return
     picture = _picture(listing, name, text_of(root, "filename"))
     split = splits.get(stem_of(name)) or split_of(name)
-    image = builder.add_image(picture, _size(root) or listing.size(picture), split)
+    image = builder.add_image(picture, size_of(root, "size/height", "size/width") or listing.size(picture), split)
     for number, item in enumerate(root.iter("object")):
         where = f"{name}: object {number}"
         box = _box(item)
@@ -189,12 +188,6 @@ def _read_boxes(listing: Listing, name: str, splits: Mapping[str, str], builder:
             builder.fault(Fault.SHAPE_MALFORMED, where, "bndbox")
         else:
             builder.add_box(image, text_of(item, "name"), box, where, crowd=text_of(item, "difficult") == "1")
-
-
-def _size(root: Element) -> Size | None:
-    """(height, width) as stated; some tools state 0."""
-    height, width = (whole_number(number_of(text_of(root, f"size/{name}"))) for name in ("height", "width"))
-    return (height, width) if height and width and min(height, width) > 0 else None
 
 
 def _box(item: Element) -> list[float] | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from maskrcnn.data.formats.shapes import stated_size
 from maskrcnn.files import read_regular
+from maskrcnn.structures import Size
 from maskrcnn.xml_values import parse_xml
 
 MAX_BYTES = 2**30
@@ -33,3 +35,8 @@ def number_of(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if value is not None and abs(value) <= 1e9 else None
+
+
+def size_of(element: Element, height: str, width: str) -> Size | None:
+    """(height, width) as two children state it."""
+    return stated_size(number_of(text_of(element, height)), number_of(text_of(element, width)))

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
-from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
+from maskrcnn.data.formats.listing import PICTURES, Listing, around, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, scaled
 from maskrcnn.data.formats.text_files import decoded, read_text
 from maskrcnn.data.report import Fault
@@ -38,7 +38,7 @@ OUTSIDE = 1e-3
 
 def recognise(listing: Listing) -> bool:
     return _settings_file(listing) is not None or any(
-        re.search(r"(^|/)labels/", name) and _is_label_text(listing, name) for name in listing.labels(".txt")[:50]
+        around(name, "labels") and _is_label_text(listing, name) for name in listing.labels(".txt")[:50]
     )
 
 
@@ -48,9 +48,12 @@ def read(listing: Listing) -> LabelContent:
     above = folder_of(file) if file else ""
     builder = ContentBuilder(listing.path, listing.root, _class_names(settings.get("names"), listing))
     own = {label_file(picture) for picture in listing.pictures()}
-    used = {
-        _read_image(listing, picture, split, own, builder) for picture, split in _pictures(listing, settings, above)
-    }
+    used = set[str]()
+    for picture, split in _pictures(listing, settings, above):
+        if labels := _read_image(listing, picture, split, own, builder):
+            if labels in used:
+                builder.fault(Fault.LABEL_FILE_SHARED, picture, labels)
+            used.add(labels)
     texts = (name for name in listing.names if name.lower().endswith(".txt"))
     for name in texts:
         if name not in own and name not in used and _is_label_text(listing, name):
@@ -150,18 +153,20 @@ def _listed(listing: Listing, name: str) -> list[str]:
 
 def label_file(picture: str) -> str:
     """Beside `images` there is `labels`: the last such folder of the name is replaced, and the ending."""
-    folder, slash, rest = f"/{picture}".rpartition("/images/")
-    return (f"{folder}/labels/{rest}"[1:] if slash else picture).rpartition(".")[0] + ".txt"
+    parts = around(picture, "images")
+    name = picture if parts is None else "/".join(filter(None, (parts[0], "labels", parts[1])))
+    return name.rpartition(".")[0] + ".txt"
 
 
 def _read_image(listing: Listing, picture: str, split: str, own: set[str], builder: ContentBuilder) -> str | None:
     """The label file that is read. An image without one, or with an empty one, is background.
 
-    A file whose name has other letters (`A.txt`, `a.TXT`) counts as well, unless it is that of another image (`own`).
+    A file whose name has other letters (`A.txt`, `a.TXT`) counts as well, unless it is that of another image (`own`),
+    and so does one right beside the image.
     """
     size, stated = listing.size(picture), label_file(picture)
     image = builder.add_image(picture, size, split)
-    labels = listing.spelled(stated)
+    labels = listing.spelled(stated) or listing.spelled(f"{picture.rpartition('.')[0]}.txt")
     if size is None or labels is None or (labels != stated and labels in own):
         return None
     try:
