@@ -53,6 +53,15 @@ def test_without_patience_it_goes_on(measured: Config, tmp_path: Path, monkeypat
     assert train(measured, tmp_path / "run", device="cpu").steps == 7
 
 
+def test_evaluations_without_a_score_say_nothing(
+    measured: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a val split without objects, where no AP is defined."""
+    give(monkeypatch, [None] * 8)
+    impatient = replace(measured, train=replace(measured.train, patience=1))
+    assert train(impatient, tmp_path / "run", device="cpu").steps == 7
+
+
 def test_what_is_stale_survives_an_interruption(
     measured: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 CLASSES_SHOWN = 100
 """More are counted together: a file may name fifty thousand."""
 
-FORMS_WITHOUT_PICTURES = {"coco", "labelme", "yolo", "cvat", "label-studio", "via"}
-"""Whose labels are text alone."""
-
 
 def main(arguments: Sequence[str]) -> int:
     """Print what is in the data set, what is wrong with it, and which settings it asks for; 1 if there are faults."""
@@ -225,10 +222,11 @@ def _disagreements(splits: Sequence[LabelledImages]) -> list[str]:
 def _print_left_out(data: Path, labels: Sequence[Labels], splits: Sequence[LabelledImages]) -> None:
     """How many pictures of a folder nobody has labelled; masks that are pictures could not be told from those."""
     from maskrcnn.data.formats.content import LabelContent
+    from maskrcnn.data.formats.table import FORMATS
     from maskrcnn.label_review.suspects import left_out
 
-    forms = {part.form if isinstance(part, LabelContent) else "coco" for part in labels}
-    if data.is_dir() and forms <= FORMS_WITHOUT_PICTURES and (names := left_out(splits)):
+    forms = (FORMATS[part.form if isinstance(part, LabelContent) else "coco"] for part in labels)
+    if data.is_dir() and not any(form.has_pictures for form in forms) and (names := left_out(splits)):
         print(f"{data}: {counted(len(names), 'picture')} that no label names, such as {one_line(names[0])}; left out")
 
 

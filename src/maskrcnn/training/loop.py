@@ -263,7 +263,7 @@ class _Run:
             state.best_score, state.best_step = score, state.step
         if score is not None and (state.gain_score is None or score > state.gain_score + self.config.train.min_gain):
             state.gain_score, state.stale = score, 0
-        elif state.evaluated_step != state.step:  # the report at the end may measure the same weights again
+        elif score is not None and state.evaluated_step != state.step:  # the report at the end may measure them again
             state.stale += 1
         state.evaluated_step = state.step
         return metrics

@@ -52,7 +52,7 @@ class TrainingState:
         start_knows: whether the first weights knew the classes, so that they can be measured.
         start_score: the score before the first step, or None where it was not measured.
         gain_score: the best score of which a later one must be `train.min_gain` better to count as a gain.
-        stale: evaluations in a row without such a gain.
+        stale: evaluations in a row that had a score, but no such gain.
         is_whole: False while a step is being taken, when it must not be saved.
     """
 

@@ -51,36 +51,38 @@ class Format:
         looked_for: what it is known by, for messages.
         recognise: whether a folder or file holds this form, from its names and first files.
         read: all of it as COCO content.
+        has_pictures: whether its masks are picture files, which nobody can tell from images without labels.
     """
 
     looked_for: str
     recognise: Callable[[Listing], bool]
     read: Callable[[Listing], LabelContent]
+    has_pictures: bool
 
 
-def _of(module: ModuleType) -> Format:
-    return Format(module.LOOKED_FOR, module.recognise, module.read)
+def _of(module: ModuleType, *, has_pictures: bool = False) -> Format:
+    return Format(module.LOOKED_FOR, module.recognise, module.read, has_pictures)
 
 
 FORMATS: dict[str, Format] = {
     "coco": _of(coco),
     "labelme": _of(labelme),
     "yolo": _of(yolo),
-    "label-images": _of(label_images),
-    "object-masks": _of(object_masks),
-    "voc": _of(voc),
+    "label-images": _of(label_images, has_pictures=True),
+    "object-masks": _of(object_masks, has_pictures=True),
+    "voc": _of(voc, has_pictures=True),
     "cvat": _of(cvat),
     "label-studio": _of(label_studio),
     "via": _of(via),
-    "panoptic": _of(panoptic),
-    "cityscapes": _of(cityscapes),
-    "colour-masks": _of(colour_masks),
+    "panoptic": _of(panoptic, has_pictures=True),
+    "cityscapes": _of(cityscapes, has_pictures=True),
+    "colour-masks": _of(colour_masks, has_pictures=True),
     "supervisely": _of(supervisely),
     "geojson": _of(geojson),
-    "labelme-xml": _of(labelme_xml),
-    "mapillary": _of(mapillary),
-    "open-images": _of(open_images),
-    "ade20k": _of(ade20k),
+    "labelme-xml": _of(labelme_xml, has_pictures=True),
+    "mapillary": _of(mapillary, has_pictures=True),
+    "open-images": _of(open_images, has_pictures=True),
+    "ade20k": _of(ade20k, has_pictures=True),
     "sa-1b": _of(segment_anything),
 }
 """Every form, by the name that commands take."""
