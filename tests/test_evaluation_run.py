@@ -17,9 +17,12 @@ from PIL import Image
 from maskrcnn.build import build_model
 from maskrcnn.conclusion import concluded
 from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.evaluation.semantic import Confusion
+from maskrcnn.evaluation_run import EvaluationRun, Outcome
 from maskrcnn.evaluator import observed
 from maskrcnn.model import Model
 from maskrcnn.presets import preset
+from maskrcnn.structures import Categories
 
 T = TypeVar("T")
 
@@ -121,3 +124,14 @@ def test_what_is_watched_is_drawn_where_it_is_seen(data: LabelledImages, model: 
     assert {number for number, overlay in drawn.items() if overlay is not None} == {1, 2}
     with Image.open(data.folder / "2.png") as picture:
         assert np.array_equal(drawn[2], np.asarray(picture))
+
+
+@pytest.mark.parametrize(("has_void", "mean"), [(False, (3 / 6 + 0 + 4 / 5) / 3), (True, (3 / 6 + 0) / 2)])
+def test_no_mean_over_classes_that_the_labels_cannot_name(data: LabelledImages, has_void: bool, mean: float) -> None:
+    """Square, ground, moon, background. The labels know no moon, and no background where what has no label is void."""
+    categories = Categories((1, 2, 3), ("square", "ground", "moon"))
+    run = EvaluationRun(replace(data, has_void=has_void), categories, 10**6, 100, Confusion(categories.names))
+    run.add(Outcome(1, confusion=np.diag([3, 0, 0, 4]) + np.array([[0, 1, 1, 1], *np.zeros((3, 4), int)])))
+    semantic = run.semantic()
+    assert semantic is not None and semantic.mean_iou == pytest.approx(mean)
+    assert [np.isnan(row.iou) for row in semantic.classes] == [False, False, True, has_void]

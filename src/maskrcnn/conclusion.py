@@ -43,7 +43,7 @@ def concluded(
     metrics = replace(
         metrics,
         warnings=(*run.warnings(), *_not_compared(model, iou_types), *metrics.warnings),
-        semantic=None if run.confusion is None else run.confusion.metrics(),
+        semantic=run.semantic(),
         panoptic=None if run.panoptic is None else run.panoptic.metrics(),
     )
     say(format_table(metrics))

@@ -12,7 +12,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluation.lvis import LVIS_DETECTIONS
 from maskrcnn.evaluation.panoptic import PanopticCounts
 from maskrcnn.evaluation.pixel_pictures import LabelMaps, PixelExamples
-from maskrcnn.evaluation.semantic import Confusion
+from maskrcnn.evaluation.semantic import Confusion, SemanticMetrics
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.prediction import Prediction
 from maskrcnn.scoring import ground_truth_of, opened_picture, true_label_map, true_panoptic_map
@@ -114,6 +114,11 @@ class EvaluationRun:
                 f"got {_listed(theirs.names)}; classes are compared by name"
             )
 
+    @property
+    def not_in_data(self) -> list[int]:
+        """The model's labels of classes that the data set does not know."""
+        return [label for label, name in enumerate(self.categories.names) if name not in self.ids]
+
     def outcome(self, number: int, prediction: Prediction, overlay: ByteArray | None = None) -> Outcome:
         """What was found in an image, as far as the data set knows the classes; changes nothing here."""
         labels = self.data.labels
@@ -140,8 +145,7 @@ class EvaluationRun:
     def _segments(self, number: int, prediction: Prediction) -> FloatArray | None:
         if self.panoptic is None:
             return None
-        not_in_data = [label for label, name in enumerate(self.categories.names) if name not in self.ids]
-        found = prediction.panoptic(self.score_threshold).without(not_in_data)
+        found = prediction.panoptic(self.score_threshold).without(self.not_in_data)
         own = PanopticCounts(self.categories)
         own.add(true_panoptic_map(self.data, number, self.categories), found)
         return own.counts
@@ -159,6 +163,13 @@ class EvaluationRun:
             self.panoptic.counts += outcome.panoptic
         if self.pixel_examples is not None and outcome.example is not None:
             self.pixel_examples.keep(outcome.example)
+
+    def semantic(self) -> SemanticMetrics | None:
+        """Of a model that tells the class of every pixel; labels with void know no background."""
+        if self.confusion is None:
+            return None
+        background = [len(self.categories)] if self.data.has_void else []
+        return self.confusion.metrics([*self.not_in_data, *background])
 
     def picture(self, image_id: int) -> LargeImage:
         """An image the model has seen, to look at."""

@@ -51,6 +51,13 @@ def test_a_class_that_is_nowhere_does_not_count_and_one_wrongly_found_does() -> 
     assert wrong.mean_accuracy == pytest.approx((1 / 2 + 1) / 2)
 
 
+def test_a_class_that_the_data_set_does_not_have_is_in_no_mean() -> None:
+    """Its pixels are still wrong for what they are: 1 of 2 of road, all of background."""
+    metrics = confusion([0, 0, 2], [0, 1, 2]).metrics(not_in_data=[1])
+    assert metrics.mean_iou == metrics.mean_accuracy == pytest.approx((1 / 2 + 1) / 2)
+    assert math.isnan(metrics.classes[1].iou) and metrics.pixel_accuracy == pytest.approx(2 / 3)
+
+
 def test_nothing_known_is_no_number_and_valid_json() -> None:
     metrics = confusion([IGNORED], [0]).metrics()
     assert all(math.isnan(value) for value in metrics.summary.values())

@@ -36,7 +36,8 @@ class SemanticMetrics:
     Attributes:
         pixel_accuracy: sum_i n_ii / sum_i t_i.
         mean_accuracy: the mean over classes of n_ii / t_i, those with pixels.
-        mean_iou: the mean over classes of n_ii / (t_i + sum_j n_ji - n_ii), those with pixels or predictions.
+        mean_iou: the mean over classes of n_ii / (t_i + sum_j n_ji - n_ii), those with pixels or predictions that the
+            data set has.
         frequency_weighted_iou: sum_i t_i IoU_i / sum_i t_i.
         classes: in their order, background last.
     """
@@ -83,10 +84,16 @@ class Confusion:
         pairs = truth[known].astype(np.int64) * len(self.names) + found[known]
         self.counts += np.bincount(pairs, minlength=self.counts.size).reshape(self.counts.shape)
 
-    def metrics(self) -> SemanticMetrics:
-        """What the counts come to."""
+    def metrics(self, not_in_data: Sequence[int] = ()) -> SemanticMetrics:
+        """What the counts come to.
+
+        Args:
+            not_in_data: places in `names` of classes that the labels cannot name: without IoU, they are in no mean. A
+                pixel that was said to be of one is wrong for its true class alone.
+        """
         right, true, found = self.counts.diagonal(), self.counts.sum(axis=1), self.counts.sum(axis=0)
         accuracy, iou = _ratios(right, true), _ratios(right, true + found - right)
+        iou[list(not_in_data)] = math.nan
         rows = zip(self.names, true.tolist(), accuracy.tolist(), iou.tolist(), strict=True)
         return SemanticMetrics(
             pixel_accuracy=float(_ratios(right.sum(), true.sum())),
