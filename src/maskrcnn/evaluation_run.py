@@ -19,7 +19,7 @@ from maskrcnn.scoring import ground_truth_of, opened_picture, true_label_map, tr
 from maskrcnn.structures import Categories, Size
 from maskrcnn.structures.large_image import LargeImage
 from maskrcnn.structures.masks import ByteArray, FloatArray, IntArray
-from maskrcnn.text import one_line
+from maskrcnn.text import listed
 
 T = TypeVar("T")
 
@@ -110,8 +110,8 @@ class EvaluationRun:
         self.ids = {name: i for i, name in zip(theirs.ids, theirs.names, strict=True) if name in known}
         if not self.ids:
             raise UserError(
-                f"{self.data.report.source}: expected a class of the model ({_listed(self.categories.names)}), "
-                f"got {_listed(theirs.names)}; classes are compared by name"
+                f"{self.data.report.source}: expected a class of the model ({listed(self.categories.names)}), "
+                f"got {listed(theirs.names)}; classes are compared by name"
             )
 
     @property
@@ -205,9 +205,5 @@ class EvaluationRun:
         ):
             names = frozenset(known)
             if missing := [name for name in other if name not in names]:
-                lines.append(f"classes {fact}: {_listed(missing)}")
+                lines.append(f"classes {fact}: {listed(missing)}")
         return lines
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(map(one_line, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 LONGEST = 120
@@ -57,3 +58,8 @@ _BRIEF = _Brief()
 def counted(number: int, noun: str) -> str:
     """`1 image`, `2 images`; for nouns that take an s."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """The first `most` names, each fit for a line, and how many more there are."""
+    return ", ".join(map(one_line, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from maskrcnn.cli.main import main
 from maskrcnn.data.coco import LabelledImages, read_coco
 from maskrcnn.data.formats.writers.repaired import repaired
 from maskrcnn.data.report import Fault
+from maskrcnn.data.stuff import with_stuff
 from maskrcnn.evaluation.parts import Part
 from maskrcnn.label_review import suspects
 from maskrcnn.label_review.drawing import draw_stated
@@ -152,6 +154,34 @@ def test_what_a_model_disagrees_with(
     ]
     html = page(data, folder, disagreements=[found])
     assert all(f"1 × {kind}" in html for kind in (NOT_LABELLED, OTHER_CLASS, NOT_FOUND))
+
+
+@pytest.mark.parametrize("known", [("dog",), ("dog", "cat")])
+def test_classes_that_one_side_does_not_know_are_no_disagreement(
+    read: Callable[..., LabelledImages], folder: Path, monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...]
+) -> None:
+    """Of three objects of a class unknown to the model one is found as a dog; of two dogs, one is."""
+    dogs = [square(2, 25, category_id=4), square(20, 25, category_id=4)]
+    data = read(square(2, 3), square(20, 3), square(40, 3), *dogs)
+    model = Stub(("dog", [2, 3, 10, 10], 0.9), ("dog", [2, 25, 10, 10], 0.9), ("cat", [45, 25, 10, 10], 0.9))
+    model.categories = Categories(tuple(range(len(known))), known)
+    monkeypatch.setattr(suspects, "predict_dataset", model.predictions)
+    lines: list[str] = []
+    found = disagreements(model, data, lines.append)  # type: ignore[arg-type]
+    assert [(suspect.kind, suspect.object) for suspect in found.suspects] == [(NOT_FOUND, 4)]
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"classes unknown to the model, so not compared: {HOSTILE}",
+        *["classes unknown to the labels, so not compared: cat"] * (len(known) - 1),
+    ]
+    html = page(data, folder, disagreements=[found])
+    assert all(escape(line) in html for line in lines) and "1 × labelled, and not found" in html
+
+
+def test_stuff_is_not_looked_for(read: Callable[..., LabelledImages], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = with_stuff(read(square(2, 3), square(20, 25, category_id=4)), ["dog"])
+    model = Stub((HOSTILE, [2, 3, 10, 10], 0.9))
+    monkeypatch.setattr(suspects, "predict_dataset", model.predictions)
+    assert disagreements(model, data).suspects == []  # type: ignore[arg-type]
 
 
 def test_images_without_labels_are_those_to_label(read: Callable[..., LabelledImages]) -> None:

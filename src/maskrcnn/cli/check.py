@@ -272,7 +272,7 @@ def _write_page(
     path = Path(values.output) / "check.html"
     write_page(path, Review(f"{Path(values.data).name}", splits, lines, suggestions, found, unlabelled))
     for kind, count in Counter(suspect.kind for part in found for suspect in part.suspects).items():
-        print(f"{count} objects {kind}")
+        print(f"{counted(count, 'object')} {kind}")
     print(f"page: {path}")
 
 

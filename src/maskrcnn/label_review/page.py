@@ -235,7 +235,7 @@ def _suspects(data: LabelledImages, found: Disagreement) -> str:
         shown = "".join(_suspect(data, found, suspect) for suspect in of_kind[:SUSPECTS_SHOWN])
         parts.append(f"<h3>{len(of_kind)} × {escape(kind)}</h3>{shown}")
     heading = f"<h2>What the model disagrees with: {escape(data.report.source)}</h2>"
-    return heading + ("".join(parts) or "<p>Nothing.</p>")
+    return heading + _warnings(found.notes) + ("".join(parts) or "<p>Nothing.</p>")
 
 
 def _suspect(data: LabelledImages, found: Disagreement, suspect: Suspect) -> str:

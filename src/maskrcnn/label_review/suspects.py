@@ -8,7 +8,7 @@ and, counted here, a labelled object where nothing at all is detected.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ from maskrcnn.evaluation.compared import moved
 from maskrcnn.evaluation.fields import Fields
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
+from maskrcnn.structures import Categories
+from maskrcnn.structures.labels import of_classes
 from maskrcnn.structures.masks import FloatArray
+from maskrcnn.text import counted, listed
 
 NOT_LABELLED, OTHER_CLASS, NOT_FOUND = "found, and not labelled", "labelled as another class", "labelled, and not found"
 
@@ -67,30 +70,56 @@ class Disagreement:
     suspects: list[Suspect]
     results: dict[int, list[dict[str, Any]]]
     """Number of an image -> COCO results of what was found there, with the data set's class ids."""
+    notes: list[str]
+    """What was not compared."""
 
 
 def disagreements(model: Predictor[Any], data: LabelledImages, say: Callable[[str], object] = print) -> Disagreement:
-    """Compare what a model finds with the labels.
+    """Compare what a model finds with the labels: objects of the classes that both know.
 
     Raises:
         UserError: no class in common.
     """
-    ids = {name: number for number, name in zip(data.categories.ids, data.categories.names, strict=True)}
-    shared = frozenset(ids) & frozenset(model.categories.names)
-    if not shared:
+    things = _things(data.categories) & _things(model.categories)
+    if not things:
         raise UserError(
             f"{data.report.source}: expected a class that the model knows, got none; classes are compared by name"
         )
+    ids = dict(zip(data.categories.names, data.categories.ids, strict=True))
+    compared, notes = _compared(data, things), _unknown(data, model.categories)
     results: dict[int, list[dict[str, Any]]] = {}
     skipped: list[str] = []
     limit = model.config.evaluation.max_detections
     for image, prediction in predict_dataset(model, data, limit, on_error=lambda _, error: skipped.append(str(error))):
-        found = [entry for entry in prediction.to_coco(image) if entry["category_name"] in shared]
+        found = [entry for entry in prediction.to_coco(image) if entry["category_name"] in things]
         results[image] = [{**entry, "category_id": ids[entry["category_name"]]} for entry in found]
     if skipped:
-        say(f"{len(skipped)} images cannot be read; the first: {skipped[0]}")
-    suspects = [*_by_hotcoco(data, results), *_not_found(data, results)]
-    return Disagreement(sorted(suspects, key=lambda suspect: (suspect.kind, -suspect.score)), results)
+        notes.append(f"{counted(len(skipped), 'image')} left out that cannot be read; the first: {skipped[0]}")
+    for note in notes:
+        say(note)
+    suspects = [*_by_hotcoco(compared, results), *_not_found(compared, results)]
+    return Disagreement(sorted(suspects, key=lambda suspect: (suspect.kind, -suspect.score)), results, notes)
+
+
+def _things(categories: Categories) -> frozenset[str]:
+    return frozenset(categories.names) - frozenset(categories.stuff_names)
+
+
+def _compared(data: LabelledImages, things: frozenset[str]) -> LabelledImages:
+    """The same, with objects of all other classes ignored: that a model does not find or name them says nothing."""
+    others = [label for label, name in enumerate(data.categories.names) if name not in things]
+    labels = data.labels
+    return replace(data, labels=replace(labels, ignore=labels.ignore | of_classes(labels.labels, others)))
+
+
+def _unknown(data: LabelledImages, model: Categories) -> list[str]:
+    ours, theirs = frozenset(data.categories.names), frozenset(model.names)
+    sides = {
+        "model": [name for name in data.categories.names if name not in theirs],
+        "labels": [name for name in model.names if name not in ours],
+    }
+    source = data.report.source
+    return [f"{source}: classes unknown to the {side}, so not compared: {listed(n)}" for side, n in sides.items() if n]
 
 
 def _by_hotcoco(data: LabelledImages, results: dict[int, list[dict[str, Any]]]) -> Iterator[Suspect]:
