@@ -8,10 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.channels import UNKNOWN
-from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.compared_sides import Side, comparison_warnings, seen_by_both
+from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.formats.table import labelled_images
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.compared import Compared
@@ -22,91 +21,95 @@ from maskrcnn.evaluation.matching import Matches, best_operating_point
 from maskrcnn.evaluation.metrics import IouType, detection_limit
 from maskrcnn.evaluation.parts import Part, is_huge, worst_window
 from maskrcnn.evaluation.pictures import draw_found, draw_truth
-from maskrcnn.evaluation.predictions import Result, read_predictions
+from maskrcnn.evaluation.predictions import GEOMETRY, Result, read_predictions
 from maskrcnn.evaluation.slices import groups_of, image_slices
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.evaluation.verdicts import judge
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
-from maskrcnn.scoring import ground_truth_of, kinds_in, opened_picture, require_groups
+from maskrcnn.label_rules import LabelRules
+from maskrcnn.scoring import ground_truth_of, opened_picture
+
+RULES = LabelRules()
 
 
 def compare_results(
     annotations: str | PathLike[str] | LabelContent,
-    first: str | PathLike[str],
-    second: str | PathLike[str],
+    first: Side,
+    second: Side,
     output: str | PathLike[str],
     *,
     images: str | PathLike[str] | None = None,
     max_detections: int = 100,
-    group_by: str = "",
+    rules: LabelRules = RULES,
     seed: int = 0,
-    names: tuple[str, str] | None = None,
     say: Callable[[str], object] = print,
 ) -> dict[IouType, Comparison]:
     """Compare two files of COCO results, and write `comparison.json` and `comparison.html`.
 
+    Images that a model could not read are left out of both.
+
     Args:
         annotations: a COCO instances or keypoints file, or what was read from labels of any form.
-        first: results of A.
-        second: results of B.
+        first: A.
+        second: B.
         output: the folder to write into.
         images: the folder of a COCO file's images, to show those that differ most; None: none is shown.
         max_detections: per image and class, those that count.
-        group_by: field of the image records whose values tell groups of images apart, such as the film that frames
-            come from; empty: each image for itself.
+        rules: how the labels are read.
         seed: of the random halves.
-        names: what A and B are called; None: by their files.
-        say: gets the tables.
+        say: gets the warnings and the tables.
 
     Raises:
         UserError: unreadable input, results that do not belong to these labels or hold nothing in common.
     """
     make_folder(Path(output))
-    contents = [load_json(Path(path)) for path in (first, second)]
-    kinds = [kind for kind in kinds_in(contents[0]) if kind in kinds_in(contents[1])]
+    sides = (first, second)
+    contents = [load_json(side.results) for side in sides]
+    kinds = [kind for kind in GEOMETRY if all(kind in side.kinds(c) for side, c in zip(sides, contents, strict=True))]
     if not kinds:
-        raise UserError(f"{first} and {second}: expected results with masks, boxes or keypoints in both")
+        names = " and ".join(str(side.results) for side in sides)
+        raise UserError(f"{names}: expected results with masks, boxes or keypoints in both")
     has_images = images is not None or isinstance(annotations, LabelContent)
-    data = _read(
-        annotations, images, check_files=has_images, need_masks="mask" in kinds, group_by=group_by, channels=UNKNOWN
-    )
-    require_groups(data, group_by)
-    truth = ground_truth_of(data)
-    results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]
-    called = names or (Path(first).name, Path(second).name)
+    folder = None if images is None else Path(images)
+    data = rules.read(annotations, folder, check_files=has_images, need_masks="mask" in kinds)
+    everything = ground_truth_of(data)
+    truth = seen_by_both(everything, sides)
+    kinds = [kind for kind in kinds if kind != "mask" or truth.has_masks()] or kinds
+    results = [_in(truth, _checked(side, c, everything, kinds)) for side, c in zip(sides, contents, strict=True)]
+    warnings = comparison_warnings(data, truth, sides, results, max_detections, kinds)
     matches: dict[IouType, list[list[Matches]]] = {
         kind: [_matches(truth, found, kind, max_detections) for found in results] for kind in kinds
     }
     comparisons: dict[IouType, Comparison] = {kind: _compare(truth, pair, seed) for kind, pair in matches.items()}
-    say(f"A: {called[0]}\nB: {called[1]}\n\n{comparison_lines(comparisons)}")
+    say(f"A: {first.name}\nB: {second.name}\n\n{comparison_lines(comparisons, warnings)}")
     shown: list[tuple[ImageChange, str, Sequence[str]]] = []
     if has_images:
         thresholds = [best_operating_point(own).score for own in matches[kinds[0]]]
         limit = detection_limit(kinds[0], max_detections)
         shown = _pictures(data, truth, results, thresholds, comparisons[kinds[0]], kinds[0], limit)
-    title = f"A: {called[0]}, B: {called[1]} on {Path(data.report.source).name}"
-    write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, data.report.faults()))
+    title = f"A: {first.name}, B: {second.name} on {Path(data.report.source).name}"
+    write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, warnings))
     content: dict[str, Any] = {
-        "A": called[0],
-        "B": called[1],
+        "A": first.name,
+        "B": second.name,
+        "warnings": warnings,
         **{kind: found.to_dict() for kind, found in comparisons.items()},
     }
     write_atomically(Path(output) / "comparison.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     return comparisons
 
 
-def _read(labels: str | PathLike[str] | LabelContent, images: str | PathLike[str] | None, **how: Any) -> LabelledImages:
-    if isinstance(labels, LabelContent):
-        return labelled_images(labels, **how)
-    return read_coco(Path(labels), None if images is None else Path(images), **how)
-
-
-def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:
+def _checked(side: Side, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:
     try:
         return read_predictions(found, truth, kinds)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{side.results}: {error}") from None
+
+
+def _in(truth: GroundTruth, found: Sequence[Result]) -> list[Result]:
+    """The results in these images."""
+    return [result for result in found if result["image_id"] in truth.images]
 
 
 def _matches(truth: GroundTruth, found: Sequence[Result], kind: IouType, max_detections: int) -> list[Matches]:

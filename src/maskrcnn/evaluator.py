@@ -166,13 +166,18 @@ def observed(
     return run
 
 
+def as_measured(data: LabelledImages, model: Predictor[Any]) -> LabelledImages:
+    """The labels as a model can be measured on them: with its stuff, and with one class for one that tells none."""
+    data = with_stuff_of(data, model.categories, model.config.data.stuff)
+    return data if model.config.tells_classes else without_classes(data)
+
+
 def _run(
     model: Predictor[Any], data: LabelledImages, max_detections: int, score_threshold: float, examples: bool
 ) -> EvaluationRun:
-    data = with_stuff_of(data, model.categories, model.config.data.stuff)
     confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
     return EvaluationRun(
-        data if model.config.tells_classes else without_classes(data),
+        as_measured(data, model),
         model.categories,
         model.config.data.max_pixels,
         max_detections,

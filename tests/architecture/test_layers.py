@@ -47,6 +47,7 @@ LAYERS: list[set[str]] = [
     {"evaluation_run", "dataset_prediction"},
     {"conclusion"},
     {"evaluator"},
+    {"label_rules", "compared_sides"},
     {"comparing"},
     {"inspection", "benchmark", "quantisation", "label_review"},
     {"training"},

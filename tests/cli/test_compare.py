@@ -26,6 +26,28 @@ def test_a_model_and_results(run: Run, dataset: Path, model_file: Path, tmp_path
     assert json.loads((output / "comparison.json").read_text())["mask"]["summary"][0]["B"] == 1.0
 
 
+def test_what_evaluate_says_and_leaves_out_holds_for_both(
+    run: Run, dataset: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """The second of two images cannot be read by the model: results that lack it as well are perfect."""
+    labels, found = dataset / "instances_val.json", tmp_path / "found.json"
+    content = json.loads(labels.read_text())
+    labels.write_text(json.dumps({**content, "categories": [*content["categories"], {"id": 9, "name": "flat"}]}))
+    perfect_results(labels, found)
+    found.write_text(json.dumps([entry for entry in json.loads(found.read_text()) if entry["image_id"] == 3]))
+    picture = dataset / "images" / "4.png"
+    picture.write_bytes(picture.read_bytes()[:60])
+    code, out, err = run("compare", model_file, found, "--data", dataset, "--output", tmp_path / "out")
+    assert code == 0, err
+    numbers = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert numbers["mask"]["summary"][0]["B"] == 1 and [image["image_id"] for image in numbers["mask"]["images"]] == [3]
+    unreadable, unknown, *_, both = numbers["warnings"]
+    assert unreadable.startswith(f"A: image left out: {picture}")
+    assert unknown == "A: classes unknown to the model, so never found: flat"
+    assert both == "left out of both: 1 image that A or B could not read"
+    assert all(f"warning: {line}\n" in out for line in numbers["warnings"])
+
+
 def test_where_the_labels_are_must_be_said(run: Run, model_file: Path, tmp_path: Path) -> None:
     code, _, err = run("compare", model_file, model_file)
     assert code == 2 and "expected either --data DIR" in err and err.count("\n") == 1

@@ -104,6 +104,15 @@ def add_group_by_option(parser: CommandParser) -> None:
     )
 
 
+def add_crowd_option(parser: CommandParser) -> None:
+    """`--crowd`: whether crowds are objects."""
+    parser.add_argument(
+        "--crowd",
+        choices=("ignore", "object"),
+        help="what annotations with iscrowd 1 are (default: as the model was trained; for results ignore)",
+    )
+
+
 def add_naming_options(parser: CommandParser) -> None:
     """`--class-map`, `--colours`: names that the labels do not give."""
     parser.add_argument(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.arguments import (
     CommandParser,
     add_batch_size_option,
+    add_crowd_option,
     add_device_option,
     add_group_by_option,
     add_precision_option,
@@ -19,7 +20,9 @@ from maskrcnn.cli.labels import add_label_options, named_labels, require_one_pla
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from maskrcnn.compared_sides import Side
     from maskrcnn.data.formats.table import Labels
+    from maskrcnn.predictor import Predictor
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,23 +30,29 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse(arguments)
     require_one_place(values)
     from maskrcnn.comparing import compare_results
+    from maskrcnn.label_rules import LabelRules
+    from maskrcnn.loading import load
 
-    output = Path(values.output)
-    models = [name for name in (values.first, values.second) if not _is_results(name)]
-    labels = named_labels(values, models, has_keypoints=False, given=len(models) < 2)
+    output, names = Path(values.output), {"A": values.first, "B": values.second}
+    of_models = {letter: name for letter, name in names.items() if not _is_results(name)}
+    models = {letter: load(name, values.device, values.precision) for letter, name in of_models.items()}
+    rules = LabelRules(models, values.crowd, values.group_by)
+    keypoints = bool(models) and all(model.categories.keypoints is not None for model in models.values())
+    labels = named_labels(values, list(of_models.values()), has_keypoints=keypoints, given=len(models) < 2)
     images = _images(values, labels)
-    first, limit = _results(values.first, values, labels, images, output / "a")
-    second, other = _results(values.second, values, labels, images, output / "b")
+    first, second = (
+        _side(name, models.get(letter), values, labels, images, output / letter.lower())
+        for letter, name in names.items()
+    )
     compare_results(
         labels,
         first,
         second,
         output,
         images=images,
-        max_detections=values.max_detections or max(limit, other),
-        group_by=values.group_by,
+        max_detections=max(_limit(values, first), _limit(values, second)),
+        rules=rules,
         seed=values.seed,
-        names=(values.first, values.second),
     )
     if images is None and isinstance(labels, Path):
         print(f"\nno pictures: there is no images/ beside {labels}; --images DIR names the folder")
@@ -66,27 +75,34 @@ def _is_results(name: str) -> bool:
 COCO_LIMIT = 100
 
 
-def _results(name: str, values: Namespace, labels: Labels, images: Path | None, folder: Path) -> tuple[Path, int]:
-    """The file of COCO results that `name` is, or that the model of this name finds; detections that count."""
-    if _is_results(name):
-        return Path(name), COCO_LIMIT
-    from maskrcnn.evaluator import evaluate
-    from maskrcnn.loading import load
+def _limit(values: Namespace, side: Side) -> int:
+    """How many detections of an image and class count."""
+    return side.metrics.max_detections if side.metrics else values.max_detections or COCO_LIMIT
 
-    model = load(name, values.device, values.precision)
-    limit = values.max_detections or model.config.evaluation.max_detections
+
+def _side(
+    name: str, model: Predictor[Any] | None, values: Namespace, labels: Labels, images: Path | None, folder: Path
+) -> Side:
+    """The COCO results that `name` is, or that the model of this name finds."""
+    from maskrcnn.compared_sides import Side
+    from maskrcnn.evaluator import evaluate
+
+    if model is None:
+        return Side(Path(name), name)
     print(f"{name}: predicting")
-    evaluate(
+    metrics = evaluate(
         model,
         labels,
         images,
         folder,
-        max_detections=limit,
+        max_detections=values.max_detections,
         batch_size=values.batch_size,
+        crowd=values.crowd,
+        group_by=values.group_by,
         report=False,
         say=lambda line: None if "\n" in line else print(line),
     )
-    return folder / "predictions.json", limit
+    return Side(folder / "predictions.json", name, metrics)
 
 
 def _parser() -> CommandParser:
@@ -97,6 +113,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--output", default="comparison", metavar="DIR", help="where the results go (default: %(default)s)"
     )
+    add_crowd_option(parser)
     add_group_by_option(parser)
     parser.add_argument(
         "--max-detections", type=number(int, 1), metavar="N", help="per image and class (default: the larger of both)"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from maskrcnn.cli.arguments import (
     CommandParser,
     add_batch_size_option,
+    add_crowd_option,
     add_device_option,
     add_group_by_option,
     add_model_option,
@@ -109,11 +110,7 @@ def _parser() -> CommandParser:
         metavar="N",
         help="per image, COCO's maxDets (default: as the model was trained; for --predictions 100)",
     )
-    parser.add_argument(
-        "--crowd",
-        choices=("ignore", "object"),
-        help="what annotations with iscrowd 1 are (default: as the model was trained)",
-    )
+    add_crowd_option(parser)
     add_group_by_option(parser)
     add_score_threshold_option(
         parser, "for the numbers per image and the pictures; AP and AR use every score (default: 0.5)", 0.5

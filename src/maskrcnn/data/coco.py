@@ -124,7 +124,7 @@ def read_coco(
     return _CocoReader(report, image_reader, need_masks, crowd).read(content)
 
 
-def read_to_measure(annotations: Path | Mapping[str, Any], images: Path, **settings: Any) -> LabelledImages:
+def read_to_measure(annotations: Path | Mapping[str, Any], images: Path | None, **settings: Any) -> LabelledImages:
     """As `read_coco`; where not one object has a mask, all count by their boxes, as for a model without masks."""
     data = read_coco(annotations, images, **settings)
     if data.report.counts[Fault.ALL_BOXES]:

@@ -77,8 +77,7 @@ def evaluate_coco(
     by_type = {
         kind: _evaluate_type(truth, results, kind, max_detections, score_threshold, halves) for kind in iou_types
     }
-    assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
-    warnings = (*assumptions, *_limit_warnings(truth, results, max_detections))
+    warnings = tuple(result_warnings(truth, results, max_detections, iou_types))
     evaluator = f"hotcoco {hotcoco.__version__}"
     return Metrics(by_type, max_detections, score_threshold, len(truth.images), warnings, evaluator)
 
@@ -202,6 +201,14 @@ def _mean(values: FloatArray | Sequence[float]) -> float:
     computed = np.asarray(values)
     computed = computed[computed > -1]
     return float(computed.mean()) if computed.size else float("nan")
+
+
+def result_warnings(
+    truth: GroundTruth, predictions: Sequence[Result], max_detections: int, iou_types: Sequence[IouType]
+) -> list[str]:
+    """What was assumed of keypoints, and what the limit of detections leaves out; a line each."""
+    assumptions = warnings_of(truth.keypoint_schema()) if "keypoints" in iou_types else []
+    return [*assumptions, *_limit_warnings(truth, predictions, max_detections)]
 
 
 def _limit_warnings(truth: GroundTruth, predictions: Sequence[Result], max_detections: int) -> list[str]:

@@ -19,9 +19,9 @@ HEADS = ("A", "B", "B - A", "95 % interval", "p")
 IMAGES_SHOWN = 6
 
 
-def comparison_lines(comparisons: Mapping[IouType, Comparison]) -> str:
-    """The verdicts and all tables."""
-    blocks = []
+def comparison_lines(comparisons: Mapping[IouType, Comparison], warnings: Sequence[str]) -> str:
+    """Warnings first, then the verdicts and all tables."""
+    blocks = [f"warning: {warning}" for warning in warnings]
     for kind, found in comparisons.items():
         blocks.append(f"{kind}: {found.verdict}.")
         for title, rows in _parts(found).items():
