@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.data.formats.scenes import SCENES, coco, colour_masks, labelme, picture, yolo
 
 from maskrcnn.build import build_model
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import read_labels
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
@@ -150,12 +152,16 @@ def model_of_animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def first_split(labels: LabelContent) -> list[str]:
+    """As options; nothing of a form that names none."""
+    return [word for split in labels.splits[:1] for word in ("--split", split)]
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_every_form_is_measured_on(run: Run, tmp_path: Path, model_of_animals: Path, scene: str) -> None:
     form, make = SCENES[scene]
     make(tmp_path / "data")
-    split, *_ = read_labels(tmp_path / "data").splits or ["val"]
-    where = ("--data", tmp_path / "data", "--output", tmp_path / "out", "--split", split)
+    where = ("--data", tmp_path / "data", "--output", tmp_path / "out", *first_split(read_labels(tmp_path / "data")))
     code, out, err = run("evaluate", "--model", model_of_animals, *where)
     assert code == 0 and f"labels of the form {form}; measured on" in out, err
     assert "AP50" in json.loads((tmp_path / "out/metrics.json").read_text())["mask"]
@@ -171,8 +177,7 @@ def test_results_on_every_form_are_compared(run: Run, tmp_path: Path, scene: str
     found = [{**{key: entry[key] for key in keys}, "score": 0.9} for entry in labels.coco["annotations"]]
     for name, results in (("a", found), ("b", found[:-1])):
         (tmp_path / f"{name}.json").write_text(json.dumps(results))
-    split, *_ = labels.splits or ["val"]
-    where = ("--data", tmp_path / "data", "--output", tmp_path / "out", "--split", split)
+    where = ("--data", tmp_path / "data", "--output", tmp_path / "out", *first_split(labels))
     code, out, err = run("compare", tmp_path / "a.json", tmp_path / "b.json", *where)
     assert code == 0 and (scene == "coco" or f"labels of the form {form}; measured on" in out), err
     numbers = json.loads((tmp_path / "out/comparison.json").read_text())["mask"]
@@ -194,6 +199,78 @@ def test_models_that_kept_different_images_are_not_compared_on_either(
     code, out, err = run("compare", tmp_path / "a", tmp_path / "c", *where)
     assert code == 0 and "measured on the images kept for it" in out, err
     code, _, err = run("compare", tmp_path / "a", tmp_path / "b", *where)
+    assert code == 2 and "expected models that kept the same images" in err and err.count("\n") == 1
+
+
+@pytest.fixture
+def divided(tmp_path: Path, model_of_animals: Path) -> Path:
+    """Ten images, and a model beside the division of its run: a to g to learn from, h to j to measure on."""
+    several(tmp_path / "data", 10)
+    images = [{"id": n, "file_name": f"{name}.png"} for n, name in enumerate("abcdefghij")]
+    (tmp_path / "run/split").mkdir(parents=True)
+    (tmp_path / "run/best.safetensors").write_bytes(model_of_animals.read_bytes())
+    for split, part in (("train", images[:7]), ("val", images[7:])):
+        content = {"info": {"images": "data"}, "images": part, "categories": [], "annotations": []}
+        (tmp_path / f"run/split/instances_{split}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("left", "options", "said", "measured"),
+    [
+        ("abcdefghij", (), "the images kept for it", 3),
+        ("abcdefghij", ("--split", "val"), "the images kept for it", 3),
+        ("abcdefghij", ("--split", "train"), "the images it has learned from", 7),
+        ("abcdefgh", (), "the images kept for it; 2 images of these not in the labels", 1),
+        ("bcdj", ("--split", "train"), "the images it has learned from; 4 images of these not in the labels", 3),
+        ("abc", (), "all images, 3 of which the model has learned from", 3),
+    ],
+)
+def test_what_a_run_has_kept_is_measured_on(
+    run: Run, divided: Path, left: str, options: tuple[str, ...], said: str, measured: int
+) -> None:
+    for name in set("abcdefghij") - set(left):
+        (divided / f"data/{name}.json").unlink()
+        (divided / f"data/{name}.png").unlink()
+    where = ("--data", divided / "data", "--output", divided / "out")
+    code, out, err = run("evaluate", "--model", divided / "run", *where, *options)
+    assert code == 0, err
+    assert f"measured on {said}\n" in out and f"COCO metrics over {measured} images" in out
+
+
+def test_a_coco_file_is_measured_on_by_what_the_run_has_kept(run: Run, divided: Path) -> None:
+    code, _, err = run("convert", divided / "data", divided / "coco", "--to", "coco")
+    assert code == 0, err
+    where = ("--data", divided / "coco/instances.json", "--output", divided / "out")
+    code, out, err = run("evaluate", "--model", divided / "run", *where)
+    assert code == 0 and "measured on the images kept for it\n" in out, err
+
+
+@pytest.mark.parametrize("model", ["run", "animals.safetensors"])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_that_nobody_has_made(run: Run, divided: Path, model: str, split: str) -> None:
+    """By a file of its own, without a run, a model knows of no split; a run knows of no test."""
+    (divided / "animals.safetensors").write_bytes((divided / "run/best.safetensors").read_bytes())
+    where = ("--data", divided / "data", "--output", divided / "out", "--split", split)
+    code, _, err = run("evaluate", "--model", divided / model, *where)
+    assert code == (2 if split == "test" or model != "run" else 0), err
+    assert code == 0 or (f"no images for {split}: the labels name no splits" in err and err.count("\n") == 1)
+
+
+def test_a_split_of_annotations_is_refused(run: Run, divided: Path) -> None:
+    where = ("--annotations", divided / "data/a.json", "--split", "val")
+    for command in (("evaluate", "--model", divided / "run"), ("compare", divided / "run", divided / "run")):
+        code, _, err = run(*command, *where)
+        assert code == 2 and "--split is for --data DIR" in err and err.count("\n") == 1
+
+
+def test_what_one_model_has_learned_from_is_not_compared_on(run: Run, divided: Path) -> None:
+    """The other run has kept none of these images, and learned from those that the first one kept."""
+    shutil.copytree(divided / "run", divided / "other")
+    shutil.copy(divided / "run/split/instances_val.json", divided / "other/split/instances_train.json")
+    (divided / "other/split/instances_val.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    where = ("--data", divided / "data", "--output", divided / "out")
+    code, _, err = run("compare", divided / "run", divided / "other", *where)
     assert code == 2 and "expected models that kept the same images" in err and err.count("\n") == 1
 
 

@@ -95,14 +95,21 @@ def undivided_labels(config: Config) -> LabelContent | None:
     return _content(config) if _is_to_divide(config) else None
 
 
-def kept_part(content: LabelContent, folder: Path) -> LabelContent:
-    """Those of the images that a run kept to measure on; all of them if it kept none, or none of these."""
-    file = folder / NAMES["val"]
-    if not file.is_file():
-        return content
-    names = {image.get("file_name") for image in coco_content(file, content.folder).coco["images"]}
-    is_val = {image.get("id"): image.get("file_name") in names for image in content.coco["images"]}
-    return content.divided(is_val).split("val") if sum(is_val.values()) == len(names) else content
+def has_division(folder: Path) -> bool:
+    """Whether a run has kept a division in this folder."""
+    return all((folder / name).is_file() for name in NAMES.values())
+
+
+def kept_part(content: LabelContent, folder: Path, split: str) -> tuple[LabelContent, int]:
+    """Those of the images that a run has kept in a split, "train" or "val"; and how many of that split are not here.
+
+    Images are known by the names of their files.
+    """
+    images = coco_content(folder / NAMES[split], content.folder).coco["images"]
+    names = {image.get("file_name") for image in images}
+    is_kept = {image.get("id"): image.get("file_name") in names for image in content.coco["images"]}
+    part = content.divided({i: kept == (split == "val") for i, kept in is_kept.items()}).split(split)
+    return part, len(names - {image.get("file_name") for image in part.coco["images"]})
 
 
 def naming_of(config: Config) -> Naming:
