@@ -19,7 +19,7 @@ HEADS = ("A", "B", "B - A", "95 % interval", "p")
 IMAGES_SHOWN = 6
 
 
-def comparison_lines(comparisons: Mapping[IouType, Comparison], warnings: Sequence[str]) -> str:
+def comparison_lines(comparisons: Mapping[IouType, Comparison], warnings: Sequence[str] = ()) -> str:
     """Warnings first, then the verdicts and all tables."""
     blocks = [f"warning: {warning}" for warning in warnings]
     for kind, found in comparisons.items():
