@@ -97,13 +97,13 @@ def _kept(labels: LabelContent, split: str | None, folders: Sequence[Path]) -> t
     from maskrcnn.training.division import NAMES, kept_part
 
     wanted = split or "val"
-    found = {folder: kept_part(labels, folder, wanted) for folder in folders} if wanted in NAMES else {}
-    parts = {folder: (part, missing) for folder, (part, missing) in found.items() if _images(part)}
+    found = [kept_part(labels, folder, wanted) for folder in folders] if wanted in NAMES else []
+    parts = [(part, missing) for part, missing in found if _images(part)]
     if not parts:
         return labels, _why_all(labels, split, folders)
-    part, missing = next(iter(parts.values()))
-    differ = any(_images(other) != _images(part) for other, _ in parts.values())
-    if differ or (wanted == "val" and any(_learned(part, folder) for folder in folders)):
+    (part, missing), *others = parts
+    has_learned = wanted == "val" and len(folders) > 1 and any(_learned(part, folder) for folder in folders)
+    if has_learned or any(_images(other) != _images(part) for other, _ in others):
         runs = " and ".join(str(folder.parent) for folder in folders)
         raise UserError(
             f"{labels.source}: expected models that kept the same images to measure on, but those of {runs} differ; "
