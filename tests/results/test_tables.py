@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from maskrcnn.results.tables import HEAD, object_rows, write
 from results.conftest import CLASSES, MakeRun, drawn
@@ -26,6 +28,16 @@ def test_a_row_per_object_and_a_row_per_image(make_run: MakeRun, tmp_path: Path)
     assert float(first["total_area"]) == areas.sum() and float(first["mean_area"]) == pytest.approx(areas.mean())
     assert (empty["objects"], empty["round"], empty["mean_area"], empty["total_area"]) == ("0", "0", "", "0.0")
     assert (broken["objects"], broken["error"]) == ("", "broken")
+
+
+@pytest.mark.parametrize("factor", [10, 200])
+def test_intensities_are_those_of_sixteen_bits(factor: int, tmp_path: Path) -> None:
+    """Of the disc around (20, 20) in a picture that rises by `factor` a column: its centre column's value."""
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.tile(np.arange(80) * factor + 100, (60, 1)).astype(np.uint16)).save(path)
+    found = drawn(CLASSES, path)
+    row = dict(zip(HEAD, next(object_rows(found)), strict=True))
+    assert row["intensity_mean"] == found.measurements()["intensity_mean"][0] == 20 * factor + 100
 
 
 def test_without_masks_and_without_the_image(make_run: MakeRun, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
+
 from maskrcnn.conversions.table import COLUMNS, object_table
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
 from maskrcnn.masks.measurements import INTENSITY, SHAPE
 from maskrcnn.prediction import Prediction
-from maskrcnn.structures.masks import ByteArray
 
 if TYPE_CHECKING:
     from maskrcnn.results.finished import Finished
@@ -70,10 +71,10 @@ def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     write_atomically(path, fill)
 
 
-def _image(prediction: Prediction) -> ByteArray | None:
+def _image(prediction: Prediction) -> npt.NDArray[Any] | None:
     """None where the file is not there any more: intensities stay empty."""
     try:
-        return prediction.pixels()
+        return prediction.values()
     except UserError:
         return None
 
