@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 HEAD = (*COLUMNS, *SHAPE, INTENSITY)
 """What is known of an object; without masks, the shape but for its area is empty."""
 
-DIGITS = 4
-"""Behind the point."""
+DIGITS = 7
+"""That count, whatever the unit: areas in square metres may be small."""
+
+DECIMALS = 4
+"""Behind the point at least, so that large areas in pixels stay whole."""
 
 
 def object_rows(prediction: Prediction, pixel_size: float = 1.0) -> Iterator[list[Any]]:
@@ -82,4 +85,7 @@ def _image(prediction: Prediction) -> npt.NDArray[Any] | None:
 def _cell(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    return round(value, DIGITS) if math.isfinite(value) else ""
+    if not math.isfinite(value):
+        return ""
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    return round(value, max(DIGITS - 1 - exponent, DECIMALS))
