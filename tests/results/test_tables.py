@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.results.tables import HEAD, _cell, object_rows, write
+from maskrcnn.results.tables import HEAD, _cell, class_columns, object_rows, write
+from maskrcnn.structures import Categories
 from results.conftest import CLASSES, MakeRun, drawn
 
 
@@ -28,6 +29,14 @@ def test_a_row_per_object_and_a_row_per_image(make_run: MakeRun, tmp_path: Path)
     assert float(first["total_area"]) == areas.sum() and float(first["mean_area"]) == pytest.approx(areas.mean())
     assert (empty["objects"], empty["round"], empty["mean_area"], empty["total_area"]) == ("0", "0", "", "0.0")
     assert (broken["objects"], broken["error"]) == ("", "broken")
+
+
+def test_a_class_that_is_called_like_another_column(make_run: MakeRun, tmp_path: Path) -> None:
+    write(make_run(Categories((1, 2), ("objects", "height"))), tmp_path / "out")
+    row = read(tmp_path / "out" / "summary.csv")[0]
+    assert (row["objects"], row["class objects"], row["height"], row["class height"]) == ("5", "3", "60", "2")
+    named = ["error", "cell", "class error", "File_name"]
+    assert class_columns(named) == ["class class error", "cell", "class error", "File_name"]
 
 
 @pytest.mark.parametrize("pixel_size", [1e-4, 1e-9])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HEAD = (*COLUMNS, *SHAPE, INTENSITY)
 """What is known of an object; without masks, the shape but for its area is empty."""
 
+SUMMARY = ("file_name", "height", "width", "objects"), ("mean_area", "total_area", "error")
+"""What is known of an image, before and behind the counts of its classes."""
+
 DIGITS = 7
 """That count, whatever the unit: areas in square metres may be small."""
 
@@ -54,8 +57,8 @@ def _all_objects(finished: Finished) -> Iterator[list[Any]]:
 
 def _summary(finished: Finished) -> Iterator[list[Any]]:
     """How many objects of each class an image has, and the area they take."""
-    classes = finished.categories.names
-    yield ["file_name", "height", "width", "objects", *classes, "mean_area", "total_area", "error"]
+    classes, (before, behind) = finished.categories.names, SUMMARY
+    yield [*before, *class_columns(classes), *behind]
     for image in finished:
         found, unit = image.prediction, finished.pixel_size**2
         areas = found.areas * unit
@@ -64,6 +67,17 @@ def _summary(finished: Finished) -> Iterator[list[Any]]:
         yield [str(image.path), *found.image_size, len(found), *counts, *map(_cell, (mean, float(areas.sum()))), ""]
     for name, reason in finished.failures():
         yield [name, "", "", "", *("" for _ in classes), "", "", reason]
+
+
+def class_columns(classes: Sequence[str]) -> list[str]:
+    """The column of each class: its name; with "class" in front, where another column has this name."""
+    others, columns = {*SUMMARY[0], *SUMMARY[1]}, []
+    for name in classes:
+        column = name
+        while column in others or (column != name and column in classes):
+            column = f"class {column}"
+        columns.append(column)
+    return columns
 
 
 def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
