@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.imagej_rois import rois_zip, write
 from results.conftest import CLASSES, MakeRun, drawn
@@ -27,7 +28,7 @@ def test_roifile_reads_the_same_masks(kind: str, nuclei: Prediction, tmp_path: P
     roifile = pytest.importorskip("roifile")
     found = drawn(CLASSES, Path("a.png")) if kind == "drawn" else nuclei
     path = tmp_path / "rois.zip"
-    path.write_bytes(rois_zip(found))
+    path.write_bytes(rois_zip(found, Loss()))
     rois = roifile.roiread(path)
     assert len(rois) == len(found) and rois[0].name == f"0001-{found.names[0]}"
     for roi, mask in zip(rois, found.masks(), strict=True):
@@ -38,10 +39,10 @@ def test_roifile_reads_the_same_masks(kind: str, nuclei: Prediction, tmp_path: P
 
 def test_the_same_objects_give_the_same_bytes_and_names_are_plain() -> None:
     found = drawn(CLASSES, Path("a.png"))
-    assert rois_zip(found) == rois_zip(found)
-    with zipfile.ZipFile(io.BytesIO(rois_zip(found))) as archive:
+    assert rois_zip(found, Loss()) == rois_zip(found, Loss())
+    with zipfile.ZipFile(io.BytesIO(rois_zip(found, Loss()))) as archive:
         assert archive.namelist()[:2] == ["0001-round.roi", "0002-long___thin_.roi"]
-    boxes = rois_zip(drawn(CLASSES, Path("a.png"), masks=False))
+    boxes = rois_zip(drawn(CLASSES, Path("a.png"), masks=False), Loss())
     assert len(zipfile.ZipFile(io.BytesIO(boxes)).namelist()) == 5
 
 

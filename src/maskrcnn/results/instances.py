@@ -19,15 +19,15 @@ def write(finished: Finished, folder: Path, *, exact: bool) -> Loss:
         folder: to write into.
         exact: masks to the pixel; else outlines, see `label_formats`.
     """
-    images = []
+    loss, images = Loss(), []
     for image in finished:
         copy_picture(image.path, folder / "images" / image.file_name)
         images.append({**image_entry(image), "file_name": image.file_name})
     rest = {"images": images, "categories": finished.categories.to_coco()}
-    save_instances(folder / "instances.json", rest, _annotations(finished, exact))
-    return Loss()
+    save_instances(folder / "instances.json", rest, _annotations(finished, loss, exact))
+    return loss
 
 
-def _annotations(finished: Finished, exact: bool) -> Iterator[Json]:
-    entries = (entry for image in finished for entry in annotations_of(image, exact))
+def _annotations(finished: Finished, loss: Loss, exact: bool) -> Iterator[Json]:
+    entries = (entry for image in finished for entry in annotations_of(image, loss, exact))
     return ({"id": number, **entry} for number, entry in enumerate(entries, start=1))
