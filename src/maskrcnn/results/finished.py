@@ -87,6 +87,11 @@ class Finished:
             if row["error"] is not None:
                 yield row["file_name"], row["error"]
 
+    @property
+    def model(self) -> str:
+        """SHA-256 of the model's file; empty where there are no results."""
+        return next((row["model"] for _, row in self.rows.numbered(self.names)), "")
+
     @cached_property
     def folder(self) -> Path:
         """That all images have in common."""

@@ -22,6 +22,9 @@ from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD
 TOLERANCE = 0.5
 """Pixels by which an outline that is to be corrected may differ from the mask."""
 
+HASH = 12
+"""Characters of the SHA-256 of a model's file that tell it from others."""
+
 Json = dict[str, Any]
 
 _SEEN = 2
@@ -38,7 +41,7 @@ def write_labels(finished: Finished, folder: Path, writer: str, *, exact: bool) 
         exact: masks to the pixel; else outlines within `TOLERANCE`, but for masks with holes.
     """
     loss = Loss()
-    scene = Scene(label_content(finished, loss, exact=exact), finished.folder)
+    scene = Scene(label_content(finished, loss, exact=exact), finished.folder, f"maskrcnn {finished.model[:HASH]}")
     return loss + write_form(writer, scene, folder)
 
 

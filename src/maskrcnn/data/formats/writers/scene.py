@@ -25,6 +25,7 @@ Loss = Counter[str]
 
 BOX_ALONE = "objects have a box and no mask, which this form cannot say"
 KEYPOINTS = "objects have keypoints, which this form cannot say"
+SCORES = "objects have a score, which this form cannot say"
 CROWD = "regions are to be ignored (crowds), which this form cannot say"
 
 Ring = FloatArray
@@ -41,6 +42,7 @@ class Item:
         box: x, y, width, height.
         crowd: a region that is neither object nor background.
         size: (height, width) of the image.
+        score: the probability of its class, of one that a model has found.
     """
 
     label: str
@@ -48,6 +50,7 @@ class Item:
     box: list[float]
     crowd: bool
     size: Size
+    score: float | None = None
 
     @property
     def rings(self) -> list[list[float]]:
@@ -113,10 +116,12 @@ class Scene:
     Attributes:
         coco: the content, as the reader of COCO content passed it.
         folder: its image file names are relative to this.
+        model: what found the objects; None of labels.
     """
 
     coco: Json
     folder: Path
+    model: str | None = None
 
     @cached_property
     def classes(self) -> list[str]:
@@ -138,7 +143,8 @@ class Scene:
 def _picture(image: Json, folder: Path, short: dict[str, str], entries: list[Json], names: dict[int, str]) -> Picture:
     size = (image["height"], image["width"])
     items = [
-        Item(names[e["category_id"]], e.get("segmentation"), e["bbox"], e.get("iscrowd") == 1, size) for e in entries
+        Item(names[e["category_id"]], e.get("segmentation"), e["bbox"], e.get("iscrowd") == 1, size, e.get("score"))
+        for e in entries
     ]
     name = image["file_name"]
     return Picture(folder / name, short[name], image.get("split", ""), size, items)
