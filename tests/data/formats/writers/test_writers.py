@@ -19,7 +19,7 @@ from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.formats.writers import WRITERS
 from maskrcnn.data.formats.writers.clean import clean_content
-from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP
+from maskrcnn.data.formats.writers.masks import CLASSES, COVERED, OVERLAP
 from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names
 from maskrcnn.data.formats.writers.yolo import bridged
 from maskrcnn.data.report import DataReport
@@ -107,7 +107,7 @@ def test_boxes_and_crowds_are_kept_or_counted(tmp_path: Path, form: str) -> None
 def test_overlapping_pixels_of_a_label_image_go_to_the_first(scene: Scene, tmp_path: Path) -> None:
     scene.coco["annotations"].append({**scene.coco["annotations"][0], "id": 99})
     loss = WRITERS["masks"](scene, tmp_path / "written")
-    assert loss[OVERLAP] == 25 and len(read_labels(tmp_path / "written").coco["annotations"]) == 3
+    assert (loss[OVERLAP], loss[COVERED]) == (25, 1) and len(read_labels(tmp_path / "written").coco["annotations"]) == 3
 
 
 def test_more_objects_than_eight_bits_hold(tmp_path: Path) -> None:
