@@ -32,6 +32,11 @@ SUBPIXEL = 128
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0
 HEADER = 64
 
+FARTHEST, MOST = 32_767, 65_535
+"""The coordinate, and the points of a single outline, up to which its 16 bits go."""
+
+TOO_LARGE = f"objects reach beyond pixel {FARTHEST} or have more than {MOST} points, all that ImageJ has room for"
+
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 """The same objects give the same bytes."""
 
@@ -50,8 +55,11 @@ def rois_zip(prediction: Prediction, loss: Loss) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, found in outlined([prediction], loss):
-            name = f"{number:04d}-{plain_name(found.name)}"
-            archive.writestr(zipfile.ZipInfo(f"{name}.roi", _FIXED_DATE), roi_bytes(_rings(found), name))
+            name, rings = f"{number:04d}-{plain_name(found.name)}", _rings(found)
+            if max(map(np.max, rings)) > FARTHEST or (len(rings) == 1 and len(rings[0]) > MOST):
+                loss[TOO_LARGE] += 1
+            else:
+                archive.writestr(zipfile.ZipInfo(f"{name}.roi", _FIXED_DATE), roi_bytes(rings, name))
     return stream.getvalue() if archive.namelist() else b""
 
 
