@@ -28,7 +28,7 @@ class FinishedImage:
         number: its id in COCO's results.
         path: its file.
         name: the file relative to the folder that all images of the run have in common, with forward slashes.
-        stem: a name for files made of it, without ending; no other image has the same.
+        stem: a name for files made of it, without their ending; no other image has the same, see `short_names`.
         size: (height, width), pixels.
         parts: reads its objects, with decided masks; boxes as they were written, to a thousandth of a pixel. In one
             part, or in several where it was cut into tiles, so that a form can be written without holding all objects.

@@ -151,17 +151,36 @@ def _picture(image: Json, folder: Path, short: dict[str, str], entries: list[Jso
 
 
 def short_names(names: list[str]) -> dict[str, str]:
-    """File names without folders; where two would have the same stem, with the folders' names in front."""
-    stems = Counter(PurePosixPath(name).stem.lower() for name in names)
-    found, taken = {}, set[str]()
-    for name in names:
-        path = PurePosixPath(name)
-        short = path.name if stems[path.stem.lower()] == 1 else "_".join(path.parts)
-        while PurePosixPath(short).stem.lower() in taken:  # a_b/c.png beside a/b_c.png
+    """File names without folders, and of different stems, also where capitals are not told apart.
+
+    A stem names the files that are made of an image. Where two would share it, the folders' names come in front; where
+    the folder is the same, the ending becomes a part of it: `a.jpg` beside `a.png` is `a.jpg.jpg`, of stem `a.jpg`.
+    """
+    found = {name: PurePosixPath(name).name for name in names}
+    for spelt in (_joined, _with_ending):
+        stems = Counter(map(_stem, found.values()))
+        found = {
+            name: spelt(PurePosixPath(name)) if stems[_stem(short)] > 1 else short for name, short in found.items()
+        }
+    taken = set[str]()
+    for name, short in found.items():
+        while _stem(short) in taken:  # a_b/c.png beside a/b_c.png
             short = f"_{short}"
-        taken.add(PurePosixPath(short).stem.lower())
+        taken.add(_stem(short))
         found[name] = short
     return found
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem.lower()
+
+
+def _joined(path: PurePosixPath) -> str:
+    return "_".join(path.parts)
+
+
+def _with_ending(path: PurePosixPath) -> str:
+    return _joined(path) + path.suffix
 
 
 def copy_picture(source: Path, target: Path) -> None:
