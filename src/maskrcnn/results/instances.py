@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maskrcnn.data.formats.writers.coco import save_instances
-from maskrcnn.data.formats.writers.scene import Loss, copy_picture
+from maskrcnn.data.formats.writers.scene import Loss, copy_picture, turned
 from maskrcnn.results.finished import Finished
 from maskrcnn.results.label_formats import Json, annotations_of, image_entry
 
@@ -22,6 +22,7 @@ def write(finished: Finished, folder: Path, *, exact: bool) -> Loss:
     loss, images = Loss(), []
     for image in finished:
         copy_picture(image.path, folder / "images" / image.file_name)
+        loss += turned(image.path, image.size)
         images.append({**image_entry(image), "file_name": image.file_name})
     rest = {"images": images, "categories": finished.categories.to_coco()}
     save_instances(folder / "instances.json", rest, _annotations(finished, loss, exact))

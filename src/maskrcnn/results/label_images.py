@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskrcnn.data.formats.writers.masks import CLASSES, COVERED, OVERLAP, png
-from maskrcnn.data.formats.writers.scene import BOX_ALONE, Loss, copy_picture, save
+from maskrcnn.data.formats.writers.scene import BOX_ALONE, Loss, copy_picture, save, turned
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
 from maskrcnn.large.overview import MAX_PIXELS
@@ -36,6 +36,7 @@ def write(finished: Finished, folder: Path) -> Loss:
     loss = Loss({CLASSES: len(finished.categories)} if len(finished.categories) > 1 else {})
     for image in finished:
         copy_picture(image.path, folder / "images" / image.file_name)
+        loss += turned(image.path, image.size)
         _write_image(image, folder / "masks", loss)
     return +loss
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from maskrcnn.data.channels import UNKNOWN
 from maskrcnn.data.formats.content import Json
+from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.masks.polygons import bitmap_to_polygons, polygon_to_rle
@@ -25,6 +28,7 @@ Loss = Counter[str]
 
 BOX_ALONE = "objects have a box and no mask, which this form cannot say"
 KEYPOINTS = "objects have keypoints, which this form cannot say"
+TURNED = "images are turned by EXIF; masks are of the upright picture"
 SCORES = "objects have a score, which this form cannot say"
 CROWD = "regions are to be ignored (crowds), which this form cannot say"
 
@@ -194,6 +198,14 @@ def copy_picture(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
     except OSError as error:
         raise UserError(f"{target}: cannot copy {source} here ({error.strerror}); check both places") from None
+
+
+def turned(source: Path, size: Size) -> Loss:
+    """One, where the copy of a picture with labels made for `size` lies otherwise than these, unless EXIF is read."""
+    with suppress(UserError):  # a picture whose header nobody reads has no EXIF that says so
+        header = labelled_header(source, UNKNOWN)
+        return Loss({TURNED: 1}) if header.orientation != 1 and header.size == size else Loss()
+    return Loss()
 
 
 def save(path: Path, content: bytes | str) -> None:
