@@ -53,7 +53,7 @@ class LabelStrips:
             areas.append(runs.areas())
             labels.append(part.labels)
             scores.append(part.scores)
-        self.labels, self.scores, self.areas = map(np.concatenate, (labels, scores, areas))
+        self.labels, self.scores, self.areas = np.concatenate(labels), np.concatenate(scores), np.concatenate(areas)
         # An object of many tiles comes late and may begin far above: nothing below this is still to come.
         self._rest_begins = np.minimum.accumulate(tops[::-1])[::-1].tolist()
 

@@ -38,7 +38,7 @@ def numbered(
         inside = item.bitmap != 0
         shared = int((values[inside] > 0).sum())
         loss[OVERLAP] += shared
-        loss[COVERED] += shared == np.count_nonzero(inside) > 0
+        loss[COVERED] += int(0 < inside.sum() == shared)
         values[inside & (values == 0)] = number
     for sentence in (OVERLAP, COVERED):
         if not loss[sentence]:
