@@ -205,7 +205,7 @@ class DetectedObjects:
         return [_outline(self.run_lengths, index, tolerance) for index in range(len(self))]
 
     def label_image(self) -> npt.NDArray[np.int32]:
-        """(H, W) 0 for background, 1 for the pixels of the first object, ...; the better object owns what it shares."""
+        """(H, W) 0 for background, 1 for the first object, ...; the better owns shared pixels, even all of another."""
         return label_image(self.run_lengths)
 
     def without_covered(self, max_overlap: float) -> Self:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from maskrcnn.conversions.libraries import data_frame, shapely_geometry, supervision_detections
 from maskrcnn.conversions.panoptic import merge_panoptic
+from maskrcnn.conversions.stored_values import stored_values
 from maskrcnn.conversions.table import object_table
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.detected import DetectedObjects
@@ -65,6 +67,13 @@ class Prediction(DetectedObjects):
         """(H, W, C) uint8 of the image as the model saw it; C is 3, RGB, unless `input.channels` is another number."""
         return source_pixels(self.source, self.channels)
 
+    def values(self) -> npt.NDArray[Any]:
+        """(H, W, C) of the image as it is stored, which is what intensities are measured in; C is 1 of grey.
+
+        Of 8 bits these are `pixels()`; numbers of more bits and floats are not stretched.
+        """
+        return stored_values(self.source, self.channels)
+
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
         """COCO results: per object category, box (x, y, width, height), score, mask as compressed RLE, and keypoints.
 
@@ -96,17 +105,19 @@ class Prediction(DetectedObjects):
     def measurements(self, pixel_size: float = 1.0) -> dict[str, FloatArray]:
         """(D,) area, perimeter, centroid, ... of each mask by name, defined as scikit-image does.
 
+        Intensities are those of `values()`.
+
         Args:
             pixel_size: the length of a pixel's side in the unit you want; see `masks.measurements.measure`.
 
         Raises:
             UserError: the model has no mask branch, or the image cannot be read again.
         """
-        return measure(self.run_lengths, self.pixels(), pixel_size)
+        return measure(self.run_lengths, self.values(), pixel_size)
 
     def to_dataframe(self, pixel_size: float = 1.0) -> Any:
         """A `pandas.DataFrame` with a row per object: number, class, score, box and measurements."""
-        return data_frame(object_table(self, self.pixels() if self.has_masks else None, pixel_size))
+        return data_frame(object_table(self, self.values() if self.has_masks else None, pixel_size))
 
     def to_supervision(self) -> Any:
         """`supervision.Detections`."""

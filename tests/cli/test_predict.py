@@ -252,7 +252,7 @@ def test_forms_are_written_at_the_end_and_again_without_the_model(
     saved = ("--save", "csv,labelme", "--pixel-size", "0.5")
     assert run(*command("whole", *saved))[0] == 0
     assert run(*command("later"))[0] == 0 and run(*command("later", *saved, "--resume"))[0] == 0
-    for name in ("csv/objects.csv", "csv/summary.csv", "labelme/a.json", "labelme/b.jpg"):
+    for name in ("csv/objects.csv", "csv/summary.csv", "labelme/a.json", "labelme/b.jpg.jpg"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "later" / name).read_bytes(), name
     assert len((tmp_path / "later/csv/summary.csv").read_text().splitlines()) == 4
 

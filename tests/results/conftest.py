@@ -55,15 +55,20 @@ MakeRun = Callable[..., Finished]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """A run over three images, of which the second has no objects and the third cannot be read."""
+    """A run over three images, of which the second has no objects and the third cannot be read.
 
-    def make(categories: Categories, *, masks: bool = True, pixel_size: float = 1.0) -> Finished:
+    `found` is in the first, or else the shapes are.
+    """
+
+    def make(
+        categories: Categories, *, masks: bool = True, pixel_size: float = 1.0, found: Prediction | None = None
+    ) -> Finished:
         paths = [tmp_path / "in" / name for name in ("a.png", "more/b.png", "c.png")]
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(path)
         rows = ResultRows(tmp_path / "predictions.jsonl", SETTINGS)
-        first = drawn(categories, paths[0], masks=masks)
+        first = found or drawn(categories, paths[0], masks=masks)
         rows.append(rows.found(str(paths[0]), first, 0.1))
         rows.append(rows.found(str(paths[1]), first[:0], 0.1))
         rows.append_failures([(str(paths[2]), "broken")])

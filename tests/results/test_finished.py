@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from maskrcnn.results.finished import prediction_of
+from maskrcnn.results.finished import Finished, prediction_of
 from maskrcnn.results.forms import save_forms
-from results.conftest import CLASSES, PERSONS, MakeRun, drawn
+from maskrcnn.results.rows import ResultRows
+from results.conftest import CLASSES, PERSONS, SETTINGS, MakeRun, drawn
 
 
 @pytest.mark.parametrize("categories", [CLASSES, PERSONS], ids=["classes", "keypoints"])
@@ -23,6 +25,20 @@ def test_predictions_come_back(categories: object, make_run: MakeRun) -> None:
         np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-3)
     assert len(empty.prediction) == 0 and list(finished.failures()) == [(finished.names[2], "broken")]
     assert len(list(finished)) == 2, "it can be gone through again"
+
+
+def test_images_that_share_a_stem_have_files_of_their_names(tmp_path: Path) -> None:
+    names = ["A.bmp", "a.jpg", "a.png", "b.png"]
+    rows = ResultRows(tmp_path / "predictions.jsonl", SETTINGS)
+    for name in names:
+        Image.new("RGB", (80, 60)).save(tmp_path / name)
+        rows.append(rows.found(str(tmp_path / name), drawn(CLASSES, tmp_path / name), 0.1))
+    rows.close()
+    save_forms(Finished(rows, [str(tmp_path / name) for name in names], CLASSES), tmp_path, ("geojson", "labels"))
+    found = {path.name for path in (tmp_path / "geojson").glob("*.geojson")}
+    assert found == {"A.bmp.geojson", "a.jpg.geojson", "a.png.geojson", "b.geojson"}
+    masks = {path.stem for path in (tmp_path / "labels" / "masks").iterdir()}
+    assert masks == {path.stem for path in (tmp_path / "labels" / "images").iterdir()} and len(masks) == 4
 
 
 def test_an_image_in_several_rows_is_one_image(make_run: MakeRun, tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from maskrcnn.data.formats.writers.scene import TURNED, Loss
+from maskrcnn.data.image_header import ORIENTATION_TAG
 from maskrcnn.errors import UserError
+from maskrcnn.results.finished import Finished
 from maskrcnn.results.forms import FORMS, require_replaceable, save_forms
 from results.conftest import CLASSES, MakeRun
 
@@ -21,6 +26,36 @@ def test_every_form_has_a_folder_and_the_same_bytes_each_time(make_run: MakeRun,
         before = files
     assert losses.keys() == set(forms) == {p.relative_to(tmp_path).parts[0] for p in files}
     assert not list(tmp_path.glob(".*")), "nothing is left over"
+
+
+@pytest.mark.parametrize("form", ["coco", "polygons", "labels", "yolo", "labelme", "label-studio", "cvat", "geojson"])
+def test_copies_of_turned_pictures_are_told(form: str, make_run: MakeRun, tmp_path: Path) -> None:
+    """Upside down, so that size tells nothing; GeoJSON holds no copies."""
+    finished, exif = make_run(CLASSES), Image.Exif()
+    exif[ORIENTATION_TAG] = 3
+    Image.new("RGB", (80, 60)).save(finished.names[0], exif=exif)
+    assert save_forms(finished, tmp_path, (form,))[form][TURNED] == (form != "geojson")
+
+
+@pytest.mark.parametrize("error", [UserError("no room"), struct.error("a bug")], ids=["of the user", "a bug"])
+def test_a_form_that_fails_stops_no_other(
+    error: Exception, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Finished, folder: Path) -> Loss:
+        (folder / "half").touch()
+        raise error
+
+    def refuse(_: Finished, __: Path) -> Loss:
+        raise UserError("not this either")
+
+    monkeypatch.setitem(FORMS, "labelme", fail)
+    monkeypatch.setitem(FORMS, "yolo", refuse)
+    both = "no room; not this either" if isinstance(error, UserError) else "a bug"
+    with pytest.raises(type(error), match=f"^{both}$"):
+        save_forms(make_run(CLASSES), tmp_path, ("csv", "labelme", "yolo", "geojson"))
+    assert {path.name for path in tmp_path.iterdir()} == {"csv", "geojson", "in", "predictions.jsonl"}
+    with pytest.raises(UserError, match=r"^not this either$"):
+        save_forms(make_run(CLASSES), tmp_path, ("yolo",))
 
 
 def test_what_was_corrected_is_not_replaced_unasked(make_run: MakeRun, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn.data.formats.table import labelled_images, read_labels
+from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.prediction import Prediction
 from maskrcnn.results import geojson
 from maskrcnn.results.finished import Finished
@@ -31,12 +32,12 @@ def test_outlines_come_back_to_the_pixel(
 
 
 def test_features_are_closed_and_named() -> None:
-    features = list(geojson.features([drawn(CLASSES, Path("a.png"))]))
+    features = list(geojson.features([drawn(CLASSES, Path("a.png"))], Loss()))
     kinds = [feature["geometry"]["type"] for feature in features]
     assert kinds == ["Polygon", "MultiPolygon", "Polygon", "Polygon", "Polygon"]
     ring = features[2]["geometry"]["coordinates"]
     assert len(ring) == 2 and all(points[0] == points[-1] for points in ring), "an outline and its hole"
     properties = features[1]["properties"]
     assert properties["classification"]["name"] == "long, <thin>" and properties["objectType"] == "detection"
-    box = list(geojson.features([drawn(CLASSES, Path("a.png"), masks=False)]))[4]["geometry"]
+    box = list(geojson.features([drawn(CLASSES, Path("a.png"), masks=False)], Loss()))[4]["geometry"]
     assert box["coordinates"] == [[[0.25, 0.25], [1.25, 0.25], [1.25, 1.25], [0.25, 1.25], [0.25, 0.25]]]

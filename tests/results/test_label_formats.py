@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -11,14 +13,14 @@ import pytest
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.formats.table import labelled_images, read_labels
-from maskrcnn.data.formats.writers.scene import KEYPOINTS
+from maskrcnn.data.formats.writers.scene import KEYPOINTS, SCORES
 from maskrcnn.masks.polygons import polygon_to_rle
 from maskrcnn.masks.rle import decode_rle
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.finished import Finished
 from maskrcnn.results.forms import FORMS
 from maskrcnn.structures import RLE
-from results.conftest import CLASSES, PERSONS, MakeRun, drawn
+from results.conftest import CLASSES, PERSONS, SETTINGS, MakeRun, drawn
 
 EXACT, OUTLINED = ("coco", "yolo"), ("polygons", "labelme", "label-studio", "cvat")
 
@@ -93,6 +95,49 @@ def test_scores_and_ids_survive_in_coco(make_run: MakeRun, tmp_path: Path) -> No
     assert [entry["score"] for entry in entries] == pytest.approx([0.95, 0.85, 0.75, 0.65, 0.55])
     assert np.array_equal([coco.annToMask(entry) for entry in entries], drawn(PERSONS, Path("a.png")).masks())
     assert entries[0]["keypoints"] == [5, 6, 2, 9.75, 8, 2, 0, 0, 0] and entries[0]["num_keypoints"] == 2
+
+
+def labelme_scores(folder: Path) -> list[float]:
+    shapes = json.loads((folder / "a.json").read_text())["shapes"]
+    return [float(shape["description"].removeprefix("score ")) for shape in shapes if shape["group_id"] is None]
+
+
+def label_studio_scores(folder: Path) -> list[float]:
+    (prediction,) = json.loads((folder / "tasks.json").read_text())[0]["predictions"]
+    assert prediction["model_version"] == f"maskrcnn {SETTINGS.model[:12]}"
+    assert prediction["score"] == pytest.approx(0.75), "the mean"
+    return [region["score"] for region in prediction["result"] if not region["id"].endswith("-1")]
+
+
+def cvat_scores(folder: Path) -> list[float]:
+    root = ElementTree.parse(folder / "annotations.xml").getroot()
+    named = {attribute.findtext("name") for attribute in root.findall("meta/task/labels/label/attributes/attribute")}
+    assert named == {"score"}
+    shapes = [shape for shape in root.findall("image/*") if not shape.get("group_id")]
+    return [float(shape.findtext("attribute[@name='score']") or "nan") for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    ("form", "scores"),
+    [("labelme", labelme_scores), ("label-studio", label_studio_scores), ("cvat", cvat_scores)],
+)
+def test_scores_survive_in_labels_to_correct(
+    form: str, scores: Callable[[Path], list[float]], make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Of all but the second object, which has two parts."""
+    loss = FORMS[form](make_run(CLASSES), tmp_path)
+    assert not loss and scores(tmp_path) == pytest.approx([0.95, 0.75, 0.65, 0.55], abs=1e-4)
+
+
+def test_an_image_without_objects_is_a_task_with_a_prediction(make_run: MakeRun, tmp_path: Path) -> None:
+    FORMS["label-studio"](make_run(CLASSES), tmp_path)
+    empty = json.loads((tmp_path / "tasks.json").read_text())[1]
+    (prediction,) = empty["predictions"]
+    assert "annotations" not in empty and (prediction["result"], prediction["score"]) == ([], 0)
+
+
+def test_scores_that_yolo_cannot_say_are_counted(make_run: MakeRun, tmp_path: Path) -> None:
+    assert FORMS["yolo"](make_run(CLASSES), tmp_path) == {SCORES: 5}
 
 
 def test_boxes_alone_are_counted_where_a_form_cannot_say_them(make_run: MakeRun, tmp_path: Path) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy.typing as npt
+
 from maskrcnn.detected import DetectedObjects
 from maskrcnn.masks.measurements import measure
-from maskrcnn.structures.masks import ByteArray
 
 COLUMNS = ("object", "class", "score", "x1", "y1", "x2", "y2")
 
 
 def object_table(
-    found: DetectedObjects, image: ByteArray | None = None, pixel_size: float = 1.0
+    found: DetectedObjects, image: npt.NDArray[Any] | None = None, pixel_size: float = 1.0
 ) -> dict[str, Sequence[Any]]:
     """Columns by their names: number from 1, class, score, box, and the measurements of `masks.measurements`.
 

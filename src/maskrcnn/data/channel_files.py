@@ -23,7 +23,15 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 
-from maskrcnn.data.arrays import NPY, array_pixels, as_channels_last, channels_as_bytes, is_rgb_array, stored_array
+from maskrcnn.data.arrays import (
+    NPY,
+    Numbers,
+    array_pixels,
+    as_channels_last,
+    channels_as_bytes,
+    is_rgb_array,
+    stored_array,
+)
 from maskrcnn.data.channels import ANY, RGB, UNKNOWN, Channels
 from maskrcnn.data.decoding_cost import require_free
 from maskrcnn.data.image_header import ImageHeader, TooManyPixels, require_bearable_size, upright_turn
@@ -37,19 +45,20 @@ from maskrcnn.data.images import (
     read_labelled_image,
 )
 from maskrcnn.data.images import read_header as read_rgb_header
-from maskrcnn.data.pixels import band_pixels, turned_array
-from maskrcnn.data.tiff_channels import TiffChannels
+from maskrcnn.data.pixels import band_pixels, rgb_pixels, stays_in_bytes, turned_array, unstretched
+from maskrcnn.data.tiff_channels import BYTES, TiffChannels
 from maskrcnn.data.windowed.parts import opened_in_parts
 from maskrcnn.errors import UserError
 from maskrcnn.files import first_bytes, open_regular
 from maskrcnn.structures import Size
+from maskrcnn.structures.large_image import LargeImage, StoredImage, Window
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import one_line
 
 T = TypeVar("T")
 
-Decode = Callable[[bool], ByteArray]
-"""Upright (True), or as it is stored -> (H, W, C) uint8."""
+Decode = Callable[[bool], Numbers]
+"""Upright (True), or as it is stored -> (H, W, C) uint8, or the file's own numbers."""
 
 _RGB_ARRAYS = (1, 3)
 """Channels of an array that becomes RGB: grey and RGB. Four may be anything, so that nothing is laid over white."""
@@ -79,6 +88,32 @@ def read_pixels_of(content: bytes, where: str, channels: Channels = RGB, max_pix
         return decode(True)
 
 
+def read_stored(path: ImagePath, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> Numbers:
+    """Decode an image file upright, for measurements: with the numbers that it has where `read_pixels` stretches them.
+
+    Returns:
+        (H, W, C), one channel of grey; uint8 as `read_pixels` gives them where the file has no more than 8 bits, and
+        of colours that Pillow decodes, which it gives no more.
+
+    Raises:
+        UserError: as `read_pixels`.
+    """
+    if channels.rgb and not _is_array_name(path):
+        plain = unstretched(rgb_pixels)
+        return _or_by_parts(path, max_pixels, lambda: read_image(path, max_pixels, plain), read_part=_stored_part)
+    with _opened(path, channels, max_pixels, stored=True) as (_, decode):
+        return decode(True)
+
+
+def read_stored_of(content: bytes, where: str, channels: Channels = RGB, max_pixels: int = MAX_PIXELS) -> Numbers:
+    """The same of an image file in memory; `where` names it in messages."""
+    stream = BytesIO(content)
+    if channels.rgb and not content.startswith(NPY):
+        return read_image_of(stream, where, max_pixels, unstretched(rgb_pixels))
+    with _decoding(stream, where, channels, max_pixels, decode=True, stored=True) as (_, decode):
+        return decode(True)
+
+
 def read_labelled_pixels(
     path: ImagePath, label_size: tuple[int, int], channels: Channels = RGB, max_pixels: int = MAX_PIXELS
 ) -> ByteArray:
@@ -92,9 +127,24 @@ def read_labelled_pixels(
         return decode(not header.is_labelled_raw(label_size))
 
 
+def _part(image: LargeImage, window: Window) -> ByteArray:
+    return image.read(window)
+
+
+def _stored_part(image: StoredImage, window: Window) -> Numbers:
+    """Transparency, and what has no more than 8 bits, as it is drawn."""
+    values = image.values(window)
+    values = values if values.ndim == 3 else values[:, :, None]
+    return image.read(window) if stays_in_bytes(values.dtype) or values.shape[2] == 4 else values
+
+
 def _or_by_parts(
-    path: ImagePath, max_pixels: int, read: Callable[[], ByteArray], size: Size | None = None
-) -> ByteArray:
+    path: ImagePath,
+    max_pixels: int,
+    read: Callable[[], Numbers],
+    size: Size | None = None,
+    read_part: Callable[[StoredImage, Window], Numbers] = _part,
+) -> Numbers:
     """What Pillow reads; of a TIFF that it cannot decode (with gaps, compressed otherwise) what other libraries do.
 
     The first error counts.
@@ -108,7 +158,7 @@ def _or_by_parts(
             if image is not None and size in (None, image.size):
                 height, width = image.size
                 require_bearable_size((width, height), max_pixels)
-                return image.read((0, 0, width, height))
+                return read_part(image, (0, 0, width, height))
         raise error
 
 
@@ -151,29 +201,33 @@ def _is_array_name(path: ImagePath) -> bool:
 
 @contextmanager
 def _opened(
-    path: ImagePath, channels: Channels, max_pixels: int, *, decode: bool = True
+    path: ImagePath, channels: Channels, max_pixels: int, *, decode: bool = True, stored: bool = False
 ) -> Iterator[tuple[ImageHeader, Decode]]:
     with (
         open_regular(path, "an image") as stream,
-        _decoding(stream, str(path), channels, max_pixels, decode=decode) as opened,
+        _decoding(stream, str(path), channels, max_pixels, decode=decode, stored=stored) as opened,
     ):
         yield opened
 
 
 @contextmanager
 def _decoding(
-    stream: BinaryIO, where: str, channels: Channels, max_pixels: int, *, decode: bool
+    stream: BinaryIO, where: str, channels: Channels, max_pixels: int, *, decode: bool, stored: bool = False
 ) -> Iterator[tuple[ImageHeader, Decode]]:
-    """The header, with the right number of channels, and what decodes it; messages from inside name the file."""
+    """The header, with the right number of channels, and what decodes it; messages from inside name the file.
+
+    With `stored` numbers of more than 8 bits stay as the file has them.
+    """
     start = stream.read(len(NPY))
     stream.seek(0)
     if start != NPY and (channels.rgb or not start.startswith(TIFF)):
-        with opened_image(stream, where, max_pixels, band_pixels, decode=decode) as (header, decoded):
+        convert = unstretched(band_pixels) if stored else band_pixels
+        with opened_image(stream, where, max_pixels, convert, decode=decode) as (header, decoded):
             channels.require(header.channels)
             yield header, decoded
         return
     try:
-        opened, cost = _array(stream, channels) if start == NPY else _tiff(stream, channels)
+        opened, cost = (_array if start == NPY else _tiff)(stream, channels, stored)
         height, width = opened[0].raw_size
         require_bearable_size((width, height), max_pixels)
         if decode:
@@ -188,14 +242,16 @@ def _decoding(
         raise UserError(f"{where}: broken or incomplete image file ({reason}); replace it") from error
 
 
-def _array(stream: BinaryIO, channels: Channels) -> tuple[tuple[ImageHeader, Decode], int]:
+def _array(stream: BinaryIO, channels: Channels, stored: bool) -> tuple[tuple[ImageHeader, Decode], int]:
     """An open `.npy` file, and the bytes that reading it takes."""
     array = as_channels_last(stored_array(stream), _RGB_ARRAYS if channels.rgb else (channels.count,))
     height, width, count = array.shape
     if not channels.rgb or count not in _RGB_ARRAYS:
         channels.require(count)
 
-    def decode(_: bool) -> ByteArray:
+    def decode(_: bool) -> Numbers:
+        if stored and not stays_in_bytes(array.dtype):
+            return array
         if not channels.rgb:
             return channels_as_bytes(array)
         return array_pixels(np.array(array) if is_rgb_array(array) else channels_as_bytes(array))
@@ -203,14 +259,14 @@ def _array(stream: BinaryIO, channels: Channels) -> tuple[tuple[ImageHeader, Dec
     return (ImageHeader((height, width), (height, width), 1, count), decode), array.size + 8 * height * width
 
 
-def _tiff(stream: BinaryIO, channels: Channels) -> tuple[tuple[ImageHeader, Decode], int]:
+def _tiff(stream: BinaryIO, channels: Channels, stored: bool) -> tuple[tuple[ImageHeader, Decode], int]:
     """The same of a TIFF file."""
     tiff = TiffChannels(stream)
-    header = tiff.header
+    header, kind = tiff.header, tiff.kind if stored and not stays_in_bytes(tiff.kind) else BYTES
     channels.require(header.channels)
 
-    def decode(upright: bool) -> ByteArray:
-        return turned_array(tiff.read(), upright_turn(header.orientation) if upright else None)
+    def decode(upright: bool) -> Numbers:
+        return turned_array(tiff.read(kind), upright_turn(header.orientation) if upright else None)
 
     height, width = header.raw_size
-    return (header, decode), 2 * height * width * header.channels + tiff.cost
+    return (header, decode), 2 * height * width * header.channels * kind.itemsize + tiff.cost

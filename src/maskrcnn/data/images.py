@@ -73,24 +73,26 @@ ImagePath = str | os.PathLike[str]
 __all__ = ["ImageHeader", "TooManyPixels"]  # which others import from here
 
 
-def read_image(path: ImagePath, max_pixels: int = MAX_PIXELS) -> ByteArray:
+def read_image(path: ImagePath, max_pixels: int = MAX_PIXELS, convert: Convert = rgb_pixels) -> ByteArray:
     """Decode an image file and set it upright.
 
     Returns:
-        (H, W, 3) uint8 RGB, contiguous.
+        (H, W, 3) uint8 RGB, contiguous, or what another rule `convert` makes of its values.
 
     Raises:
         UserError: no such file, not an image of the formats read, above `max_pixels`, more than the free memory
             holds while it is decoded, a JPEG of too many scans, broken or cut short.
     """
     with _opened(path, max_pixels, decode=True) as image:
-        return _decoded(image, upright=True)
+        return _decoded(image, upright=True, convert=convert)
 
 
-def read_image_of(stream: BinaryIO, where: str, max_pixels: int = MAX_PIXELS) -> ByteArray:
+def read_image_of(
+    stream: BinaryIO, where: str, max_pixels: int = MAX_PIXELS, convert: Convert = rgb_pixels
+) -> ByteArray:
     """The same of an image file in memory; `where` names it in messages."""
     with _decoding(where, stream, max_pixels, decode=True) as image:
-        return _decoded(image, upright=True)
+        return _decoded(image, upright=True, convert=convert)
 
 
 def read_labelled_image(path: ImagePath, label_size: Size, max_pixels: int = MAX_PIXELS) -> ByteArray:

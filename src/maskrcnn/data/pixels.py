@@ -21,8 +21,8 @@ _STRIP = 1 << 20
 
 _Numbers = npt.NDArray[np.generic]
 
-Convert = Callable[[Image.Image, Image.Transpose | None], ByteArray]
-"""A decoded picture and how it is to be turned -> (H, W, C) uint8."""
+Convert = Callable[[Image.Image, Image.Transpose | None], npt.NDArray[Any]]
+"""A decoded picture and how it is to be turned -> (H, W, C) uint8; of an `unstretched` rule, other numbers too."""
 
 
 def rgb_pixels(image: Image.Image, turn: Image.Transpose | None = None) -> ByteArray:
@@ -35,17 +35,28 @@ def band_pixels(image: Image.Image, turn: Image.Transpose | None = None) -> Byte
     return _converted(image, turn, num_bands(image), _to_bands)
 
 
+def unstretched(convert: Convert) -> Convert:
+    """The same rule, but what it would stretch stays (H, W, 1) as it is stored."""
+
+    def converted(image: Image.Image, turn: Image.Transpose | None) -> npt.NDArray[Any]:
+        if is_stretched(image.mode):
+            return turned_array(np.asarray(image)[:, :, None], turn)
+        return convert(image, turn)
+
+    return converted
+
+
 def num_bands(image: Image.Image) -> int:
     """C of `band_pixels`, before the picture is decoded."""
     return 1 if is_stretched(image.mode) else len(_plain_mode(image))  # a letter for each: L, LA, RGB, RGBA, CMYK
 
 
-def turned_array(stored: ByteArray, turn: Image.Transpose | None) -> ByteArray:
-    """(H, W, C) pixels as stored, turned or mirrored; contiguous."""
+def turned_array(stored: npt.NDArray[Any], turn: Image.Transpose | None) -> npt.NDArray[Any]:
+    """(H, W, C) numbers as stored, turned or mirrored; contiguous."""
     if turn is None:
         return stored
     height, width, channels = stored.shape
-    pixels = np.empty((width, height, channels) if turn in _SWAPPING else stored.shape, np.uint8)
+    pixels = np.empty((width, height, channels) if turn in _SWAPPING else stored.shape, stored.dtype)
     _AS_STORED[turn](pixels)[:] = stored
     return pixels
 
@@ -84,6 +95,11 @@ def _converted(image: Image.Image, turn: Image.Transpose | None, channels: int, 
         part = convert(strip) if stretch is None else stretch(np.asarray(strip))[:, :, None]
         as_stored[top : top + strip.height] = part
     return pixels
+
+
+def stays_in_bytes(kind: np.dtype[Any]) -> bool:
+    """Whether numbers of this type become bytes without being stretched."""
+    return kind in (np.uint8, bool)
 
 
 def is_stretched(mode: str) -> bool:

@@ -90,6 +90,7 @@ class Fault(Enum):
     MASK_FILE = "mask file cannot be used", "mask dropped"
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
     SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"
+    PREDICTED = "found by a model and labelled by nobody", "predictions taken as labels"
     PICTURE_EMBEDDED = "picture is in the label file alone", "image dropped; save it beside the labels"
 
     ALL_CROWDS = "crowds (iscrowd 1)", "nothing is left to learn or to find; data.crowd=object takes them as objects"

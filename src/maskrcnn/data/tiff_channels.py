@@ -20,13 +20,14 @@ import numpy.typing as npt
 from maskrcnn.data.image_header import ORIENTATION_TAG, ImageHeader, known_orientation
 from maskrcnn.data.pixels import channel_bytes
 from maskrcnn.errors import UserError
-from maskrcnn.structures.masks import ByteArray
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
 MAX_CHANNELS = 1024
 """Pages of more are not counted."""
+
+BYTES = np.dtype(np.uint8)
 
 _PALETTE, _UNCOMPRESSED = 3, 1
 _TILE = 1024
@@ -41,6 +42,7 @@ class TiffChannels:
 
     Attributes:
         header: what the file says of itself.
+        kind: of the numbers.
         cost: bytes that are held at a time while it is decoded, by what the file claims.
 
     Raises:
@@ -59,16 +61,17 @@ class TiffChannels:
         size, samples = (int(first.imagelength), int(first.imagewidth)), int(first.samplesperpixel)
         tag = first.tags.get(ORIENTATION_TAG)
         orientation = known_orientation(None if tag is None else tag.value)
+        self.kind = np.dtype(first.dtype)
         self.header = ImageHeader.of_stored(size, orientation, samples * len(self._pages))
         self.cost = size[0] * size[1] * (2 * samples * first.dtype.itemsize + 8)
 
-    def read(self) -> ByteArray:
-        """(H, W, C) uint8 of the pixels as they are stored; each channel as `pixels.channel_bytes` says."""
+    def read(self, kind: np.dtype[Any] = BYTES) -> npt.NDArray[Any]:
+        """(H, W, C) of the pixels as they are stored: uint8, each channel as `pixels.channel_bytes` says, or `kind`."""
         height, width = self.header.raw_size
-        pixels = np.empty((height, width, self.header.channels), np.uint8)
+        pixels = np.empty((height, width, self.header.channels), kind)
         planes = (plane for page in self._pages for plane in _planes(page))
         for channel, plane in enumerate(planes):
-            pixels[:, :, channel] = channel_bytes(plane)
+            pixels[:, :, channel] = channel_bytes(plane) if kind == BYTES else plane
         return pixels
 
 

@@ -40,20 +40,20 @@ class LabelStrips:
     Attributes:
         labels: (N,) int64 of all objects.
         scores: (N,) float32.
-        area: the sum of all objects' pixels; more than the image has of them where objects overlap.
+        areas: (N,) int64 pixels of each; together more than the image has of them where objects overlap.
     """
 
     def __init__(self, parts: Callable[[], Iterator[Prediction]], size: Size) -> None:
         self._parts, self._size = parts, size
-        self.area, tops = 0, []
+        areas, tops = [np.zeros(0, np.int64)], []
         labels, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         for part in parts():
             runs = _runs_of(part)
             tops.append(runs.tops.min(initial=size[0]))
-            self.area += int(runs.areas().sum())
+            areas.append(runs.areas())
             labels.append(part.labels)
             scores.append(part.scores)
-        self.labels, self.scores = np.concatenate(labels), np.concatenate(scores)
+        self.labels, self.scores, self.areas = np.concatenate(labels), np.concatenate(scores), np.concatenate(areas)
         # An object of many tiles comes late and may begin far above: nothing below this is still to come.
         self._rest_begins = np.minimum.accumulate(tops[::-1])[::-1].tolist()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
-from maskrcnn.structures.masks import BoolArray, ByteArray, FloatArray, Masks
+from maskrcnn.structures.masks import BoolArray, FloatArray, Masks
 
 SHAPE = (
     "area",
@@ -35,12 +37,13 @@ LENGTHS = (
 INTENSITY = "intensity_mean"
 
 
-def measure(masks: Masks, image: ByteArray | None = None, pixel_size: float = 1.0) -> dict[str, FloatArray]:
+def measure(masks: Masks, image: npt.NDArray[Any] | None = None, pixel_size: float = 1.0) -> dict[str, FloatArray]:
     """Measure D objects.
 
     Args:
         masks: the objects.
-        image: (H, W, C) their image, for `intensity_mean`: the mean of all channels over the object's pixels.
+        image: (H, W, C) numbers of any kind, their image, for `intensity_mean`: the mean of all channels over the
+            object's pixels.
         pixel_size: the length of a pixel's side in the unit that the numbers are to have, such as 0.25 micrometres.
 
     Returns:
@@ -102,7 +105,7 @@ def perimeter(mask: BoolArray) -> float:
     return float(np.bincount(sums.ravel(), minlength=50) @ _STEPS)
 
 
-def _intensities(masks: Masks, image: ByteArray) -> Iterator[float]:
+def _intensities(masks: Masks, image: npt.NDArray[Any]) -> Iterator[float]:
     for index, (x1, y1, x2, y2) in enumerate(masks.windows.tolist()):
         inside = image[y1:y2, x1:x2][masks.crop(index).view(bool)]
         yield float(inside.mean()) if inside.size else float("nan")

@@ -28,7 +28,7 @@ class FinishedImage:
         number: its id in COCO's results.
         path: its file.
         name: the file relative to the folder that all images of the run have in common, with forward slashes.
-        stem: a name for files made of it, without ending; no other image has the same.
+        stem: a name for files made of it, without their ending; no other image has the same, see `short_names`.
         size: (height, width), pixels.
         parts: reads its objects, with decided masks; boxes as they were written, to a thousandth of a pixel. In one
             part, or in several where it was cut into tiles, so that a form can be written without holding all objects.
@@ -86,6 +86,11 @@ class Finished:
         for _, row in self.rows.numbered(self.names):
             if row["error"] is not None:
                 yield row["file_name"], row["error"]
+
+    @property
+    def model(self) -> str:
+        """SHA-256 of the model's file; empty where there are no results."""
+        return next((row["model"] for _, row in self.rows.numbered(self.names)), "")
 
     @cached_property
     def folder(self) -> Path:

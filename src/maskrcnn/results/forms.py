@@ -52,15 +52,37 @@ def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) 
 
 
 def save_forms(finished: Finished, output: Path, forms: Sequence[str]) -> dict[str, Loss]:
-    """Write each form into a folder of its name, whole or not at all; what each could not say."""
-    return {form: _save(finished, output / form, FORMS[form]) for form in forms}
+    """Write each form into a folder of its name, whole or not at all; what each could not say.
+
+    Raises:
+        UserError: some cannot be written; by then all others are.
+    """
+    losses, errors = dict[str, Loss](), list[Exception]()
+    for form in forms:
+        try:
+            losses[form] = _save(finished, output / form, FORMS[form])
+        except Exception as error:  # whatever it is, the other forms of a long run are not to be lost
+            errors.append(error)
+    if errors:
+        raise _as_one(errors)
+    return losses
+
+
+def _as_one(errors: Sequence[Exception]) -> Exception:
+    """What the user can mend in one line; a bug goes before."""
+    bugs = [error for error in errors if not isinstance(error, UserError)]
+    return bugs[0] if bugs else UserError("; ".join(map(str, errors)))
 
 
 def _save(finished: Finished, folder: Path, write: Callable[[Finished, Path], Loss]) -> Loss:
     partial_folder = folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
     shutil.rmtree(partial_folder, ignore_errors=True)
     make_folder(partial_folder)
-    loss = write(finished, partial_folder)
+    try:
+        loss = write(finished, partial_folder)
+    except BaseException:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        raise
     (partial_folder / WRITTEN).write_text(json.dumps(_files(partial_folder)))
     if folder.exists():
         shutil.rmtree(folder)

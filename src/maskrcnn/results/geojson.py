@@ -5,15 +5,15 @@ https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.detected import DetectedObject, Part
 from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
+from maskrcnn.results.outlined import outlined
 from maskrcnn.structures.masks import FloatArray
 from maskrcnn.viz.colours import instance_colour
 
@@ -23,28 +23,29 @@ if TYPE_CHECKING:
 AROUND = '{"type": "FeatureCollection", "features": ', "}"
 
 
-def write(finished: Finished, folder: Path) -> Counter[str]:
+def write(finished: Finished, folder: Path) -> Loss:
     """`X.geojson` for each image X."""
+    loss = Loss()
     for image in finished:
-        write_json(folder / f"{image.stem}.geojson", features(image.parts()), *AROUND)
-    return Counter()
+        write_json(folder / f"{image.stem}.geojson", features(image.parts(), loss), *AROUND)
+    return loss
 
 
-def features(parts: Iterable[Prediction]) -> Iterator[dict[str, Any]]:
+def features(parts: Iterable[Prediction], loss: Loss) -> Iterator[dict[str, Any]]:
     """A feature for each object, along the edges of its pixels; of its box, where there are no masks.
 
     Args:
         parts: of one image's objects; they are numbered from 1.
+        loss: counts those with an empty mask, which are left out.
     """
-    return (_feature(found, number) for number, found in enumerate(chain.from_iterable(parts), start=1))
+    return (_feature(found, number) for number, found in outlined(parts, loss))
 
 
 def _feature(found: DetectedObject, number: int) -> dict[str, Any]:
-    parts = found.polygons if found.prediction.has_masks else []
     return {
         "type": "Feature",
         "id": str(number),
-        "geometry": _geometry(parts) if parts else _box(found),
+        "geometry": _geometry(found.polygons) if found.prediction.has_masks else _box(found),
         "properties": {
             "objectType": "detection",
             "classification": {"name": found.name, "color": list(instance_colour(found.label))},

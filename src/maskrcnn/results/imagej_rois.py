@@ -10,16 +10,17 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.detected import DetectedObject
 from maskrcnn.files import write_atomically
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.file_names import plain_name
+from maskrcnn.results.outlined import outlined
 from maskrcnn.structures.masks import FloatArray
 
 if TYPE_CHECKING:
@@ -31,34 +32,43 @@ SUBPIXEL = 128
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0
 HEADER = 64
 
+FARTHEST, MOST = 32_767, 65_535
+"""The coordinate, and the points of a single outline, up to which its 16 bits go."""
+
+TOO_LARGE = f"objects reach beyond pixel {FARTHEST} or have more than {MOST} points, all that ImageJ has room for"
+
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 """The same objects give the same bytes."""
 
 
-def write(finished: Finished, folder: Path) -> Counter[str]:
+def write(finished: Finished, folder: Path) -> Loss:
     """`X.zip` for each image X; ImageJ needs at least one region in it, so images without objects get none."""
+    loss = Loss()
     for image in finished:
-        if len(image.prediction):
-            write_atomically(folder / f"{image.stem}.zip", rois_zip(image.prediction))
-    return Counter()
+        if content := rois_zip(image.prediction, loss):
+            write_atomically(folder / f"{image.stem}.zip", content)
+    return loss
 
 
-def rois_zip(prediction: Prediction) -> bytes:
-    """The archive of one image."""
+def rois_zip(prediction: Prediction, loss: Loss) -> bytes:
+    """The archive of one image; nothing where none of its objects can be a region. Those that cannot are counted."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for found in prediction:
-            name = f"{found.index + 1:04d}-{plain_name(found.name)}"
-            archive.writestr(zipfile.ZipInfo(f"{name}.roi", _FIXED_DATE), roi_bytes(_rings(found), name))
-    return stream.getvalue()
+        for number, found in outlined([prediction], loss):
+            name, rings = f"{number:04d}-{plain_name(found.name)}", _rings(found)
+            if max(map(np.max, rings)) > FARTHEST or (len(rings) == 1 and len(rings[0]) > MOST):
+                loss[TOO_LARGE] += 1
+            else:
+                archive.writestr(zipfile.ZipInfo(f"{name}.roi", _FIXED_DATE), roi_bytes(rings, name))
+    return stream.getvalue() if archive.namelist() else b""
 
 
 def _rings(found: DetectedObject) -> list[FloatArray]:
     """All outlines, those of holes too: a composite is filled by the even-odd rule. The box where there is no mask."""
-    parts = found.polygons if found.prediction.has_masks else []
+    if found.prediction.has_masks:
+        return [ring for outer, holes in found.polygons for ring in (outer, *holes)]
     x1, y1, x2, y2 = found.box.tolist()
-    box = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
-    return [ring for outer, holes in parts for ring in (outer, *holes)] or [box]
+    return [np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])]
 
 
 def roi_bytes(rings: list[FloatArray], name: str) -> bytes:

@@ -15,11 +15,15 @@ from maskrcnn.detected import DetectedObject, Part
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.finished import Finished, FinishedImage
+from maskrcnn.results.outlined import outlined
 from maskrcnn.structures.keypoints import PIXEL_CENTRE
 from maskrcnn.viz.skeletons import KEYPOINT_THRESHOLD
 
 TOLERANCE = 0.5
 """Pixels by which an outline that is to be corrected may differ from the mask."""
+
+HASH = 12
+"""Characters of the SHA-256 of a model's file that tell it from others."""
 
 Json = dict[str, Any]
 
@@ -36,16 +40,18 @@ def write_labels(finished: Finished, folder: Path, writer: str, *, exact: bool) 
         writer: one of `WRITERS`.
         exact: masks to the pixel; else outlines within `TOLERANCE`, but for masks with holes.
     """
-    return write_form(writer, Scene(label_content(finished, exact=exact), finished.folder), folder)
+    loss = Loss()
+    scene = Scene(label_content(finished, loss, exact=exact), finished.folder, f"maskrcnn {finished.model[:HASH]}")
+    return loss + write_form(writer, scene, folder)
 
 
-def label_content(finished: Finished, *, exact: bool) -> Json:
-    """Images, objects and classes as COCO content; an object keeps its score."""
+def label_content(finished: Finished, loss: Loss, *, exact: bool) -> Json:
+    """Images, objects and classes as COCO content; an object keeps its score, and one without pixels is counted."""
     images: list[Json] = []
     annotations: list[Json] = []
     for image in finished:
         images.append(image_entry(image))
-        for entry in annotations_of(image, exact):
+        for entry in annotations_of(image, loss, exact):
             annotations.append({"id": len(annotations) + 1, **entry})
     return {"images": images, "annotations": annotations, "categories": finished.categories.to_coco()}
 
@@ -56,14 +62,16 @@ def image_entry(image: FinishedImage) -> Json:
     return {"id": image.number, "file_name": image.name, "height": height, "width": width}
 
 
-def annotations_of(image: FinishedImage, exact: bool) -> Iterator[Json]:
-    """Its objects as COCO annotations without ids."""
-    return (entry for part in image.parts() for entry in _annotations(part, image.number, exact))
+def annotations_of(image: FinishedImage, loss: Loss, exact: bool) -> Iterator[Json]:
+    """Its objects as COCO annotations without ids; those with an empty mask are left out and counted."""
+    return (entry for part in image.parts() for entry in _annotations(part, image.number, loss, exact))
 
 
-def _annotations(part: Prediction, number: int, exact: bool) -> Iterator[Json]:
+def _annotations(part: Prediction, number: int, loss: Loss, exact: bool) -> Iterator[Json]:
     outlines = None if exact or not part.has_masks else part.polygons(TOLERANCE)
-    for found, result in zip(part, part.to_coco(number), strict=True):
+    results = part.to_coco(number)
+    for _, found in outlined([part], loss):
+        result = results[found.index]
         entry = {name: result[name] for name in ("image_id", "category_id", "bbox", "score")}
         if part.has_masks:
             entry["segmentation"] = _segmentation(found, None if outlines is None else outlines[found.index])

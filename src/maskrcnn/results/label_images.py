@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP, png
-from maskrcnn.data.formats.writers.scene import BOX_ALONE, Loss, copy_picture, save
+from maskrcnn.data.formats.writers.masks import CLASSES, COVERED, OVERLAP, png
+from maskrcnn.data.formats.writers.scene import BOX_ALONE, Loss, copy_picture, save, turned
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
 from maskrcnn.large.overview import MAX_PIXELS
 from maskrcnn.large.strips import LabelStrips, Numbers
+from maskrcnn.results.outlined import EMPTY
 from maskrcnn.structures import Size
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def write(finished: Finished, folder: Path) -> Loss:
     loss = Loss({CLASSES: len(finished.categories)} if len(finished.categories) > 1 else {})
     for image in finished:
         copy_picture(image.path, folder / "images" / image.file_name)
+        loss += turned(image.path, image.size)
         _write_image(image, folder / "masks", loss)
-    return loss
+    return +loss
 
 
 def _write_image(image: FinishedImage, folder: Path, loss: Loss) -> None:
@@ -44,12 +46,14 @@ def _write_image(image: FinishedImage, folder: Path, loss: Loss) -> None:
     if without_masks:
         loss[BOX_ALONE] += without_masks
     labels = LabelStrips(lambda: (part for part in image.parts() if part.has_masks), image.size)
-    painted = 0
+    painted, seen = 0, np.zeros(len(labels) + 1, bool)
 
     def strips(rows: int) -> Iterator[Numbers]:
         nonlocal painted
         for strip in labels.strips(rows):
             painted += int(np.count_nonzero(strip))
+            for row in strip:  # as indices of all rows at once would take eight bytes a pixel
+                seen[row] = True
             yield strip
 
     height, width = image.size
@@ -57,8 +61,9 @@ def _write_image(image: FinishedImage, folder: Path, loss: Loss) -> None:
         write_label_tiff(folder / f"{image.stem}.tif", strips(TILE), image.size)
     else:
         save(folder / f"{image.stem}.png", png(next(strips(height)).astype(np.uint16)))
-    if labels.area > painted:
-        loss[OVERLAP] += labels.area - painted
+    empty = labels.areas == 0
+    area = int(labels.areas.sum())
+    loss.update({OVERLAP: area - painted, COVERED: int((~seen[1:] & ~empty).sum()), EMPTY: int(empty.sum())})
 
 
 def write_label_tiff(path: Path, strips: Iterator[Numbers], size: Size) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
+
 from maskrcnn.conversions.table import COLUMNS, object_table
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
 from maskrcnn.masks.measurements import INTENSITY, SHAPE
 from maskrcnn.prediction import Prediction
-from maskrcnn.structures.masks import ByteArray
 
 if TYPE_CHECKING:
     from maskrcnn.results.finished import Finished
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
 HEAD = (*COLUMNS, *SHAPE, INTENSITY)
 """What is known of an object; without masks, the shape but for its area is empty."""
 
-DIGITS = 4
-"""Behind the point."""
+SUMMARY = ("file_name", "height", "width", "objects"), ("mean_area", "total_area", "error")
+"""What is known of an image, before and behind the counts of its classes."""
+
+DIGITS = 7
+"""That count, whatever the unit: areas in square metres may be small."""
+
+DECIMALS = 4
+"""Behind the point at least, so that large areas in pixels stay whole."""
 
 
 def object_rows(prediction: Prediction, pixel_size: float = 1.0) -> Iterator[list[Any]]:
@@ -50,8 +57,8 @@ def _all_objects(finished: Finished) -> Iterator[list[Any]]:
 
 def _summary(finished: Finished) -> Iterator[list[Any]]:
     """How many objects of each class an image has, and the area they take."""
-    classes = finished.categories.names
-    yield ["file_name", "height", "width", "objects", *classes, "mean_area", "total_area", "error"]
+    classes, (before, behind) = finished.categories.names, SUMMARY
+    yield [*before, *class_columns(classes), *behind]
     for image in finished:
         found, unit = image.prediction, finished.pixel_size**2
         areas = found.areas * unit
@@ -62,6 +69,17 @@ def _summary(finished: Finished) -> Iterator[list[Any]]:
         yield [name, "", "", "", *("" for _ in classes), "", "", reason]
 
 
+def class_columns(classes: Sequence[str]) -> list[str]:
+    """The column of each class: its name; with "class" in front, where another column has this name."""
+    others, columns = {*SUMMARY[0], *SUMMARY[1]}, []
+    for name in classes:
+        column = name
+        while column in others or (column != name and column in classes):
+            column = f"class {column}"
+        columns.append(column)
+    return columns
+
+
 def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     def fill(partial: Path) -> None:
         with partial.open("w", newline="", encoding="utf-8") as file:
@@ -70,10 +88,10 @@ def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     write_atomically(path, fill)
 
 
-def _image(prediction: Prediction) -> ByteArray | None:
+def _image(prediction: Prediction) -> npt.NDArray[Any] | None:
     """None where the file is not there any more: intensities stay empty."""
     try:
-        return prediction.pixels()
+        return prediction.values()
     except UserError:
         return None
 
@@ -81,4 +99,7 @@ def _image(prediction: Prediction) -> ByteArray | None:
 def _cell(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    return round(value, DIGITS) if math.isfinite(value) else ""
+    if not math.isfinite(value):
+        return ""
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    return round(value, max(DIGITS - 1 - exponent, DECIMALS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskrcnn.data.formats.writers.scene import Loss
 from maskrcnn.data.windowed.geotiff import GeoImage, is_geotiff, opened_geotiff
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import write_json
@@ -26,29 +26,29 @@ BATCH = 500
 """Objects whose points are projected together."""
 
 
-def write(finished: Finished, folder: Path) -> Counter[str]:
+def write(finished: Finished, folder: Path) -> Loss:
     """`X.geojson` for each image X with a coordinate reference system; others are counted.
 
     Raises:
         UserError: `rasterio` is missing, an image cannot be read again, or a place has no longitude and latitude.
     """
     _require_rasterio()
-    loss = Counter[str]()
+    loss = Loss()
     for image in finished:
         if not is_geotiff(image.path):
             loss[NO_PLACE] += 1
             continue
         with opened_geotiff(image.path) as pixels:
             if pixels.has_place:
-                write_json(folder / f"{image.stem}.geojson", _features(image, pixels), *AROUND)
+                write_json(folder / f"{image.stem}.geojson", _features(image, pixels, loss), *AROUND)
             else:
                 loss[NO_PLACE] += 1
     return loss
 
 
-def _features(image: FinishedImage, pixels: GeoImage) -> Iterator[dict[str, Any]]:
+def _features(image: FinishedImage, pixels: GeoImage, loss: Loss) -> Iterator[dict[str, Any]]:
     """Some hundred at a time: to set up a projection takes longer than to use it."""
-    found = features(image.parts())
+    found = features(image.parts(), loss)
     while some := list(islice(found, BATCH)):
         rings = [np.array(ring) for feature in some for polygon in _polygons(feature) for ring in polygon]
         placed = np.split(pixels.lon_lat(np.concatenate(rings)), np.cumsum([len(ring) for ring in rings])[:-1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
 
 from maskrcnn.structures.masks import BoolArray, ByteArray
 from maskrcnn.structures.size import Size
@@ -20,6 +22,13 @@ class LargeImage(Protocol):
 
     def read(self, window: Window) -> ByteArray:
         """(h, w, C) uint8, RGB as a rule, of a window; may be a view of the image's own memory."""
+
+
+class StoredImage(LargeImage, Protocol):
+    """An image in a file of numbers that may be no bytes."""
+
+    def values(self, window: Window) -> npt.NDArray[Any]:
+        """(h, w, C), or (h, w), of a window as the file has them."""
 
 
 @runtime_checkable

@@ -71,6 +71,33 @@ def test_of_several_annotators_the_newest_counts(shared: Path, read_form: ReadFo
     assert content.report.counts == {Fault.SEVERAL_ANNOTATORS: 1}
 
 
+BOX = {
+    **BASE,
+    "type": "rectanglelabels",
+    "value": {"x": 10, "y": 20, "width": 40, "height": 50, "rectanglelabels": ["a"]},
+}
+OLDER = {"result": [], "created_at": "2024-01-01", "score": 0.9}
+NEWER = {"result": [BOX], "created_at": "2024-01-02", "score": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "predictions", "objects", "faults"),
+    [
+        ([], [NEWER], 1, {Fault.PREDICTED: 1}),
+        ([], [NEWER, OLDER], 1, {Fault.PREDICTED: 1, Fault.SEVERAL_ANNOTATORS: 1}),
+        ([], [], 0, {}),
+        ([{"result": []}], [NEWER], 0, {}),
+        ([{"result": [BOX, BOX]}], [NEWER], 2, {}),
+        ([{"result": [BOX], "was_cancelled": True}], [NEWER], 0, {}),
+    ],
+)
+def test_predictions_count_where_nobody_has_labelled(
+    annotations: list[Any], predictions: list[Any], objects: int, faults: dict[Fault, int], read_results: Any
+) -> None:
+    content = read_results(annotations=annotations, predictions=predictions)
+    assert len(content.coco["annotations"]) == objects and content.report.counts == faults
+
+
 def test_brushes_to_the_pixel() -> None:
     rng = np.random.default_rng(0)
     for height, width in ((1, 1), (7, 5), (24, 31)):

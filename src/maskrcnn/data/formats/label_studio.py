@@ -2,7 +2,7 @@
 
 https://labelstud.io/guide/export. Coordinates are percent of the original picture. A brush is a stream of bits of its
 own kind, decoded here to the pixel; its exports to COCO lose holes. Of several annotators' labels the newest are taken,
-unless cancelled. A rectangle is a box, unless it is turned.
+unless cancelled. Where nobody has labelled, a model's predictions are. A rectangle is a box, unless it is turned.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from maskrcnn.masks.brush import decode_brush
 from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
-LOOKED_FOR = "Label Studio's JSON (a list of tasks with annotations)"
+LOOKED_FOR = "Label Studio's JSON (a list of tasks with annotations or predictions)"
 
 _UPLOAD = re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]*$)")
 """What Label Studio puts before the name of an uploaded file."""
@@ -56,7 +56,9 @@ def read(listing: Listing) -> LabelContent:
 
 def _is_tasks(content: Any) -> bool:
     tasks = entries(content)
-    return bool(tasks) and all(isinstance(task.get("data"), dict) and "annotations" in task for task in tasks[:10])
+    return bool(tasks) and all(
+        isinstance(task.get("data"), dict) and ("annotations" in task or "predictions" in task) for task in tasks[:10]
+    )
 
 
 def _read_task(listing: Listing, name: str, task: Json, where: str, builder: ContentBuilder) -> None:
@@ -72,8 +74,11 @@ def _read_task(listing: Listing, name: str, task: Json, where: str, builder: Con
 
 
 def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json]:
-    """The results of the newest annotator."""
-    done = [entry for entry in entries(task.get("annotations")) if entry.get("was_cancelled") is not True]
+    """The results of the newest annotator; where there is none, of the newest model."""
+    given = entries(task.get("annotations"))
+    if not given and (given := entries(task.get("predictions"))):
+        builder.fault(Fault.PREDICTED, where)
+    done = [entry for entry in given if entry.get("was_cancelled") is not True]
     if len(done) > 1:
         builder.fault(Fault.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
     newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default={})

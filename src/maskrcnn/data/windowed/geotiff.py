@@ -46,7 +46,13 @@ class GeoImage:
 
     def read(self, window: Window) -> ByteArray:
         """As `LargeImage`."""
-        return self._to_bytes(self._values(window).transpose(1, 2, 0))
+        return self._to_bytes(self.values(window))
+
+    def values(self, window: Window) -> npt.NDArray[Any]:
+        """(h, w, C) of a window as the file has them."""
+        with self._reading():
+            values: npt.NDArray[Any] = self._dataset.read(self._bands, window=_window(window))
+        return values.transpose(1, 2, 0)
 
     def missing(self, window: Window) -> BoolArray:
         """(h, w) pixels without data: by the file's nodata value, its mask or its transparency."""
@@ -74,11 +80,6 @@ class GeoImage:
             raise UserError(f"{self._path}: some of its places have no longitude and latitude; check its projection")
         return found
 
-    def _values(self, window: Window) -> npt.NDArray[Any]:
-        with self._reading():
-            values: npt.NDArray[Any] = self._dataset.read(self._bands, window=_window(window))
-        return values
-
     def _sample(self) -> npt.NDArray[Any]:
         """Values from 16 windows all over the image, none of pixels without data."""
         height, width = self.size
@@ -88,7 +89,7 @@ class GeoImage:
         for top in np.linspace(0, max(height - _SAMPLE, 0), 4).astype(int).tolist():
             for left in np.linspace(0, max(width - _SAMPLE, 0), 4).astype(int).tolist():
                 window = (left, top, min(left + _SAMPLE, width), min(top + _SAMPLE, height))
-                found.append(self._values(window)[:, ~self.missing(window)].reshape(-1, 1))
+                found.append(self.values(window)[~self.missing(window)].reshape(-1, 1))
         return np.concatenate(found)
 
     @contextmanager

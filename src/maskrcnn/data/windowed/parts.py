@@ -14,11 +14,11 @@ from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.windowed.arrays import ArrayImage, mapped
 from maskrcnn.data.windowed.geotiff import is_geotiff, opened_geotiff
 from maskrcnn.data.windowed.tiff import is_tiff, opened_tiff
-from maskrcnn.structures.large_image import LargeImage
+from maskrcnn.structures.large_image import StoredImage
 
 
 @contextmanager
-def opened_in_parts(path: Path, channels: Channels = RGB) -> Iterator[LargeImage | None]:
+def opened_in_parts(path: Path, channels: Channels = RGB) -> Iterator[StoredImage | None]:
     """The image behind a file of which windows are read; None where it has to be decoded as a whole.
 
     A `.npy` file is mapped into memory and a TIFF read by its own tiles or strips, where `tifffile` is installed; one

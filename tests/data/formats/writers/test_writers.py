@@ -19,7 +19,7 @@ from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.formats.writers import WRITERS
 from maskrcnn.data.formats.writers.clean import clean_content
-from maskrcnn.data.formats.writers.masks import CLASSES, OVERLAP
+from maskrcnn.data.formats.writers.masks import CLASSES, COVERED, OVERLAP
 from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names
 from maskrcnn.data.formats.writers.yolo import bridged
 from maskrcnn.data.report import DataReport
@@ -107,7 +107,7 @@ def test_boxes_and_crowds_are_kept_or_counted(tmp_path: Path, form: str) -> None
 def test_overlapping_pixels_of_a_label_image_go_to_the_first(scene: Scene, tmp_path: Path) -> None:
     scene.coco["annotations"].append({**scene.coco["annotations"][0], "id": 99})
     loss = WRITERS["masks"](scene, tmp_path / "written")
-    assert loss[OVERLAP] == 25 and len(read_labels(tmp_path / "written").coco["annotations"]) == 3
+    assert (loss[OVERLAP], loss[COVERED]) == (25, 1) and len(read_labels(tmp_path / "written").coco["annotations"]) == 3
 
 
 def test_more_objects_than_eight_bits_hold(tmp_path: Path) -> None:
@@ -143,6 +143,9 @@ def test_bridges_enclose_nothing() -> None:
         (["a.png", "x/b.png"], ["a.png", "b.png"]),
         (["x/a.png", "y/a.jpg"], ["x_a.png", "y_a.jpg"]),
         (["x/A.png", "y/a.png"], ["x_A.png", "y_a.png"]),
+        (["A.bmp", "a.jpg", "a.png", "b.png"], ["A.bmp.bmp", "a.jpg.jpg", "a.png.png", "b.png"]),
+        (["x/a.jpg", "x/a.png", "y/a.png"], ["x_a.jpg.jpg", "x_a.png.png", "y_a.png"]),
+        (["a.jpg", "a", "a.jpg.png", "a.JPG"], ["a.jpg.jpg"] * 4),
         (["a_b/c.png", "a/b_c.png", "c.png", "d/b_c.png"], ["a_b_c.png", "a_b_c.png", "c.png", "d_b_c.png"]),
     ],
 )
@@ -151,6 +154,23 @@ def test_names_without_folders_stay_apart(names: list[str], short: list[str]) ->
     assert len({Path(name).stem.lower() for name in found}) == len(names)
     if len(set(short)) == len(short):
         assert found == short
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_images_that_share_a_stem_keep_their_labels(tmp_path: Path, form: str, bitmaps: Bitmaps) -> None:
+    builder = ContentBuilder(tmp_path, tmp_path, ["cat"])
+    rings = {"a.bmp": SQUARE, "a.png": OTHER, "a.tif": [20, 3, 24, 3, 22, 8]}
+    for name, ring in rings.items():
+        picture(tmp_path / name)
+        builder.add_polygons(builder.add_image(name, (HEIGHT, WIDTH), "train"), "cat", [ring], "")
+    content = builder.content()
+    WRITERS[form](Scene(content.coco, tmp_path), tmp_path / "written")
+    written = read_labels(tmp_path / "written", FORM_OF.get(form, form))
+    order = sorted(range(3), key=lambda place: Path(written.coco["images"][place]["file_name"]).suffix)
+    masks = [mask for _, mask in bitmaps(written)]
+    assert written.report.counts.total() == 0 and len(masks) == 3
+    for place, (_, mask) in zip(order, bitmaps(content), strict=True):
+        assert np.array_equal(masks[place], mask)
 
 
 def test_labelme_and_coco_files_are_what_their_tools_write(scene: Scene, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from maskrcnn.data.formats.writers import coco, cvat, label_studio, labelme, masks, voc, yolo
-from maskrcnn.data.formats.writers.scene import KEYPOINTS, Loss, Scene
+from maskrcnn.data.formats.writers.scene import KEYPOINTS, Loss, Scene, turned
 
 WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
     "coco": coco.write,
@@ -25,7 +25,9 @@ WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
 
 
 def write_form(form: str, scene: Scene, folder: Path) -> Loss:
-    """Write one of `WRITERS` into a folder; what it had to leave out, keypoints too."""
+    """Write one of `WRITERS` into a folder; what it had to leave out, keypoints too, and what its pictures need."""
     loss = WRITERS[form](scene, folder)
+    for picture in scene.pictures:
+        loss += turned(picture.source, picture.size)
     lost = sum(bool(entry.get("num_keypoints")) for entry in scene.coco["annotations"]) if form != "coco" else 0
     return loss + Loss({KEYPOINTS: lost})

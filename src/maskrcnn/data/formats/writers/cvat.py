@@ -12,13 +12,19 @@ from maskrcnn.data.formats.writers.scene import CROWD, Item, Loss, Scene, copy_p
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_crops import crop_rle
 
+SCORE = "score"
+"""The attribute of what a model has found."""
+
 
 def write(scene: Scene, folder: Path) -> Loss:
     loss, root = Loss(), Element("annotations")
     SubElement(root, "version").text = "1.1"
     labels = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
     for name in scene.classes:
-        SubElement(SubElement(labels, "label"), "name").text = name
+        label = SubElement(labels, "label")
+        SubElement(label, "name").text = name
+        if scene.model is not None:
+            _allow_score(label)
     for number, picture in enumerate(scene.pictures):
         copy_picture(picture.source, folder / "images" / picture.split / picture.name)
         image = SubElement(root, "image", id=str(number), name=picture.name, width=str(picture.size[1]))
@@ -28,10 +34,20 @@ def write(scene: Scene, folder: Path) -> Loss:
         loss[CROWD] += sum(item.crowd for item in picture.items)
         for group, item in enumerate((item for item in picture.items if not item.crowd), start=1):
             for tag, attributes in _shapes(item, group):
-                SubElement(image, tag, {"label": item.label, "occluded": "0", **attributes, "z_order": "0"})
+                shape = SubElement(image, tag, {"label": item.label, "occluded": "0", **attributes, "z_order": "0"})
+                if item.score is not None:
+                    SubElement(shape, "attribute", name=SCORE).text = f"{item.score:.4g}"
     indent(root)
     save(folder / "annotations.xml", tostring(root, encoding="utf-8", xml_declaration=True))
     return +loss
+
+
+def _allow_score(label: Element) -> None:
+    """As text, since CVAT's numbers have steps; where the labels of a project have no score, it leaves it out."""
+    attribute = SubElement(SubElement(label, "attributes"), "attribute")
+    said = {"name": SCORE, "mutable": "False", "input_type": "text", "default_value": "", "values": ""}
+    for name, text in said.items():
+        SubElement(attribute, name).text = text
 
 
 def _shapes(item: Item, group: int) -> Iterator[tuple[str, dict[str, str]]]:

@@ -43,8 +43,9 @@ def _content(picture: Picture, loss: Loss) -> Json:
 
 
 def _shapes(item: Item, group: int) -> Iterator[Json]:
-    """One shape, or one for each part; a crowd is `__ignore__`."""
-    base: Json = {"label": IGNORED if item.crowd else item.label, "group_id": None, "flags": {}, "description": ""}
+    """One shape, or one for each part; a crowd is `__ignore__`, and a score stands where people write notes."""
+    label, note = IGNORED if item.crowd else item.label, "" if item.score is None else f"score {item.score:.4g}"
+    base: Json = {"label": label, "group_id": None, "flags": {}, "description": note}
     if not item.rings:
         yield {**base, **_bitmap(item)}
     for ring in item.rings:

@@ -13,6 +13,7 @@ from maskrcnn.data.formats.writers.scene import Item, Loss, Scene, copy_picture,
 from maskrcnn.structures import Size
 
 OVERLAP = "pixels belong to several objects; they went to the first"
+COVERED = "objects are wholly covered by others and are missing in the mask"
 CLASSES = "classes are not in this form, only objects"
 
 
@@ -35,10 +36,13 @@ def numbered(
         loss[f"objects are more than {room} in their image, all that this form has room for"] += len(items) - room
     for number, item in enumerate(items[:room], start=1):
         inside = item.bitmap != 0
-        loss[OVERLAP] += int((values[inside] > 0).sum())
+        shared = int((values[inside] > 0).sum())
+        loss[OVERLAP] += shared
+        loss[COVERED] += int(0 < inside.sum() == shared)
         values[inside & (values == 0)] = number
-    if not loss[OVERLAP]:
-        del loss[OVERLAP]
+    for sentence in (OVERLAP, COVERED):
+        if not loss[sentence]:
+            del loss[sentence]
     return values
 
 

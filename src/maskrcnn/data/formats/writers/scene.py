@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from maskrcnn.data.channels import UNKNOWN
 from maskrcnn.data.formats.content import Json
+from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.masks.polygons import bitmap_to_polygons, polygon_to_rle
@@ -25,6 +28,8 @@ Loss = Counter[str]
 
 BOX_ALONE = "objects have a box and no mask, which this form cannot say"
 KEYPOINTS = "objects have keypoints, which this form cannot say"
+TURNED = "images are turned by EXIF; masks are of the upright picture"
+SCORES = "objects have a score, which this form cannot say"
 CROWD = "regions are to be ignored (crowds), which this form cannot say"
 
 Ring = FloatArray
@@ -41,6 +46,7 @@ class Item:
         box: x, y, width, height.
         crowd: a region that is neither object nor background.
         size: (height, width) of the image.
+        score: the probability of its class, of one that a model has found.
     """
 
     label: str
@@ -48,6 +54,7 @@ class Item:
     box: list[float]
     crowd: bool
     size: Size
+    score: float | None = None
 
     @property
     def rings(self) -> list[list[float]]:
@@ -113,10 +120,12 @@ class Scene:
     Attributes:
         coco: the content, as the reader of COCO content passed it.
         folder: its image file names are relative to this.
+        model: what found the objects; None of labels.
     """
 
     coco: Json
     folder: Path
+    model: str | None = None
 
     @cached_property
     def classes(self) -> list[str]:
@@ -138,24 +147,44 @@ class Scene:
 def _picture(image: Json, folder: Path, short: dict[str, str], entries: list[Json], names: dict[int, str]) -> Picture:
     size = (image["height"], image["width"])
     items = [
-        Item(names[e["category_id"]], e.get("segmentation"), e["bbox"], e.get("iscrowd") == 1, size) for e in entries
+        Item(names[e["category_id"]], e.get("segmentation"), e["bbox"], e.get("iscrowd") == 1, size, e.get("score"))
+        for e in entries
     ]
     name = image["file_name"]
     return Picture(folder / name, short[name], image.get("split", ""), size, items)
 
 
 def short_names(names: list[str]) -> dict[str, str]:
-    """File names without folders; where two would have the same stem, with the folders' names in front."""
-    stems = Counter(PurePosixPath(name).stem.lower() for name in names)
-    found, taken = {}, set[str]()
-    for name in names:
-        path = PurePosixPath(name)
-        short = path.name if stems[path.stem.lower()] == 1 else "_".join(path.parts)
-        while PurePosixPath(short).stem.lower() in taken:  # a_b/c.png beside a/b_c.png
+    """File names without folders, and of different stems, also where capitals are not told apart.
+
+    A stem names the files that are made of an image. Where two would share it, the folders' names come in front; where
+    the folder is the same, the ending becomes a part of it: `a.jpg` beside `a.png` is `a.jpg.jpg`, of stem `a.jpg`.
+    """
+    found = {name: PurePosixPath(name).name for name in names}
+    for spelt in (_joined, _with_ending):
+        stems = Counter(map(_stem, found.values()))
+        found = {
+            name: spelt(PurePosixPath(name)) if stems[_stem(short)] > 1 else short for name, short in found.items()
+        }
+    taken = set[str]()
+    for name, short in found.items():
+        while _stem(short) in taken:  # a_b/c.png beside a/b_c.png
             short = f"_{short}"
-        taken.add(PurePosixPath(short).stem.lower())
+        taken.add(_stem(short))
         found[name] = short
     return found
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem.lower()
+
+
+def _joined(path: PurePosixPath) -> str:
+    return "_".join(path.parts)
+
+
+def _with_ending(path: PurePosixPath) -> str:
+    return _joined(path) + path.suffix
 
 
 def copy_picture(source: Path, target: Path) -> None:
@@ -169,6 +198,14 @@ def copy_picture(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
     except OSError as error:
         raise UserError(f"{target}: cannot copy {source} here ({error.strerror}); check both places") from None
+
+
+def turned(source: Path, size: Size) -> Loss:
+    """One, where the copy of a picture with labels made for `size` lies otherwise than these, unless EXIF is read."""
+    with suppress(UserError):  # a picture whose header nobody reads has no EXIF that says so
+        header = labelled_header(source, UNKNOWN)
+        return Loss({TURNED: 1}) if header.orientation != 1 and header.size == size else Loss()
+    return Loss()
 
 
 def save(path: Path, content: bytes | str) -> None:

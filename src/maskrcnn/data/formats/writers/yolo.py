@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from maskrcnn.data.channels import UNKNOWN
-from maskrcnn.data.formats.writers.scene import CROWD, Item, Loss, Picture, Ring, Scene, copy_picture, save
+from maskrcnn.data.formats.writers.scene import CROWD, SCORES, Item, Loss, Picture, Ring, Scene, copy_picture, save
 from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.structures import Size
 
@@ -24,6 +24,7 @@ def write(scene: Scene, folder: Path) -> Loss:
         turn = _turn_of(picture)
         lines = [_line(numbers[item.label], item, turn) for item in picture.items if not item.crowd]
         loss[CROWD] += sum(item.crowd for item in picture.items)
+        loss[SCORES] += sum(item.score is not None for item in picture.items)
         save(folder / "labels" / split / f"{picture.stem}.txt", "".join(f"{line}\n" for line in lines))
     settings = {"path": ".", **splits, "names": dict(enumerate(scene.classes))}
     save(folder / "data.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
