@@ -70,3 +70,17 @@ def test_results_with_nothing_in_common(tmp_path: Path) -> None:
     second.write_text(json.dumps([{"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}]))
     with pytest.raises(UserError, match=r"b\.json: .*category_id 9"):
         compare_results(annotations, first, second, tmp_path / "out")
+
+
+def test_names_decide(tmp_path: Path) -> None:
+    """B counts its images backwards, and has not looked at all of them."""
+    annotations, first, second = scene(tmp_path)
+    entries = [entry for entry in json.loads(second.read_text()) if entry["image_id"] > 4]
+    moved = [
+        {**entry, "file_name": f"{entry['image_id']}.png", "image_id": 25 - entry["image_id"]} for entry in entries
+    ]
+    second.write_text(json.dumps(moved))
+    said: list[str] = []
+    found = compare_results(annotations, first, second, tmp_path / "out", say=said.append)
+    assert found["box"].summary[0].second == pytest.approx(np.floor(101 * 40 / 48) / 101, abs=1e-6)
+    assert "warning: b.json: image_id is another" in said[0] and "a.json: image_id" not in said[0]

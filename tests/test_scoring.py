@@ -156,3 +156,17 @@ def test_run_lengths_of_predictions_are_used_as_they_are() -> None:
 
     result = PERFECT[0] | {"segmentation": rle_to_coco(RLE((48, 64), np.array(counts)))}
     assert evaluate_predictions(labels(annotation(1, A)), [result])["mask"]["AP"] == pytest.approx(1)
+
+
+def test_names_decide() -> None:
+    """Images and classes numbered otherwise measure the same."""
+    content = labels(annotation(1, A), annotation(2, B, image_id=2, category_id=2))
+    content["images"].append({"id": 2, "file_name": "b.png", **SIZE})
+    content["categories"].append({"id": 2, "name": "dot"})
+    results = [
+        {**PERFECT[0], "image_id": 2, "category_id": 2, "file_name": "x/a.png", "category_name": "cell"},
+        {**PERFECT[1], "image_id": 1, "category_id": 1, "file_name": "x/b.png", "category_name": "dot"},
+    ]
+    metrics = evaluate_predictions(content, results)
+    assert metrics["mask"]["AP"] == pytest.approx(1)
+    assert [line.split()[0] for line in metrics.warnings] == ["image_id", "category_id"]

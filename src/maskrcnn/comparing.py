@@ -18,6 +18,7 @@ from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.comparison import Comparison, ImageChange, compare_matches
 from maskrcnn.evaluation.comparison_page import IMAGES_SHOWN, comparison_lines, comparison_page
 from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.joining import Renamed, joined
 from maskrcnn.evaluation.matching import Matches, best_operating_point
 from maskrcnn.evaluation.metrics import IouType, detection_limit
 from maskrcnn.evaluation.parts import Part, is_huge, worst_window
@@ -28,7 +29,7 @@ from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.evaluation.verdicts import judge
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
-from maskrcnn.scoring import ground_truth_of, kinds_in, opened_picture, require_groups
+from maskrcnn.scoring import ground_truth_of, kinds_in, opened_picture, renamed_classes, require_groups
 
 
 def compare_results(
@@ -73,20 +74,22 @@ def compare_results(
     )
     require_groups(data, group_by)
     truth = ground_truth_of(data)
-    results = [_checked(path, found, truth, kinds) for path, found in zip((first, second), contents, strict=True)]
     called = names or (Path(first).name, Path(second).name)
+    results, notes = _checked((first, second), called, contents, truth, kinds, renamed_classes(annotations))
     matches: dict[IouType, list[list[Matches]]] = {
         kind: [_matches(truth, found, kind, max_detections) for found in results] for kind in kinds
     }
     comparisons: dict[IouType, Comparison] = {kind: _compare(truth, pair, seed) for kind, pair in matches.items()}
-    say(f"A: {called[0]}\nB: {called[1]}\n\n{comparison_lines(comparisons)}")
+    said = [f"A: {called[0]}\nB: {called[1]}", *(f"warning: {note}" for note in notes), comparison_lines(comparisons)]
+    say("\n\n".join(said))
     shown: list[tuple[ImageChange, str, Sequence[str]]] = []
     if has_images:
         thresholds = [best_operating_point(own).score for own in matches[kinds[0]]]
         limit = detection_limit(kinds[0], max_detections)
         shown = _pictures(data, truth, results, thresholds, comparisons[kinds[0]], kinds[0], limit)
     title = f"A: {called[0]}, B: {called[1]} on {Path(data.report.source).name}"
-    write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, data.report.faults()))
+    warnings = [*data.report.faults(), *notes]
+    write_atomically(Path(output) / "comparison.html", comparison_page(title, comparisons, shown, warnings))
     content: dict[str, Any] = {
         "A": called[0],
         "B": called[1],
@@ -102,11 +105,24 @@ def _read(labels: str | PathLike[str] | LabelContent, images: str | PathLike[str
     return read_coco(Path(labels), None if images is None else Path(images), **how)
 
 
-def _checked(path: Any, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:
-    try:
-        return read_predictions(found, truth, kinds)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+def _checked(
+    paths: Sequence[str | PathLike[str]],
+    names: Sequence[str],
+    contents: Sequence[Any],
+    truth: GroundTruth,
+    kinds: Sequence[IouType],
+    renamed: Renamed,
+) -> tuple[list[Sequence[Result]], list[str]]:
+    """Results that belong to the labels, and lines on what is to be known about them."""
+    every, notes = list[Sequence[Result]](), list[str]()
+    for path, name, found in zip(paths, names, contents, strict=True):
+        try:
+            own, lines = joined(found, truth, renamed)
+            every.append(read_predictions(own, truth, kinds))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        notes += [f"{name}: {line}" for line in lines]
+    return every, notes
 
 
 def _matches(truth: GroundTruth, found: Sequence[Result], kind: IouType, max_detections: int) -> list[Matches]:
