@@ -72,7 +72,7 @@ def test_results_with_nothing_in_common(tmp_path: Path) -> None:
         compare_results(annotations, first, second, tmp_path / "out")
 
 
-def test_names_decide(tmp_path: Path) -> None:
+def test_names_decide_and_missing_images_are_said(tmp_path: Path) -> None:
     """B counts its images backwards, and has not looked at all of them."""
     annotations, first, second = scene(tmp_path)
     entries = [entry for entry in json.loads(second.read_text()) if entry["image_id"] > 4]
@@ -83,4 +83,6 @@ def test_names_decide(tmp_path: Path) -> None:
     said: list[str] = []
     found = compare_results(annotations, first, second, tmp_path / "out", say=said.append)
     assert found["box"].summary[0].second == pytest.approx(np.floor(101 * 40 / 48) / 101, abs=1e-6)
-    assert "warning: b.json: image_id is another" in said[0] and "a.json: image_id" not in said[0]
+    note = "b.json: no predictions in 4 of 24 images with objects"
+    assert f"warning: {note}" in said[0] and "a.json: no" not in said[0]
+    assert note in (tmp_path / "out" / "comparison.html").read_text()

@@ -18,6 +18,7 @@ from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.comparison import Comparison, ImageChange, compare_matches
 from maskrcnn.evaluation.comparison_page import IMAGES_SHOWN, comparison_lines, comparison_page
 from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.doubts import doubts_of
 from maskrcnn.evaluation.joining import Renamed, joined
 from maskrcnn.evaluation.matching import Matches, best_operating_point
 from maskrcnn.evaluation.metrics import IouType, detection_limit
@@ -121,7 +122,7 @@ def _checked(
             every.append(read_predictions(own, truth, kinds))
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-        notes += [f"{name}: {line}" for line in lines]
+        notes += [f"{name}: {line}" for line in [*lines, *doubts_of(own, truth, kinds)]]
     return every, notes
 
 

@@ -23,6 +23,7 @@ from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.data.windowed.files import LabelledFile
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
+from maskrcnn.evaluation.doubts import doubts_of
 from maskrcnn.evaluation.joining import Renamed, joined
 from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.parts import is_huge
@@ -93,6 +94,7 @@ def evaluate_predictions(
         metrics = evaluate_coco(truth, results, max_detections, compared, score_threshold, explain=output is not None)
     except UserError as error:
         raise (error if file is None else UserError(f"{file}: {error}")) from None
+    notes += doubts_of(results, truth, compared)
     metrics = replace(metrics, warnings=(*data.report.faults(), *notes, *metrics.warnings))
     say(format_table(metrics))
     if output is not None:
