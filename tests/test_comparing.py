@@ -109,7 +109,7 @@ def test_what_files_leave_open_is_said(tmp_path: Path) -> None:
         limit.format(24, "objects"),
         f"A: {limit.format(16, 'predictions')}",
         f"B: {limit.format(15, 'predictions')}",
-        "B has no predictions for 9 images for which A has some; their objects count as missed by B",
+        "B: no predictions in 9 of 24 images with objects",
     ]
     assert [line.startswith(start) for line, start in zip(warnings, starts, strict=True)] == [True] * 4, warnings
     page = (tmp_path / "out" / "comparison.html").read_text()
@@ -149,3 +149,20 @@ def test_where_no_object_has_a_mask_boxes_are_compared(tmp_path: Path) -> None:
     annotations.write_text(json.dumps(content))
     found = compare_results(annotations, Side.of_file(first), Side.of_file(second), tmp_path / "out")
     assert list(found) == ["box"] and found["box"].summary[0].second == pytest.approx(1)
+
+
+def test_names_decide_and_missing_images_are_said(tmp_path: Path) -> None:
+    """B counts its images backwards, and has not looked at all of them."""
+    annotations, first, second = scene(tmp_path)
+    entries = [entry for entry in json.loads(second.read_text()) if entry["image_id"] > 4]
+    moved = [
+        {**entry, "file_name": f"{entry['image_id']}.png", "image_id": 25 - entry["image_id"]} for entry in entries
+    ]
+    second.write_text(json.dumps(moved))
+    said: list[str] = []
+    sides = Side.of_file(first), Side.of_file(second)
+    found = compare_results(annotations, *sides, tmp_path / "out", say=said.append)
+    assert found["box"].summary[0].second == pytest.approx(np.floor(101 * 40 / 48) / 101, abs=1e-6)
+    note = "B: no predictions in 4 of 24 images with objects"
+    assert f"warning: {note}" in said[0] and "A: no" not in said[0]
+    assert note in (tmp_path / "out" / "comparison.html").read_text()

@@ -156,3 +156,31 @@ def test_run_lengths_of_predictions_are_used_as_they_are() -> None:
 
     result = PERFECT[0] | {"segmentation": rle_to_coco(RLE((48, 64), np.array(counts)))}
     assert evaluate_predictions(labels(annotation(1, A)), [result])["mask"]["AP"] == pytest.approx(1)
+
+
+def test_names_decide_and_what_is_doubtful_is_said() -> None:
+    """Images and classes numbered otherwise measure the same, and half of the images is not all of them."""
+    content = labels(annotation(1, A), annotation(2, B, image_id=2, category_id=2))
+    content["images"].append({"id": 2, "file_name": "b.png", **SIZE})
+    content["categories"].append({"id": 2, "name": "dot"})
+    results = [
+        {**PERFECT[0], "image_id": 2, "category_id": 2, "file_name": "x/a.png", "category_name": "cell"},
+        {**PERFECT[1], "image_id": 1, "category_id": 1, "file_name": "x/b.png", "category_name": "dot"},
+    ]
+    metrics = evaluate_predictions(content, results)
+    assert metrics["mask"]["AP"] == pytest.approx(1)
+    assert [line.split()[0] for line in metrics.warnings] == ["image_id", "category_id"]
+    half = evaluate_predictions(content, results[:1])
+    assert half["mask"]["AP"] == pytest.approx(0.5)
+    assert half.warnings[-1] == "no predictions in 1 of 2 images with objects: all of these count as missed"
+
+
+@pytest.mark.parametrize("score", [97, -3.5])
+def test_scores_that_are_no_probabilities_have_no_calibration(tmp_path: Path, score: float) -> None:
+    """COCO asks of scores only that they order."""
+    results = [PERFECT[0], PERFECT[1] | {"score": score}]
+    metrics = evaluate_predictions(labels(annotation(1, A), annotation(2, B)), results, tmp_path)
+    assert metrics["mask"]["AP"] == pytest.approx(1)
+    assert any("no probabilities" in line for line in metrics.warnings)
+    explained = json.loads((tmp_path / "metrics.json").read_text())["explanation"]["mask"]
+    assert explained["calibration"] == {"error": None, "bins": []}

@@ -11,6 +11,7 @@ from typing import Any
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import result_warnings
+from maskrcnn.evaluation.doubts import doubts_of
 from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.truth import GroundTruth
@@ -69,6 +70,7 @@ def comparison_warnings(
     truth: GroundTruth,
     sides: Sequence[Side],
     results: Sequence[Sequence[Result]],
+    notes: Sequence[Sequence[str]],
     max_detections: int,
     kinds: Sequence[IouType],
 ) -> list[str]:
@@ -79,16 +81,19 @@ def comparison_warnings(
         truth: of the images that are compared.
         sides: A and B.
         results: theirs, in these images.
+        notes: how they were joined with the labels.
         max_detections: per image and class, those that count.
         kinds: that are compared.
     """
     faults = data.report.faults()
     first, second = (
         [
+            *lines,
             *(line for line in (side.metrics.warnings if side.metrics else ()) if line not in faults),
             *result_warnings(truth, found, max_detections, kinds),
+            *(doubts_of(found, truth, kinds) if side.metrics is None else ()),
         ]
-        for side, found in zip(sides, results, strict=True)
+        for side, found, lines in zip(sides, results, notes, strict=True)
     )
     common = [line for line in first if line in second]
     of_one = [
@@ -97,21 +102,9 @@ def comparison_warnings(
         for line in own
         if line not in common
     ]
-    return list(dict.fromkeys([*faults, *common, *of_one, *_left_out(data, truth), *_uncovered(sides, results)]))
+    return list(dict.fromkeys([*faults, *common, *of_one, *_left_out(data, truth)]))
 
 
 def _left_out(data: LabelledImages, truth: GroundTruth) -> list[str]:
     missing = len(data.labels) - len(truth.images)
     return [f"left out of both: {counted(missing, 'image')} that A or B could not read"] if missing else []
-
-
-def _uncovered(sides: Sequence[Side], results: Sequence[Sequence[Result]]) -> list[str]:
-    """Files do not tell an image in which nothing was found from one that nobody has looked at."""
-    first, second = ({result["image_id"] for result in found} for found in results)
-    missing = (second - first, first - second)
-    return [
-        f"{letter} has no predictions for {counted(len(ids), 'image')} for which {other} has some; their objects count "
-        f"as missed by {letter}, so leave them out of the labels if it was never run on them"
-        for letter, other, side, ids in zip(LETTERS, reversed(LETTERS), sides, missing, strict=True)
-        if ids and side.metrics is None
-    ]

@@ -17,6 +17,7 @@ from maskrcnn.evaluation.compared import Compared
 from maskrcnn.evaluation.comparison import Comparison, ImageChange, compare_matches
 from maskrcnn.evaluation.comparison_page import IMAGES_SHOWN, comparison_lines, comparison_page
 from maskrcnn.evaluation.counting import count
+from maskrcnn.evaluation.joining import Renamed, joined
 from maskrcnn.evaluation.matching import Matches, best_operating_point
 from maskrcnn.evaluation.metrics import IouType, detection_limit
 from maskrcnn.evaluation.parts import Part, is_huge, worst_window
@@ -28,7 +29,7 @@ from maskrcnn.evaluation.verdicts import judge
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.json_values import load_json
 from maskrcnn.label_rules import LabelRules
-from maskrcnn.scoring import ground_truth_of, opened_picture
+from maskrcnn.scoring import ground_truth_of, opened_picture, renamed_classes
 
 RULES = LabelRules()
 
@@ -66,18 +67,17 @@ def compare_results(
     make_folder(Path(output))
     sides = (first, second)
     contents = [load_json(side.results) for side in sides]
-    kinds = [kind for kind in GEOMETRY if all(kind in side.kinds(c) for side, c in zip(sides, contents, strict=True))]
-    if not kinds:
-        names = " and ".join(str(side.results) for side in sides)
-        raise UserError(f"{names}: expected results with masks, boxes or keypoints in both")
+    kinds = _common_kinds(sides, contents)
     has_images = images is not None or isinstance(annotations, LabelContent)
     folder = None if images is None else Path(images)
     data = rules.read(annotations, folder, check_files=has_images, need_masks="mask" in kinds)
     everything = ground_truth_of(data)
     truth = seen_by_both(everything, sides)
     kinds = [kind for kind in kinds if kind != "mask" or truth.has_masks()] or kinds
-    results = [_in(truth, _checked(side, c, everything, kinds)) for side, c in zip(sides, contents, strict=True)]
-    warnings = comparison_warnings(data, truth, sides, results, max_detections, kinds)
+    renamed = renamed_classes(annotations)
+    checked = [_checked(side, c, everything, kinds, renamed) for side, c in zip(sides, contents, strict=True)]
+    results, notes = [_in(truth, found) for found, _ in checked], [lines for _, lines in checked]
+    warnings = comparison_warnings(data, truth, sides, results, notes, max_detections, kinds)
     matches: dict[IouType, list[list[Matches]]] = {
         kind: [_matches(truth, found, kind, max_detections) for found in results] for kind in kinds
     }
@@ -100,9 +100,21 @@ def compare_results(
     return comparisons
 
 
-def _checked(side: Side, found: Any, truth: GroundTruth, kinds: Sequence[IouType]) -> Sequence[Result]:
+def _common_kinds(sides: Sequence[Side], contents: Sequence[Any]) -> list[IouType]:
+    kinds = [kind for kind in GEOMETRY if all(kind in side.kinds(c) for side, c in zip(sides, contents, strict=True))]
+    if not kinds:
+        names = " and ".join(str(side.results) for side in sides)
+        raise UserError(f"{names}: expected results with masks, boxes or keypoints in both")
+    return kinds
+
+
+def _checked(
+    side: Side, found: Any, truth: GroundTruth, kinds: Sequence[IouType], renamed: Renamed
+) -> tuple[Sequence[Result], list[str]]:
+    """Results that belong to the labels, and lines on how they were joined."""
     try:
-        return read_predictions(found, truth, kinds)
+        own, lines = joined(found, truth, renamed)
+        return read_predictions(own, truth, kinds), lines
     except UserError as error:
         raise UserError(f"{side.results}: {error}") from None
 

@@ -23,6 +23,8 @@ from maskrcnn.data.semantic import draw_semantic
 from maskrcnn.data.windowed.files import LabelledFile
 from maskrcnn.errors import UserError
 from maskrcnn.evaluation.coco import evaluate_coco
+from maskrcnn.evaluation.doubts import doubts_of
+from maskrcnn.evaluation.joining import Renamed, joined
 from maskrcnn.evaluation.metrics import IouType, Metrics
 from maskrcnn.evaluation.parts import is_huge
 from maskrcnn.evaluation.predictions import GEOMETRY
@@ -56,7 +58,8 @@ def evaluate_predictions(
 
     Args:
         annotations: a COCO instances or keypoints file, its content, or what was read from labels of another form.
-        predictions: COCO results (image_id, category_id, score, and bbox, segmentation and/or keypoints) or their file.
+        predictions: COCO results (image_id, category_id, score, and bbox, segmentation and/or keypoints) or their file;
+            where they carry file_name and category_name, these say which image and class is meant, not the ids.
         output: where `metrics.json` goes, and `report.html` if there are images; None writes nothing.
         images: the folder of the images, for their true sizes and the report; None: they are not looked at.
         iou_types: what to compare; None: what the results hold of masks, boxes and keypoints.
@@ -87,10 +90,12 @@ def evaluate_predictions(
     truth = ground_truth_of(data)
     try:
         compared = kinds or _expected(truth)
+        results, notes = joined(results, truth, renamed_classes(annotations))
         metrics = evaluate_coco(truth, results, max_detections, compared, score_threshold, explain=output is not None)
     except UserError as error:
         raise (error if file is None else UserError(f"{file}: {error}")) from None
-    metrics = replace(metrics, warnings=(*data.report.faults(), *metrics.warnings))
+    notes += doubts_of(results, truth, compared)
+    metrics = replace(metrics, warnings=(*data.report.faults(), *notes, *metrics.warnings))
     say(format_table(metrics))
     if output is not None:
         make_folder(Path(output))
@@ -108,6 +113,11 @@ def _read(
     if isinstance(labels, LabelContent):
         return with_street(read_coco(labels.coco, folder, source=str(labels.source), **how), labels.coco)
     return read_coco(labels if isinstance(labels, Mapping) else Path(labels), folder, **how)
+
+
+def renamed_classes(labels: object) -> Renamed:
+    """What a class map has made of the classes of labels that were read with one."""
+    return labels.renamed if isinstance(labels, LabelContent) else {}
 
 
 def require_groups(data: LabelledImages, group_by: str) -> None:

@@ -180,3 +180,30 @@ def test_results_that_cannot_be_measured(
     )
     assert code == (2 if message else 0) and message in err
     assert message or "AP" in out  # nothing found: all is missed
+
+
+@pytest.mark.parametrize("place", ["data", "annotations"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_class_map_holds_for_labels_and_results(run: Run, tmp_path: Path, place: str, named: bool) -> None:
+    """Without the cat, the dog's id is another: what was found is moved along."""
+    boxes = {"cat": [2, 2, 10, 10], "dog": [20, 5, 12, 12], "owl": [40, 20, 9, 9]}
+    objects = [{"image_id": 4, "category_id": 2 * i, "bbox": box} for i, box in enumerate(boxes.values(), start=1)]
+    content = {
+        "images": [{"id": 4, "file_name": "a.png", "width": 64, "height": 48}],
+        "categories": [{"id": 2 * i, "name": name} for i, name in enumerate(boxes, start=1)],
+        "annotations": [{"id": i, "iscrowd": 0, "area": 100, **o} for i, o in enumerate(objects, start=1)],
+    }
+    names = [{"category_name": name} if named else {} for name in boxes]
+    found = [{"score": 0.9, **o, **name} for o, name in zip(objects, names, strict=True)]
+    (tmp_path / "instances_val.json").write_text(json.dumps(content))
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    (tmp_path / "map.yaml").write_text("cat: null\nowl: bird\n")
+    where = {"data": tmp_path, "annotations": tmp_path / "instances_val.json"}[place]
+    code, out, err = run(
+        "evaluate", "--predictions", tmp_path / "found.json", f"--{place}", where, "--class-map",
+        tmp_path / "map.yaml", "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = json.loads((tmp_path / "out" / "metrics.json").read_text())["per_class"]["box"]
+    assert {row["name"]: round(row["AP"], 6) for row in rows} == {"dog": 1, "bird": 1}
+    assert "1 prediction left out" in out

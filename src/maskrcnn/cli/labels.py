@@ -61,14 +61,13 @@ def named_labels(values: Namespace, models: Sequence[str], *, has_keypoints: boo
 
     naming = Naming.of_files(values.colours or "", values.class_map or "")
     images = Path(values.images) if values.images else None
-    if given and values.annotations and is_coco_file(Path(values.annotations)):
-        return Path(values.annotations)
+    data = Path(values.data or "")
+    usual = data / f"{'person_keypoints' if has_keypoints else 'instances'}_{values.split or 'val'}.json"
+    file = Path(values.annotations) if values.annotations else usual
+    if given and (values.annotations or file.is_file()) and is_coco_file(file):
+        return file if naming.classes is None else naming.apply(coco_content(file, images or file.parent / "images"))
     if values.annotations:
-        return open_labels(Path(values.annotations), images, naming)
-    data = Path(values.data)
-    file = data / f"{'person_keypoints' if has_keypoints else 'instances'}_{values.split or 'val'}.json"
-    if given and naming.classes is None and file.is_file() and is_coco_file(file):
-        return file
+        return open_labels(file, images, naming)
     if any((data / name).is_file() for name in (file.name, *LAYOUT_NAMES, *TRAIN_LAYOUT_NAMES)):
         return open_labels(file, images, naming)
     labels = open_labels(data, images, naming)

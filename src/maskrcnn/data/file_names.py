@@ -17,8 +17,7 @@ from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote
 
-_LONGEST_END = 8
-"""Parts of a path; more are not looked for, since a name may consist of a million."""
+from maskrcnn.structures.image_names import ends_of
 
 _LONGEST_NAME = 4096
 """Characters of an end; no file system has longer names."""
@@ -116,13 +115,6 @@ def _spellings(stated: str) -> Iterator[str]:
     unmarked = "/".join(filter(None, (folder, _UPLOAD_MARK.sub("", last))))
     spellings = (stated, name, unquote(name), plain, plain.strip(), plain.replace("+", " "), unmarked)
     yield from dict.fromkeys(spellings)
-
-
-def ends_of(name: str) -> Iterator[str]:
-    """The name, and its ends from the longest to the last part."""
-    parts = re.split(r"[/\\]", name)[-_LONGEST_END:]
-    yield name
-    yield from ("/".join(parts[first:]) for first in range(len(parts)))
 
 
 def by_letters(names: Iterable[str]) -> dict[str, str | None]:

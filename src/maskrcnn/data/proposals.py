@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskrcnn.data.file_names import ends_of
 from maskrcnn.data.geometry import View
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import is_number, load_json, whole_number
+from maskrcnn.structures.image_names import ImageNames
 from maskrcnn.text import brief
 
 MAX_PROPOSALS = 2000
@@ -68,7 +68,7 @@ def read_proposals(
     results = load_json(path)
     if not isinstance(results, list):
         raise UserError(f"{path}: expected a list of proposals (image_id, bbox, score), got {brief(results)}")
-    by_name, by_id = _ImageNames(file_names), {image_id: i for i, image_id in enumerate(image_ids)}
+    by_name, by_id = ImageNames(file_names), {image_id: i for i, image_id in enumerate(image_ids)}
     of_image = defaultdict[int, list[tuple[float, list[float]]]](list)
     for number, entry in enumerate(results):
         name, image_id, score, box = _checked(path, number, entry)
@@ -81,25 +81,6 @@ def read_proposals(
     boxes = np.array([box for scored in best for _, box in scored], np.float32).reshape(-1, 4)
     first = np.cumsum([0, *map(len, best)])
     return ProposalStore(torch.from_numpy(first), torch.from_numpy(boxes))
-
-
-class _ImageNames:
-    """N names of images, to be found by names that start at another folder: `predict` writes paths as they were typed.
-
-    The numbers that `predict` gives images are no help: they are those of its own list.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._numbers = {name: i for i, name in enumerate(names)}
-        self._of_ends: dict[str, int | None] = {}
-        for i, name in enumerate(names):
-            for end in set(ends_of(name)):
-                self._of_ends[end] = None if end in self._of_ends else i  # an end of two names says nothing
-
-    def find(self, stated: str) -> int | None:
-        """The image that a name means; None if there is no such image, or several."""
-        found = (self._numbers[end] for end in ends_of(stated) if end in self._numbers)
-        return next(found, self._of_ends.get(stated))
 
 
 def _checked(path: Path, number: int, entry: Any) -> tuple[str, int | None, float, list[float]]:

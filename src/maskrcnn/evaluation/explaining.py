@@ -56,7 +56,7 @@ def explain(
     cases = {} if counted is None else worst_cases(error_cases(compared, counted))
     by_kind = {name: cases[name] for name in KINDS if name in cases}
     measured = counted if compared.iou_type != "keypoints" else None
-    errors = None if measured is None else _errors(truth, compared, measured, limit, threshold)
+    errors = None if measured is None else _errors(truth, compared, measured, matches, limit, threshold)
     scores = sorted({*SCORES, *([best] if math.isfinite(best) else [])})
     rows = tuple(_threshold_row(matches, len(truth.images), score) for score in scores)
     parts = {SIZES[name]: own for name, own in sizes.items()}
@@ -76,8 +76,15 @@ def _counted(compared: Compared, limit: int) -> hotcoco.COCOeval:
     return evaluator
 
 
-def _errors(truth: GroundTruth, compared: Compared, counted: hotcoco.COCOeval, limit: int, threshold: float) -> Errors:
-    found, calibration = counted.tide_errors(), counted.calibration()
+def _errors(
+    truth: GroundTruth,
+    compared: Compared,
+    counted: hotcoco.COCOeval,
+    matches: Sequence[Matches],
+    limit: int,
+    threshold: float,
+) -> Errors:
+    found = counted.tide_errors()
     confusion: Mapping[str, Any] = compared.evaluator().confusion_matrix(min_score=threshold, max_det=limit)
     names = truth.categories.names
     labels = [label for label in range(len(names)) if truth.is_compared(label, compared.iou_type)]
@@ -87,8 +94,19 @@ def _errors(truth: GroundTruth, compared: Compared, counted: hotcoco.COCOeval, l
         tuple(names[label] for label in labels),
         np.asarray(confusion["matrix"]).astype(np.int64)[np.ix_(places, places)],
         threshold,
-        float(calibration["ece"]),
-        tuple((b["avg_confidence"], b["avg_accuracy"], b["count"]) for b in calibration["bins"] if b["count"]),
+        *_calibration(counted, matches),
+    )
+
+
+def _calibration(
+    counted: hotcoco.COCOeval, matches: Sequence[Matches]
+) -> tuple[float, tuple[tuple[float, float, int], ...]]:
+    """The error and the bins; NaN and none for scores that are no probabilities, as COCO allows."""
+    if not all(((own.scores >= 0) & (own.scores <= 1)).all() for own in matches):
+        return math.nan, ()
+    found = counted.calibration()
+    return float(found["ece"]), tuple(
+        (b["avg_confidence"], b["avg_accuracy"], b["count"]) for b in found["bins"] if b["count"]
     )
 
 

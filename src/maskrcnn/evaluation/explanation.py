@@ -58,8 +58,9 @@ class Errors:
         class_names: of the K classes that are compared.
         confusion: (K + 1, K + 1) rows the true class, columns the predicted one, the last of each none at all.
         threshold: detections from this score on are in `confusion`.
-        calibration_error: how far scores are from the share that is right, on average (ECE, ten bins).
-        bins: (mean score, share that is right, how many) of each bin with detections.
+        calibration_error: how far scores are from the share that is right, on average (ECE, ten bins); NaN for scores
+            that are no probabilities.
+        bins: (mean score, share that is right, how many) of each bin with detections; none likewise.
     """
 
     kinds: Mapping[str, ErrorKind]

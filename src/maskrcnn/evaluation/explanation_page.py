@@ -38,7 +38,7 @@ def explanation_sections(found: Explanation, kind: IouType) -> str:
     parts = [
         "" if errors is None else _kinds(errors) + _confusion(errors),
         _thresholds(found, similarity_name(kind)),
-        "" if errors is None else _calibration(errors),
+        _calibration(errors) if errors and errors.bins else "",
         _slices("images with", "images", found.slices, _IMAGES),
         _slices("objects", "count", found.object_slices, _OBJECTS),
     ]

@@ -49,6 +49,8 @@ class LabelContent:
             "train", "val" or "test" where the format says so, and missing elsewhere.
         report: the faults that the reader of the format has met.
         form: the name of the format; empty where nobody asked.
+        renamed: what a class map calls the class that is stated under an id or a name, None where it leaves it out;
+            empty without a class map.
     """
 
     source: Path
@@ -56,6 +58,7 @@ class LabelContent:
     coco: Json
     report: DataReport
     form: str = ""
+    renamed: Mapping[Any, str | None] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:

@@ -72,18 +72,19 @@ class Naming:
 def _renamed(content: LabelContent, wanted: Mapping[str, str | None]) -> LabelContent:
     kept = {name: entry for entry in content.coco["categories"] if (name := wanted[str(entry["name"])]) is not None}
     numbers = {name: number for number, name in enumerate(kept, start=1)}
-    new = {
-        old: numbers.get(wanted[str(entry["name"])] or "")
+    of_ids = {
+        old: wanted[str(entry["name"])]
         for entry in content.coco["categories"]
         if (old := id_number(entry["id"])) is not None
     }
+    new = {old: numbers.get(name or "") for old, name in of_ids.items()}
     coco = {
         **content.coco,
         "images": [*map(Renumbering(new).of, content.coco["images"])],
         "annotations": _with_classes(content.coco["annotations"], new),
         "categories": [{**entry, "id": numbers[name], "name": name} for name, entry in kept.items()],
     }
-    return replace(content, coco=coco)
+    return replace(content, coco=coco, renamed={**wanted, **of_ids})
 
 
 def _with_classes(annotations: Sequence[Json], new: Mapping[int, int | None]) -> Sequence[Json]:

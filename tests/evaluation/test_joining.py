@@ -1,0 +1,140 @@
+"""Results joined with labels: names decide where there are any, ids elsewhere."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from maskrcnn.data.coco import read_coco
+from maskrcnn.errors import UserError
+from maskrcnn.evaluation.joining import joined
+from maskrcnn.evaluation.truth import GroundTruth
+from maskrcnn.scoring import ground_truth_of
+
+Json = dict[str, Any]
+
+
+def truth_of(*names: str, classes: tuple[str, ...] = ("cat", "dog")) -> GroundTruth:
+    """Images 1, 2, ... of these names, classes 1, 2, ..."""
+    return ground_truth_of(
+        read_coco(
+            {
+                "images": [{"id": i, "file_name": n, "width": 9, "height": 9} for i, n in enumerate(names, start=1)],
+                "categories": [{"id": i, "name": name} for i, name in enumerate(classes, start=1)],
+                "annotations": [],
+            }
+        )
+    )
+
+
+def result(image_id: int = 1, category_id: int = 1, **names: object) -> Json:
+    return {"image_id": image_id, "category_id": category_id, "score": 0.5, "bbox": [0, 0, 2, 2], **names}
+
+
+def ids(results: list[Json]) -> list[tuple[int, int]]:
+    return [(entry["image_id"], entry["category_id"]) for entry in results]
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("b.png", 2),
+        ("/typed/images/b.png", 2),
+        ("typed\\b.png", 2),
+        ("c.png", 3),  # the labels have more folders in front
+        ("left/d.png", 4),
+        ("x/right/d.png", 5),
+        ("d.png", 1),  # an end of two names says nothing, so that the id does
+        ("", 1),
+        (7, 1),
+        (["b.png"], 1),
+    ],
+)
+def test_a_file_name_decides_the_image(stated: object, expected: int) -> None:
+    truth = truth_of("a.png", "b.png", "folder/c.png", "left/d.png", "right/d.png")
+    entries = [result(1, file_name=stated), result(3)]
+    before = copy.deepcopy(entries)
+    found, lines = joined(entries, truth, {})
+    assert ids(found) == [(expected, 1), (3, 1)] and entries == before
+    assert lines == ["image_id is another in the labels for 1 name: file_name decides the image"] * (expected != 1)
+
+
+def test_names_stand_in_for_ids_that_are_missing() -> None:
+    entry = result(file_name="b.png", category_name="dog")
+    del entry["image_id"], entry["category_id"]
+    found, lines = joined([entry], truth_of("a.png", "b.png"), {})
+    assert ids(found) == [(2, 2)] and lines == []
+
+
+def test_what_says_the_same_stays_itself() -> None:
+    entries = [result(2, 1, file_name="x/b.png", category_name="cat"), result(1, 2)]
+    found, lines = joined(entries, truth_of("a.png", "b.png"), {})
+    assert all(now is before for now, before in zip(found, entries, strict=True)) and lines == []
+
+
+def test_other_images_and_classes_are_left_out_and_counted() -> None:
+    entries = [result(file_name=name) for name in ("a.png", "y.png", "y.png", "b.png")]
+    entries += [result(file_name="b.png", category_name=name) for name in ("dog", "owl")]
+    found, lines = joined(entries, truth_of("a.png", "b.png"), {})
+    assert ids(found) == [(1, 1), (2, 1), (2, 2)]
+    assert lines[0] == "2 predictions left out: no image y.png in the labels"
+    assert lines[2] == "1 prediction left out: no class owl in the labels"
+
+
+def test_labels_that_name_no_files_leave_it_to_the_ids() -> None:
+    content = {"images": [{"id": 4, "width": 9, "height": 9}], "categories": [{"id": 1, "name": "cat"}]}
+    truth = ground_truth_of(read_coco({**content, "annotations": []}))
+    assert ids(joined([result(4, file_name="a.png")], truth, {})[0]) == [(4, 1)]
+
+
+def test_a_category_name_decides_the_class() -> None:
+    found, lines = joined([result(1, 1, category_name="dog"), result(1, 2, category_name="cat")], truth_of("a.png"), {})
+    assert ids(found) == [(1, 2), (1, 1)]
+    assert lines == ["category_id is another in the labels for 2 names: category_name decides the class"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([result(file_name="q.png")], "expected images of the labels, such as a.png, got q.png; --images DIR"),
+        ([result(category_name="owl")], r"expected classes of the labels \(cat, dog\), got owl; --class-map"),
+        (
+            [result(file_name=name) for name in ("train/a.png", "val/a.png")],
+            "expected one file_name for each image, got train/a.png and val/a.png, which both may be a.png",
+        ),
+    ],
+)
+def test_names_that_do_not_fit(entries: list[Json], message: str) -> None:
+    with pytest.raises(UserError, match=f"^predictions: {message}") as caught:
+        joined(entries, truth_of("a.png", "b.png"), {})
+    assert "\n" not in str(caught.value)
+
+
+CLASS_MAP = {1: None, "cat": None, 2: "pet", "dog": "pet", 5: "owl", "owl": "owl"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (result(1, 1), []),
+        (result(1, 2), [(1, 1)]),
+        (result(1, 5), [(1, 2)]),
+        (result(1, 5.0), [(1, 2)]),
+        (result(1, 9, category_name="cat"), []),
+        (result(1, 1, category_name="dog"), [(1, 1)]),
+        (result(1, 1, category_name="pet"), [(1, 1)]),  # of a model that learned the new names
+    ],
+)
+def test_a_class_map_holds_for_results_too(entry: Json, expected: list[tuple[int, int]]) -> None:
+    found, lines = joined([entry], truth_of("a.png", classes=("pet", "owl")), CLASS_MAP)
+    assert ids(found) == expected
+    assert all(line.startswith("1 prediction left out: no class ca") for line in lines)
+    assert len(lines) == (not expected)
+
+
+def test_an_id_that_the_class_map_does_not_know() -> None:
+    """It may be that of another class by now."""
+    with pytest.raises(UserError, match=r"expected category_id among those of the labels before .* renamed, got 3"):
+        joined([result(1, 3)], truth_of("a.png", classes=("pet", "owl")), CLASS_MAP)
