@@ -95,6 +95,33 @@ def test_pictures_never_overwrite_a_source(images: Path) -> None:
     assert [paths[source].name for source in sources] == ["a_2.png", "b_2.jpg", "b_3.png"]
 
 
+@pytest.mark.parametrize("source", ["{}", "{}/*.png", "{}/**/*.png", "outright"])
+def test_pictures_of_an_earlier_run_are_no_images(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, source: str
+) -> None:
+    """The same command twice has the same images, where pictures lie beside them, by a shell's pattern too."""
+    (images / "more/a.png").unlink()
+
+    def command() -> tuple[str | Path, ...]:
+        sources = sorted(images.glob("*.png")) if source == "outright" else [source.format(images)]
+        return ("predict", *sources, "--model", model_file, "--output", images, "--overwrite", "--save", "labels,crops")
+
+    first, second = (run(*command(), "--score-threshold", "0.01", "--max-detections", "3") for _ in range(2))
+    number = 3 if source == "{}" else 2
+    for code, out, err in (first, second):
+        assert code == 0 and f"{3 * number} objects in {number} images" in out, err
+    assert "left out" not in first[1] and "results of predict" in second[1]
+
+
+def test_a_picture_of_an_earlier_run_alone_is_an_error(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    options = ("--model", model_file, "--output", tmp_path / "out")
+    assert run("predict", images / "a.png", *options)[0] == 0
+    code, _, err = run("predict", tmp_path / "out" / "a.png", *options)
+    assert code == 2 and "a.png: a picture that an earlier run made" in err and err.count("\n") == 1
+
+
 def test_no_overlays(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code, _, _ = run("predict", images / "a.png", "--model", model_file, "--output", output, "--no-overlays")
@@ -293,7 +320,9 @@ def test_lines_have_a_total_and_quiet_has_none(run: Run, images: Path, model_fil
     (images / "b.jpg").write_bytes(b"no image")
     arguments = ("predict", images, "--model", model_file, "--output", tmp_path / "out", "--score-threshold", "1")
     code, out, err = run(*arguments)
-    assert code == 1 and {line.split()[0] for line in out.splitlines()[:2]} <= {"1/3", "2/3", "3/3"}
+    first, *lines = out.splitlines()
+    assert code == 1 and {line.split()[0] for line in lines[:2]} <= {"1/3", "2/3", "3/3"}
+    assert first == f"{images}: left out 1 folder with images (taken by '{images}/**')"
     code, out, quiet_err = run(*arguments, "--quiet")
     assert code == 1 and out == "" and quiet_err == err, "what went wrong is still said"
 
@@ -317,7 +346,7 @@ def test_a_terminal_gets_a_bar_with_rate_and_total(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, out, err = run("predict", images, "--model", model_file, "--output", tmp_path / "out")
-    assert code == 0 and "3/3" in err and "images/s" in err and out.count("\n") <= 2, "no line per image"
+    assert code == 0 and "3/3" in err and "images/s" in err and out.count("\n") <= 3, "no line per image"
 
 
 def test_the_threshold_of_the_model_is_taken_and_said(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     from maskrcnn.sources import collect_sources
 
     drawing = _drawing(values)
-    sources = collect_sources(values.sources)
+    sources = collect_sources(values.sources, reporter.note)
     _require_threshold(values, reporter)
     run = begin(values, sources, reporter)
     if run.waiting:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskrcnn.cli.earlier_results import without_pictures
 from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter, describe
+from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import counted, one_line
 
@@ -87,7 +89,7 @@ class Run:
         self, row: dict[str, Any], prediction: Prediction, shown: Overview, path: Path, drawing: Drawing | None
     ) -> None:
         """The files of one image, and its last row behind them: an image with that row has everything."""
-        from maskrcnn.results.panoptic import FOLDER, save_segments
+        from maskrcnn.results.panoptic import save_segments
 
         row["picture"] = path.name
         if drawing is not None:
@@ -97,7 +99,7 @@ class Run:
             prediction.save_label_map(self.label_maps / f"{path.stem}.png")
         if prediction.is_panoptic:
             merged = prediction.panoptic(score_threshold=0)  # of all that was asked for
-            target = path.parent / FOLDER / f"{path.stem}.png"
+            target = path.parent / PANOPTIC / f"{path.stem}.png"
             row["panoptic"] = save_segments(target, merged, prediction.categories)
         self.rows.append(row)
 
@@ -142,9 +144,9 @@ class Run:
             self.num_objects = self.rows.write_coco(self.results, names)
         if self.rows.any_panoptic:
             from maskrcnn.loading import model_facts
-            from maskrcnn.results.panoptic import FOLDER, write_panoptic
+            from maskrcnn.results.panoptic import write_panoptic
 
-            self.panoptic = self.results.with_name(f"{FOLDER}.json")
+            self.panoptic = self.results.with_name(f"{PANOPTIC}.json")
             write_panoptic(self.panoptic, self.rows, names, model_facts(self.model).categories)
 
 
@@ -177,9 +179,10 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
         tiles=tiles_option(values),
     )
     output = Path(values.output)
+    sources = without_pictures(sources, output, reporter.note)
     if (shards := output / "shards").exists():
         raise UserError(f"{shards}: results of a run with --shards; choose another --output")
-    results, rows = output / "predictions.json", ResultRows(output / "predictions.jsonl", settings)
+    results, rows = output / "predictions.json", ResultRows(output / ROWS, settings)
     names = [source.as_posix() for source in sources]
     rows.look(names, resume=values.resume, overwrite=values.overwrite)
     if results.exists() and not rows.exist and not values.overwrite:
@@ -199,10 +202,7 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
     return Run(sources, waiting, rows, results, overlays, reporter, values.model)
 
 
-PHOTOGRAPHS = (".jpg", ".jpeg")
-
-LABEL_MAPS = "label_maps"
-"""The folder for them in the output, where they are named as the overlays are."""
+PHOTOGRAPHS = (".jpg", ".jpeg", ".jfif", ".jpe")
 
 
 def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str] | None = None) -> dict[Path, Path]:

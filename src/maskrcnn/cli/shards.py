@@ -126,7 +126,7 @@ def predict_in_shards(values: Namespace, reporter: Reporter) -> int:
             shards.clear(wanted if values.shard else None)
         shards.require_alone()
         names = NameFiles(folder, number)
-        num_images = names.fill(image_names(values.sources), wanted)
+        num_images = names.fill(image_names(values.sources, reporter.note), wanted)
         reporter.note(f"{counted(num_images, 'image')} in {counted(number, 'shard')}")
         told = _Told(reporter, shards)
         with reporter:

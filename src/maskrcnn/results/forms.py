@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from maskrcnn.data.formats.writers.scene import Loss
+from maskrcnn.data.outputs import WRITTEN
 from maskrcnn.errors import UserError
 from maskrcnn.files import PARTIAL_SUFFIX, make_folder
 from maskrcnn.results import crops, geojson, imagej_rois, instances, label_images, page, tables, wgs84
@@ -31,9 +32,6 @@ FORMS: dict[str, Callable[[Finished, Path], Loss]] = {
     "wgs84": wgs84.write,
 }
 """By the names that `predict --save` takes; each says what it had to leave out."""
-
-WRITTEN = ".written.json"
-"""In each folder: the files as they were written, by size and time, to know whether somebody has changed them since."""
 
 
 def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) -> None:
