@@ -250,6 +250,59 @@ def test_a_picture_that_has_changed_is_done_anew(run: Run, images: Path, model_f
     assert [(row["height"], row["width"]) for row in rows(output)][-1] == (30, 20) and len(rows(output)) == 4
 
 
+FEW = ("--score-threshold", "0.01", "--max-detections", "3", "--no-overlays")
+
+
+def test_resuming_from_another_folder_doubles_nothing(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names on the command line are relative to where it is given; forms find the images from there."""
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", "in", "--model", model_file, "--output", "out", *FEW)[0] == 0
+    monkeypatch.chdir(images)
+    saved = ("--save", "coco,csv")
+    code, out, _ = run("predict", ".", "--model", model_file, "--output", "../out", *FEW, "--resume", *saved)
+    assert code == 0 and "3 of 3 images are done already" in out and "9 objects in 3 images" in out
+    results = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert {result["file_name"] for result in results} == {"a.png", "b.jpg", "b.png"}
+    assert len((tmp_path / "out/csv/summary.csv").read_text().splitlines()) == 4
+    assert len(list((tmp_path / "out/coco/images").iterdir())) == 3
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_images_that_are_gone_are_told_and_have_no_forms(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, renamed: bool
+) -> None:
+    output = tmp_path / "out"
+    arguments = ("predict", images, "--model", model_file, "--output", output, *FEW)
+    assert run(*arguments)[0] == 0
+    (images / "a.png").rename(images / ("new.png" if renamed else "more/a.png"))
+    code, out, _ = run(*arguments, "--resume", "--save", "csv,labelme")
+    assert code == 0 and "1 other image of earlier runs kept, of which 1 no longer there" in out
+    assert f"{9 + 3 * renamed} objects in {3 + renamed} images" in out, "those of the file of results"
+    assert len(json.loads((output / "predictions.json").read_text())) == 9 + 3 * renamed
+    assert "1 image no longer there: left out by --save" in out
+    assert len((output / "csv/summary.csv").read_text().splitlines()) == 1 + 2 + renamed
+    assert not (output / "labelme/a.json").exists()
+
+
+def test_other_images_that_changed_are_left_out(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    """Their old masks would lie on other pixels: neither results nor forms have them."""
+    output = tmp_path / "out"
+    options = ("--model", model_file, "--output", output, *FEW)
+    assert run("predict", images, *options)[0] == 0
+    Image.new("RGB", (20, 30)).save(images / "b.png")
+    code, out, _ = run("predict", images / "a.png", *options, "--resume", "--save", "labels,coco,csv")
+    assert code == 0 and "1 other image changed since: left out until named again" in out
+    assert "1 other image of earlier runs kept\n" in out and "6 objects in 2 images" in out
+    assert {path.name for path in (output / "labels/images").iterdir()} == {"a.png", "b.jpg"}
+    assert {path.name for path in (output / "coco/images").iterdir()} == {"a.png", "b.jpg"}
+    assert len((output / "csv/summary.csv").read_text().splitlines()) == 3
+    assert len(json.loads((output / "predictions.json").read_text())) == 6
+    assert run("predict", images / "b.png", *options, "--resume")[0] == 0
+    assert rows(output)[-1]["height"] == 30
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

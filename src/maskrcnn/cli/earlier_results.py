@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskrcnn.data.outputs import drawn_pictures
 from maskrcnn.errors import UserError
 from maskrcnn.text import counted
+
+if TYPE_CHECKING:
+    from maskrcnn.results.rows import ResultRows
 
 
 def without_pictures(sources: Sequence[Path], output: Path, note: Callable[[str], object]) -> list[Path]:
@@ -23,3 +27,16 @@ def without_pictures(sources: Sequence[Path], output: Path, note: Callable[[str]
     if len(kept) < len(sources):
         note(f"left out {counted(len(sources) - len(kept), 'result')} of predict in {output}")
     return kept
+
+
+def tell_what_is_kept(rows: ResultRows, num_sources: int, num_waiting: int, note: Callable[[str], object]) -> None:
+    """What of an earlier run is among the results, and what no longer is."""
+    if rows.num_changed:
+        note(f"{counted(rows.num_changed, 'image')} changed since: done anew")
+    if rows.num_outdated:
+        note(f"{counted(rows.num_outdated, 'other image')} changed since: left out until named again")
+    if done := num_sources - num_waiting:
+        note(f"{done} of {num_sources} images are done already")
+    if others := rows.num_done - done:
+        gone = f", of which {len(rows.gone)} no longer there (--overwrite begins without)" if rows.gone else ""
+        note(f"{counted(others, 'other image')} of earlier runs kept{gone}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.earlier_results import without_pictures
+from maskrcnn.cli.earlier_results import tell_what_is_kept, without_pictures
 from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter, describe
 from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS
@@ -120,7 +120,8 @@ class Run:
 
     def save_forms(self, values: Namespace) -> None:
         """The results in further forms, made from the rows."""
-        if not values.save or not self.rows.any_done:
+        rows = self.rows.without_gone()
+        if not values.save or not rows.any_done:
             return
         from maskrcnn.data.channels import Channels
         from maskrcnn.loading import model_facts
@@ -130,7 +131,9 @@ class Run:
         names = [source.as_posix() for source in self.sources]
         facts = model_facts(values.model)
         channels = Channels.of(facts.config.input)
-        finished = Finished(self.rows, names, facts.categories, values.pixel_size or 1.0, channels)
+        if self.rows.gone:
+            self.reporter.note(f"{counted(len(self.rows.gone), 'image')} no longer there: left out by --save")
+        finished = Finished(rows, names, facts.categories, values.pixel_size or 1.0, channels)
         for form, loss in save_forms(finished, self.results.parent, values.save).items():
             for sentence, count in loss.items():
                 self.reporter.note(f"{self.results.parent / form}: {count} {sentence}")
@@ -193,11 +196,8 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
         from maskrcnn.results.forms import require_replaceable
 
         require_replaceable(output, values.save, overwrite=values.overwrite)
-    if rows.num_changed:
-        reporter.note(f"{counted(rows.num_changed, 'image')} changed since: done anew")
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
-    if len(waiting) < len(sources):
-        reporter.note(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
+    tell_what_is_kept(rows, len(sources), len(waiting), reporter.note)
     overlays = overlay_paths(sources, output, rows.pictures)
     return Run(sources, waiting, rows, results, overlays, reporter, values.model)
 
@@ -236,7 +236,7 @@ def _written(output: Path, path: Path) -> set[Path]:
 
 
 def say_what_came_out(run: Run, score_threshold: float) -> None:
-    seconds, done = time.perf_counter() - run.started, len(run.sources) - len(run.skipped)
+    seconds, done = time.perf_counter() - run.started, run.rows.num_done
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
     maps = "" if run.label_maps is None else f", the class of every pixel in {run.label_maps}"
     maps += "" if run.panoptic is None else f", objects and stuff in {run.panoptic}"
