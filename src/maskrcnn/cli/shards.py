@@ -189,10 +189,12 @@ class _Told:
     def end(self) -> int:
         """Say what came out; the exit code."""
         tally, seconds = self._all, time.perf_counter() - self._started
+        changed = f", {counted(tally.changed, 'image')} changed since" if tally.changed else ""
         self.reporter.done(
             f"{counted(tally.objects, 'object')} in {counted(tally.images - tally.failed, 'image')}, {seconds:.1f} s "
-            f"({counted(tally.new, 'new row')}); results in {self._shards.folder}",
+            f"({counted(tally.new, 'new row')}{changed}); results in {self._shards.folder}",
             **_facts(tally),
+            changed=tally.changed,
             seconds=round(seconds, 3),
             results=str(self._shards.folder),
         )

@@ -10,7 +10,7 @@ import copy
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
-from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows
+from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows, stated_content
 from maskrcnn.text import one_line
 
 
@@ -65,7 +65,7 @@ class ResultRows:
             if resume:
                 self._file.end = end
                 self._note(file, row, start)
-                contents[file] = _stated_content(row) if row["error"] is None else contents.get(file)
+                contents[file] = stated_content(row) if row["error"] is None else contents.get(file)
         self._forget_changed(contents, now)
         if others and not resume:
             raise UserError(
@@ -218,11 +218,3 @@ def _content(name: str) -> dict[str, int] | None:
         return asdict(content_of(name))
     except OSError:
         return None
-
-
-def _stated_content(row: Mapping[str, Any]) -> Content | None:
-    """What a row says of its picture; None where it is not what `_content` writes."""
-    stated = row.get("content")
-    names = {field.name for field in fields(Content)}
-    is_whole = isinstance(stated, dict) and stated.keys() == names and all(type(v) is int for v in stated.values())
-    return Content(**stated) if isinstance(stated, dict) and is_whole else None
