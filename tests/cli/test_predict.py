@@ -337,6 +337,36 @@ def test_forms_are_written_at_the_end_and_again_without_the_model(
     assert len((tmp_path / "later/csv/summary.csv").read_text().splitlines()) == 4
 
 
+def test_what_was_made_of_replaced_results_goes_with_them(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """Forms and pictures that are not written again would be of other results than those beside them."""
+    output = tmp_path / "out"
+
+    def predict(name: str, *more: str) -> tuple[int, str, str]:
+        options = ("--score-threshold", "0.01", "--max-detections", "3", *more)
+        return run("predict", images / name, "--model", model_file, "--output", output, *options)
+
+    def left() -> set[str]:
+        return {path.name for path in output.iterdir()} - {"predictions.json", "predictions.jsonl", ".lock"}
+
+    assert predict("a.png", "--save", "csv,geojson")[0] == 0
+    assert predict("a.png", "--resume", "--save", "labelme")[0] == 0
+    assert left() == {"a.png", "csv", "geojson", "labelme"}, "what is resumed stays"
+    (images / "b.png").write_bytes(b"no image")
+    assert predict("b.png", "--overwrite")[0] == 2
+    assert left() == {"a.png", "csv", "geojson", "labelme"}, "as long as there is nothing new"
+    for more in ((), ("--overwrite",)):
+        assert predict("a.png", "--save", "geojson", *more)[0] == 0 and left() == {"a.png", "geojson"}
+    (output / "geojson" / "a.geojson").write_text("corrected")
+    (output / "crops").mkdir()  # not of ours
+    code, out, _ = predict("b.jpg", "--overwrite", "--save", "csv")
+    assert code == 0 and left() == {"b.jpg", "csv", "geojson", "crops"}
+    assert f"{output / 'geojson'}: was changed since it was written, so it stays, with the results of an earlier" in out
+    assert "was changed" not in predict("b.jpg", "--overwrite", "--save", "geojson")[1]
+    assert left() == {"b.jpg", "geojson", "crops"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

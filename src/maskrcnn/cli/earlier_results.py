@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.data.outputs import drawn_pictures
+from maskrcnn.data.outputs import PANOPTIC, WRITTEN, drawn_pictures, result_files
 from maskrcnn.errors import UserError
 from maskrcnn.text import counted
 
@@ -40,3 +40,23 @@ def tell_what_is_kept(rows: ResultRows, num_sources: int, num_waiting: int, note
     if others := rows.num_done - done:
         gone = f", of which {len(rows.gone)} no longer there (--overwrite begins without)" if rows.gone else ""
         note(f"{counted(others, 'other image')} of earlier runs kept{gone}")
+
+
+def remove_replaced(output: Path, forms: Sequence[str], note: Callable[[str], object]) -> None:
+    """Remove what was made of rows that the first new row replaces: beside the new results it would belong to others.
+
+    Args:
+        output: of the run.
+        forms: that are to be written, whatever lies there.
+        note: is told of folders that stay since somebody has changed them.
+    """
+    for path in result_files(output):
+        path.unlink(missing_ok=True)
+        if path.parent == output / PANOPTIC:
+            (output / f"{PANOPTIC}.json").unlink(missing_ok=True)
+    if any(output.glob(f"*/{WRITTEN}")):
+        from maskrcnn.results.forms import remove_forms
+
+        for folder in remove_forms(output):
+            if folder.name not in forms:
+                note(f"{folder}: was changed since it was written, so it stays, with the results of an earlier run")

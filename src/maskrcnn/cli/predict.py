@@ -20,6 +20,7 @@ from maskrcnn.cli.arguments import (
     add_score_threshold_option,
     number,
 )
+from maskrcnn.cli.earlier_results import remove_replaced
 from maskrcnn.cli.large import Part, add_tile_options, by_size, in_tiles
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
@@ -62,6 +63,8 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
         parts = _predict_all(model, run, values, shrinking)
+        if not values.resume:
+            remove_replaced(Path(values.output), values.save, reporter.note)
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)

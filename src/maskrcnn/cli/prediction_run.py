@@ -91,12 +91,13 @@ class Run:
         """The files of one image, and its last row behind them: an image with that row has everything."""
         from maskrcnn.results.panoptic import save_segments
 
-        row["picture"] = path.name
         if drawing is not None:
             shown.prediction().save(path, drawing)
+            row["picture"] = path.name
         if prediction.semantic is not None:
             self.label_maps = path.parent / LABEL_MAPS
             prediction.save_label_map(self.label_maps / f"{path.stem}.png")
+            row["label_map"] = f"{path.stem}.png"
         if prediction.is_panoptic:
             merged = prediction.panoptic(score_threshold=0)  # of all that was asked for
             target = path.parent / PANOPTIC / f"{path.stem}.png"
@@ -208,8 +209,8 @@ PHOTOGRAPHS = (".jpg", ".jpeg", ".jfif", ".jpe")
 def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str] | None = None) -> dict[Path, Path]:
     """`output/<stem>.png` for each source, `.jpg` for photographs (JPEG); label maps are named alike.
 
-    A number is added rather than overwriting a source or another picture. `kept` has the names of pictures that are
-    there already, by the real paths of their sources.
+    A number is added rather than overwriting a source or another picture. `kept` has the names of pictures, or label
+    maps, that are there already, by the real paths of their sources.
     """
     kept = kept or {}
     taken = {source.resolve() for source in sources}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -25,23 +25,34 @@ WRITTEN = ".written.json"
 """In the folder of each form of results: its files as they were written, by size and time."""
 
 
-def drawn_pictures(output: Path) -> frozenset[str]:
-    """The names of the overlays that the rows in a folder name; none where there are no rows."""
+def result_files(output: Path) -> Iterator[Path]:
+    """The overlays, label maps and segments that the rows in a folder name; none where there are no rows."""
     try:
         with open_regular(output / ROWS) as rows:
-            return frozenset(name for line in rows if (name := _picture(line)) is not None)
+            for line in rows:
+                for folder, name in _named(line):
+                    if isinstance(name, str) and is_safe_name(name):
+                        yield output / folder / name
     except UserError:
-        return frozenset()
+        return
 
 
-def _picture(line: bytes) -> str | None:
-    """None of what is no row, too: whoever keeps rows says so."""
+def _named(line: bytes) -> Iterator[tuple[str, object]]:
+    """Folder and name of each file of a row; of what is no row none: whoever keeps rows says so."""
     try:
-        row = json.loads(line) if b'"picture"' in line else None
+        row = json.loads(line) if b'"picture"' in line or b'"label_map"' in line else None
     except (ValueError, RecursionError):
-        return None
-    name = row.get("picture") if isinstance(row, dict) else None
-    return name if isinstance(name, str) and is_safe_name(name) else None
+        return
+    if isinstance(row, dict):
+        segments = row.get("panoptic")
+        yield "", row.get("picture")
+        yield LABEL_MAPS, row.get("label_map")
+        yield PANOPTIC, segments.get("file_name") if isinstance(segments, dict) else None
+
+
+def drawn_pictures(output: Path) -> frozenset[str]:
+    """The names of the overlays that the rows in a folder name."""
+    return frozenset(path.name for path in result_files(output) if path.parent == output)
 
 
 def is_output(folder: Path) -> bool:

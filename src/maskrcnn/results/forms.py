@@ -49,6 +49,19 @@ def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) 
             )
 
 
+def remove_forms(output: Path) -> list[Path]:
+    """Remove the forms of results that are about to be replaced; folders that somebody has changed stay, and are named.
+
+    A folder of the name of a form that this package did not write is none of them.
+    """
+    ours = [output / form for form in FORMS if (output / form / WRITTEN).exists()]
+    changed = [folder for folder in ours if _files(folder) != _noted(folder)]
+    for folder in ours:
+        if folder not in changed:
+            shutil.rmtree(folder)
+    return changed
+
+
 def save_forms(finished: Finished, output: Path, forms: Sequence[str]) -> dict[str, Loss]:
     """Write each form into a folder of its name, whole or not at all; what each could not say."""
     return {form: _save(finished, output / form, FORMS[form]) for form in forms}

@@ -42,7 +42,8 @@ class ResultRows:
         self.num_changed = 0  # images asked for that have a row and are others by now
         self.num_outdated = 0  # and such that are not asked for
         self.gone: set[str] = set()  # the real paths of finished images that are not there any more
-        self.pictures: dict[str, str] = {}  # the name of each finished image's picture, by the real path of the image
+        # The name of each finished image's picture, or of its label map, by the real path of the image.
+        self.pictures: dict[str, str] = {}
         self.any_panoptic = False
 
     def look(self, names: Sequence[str], *, resume: bool, overwrite: bool) -> None:
@@ -90,7 +91,7 @@ class ResultRows:
         if row["error"] is None:
             self._starts[file] = start
             self._failures.pop(file, None)
-            name = row.get("picture")
+            name = row.get("picture", row.get("label_map"))
             if isinstance(name, str) and is_safe_name(name):
                 self.pictures[file] = name
             self.any_panoptic |= isinstance(row.get("panoptic"), dict)
