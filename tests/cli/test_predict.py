@@ -35,6 +35,15 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def mosaic(tmp_path: Path) -> Path:
+    """300 x 400 pixels of noise, and 500 without anything below."""
+    pixels = np.zeros((800, 400, 3), np.uint8)
+    pixels[:300] = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    np.save(tmp_path / "mosaic.npy", pixels)
+    return tmp_path / "mosaic.npy"
+
+
 def test_results_and_pictures(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code, out, err = run(
@@ -396,6 +405,34 @@ def test_what_pictures_show(run: Run, images: Path, model_file: Path, tmp_path: 
     assert code == 2 and "draw mask: expected some of boxes, labels, masks" in err
 
 
+def test_resuming_draws_the_pictures_that_finished_images_lack(
+    run: Run, images: Path, mosaic: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """As they are drawn at once, also of an image in tiles, and without the model; those that are there stay."""
+
+    def command(name: str, *more: str) -> tuple[str | Path, ...]:
+        options = ("--tile", "128", "--overlap", "0", "--score-threshold", "0.2", "--max-detections", "4", *more)
+        return ("predict", mosaic, images, "--model", model_file, "--output", tmp_path / name, *options)
+
+    drawn = ("--draw", "boxes", "--line-width", "3")
+    assert run(*command("whole", *drawn))[0] == 0 and run(*command("later", "--no-overlays"))[0] == 0
+    whole, later = tmp_path / "whole", tmp_path / "later"
+    assert not any("picture" in row for row in rows(later)) and not list(later.glob("*.png"))
+    code, out, err = run(*command("later", "--resume", *drawn))
+    assert code == 0 and "4 finished images without a picture: drawn from the rows" in out, err
+    for name in ("mosaic.png", "a.png", "b.jpg", "b_2.png"):
+        assert np.array_equal(np.array(Image.open(whole / name)), np.array(Image.open(later / name))), name
+    assert (whole / "predictions.json").read_bytes() == (later / "predictions.json").read_bytes()
+    assert {row["picture"] for row in rows(later) if "picture" in row} == {"mosaic.png", "a.png", "b.jpg", "b_2.png"}
+    (later / "a.png").unlink()
+    before = len(rows(later)), (later / "b_2.png").read_bytes()
+    code, out, _ = run(*command("later", "--resume", "--draw", "masks"))
+    assert "3 pictures there already, as drawn then; those that you delete are drawn anew" in out
+    assert "1 finished image without a picture" in out and (later / "a.png").is_file()
+    assert (len(rows(later)), (later / "b_2.png").read_bytes()) == before
+    assert "picture" not in run(*command("later", "--resume"))[1]
+
+
 # --- what a run says -----------------------------------------------------------------------------------------------
 
 
@@ -444,15 +481,6 @@ def test_the_threshold_of_the_model_is_taken_and_said(run: Run, images: Path, mo
 
 
 # --- large images ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def mosaic(tmp_path: Path) -> Path:
-    """300 x 400 pixels of noise, and 500 without anything below."""
-    pixels = np.zeros((800, 400, 3), np.uint8)
-    pixels[:300] = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
-    np.save(tmp_path / "mosaic.npy", pixels)
-    return tmp_path / "mosaic.npy"
 
 
 def test_an_image_in_tiles_takes_a_row_for_each_part(

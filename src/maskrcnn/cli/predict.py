@@ -22,6 +22,7 @@ from maskrcnn.cli.arguments import (
 )
 from maskrcnn.cli.earlier_results import remove_replaced
 from maskrcnn.cli.large import Part, add_tile_options, by_size, in_tiles
+from maskrcnn.cli.missing_pictures import draw_missing
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
@@ -59,6 +60,8 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     sources = collect_sources(values.sources, reporter.note)
     _require_threshold(values, reporter)
     run = begin(values, sources, reporter)
+    if values.resume and drawing is not None:
+        draw_missing(run, values, drawing)
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
