@@ -286,11 +286,11 @@ def test_images_that_are_gone_are_told_and_have_no_forms(
     arguments = ("predict", images, "--model", model_file, "--output", output, *FEW)
     assert run(*arguments)[0] == 0
     (images / "a.png").rename(images / ("new.png" if renamed else "more/a.png"))
-    code, out, _ = run(*arguments, "--resume", "--save", "csv,labelme")
+    code, out, err = run(*arguments, "--resume", "--save", "csv,labelme")
     assert code == 0 and "1 other image of earlier runs kept, of which 1 no longer there" in out
     assert f"{9 + 3 * renamed} objects in {3 + renamed} images" in out, "those of the file of results"
     assert len(json.loads((output / "predictions.json").read_text())) == 9 + 3 * renamed
-    assert "1 image no longer there: left out by --save" in out
+    assert err == "1 image of earlier runs no longer there: left out of --save csv,labelme\n"
     assert len((output / "csv/summary.csv").read_text().splitlines()) == 1 + 2 + renamed
     assert not (output / "labelme/a.json").exists()
 
@@ -301,8 +301,8 @@ def test_other_images_that_changed_are_left_out(run: Run, images: Path, model_fi
     options = ("--model", model_file, "--output", output, *FEW)
     assert run("predict", images, *options)[0] == 0
     Image.new("RGB", (20, 30)).save(images / "b.png")
-    code, out, _ = run("predict", images / "a.png", *options, "--resume", "--save", "labels,coco,csv")
-    assert code == 0 and "1 other image changed since: left out until named again" in out
+    code, out, err = run("predict", images / "a.png", *options, "--resume", "--save", "labels,coco,csv")
+    assert code == 0 and "1 other image changed since: left out until named again\n" in err
     assert "1 other image of earlier runs kept\n" in out and "6 objects in 2 images" in out
     assert {path.name for path in (output / "labels/images").iterdir()} == {"a.png", "b.jpg"}
     assert {path.name for path in (output / "coco/images").iterdir()} == {"a.png", "b.jpg"}
@@ -369,10 +369,10 @@ def test_what_was_made_of_replaced_results_goes_with_them(
         assert predict("a.png", "--save", "geojson", *more)[0] == 0 and left() == {"a.png", "geojson"}
     (output / "geojson" / "a.geojson").write_text("corrected")
     (output / "crops").mkdir()  # not of ours
-    code, out, _ = predict("b.jpg", "--overwrite", "--save", "csv")
+    code, _, err = predict("b.jpg", "--overwrite", "--save", "csv")
     assert code == 0 and left() == {"b.jpg", "csv", "geojson", "crops"}
-    assert f"{output / 'geojson'}: was changed since it was written, so it stays, with the results of an earlier" in out
-    assert "was changed" not in predict("b.jpg", "--overwrite", "--save", "geojson")[1]
+    assert f"{output / 'geojson'}: was changed since it was written, so it stays, with the results of an earlier" in err
+    assert "was changed" not in predict("b.jpg", "--overwrite", "--save", "geojson")[2]
     assert left() == {"b.jpg", "geojson", "crops"}
 
 
@@ -445,6 +445,19 @@ def test_lines_have_a_total_and_quiet_has_none(run: Run, images: Path, model_fil
     assert first == f"{images}: left out 1 folder with images (taken by '{images}/**')"
     code, out, quiet_err = run(*arguments, "--quiet")
     assert code == 1 and out == "" and quiet_err == err, "what went wrong is still said"
+
+
+@pytest.mark.parametrize("log", ["--quiet", "--log=json"])
+def test_what_forms_leave_out_is_always_said(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, log: str
+) -> None:
+    """Pixels that several objects share are lost in label images."""
+    options = ("--score-threshold", "0.01", "--max-detections", "20", "--no-overlays", "--save", "labels", log)
+    code, out, err = run("predict", images / "a.png", "--model", model_file, "--output", tmp_path / "out", *options)
+    lost = [line for line in err.splitlines() if line.startswith(f"{tmp_path / 'out' / 'labels'}: ")]
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and any("pixels" in line for line in lost)
+    assert [event["text"] for event in events if event["event"] == "note"] == lost * (log != "--quiet")
 
 
 def test_a_log_for_programs(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.text import counted
 
 if TYPE_CHECKING:
+    from maskrcnn.cli.progress import Reporter
     from maskrcnn.results.rows import ResultRows
 
 
@@ -20,6 +21,8 @@ def without_pictures(sources: Sequence[Path], output: Path, note: Callable[[str]
     Raises:
         UserError: all are.
     """
+    if output.resolve() not in {folder.resolve() for folder in {source.parent for source in sources}}:
+        return list(sources)  # rows may be many, and need not be read for this
     pictures = {(output / name).resolve() for name in drawn_pictures(output)}
     kept = [source for source in sources if source.resolve() not in pictures]
     if not kept:
@@ -29,26 +32,26 @@ def without_pictures(sources: Sequence[Path], output: Path, note: Callable[[str]
     return kept
 
 
-def tell_what_is_kept(rows: ResultRows, num_sources: int, num_waiting: int, note: Callable[[str], object]) -> None:
+def tell_what_is_kept(rows: ResultRows, num_sources: int, num_waiting: int, reporter: Reporter) -> None:
     """What of an earlier run is among the results, and what no longer is."""
     if rows.num_changed:
-        note(f"{counted(rows.num_changed, 'image')} changed since: done anew")
+        reporter.note(f"{counted(rows.num_changed, 'image')} changed since: done anew")
     if rows.num_outdated:
-        note(f"{counted(rows.num_outdated, 'other image')} changed since: left out until named again")
+        reporter.warn(f"{counted(rows.num_outdated, 'other image')} changed since: left out until named again")
     if done := num_sources - num_waiting:
-        note(f"{done} of {num_sources} images are done already")
+        reporter.note(f"{done} of {num_sources} images are done already")
     if others := rows.num_done - done:
         gone = f", of which {len(rows.gone)} no longer there (--overwrite begins without)" if rows.gone else ""
-        note(f"{counted(others, 'other image')} of earlier runs kept{gone}")
+        reporter.note(f"{counted(others, 'other image')} of earlier runs kept{gone}")
 
 
-def remove_replaced(output: Path, forms: Sequence[str], note: Callable[[str], object]) -> None:
+def remove_replaced(output: Path, forms: Sequence[str], warn: Callable[[str], object]) -> None:
     """Remove what was made of rows that the first new row replaces: beside the new results it would belong to others.
 
     Args:
         output: of the run.
         forms: that are to be written, whatever lies there.
-        note: is told of folders that stay since somebody has changed them.
+        warn: is told of folders that stay since somebody has changed them.
     """
     for path in result_files(output):
         path.unlink(missing_ok=True)
@@ -59,4 +62,4 @@ def remove_replaced(output: Path, forms: Sequence[str], note: Callable[[str], ob
 
         for folder in remove_forms(output):
             if folder.name not in forms:
-                note(f"{folder}: was changed since it was written, so it stays, with the results of an earlier run")
+                warn(f"{folder}: was changed since it was written, so it stays, with the results of an earlier run")

@@ -67,7 +67,7 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
         shrinking = Shrinking(model.config)
         parts = _predict_all(model, run, values, shrinking)
         if not values.resume:
-            remove_replaced(Path(values.output), values.save, reporter.note)
+            remove_replaced(Path(values.output), values.save, reporter.warn)
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)

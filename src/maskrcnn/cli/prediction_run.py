@@ -133,11 +133,12 @@ class Run:
         facts = model_facts(values.model)
         channels = Channels.of(facts.config.input)
         if self.rows.gone:
-            self.reporter.note(f"{counted(len(self.rows.gone), 'image')} no longer there: left out by --save")
+            gone = f"{counted(len(self.rows.gone), 'image')} of earlier runs no longer there"
+            self.reporter.warn(f"{gone}: left out of --save {','.join(values.save)}")
         finished = Finished(rows, names, facts.categories, values.pixel_size or 1.0, channels)
         for form, loss in save_forms(finished, self.results.parent, values.save).items():
             for sentence, count in loss.items():
-                self.reporter.note(f"{self.results.parent / form}: {count} {sentence}")
+                self.reporter.warn(f"{self.results.parent / form}: {count} {sentence}")
 
     def write_results(self) -> None:
         """COCO's results of everything finished; what lies there stays as long as nothing is."""
@@ -198,7 +199,7 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
 
         require_replaceable(output, values.save, overwrite=values.overwrite)
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
-    tell_what_is_kept(rows, len(sources), len(waiting), reporter.note)
+    tell_what_is_kept(rows, len(sources), len(waiting), reporter)
     overlays = overlay_paths(sources, output, rows.pictures)
     return Run(sources, waiting, rows, results, overlays, reporter, values.model)
 
