@@ -104,6 +104,19 @@ def test_pictures_never_overwrite_a_source(images: Path) -> None:
     assert [paths[source].name for source in sources] == ["a_2.png", "b_2.jpg", "b_3.png"]
 
 
+def test_pictures_never_overwrite_an_image_that_is_not_named(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """A picture of an earlier run is replaced; any other file of its name is somebody's."""
+    Image.new("RGB", (9, 9)).save(images / "a_2.png")
+    before = {path: path.read_bytes() for path in images.iterdir() if path.is_file()}
+    for source in (images / "a.png", images / "more/a.png"):
+        for _ in range(2):
+            assert run("predict", source, "--model", model_file, "--output", images, "--overwrite")[0] == 0
+        assert all(path.read_bytes() == content for path, content in before.items())
+        assert {path.name for path in images.glob("*.png")} == {"a.png", "a_2.png", "a_3.png", "b.png"}
+
+
 @pytest.mark.parametrize("source", ["{}", "{}/*.png", "{}/**/*.png", "outright"])
 def test_pictures_of_an_earlier_run_are_no_images(
     run: Run, images: Path, model_file: Path, tmp_path: Path, source: str

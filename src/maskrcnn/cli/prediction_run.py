@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.earlier_results import tell_what_is_kept, without_pictures
 from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter, describe
-from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS
+from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS, drawn_pictures
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import counted, one_line
 
@@ -210,10 +211,10 @@ PHOTOGRAPHS = (".jpg", ".jpeg", ".jfif", ".jpe")
 def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str] | None = None) -> dict[Path, Path]:
     """`output/<stem>.png` for each source, `.jpg` for photographs (JPEG); label maps are named alike.
 
-    A number is added rather than overwriting a source or another picture. `kept` has the names of pictures, or label
-    maps, that are there already, by the real paths of their sources.
+    A number is added rather than overwriting a source, another picture or a file that no run wrote. `kept` has the
+    names of pictures, or label maps, that are there already, by the real paths of their sources.
     """
-    kept = kept or {}
+    kept, own = kept or {}, cache(drawn_pictures)
     taken = {source.resolve() for source in sources}
     for picture in kept.values():
         taken |= _written(output, output / picture)
@@ -225,7 +226,8 @@ def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str]
         ending = ".jpg" if source.suffix.lower() in PHOTOGRAPHS else ".png"
         for count in itertools.count(1):
             path = output / f"{source.stem if count == 1 else f'{source.stem}_{count}'}{ending}"
-            if not _written(output, path) & taken:
+            is_foreign = path.exists() and path.name not in own(output)
+            if not is_foreign and not _written(output, path) & taken:
                 break
         taken |= _written(output, path)
         paths[source] = path
