@@ -44,7 +44,8 @@ def test_the_commands_of_the_page(
     assert "Every pixel" in Path("outputs/fcn_evaluation/report.html").read_text()
 
     image = Path("examples/nuclei_mini/images/fluorescence_275.png")
-    out = run(*(word.replace("examples/nuclei_mini/images", str(image)) for word in predict))
+    predict = tuple(word.replace("examples/nuclei_mini/images", str(image)) for word in predict)
+    out = run(*predict)
     assert "label_maps" in out and "0 objects" not in out and "score" not in out
     folder = Path("outputs/fcn_pictures")
     with Image.open(folder / "label_maps" / image.name) as written, Image.open(image) as picture:
@@ -52,6 +53,8 @@ def test_the_commands_of_the_page(
         label_map = np.asarray(written)
     assert (folder / image.name).is_file() and json.loads((folder / "predictions.json").read_text()) == []
 
+    (folder / image.name).unlink()
+    assert "1 finished image without a picture: rows do not have the class of every" in run(*predict, "--resume")
     prediction = maskrcnn.load("outputs/fcn/best.safetensors", "cpu").predict(image)
     assert prediction.semantic is not None and np.array_equal(prediction.semantic, label_map)
     assert len(prediction) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from io import BytesIO
@@ -76,6 +77,62 @@ def test_a_folder_whose_folders_have_images_names_the_pattern_that_takes_them(tm
         collect_sources([tmp_path / "images"])
     pattern = str(caught.value).rpartition(": ")[2].strip("'")
     assert collect_sources([pattern]) == [tmp_path / "images" / "train" / "a.PNG"]
+
+
+# --- what is left out ------------------------------------------------------------------------------------------------
+
+
+def made(output: Path, *pictures: str) -> None:
+    """An output of `predict` with these overlays, label maps, segments, and a form of results with two pictures."""
+    files = [*pictures, "label_maps/a.png", "panoptic/a.png", "labels/images/a.png", "labels/masks/a.png"]
+    for name in files:
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3)).save(output / name)
+    (output / "predictions.jsonl").write_text("".join(json.dumps({"picture": name}) + "\n" for name in pictures))
+    (output / "labels" / ".written.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected", "results"),
+    [
+        ("", ["2.PNG", "10.png", "a.tif", "b.jpg"], 1),
+        ("*.png", ["10.png"], 1),
+        ("**/*.png", ["10.png", "old/own.png", "sub/1.png"], 10),
+        ("old", ["old/own.png"], 1),
+        ("old/labels/images", ["old/labels/images/a.png"], 0),  # named outright: copies of images
+        ("old/labels/*/a.png", ["old/labels/images/a.png", "old/labels/masks/a.png"], 0),
+        ("10_2.png", ["10_2.png"], 0),
+    ],
+)
+def test_what_predict_wrote_itself_is_no_source(folder: Path, source: str, expected: list[str], results: int) -> None:
+    """In the folder of the images, or in one below it; what is no row names no picture."""
+    made(folder, "10_2.png")
+    made(folder / "old", "a.png")
+    with (folder / "predictions.jsonl").open("a") as rows:
+        rows.write('{"picture": 3}\n["picture"]\n{"picture": "../b.jpg"}\nno row of a "picture"\n')
+    Image.new("RGB", (4, 3)).save(folder / "old" / "own.png")
+    notes: list[str] = []
+    assert names(collect_sources([folder / source], notes.append), folder) == expected
+    words = f"left out {results} result{'s' * (results > 1)} of predict"
+    assert [words in note for note in notes] == [True] * (results > 0)
+
+
+def test_results_alone_are_no_images(tmp_path: Path) -> None:
+    made(tmp_path / "out", "a.png", "b.png")
+    with pytest.raises(UserError, match=r"out: no images .* in this folder but 2 results of predict$"):
+        collect_sources([tmp_path / "out"])
+
+
+def test_a_folder_says_what_is_not_taken_from_it(folder: Path) -> None:
+    """Images of other kinds and in folders below, which are no results; text says nothing."""
+    for name in ("a.heic", "b.GIF", "c.heic", "d.jfif", "e.jpe", "texts/notes.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    made(folder / "predictions", "10.png")
+    notes: list[str] = []
+    found = collect_sources([folder, folder / "sub", f"{folder}/*.jpe"], notes.append)
+    assert {"d.jfif", "e.jpe"} < set(names(found, folder)), "JPEG by other names"
+    assert notes == [f"{folder}: left out 2 .heic, 1 .gif, 1 folder with images (taken by '{folder}/**')"]
 
 
 PIXELS = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)

@@ -6,9 +6,11 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from io import BufferedIOBase, RawIOBase, TextIOBase
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
@@ -20,9 +22,11 @@ from maskrcnn.data.arrays import array_pixels, as_channels_last, channels_as_byt
 from maskrcnn.data.channel_files import read_pixels, read_pixels_of
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.images import decoded_image
+from maskrcnn.data.outputs import is_made, is_output, without_results
 from maskrcnn.data.pixels import band_pixels
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray, Float32Array
+from maskrcnn.text import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,8 +41,14 @@ For a model of other channels (`input.channels`), an array has these and any num
 `data/channel_files.py` says of `.npy` files; a tensor is (C, H, W).
 """
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp"})
 """What is taken from a folder; a file named outright may have any name, since its content decides."""
+
+OTHER_SUFFIXES = frozenset(
+    {".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".ppm", ".pgm", ".dng", ".cr2", ".cr3", ".nef"}
+    | {".arw", ".dcm", ".czi", ".nd2", ".lif", ".lsm", ".svs", ".ndpi", ".mrxs", ".mp4", ".mov", ".avi"}
+)
+"""Images and films that are not taken from a folder; who names one is told how many there are."""
 
 ARRAY_SUFFIXES = frozenset({".npy"})
 """What is taken where there is nothing of these: beside pictures, arrays are something else as a rule."""
@@ -50,18 +60,24 @@ _MOST_LOOKED_AT = 10_000
 # --- files, folders, patterns -----------------------------------------------------------------------------------
 
 
-def collect_sources(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+def collect_sources(
+    sources: Sequence[str | os.PathLike[str]], note: Callable[[str], object] | None = None
+) -> list[Path]:
     """The image files behind `sources`, each a file, a folder (its images, without subfolders) or a glob pattern.
 
     Files appear in the order of `sources`, those of one folder or pattern in natural order (`2.png` before
-    `10.png`), and each only once.
+    `10.png`), and each only once. What `predict` wrote itself into a folder is left out.
+
+    Args:
+        sources: what the user named.
+        note: is told what is left out.
 
     Raises:
         UserError: a source that does not exist, or in which there are no images.
     """
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in _expand(os.fspath(source)):
+        for path in _expand(os.fspath(source), note):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
@@ -89,27 +105,84 @@ def _is_single(source: object) -> bool:
     return isinstance(source, kinds) or _is_tensor(source) or hasattr(source, "read")
 
 
-def _expand(source: str) -> list[Path]:
+def _expand(source: str, note: Callable[[str], object] | None) -> list[Path]:
     path = Path(source).expanduser()
     if path.is_file():
         return [path]
-    if path.is_dir():
-        candidates, where = list(path.iterdir()), "in this folder"
-    else:
-        candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]
-        where = "match this pattern"
-        if not candidates and not glob.has_magic(source):
-            raise UserError(f"{source}: expected an image, a folder or a pattern such as 'cells/*.png'; no such file")
+    is_folder = path.is_dir()
+    candidates = list(path.iterdir()) if is_folder else list(map(Path, glob.glob(str(path), recursive=True)))
+    if not candidates and not is_folder and not glob.has_magic(source):
+        raise UserError(f"{source}: expected an image, a folder or a pattern such as 'cells/*.png'; no such file")
+    images = _images(candidates)
+    kept = without_results(images, path if is_folder else named_folder(path))
+    left_out = LeftOut(results=len(images) - len(kept))
+    if not kept:
+        raise UserError(_nothing_in(source, path, left_out))
+    if note is not None:
+        if is_folder:
+            left_out.look_at(candidates)
+        left_out.tell(source, note)
+    return sorted(kept, key=natural_key)
+
+
+def _images(candidates: Sequence[Path]) -> list[Path]:
     for suffixes in (IMAGE_SUFFIXES, ARRAY_SUFFIXES):
-        if images := [c for c in candidates if c.suffix.lower() in suffixes and c.is_file()]:
-            return sorted(images, key=natural_key)
+        if images := [path for path in candidates if path.suffix.lower() in suffixes and path.is_file()]:
+            return images
+    return []
+
+
+def named_folder(pattern: Path) -> Path:
+    """The folder that a pattern begins with, from which on its matches are looked for."""
+    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+
+
+def _nothing_in(source: str, path: Path, left_out: LeftOut) -> str:
     kinds = ", ".join(sorted(IMAGE_SUFFIXES | ARRAY_SUFFIXES))
-    has_more = path.is_dir() and _has_images_below(path)
+    where = "in this folder" if path.is_dir() else "match this pattern"
+    has_more = not left_out.results and path.is_dir() and _has_images(path)
     below = f"; for those of the folders in it: {str(path / '**')!r}" if has_more else ""
-    raise UserError(f"{source}: no images ({kinds}) {where}{below}")
+    return f"{source}: no images ({kinds}) {where}{left_out.but()}{below}"
 
 
-def _has_images_below(folder: Path) -> bool:
+@dataclass
+class LeftOut:
+    """What a folder or a pattern has beside the images that are taken from it.
+
+    Attributes:
+        results: images that `predict` wrote itself.
+        kinds: how many files have each of `OTHER_SUFFIXES`.
+        folders: in it that have images, which are not looked into.
+    """
+
+    results: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    folders: int = 0
+
+    def look_at(self, candidates: Iterable[Path]) -> None:
+        """Count what is no image that is taken."""
+        for path in candidates:
+            if (suffix := path.suffix.lower()) in OTHER_SUFFIXES:
+                self.kinds[suffix] += 1
+            elif suffix not in IMAGE_SUFFIXES and path.is_dir():
+                self.folders += not is_made(path) and not is_output(path) and _has_images(path)
+
+    def but(self) -> str:
+        """The end of a sentence that says there are no images."""
+        return f" but {counted(self.results, 'result')} of predict" if self.results else ""
+
+    def tell(self, source: str, note: Callable[[str], object]) -> None:
+        """One line, if anything is left out."""
+        parts = [f"{counted(self.results, 'result')} of predict"] if self.results else []
+        parts += [f"{number} {suffix}" for suffix, number in self.kinds.most_common()]
+        if self.folders:
+            parts.append(f"{counted(self.folders, 'folder')} with images (taken by {str(Path(source) / '**')!r})")
+        if parts:
+            note(f"{source}: left out {', '.join(parts)}")
+
+
+def _has_images(folder: Path) -> bool:
+    """In it, or below it."""
     files = (name for _, _, names in os.walk(folder) for name in names)
     return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in islice(files, _MOST_LOOKED_AT))
 

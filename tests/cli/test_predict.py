@@ -35,6 +35,15 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def mosaic(tmp_path: Path) -> Path:
+    """300 x 400 pixels of noise, and 500 without anything below."""
+    pixels = np.zeros((800, 400, 3), np.uint8)
+    pixels[:300] = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    np.save(tmp_path / "mosaic.npy", pixels)
+    return tmp_path / "mosaic.npy"
+
+
 def test_results_and_pictures(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code, out, err = run(
@@ -93,6 +102,46 @@ def test_pictures_never_overwrite_a_source(images: Path) -> None:
     sources = [images / "a.png", images / "b.jpg", images / "b.png"]
     paths = overlay_paths(sources, images)
     assert [paths[source].name for source in sources] == ["a_2.png", "b_2.jpg", "b_3.png"]
+
+
+def test_pictures_never_overwrite_an_image_that_is_not_named(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """A picture of an earlier run is replaced; any other file of its name is somebody's."""
+    Image.new("RGB", (9, 9)).save(images / "a_2.png")
+    before = {path: path.read_bytes() for path in images.iterdir() if path.is_file()}
+    for source in (images / "a.png", images / "more/a.png"):
+        for _ in range(2):
+            assert run("predict", source, "--model", model_file, "--output", images, "--overwrite")[0] == 0
+        assert all(path.read_bytes() == content for path, content in before.items())
+        assert {path.name for path in images.glob("*.png")} == {"a.png", "a_2.png", "a_3.png", "b.png"}
+
+
+@pytest.mark.parametrize("source", ["{}", "{}/*.png", "{}/**/*.png", "outright"])
+def test_pictures_of_an_earlier_run_are_no_images(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, source: str
+) -> None:
+    """The same command twice has the same images, where pictures lie beside them, by a shell's pattern too."""
+    (images / "more/a.png").unlink()
+
+    def command() -> tuple[str | Path, ...]:
+        sources = sorted(images.glob("*.png")) if source == "outright" else [source.format(images)]
+        return ("predict", *sources, "--model", model_file, "--output", images, "--overwrite", "--save", "labels,crops")
+
+    first, second = (run(*command(), "--score-threshold", "0.01", "--max-detections", "3") for _ in range(2))
+    number = 3 if source == "{}" else 2
+    for code, out, err in (first, second):
+        assert code == 0 and f"{3 * number} objects in {number} images" in out, err
+    assert "left out" not in first[1] and "results of predict" in second[1]
+
+
+def test_a_picture_of_an_earlier_run_alone_is_an_error(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    options = ("--model", model_file, "--output", tmp_path / "out")
+    assert run("predict", images / "a.png", *options)[0] == 0
+    code, _, err = run("predict", tmp_path / "out" / "a.png", *options)
+    assert code == 2 and "a.png: a picture that an earlier run made" in err and err.count("\n") == 1
 
 
 def test_no_overlays(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
@@ -223,6 +272,59 @@ def test_a_picture_that_has_changed_is_done_anew(run: Run, images: Path, model_f
     assert [(row["height"], row["width"]) for row in rows(output)][-1] == (30, 20) and len(rows(output)) == 4
 
 
+FEW = ("--score-threshold", "0.01", "--max-detections", "3", "--no-overlays")
+
+
+def test_resuming_from_another_folder_doubles_nothing(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names on the command line are relative to where it is given; forms find the images from there."""
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", "in", "--model", model_file, "--output", "out", *FEW)[0] == 0
+    monkeypatch.chdir(images)
+    saved = ("--save", "coco,csv")
+    code, out, _ = run("predict", ".", "--model", model_file, "--output", "../out", *FEW, "--resume", *saved)
+    assert code == 0 and "3 of 3 images are done already" in out and "9 objects in 3 images" in out
+    results = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert {result["file_name"] for result in results} == {"a.png", "b.jpg", "b.png"}
+    assert len((tmp_path / "out/csv/summary.csv").read_text().splitlines()) == 4
+    assert len(list((tmp_path / "out/coco/images").iterdir())) == 3
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_images_that_are_gone_are_told_and_have_no_forms(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, renamed: bool
+) -> None:
+    output = tmp_path / "out"
+    arguments = ("predict", images, "--model", model_file, "--output", output, *FEW)
+    assert run(*arguments)[0] == 0
+    (images / "a.png").rename(images / ("new.png" if renamed else "more/a.png"))
+    code, out, err = run(*arguments, "--resume", "--save", "csv,labelme")
+    assert code == 0 and "1 other image of earlier runs kept, of which 1 no longer there" in out
+    assert f"{9 + 3 * renamed} objects in {3 + renamed} images" in out, "those of the file of results"
+    assert len(json.loads((output / "predictions.json").read_text())) == 9 + 3 * renamed
+    assert err == "1 image of earlier runs no longer there: left out of --save csv,labelme\n"
+    assert len((output / "csv/summary.csv").read_text().splitlines()) == 1 + 2 + renamed
+    assert not (output / "labelme/a.json").exists()
+
+
+def test_other_images_that_changed_are_left_out(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    """Their old masks would lie on other pixels: neither results nor forms have them."""
+    output = tmp_path / "out"
+    options = ("--model", model_file, "--output", output, *FEW)
+    assert run("predict", images, *options)[0] == 0
+    Image.new("RGB", (20, 30)).save(images / "b.png")
+    code, out, err = run("predict", images / "a.png", *options, "--resume", "--save", "labels,coco,csv")
+    assert code == 0 and "1 other image changed since: left out until named again\n" in err
+    assert "1 other image of earlier runs kept\n" in out and "6 objects in 2 images" in out
+    assert {path.name for path in (output / "labels/images").iterdir()} == {"a.png", "b.jpg"}
+    assert {path.name for path in (output / "coco/images").iterdir()} == {"a.png", "b.jpg"}
+    assert len((output / "csv/summary.csv").read_text().splitlines()) == 3
+    assert len(json.loads((output / "predictions.json").read_text())) == 6
+    assert run("predict", images / "b.png", *options, "--resume")[0] == 0
+    assert rows(output)[-1]["height"] == 30
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -257,6 +359,36 @@ def test_forms_are_written_at_the_end_and_again_without_the_model(
     assert len((tmp_path / "later/csv/summary.csv").read_text().splitlines()) == 4
 
 
+def test_what_was_made_of_replaced_results_goes_with_them(
+    run: Run, images: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """Forms and pictures that are not written again would be of other results than those beside them."""
+    output = tmp_path / "out"
+
+    def predict(name: str, *more: str) -> tuple[int, str, str]:
+        options = ("--score-threshold", "0.01", "--max-detections", "3", *more)
+        return run("predict", images / name, "--model", model_file, "--output", output, *options)
+
+    def left() -> set[str]:
+        return {path.name for path in output.iterdir()} - {"predictions.json", "predictions.jsonl", ".lock"}
+
+    assert predict("a.png", "--save", "csv,geojson")[0] == 0
+    assert predict("a.png", "--resume", "--save", "labelme")[0] == 0
+    assert left() == {"a.png", "csv", "geojson", "labelme"}, "what is resumed stays"
+    (images / "b.png").write_bytes(b"no image")
+    assert predict("b.png", "--overwrite")[0] == 2
+    assert left() == {"a.png", "csv", "geojson", "labelme"}, "as long as there is nothing new"
+    for more in ((), ("--overwrite",)):
+        assert predict("a.png", "--save", "geojson", *more)[0] == 0 and left() == {"a.png", "geojson"}
+    (output / "geojson" / "a.geojson").write_text("corrected")
+    (output / "crops").mkdir()  # not of ours
+    code, _, err = predict("b.jpg", "--overwrite", "--save", "csv")
+    assert code == 0 and left() == {"b.jpg", "csv", "geojson", "crops"}
+    assert f"{output / 'geojson'}: was changed since it was written, so it stays, with the results of an earlier" in err
+    assert "was changed" not in predict("b.jpg", "--overwrite", "--save", "geojson")[2]
+    assert left() == {"b.jpg", "geojson", "crops"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -286,6 +418,34 @@ def test_what_pictures_show(run: Run, images: Path, model_file: Path, tmp_path: 
     assert code == 2 and "draw mask: expected some of boxes, labels, masks" in err
 
 
+def test_resuming_draws_the_pictures_that_finished_images_lack(
+    run: Run, images: Path, mosaic: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """As they are drawn at once, also of an image in tiles, and without the model; those that are there stay."""
+
+    def command(name: str, *more: str) -> tuple[str | Path, ...]:
+        options = ("--tile", "128", "--overlap", "0", "--score-threshold", "0.2", "--max-detections", "4", *more)
+        return ("predict", mosaic, images, "--model", model_file, "--output", tmp_path / name, *options)
+
+    drawn = ("--draw", "boxes", "--line-width", "3")
+    assert run(*command("whole", *drawn))[0] == 0 and run(*command("later", "--no-overlays"))[0] == 0
+    whole, later = tmp_path / "whole", tmp_path / "later"
+    assert not any("picture" in row for row in rows(later)) and not list(later.glob("*.png"))
+    code, out, err = run(*command("later", "--resume", *drawn))
+    assert code == 0 and "4 finished images without a picture: drawn from the rows" in out, err
+    for name in ("mosaic.png", "a.png", "b.jpg", "b_2.png"):
+        assert np.array_equal(np.array(Image.open(whole / name)), np.array(Image.open(later / name))), name
+    assert (whole / "predictions.json").read_bytes() == (later / "predictions.json").read_bytes()
+    assert {row["picture"] for row in rows(later) if "picture" in row} == {"mosaic.png", "a.png", "b.jpg", "b_2.png"}
+    (later / "a.png").unlink()
+    before = len(rows(later)), (later / "b_2.png").read_bytes()
+    code, out, _ = run(*command("later", "--resume", "--draw", "masks"))
+    assert "3 pictures there already, as drawn then; those that you delete are drawn anew" in out
+    assert "1 finished image without a picture" in out and (later / "a.png").is_file()
+    assert (len(rows(later)), (later / "b_2.png").read_bytes()) == before
+    assert "picture" not in run(*command("later", "--resume"))[1]
+
+
 # --- what a run says -----------------------------------------------------------------------------------------------
 
 
@@ -293,9 +453,24 @@ def test_lines_have_a_total_and_quiet_has_none(run: Run, images: Path, model_fil
     (images / "b.jpg").write_bytes(b"no image")
     arguments = ("predict", images, "--model", model_file, "--output", tmp_path / "out", "--score-threshold", "1")
     code, out, err = run(*arguments)
-    assert code == 1 and {line.split()[0] for line in out.splitlines()[:2]} <= {"1/3", "2/3", "3/3"}
+    first, *lines = out.splitlines()
+    assert code == 1 and {line.split()[0] for line in lines[:2]} <= {"1/3", "2/3", "3/3"}
+    assert first == f"{images}: left out 1 folder with images (taken by '{images}/**')"
     code, out, quiet_err = run(*arguments, "--quiet")
     assert code == 1 and out == "" and quiet_err == err, "what went wrong is still said"
+
+
+@pytest.mark.parametrize("log", ["--quiet", "--log=json"])
+def test_what_forms_leave_out_is_always_said(
+    run: Run, images: Path, model_file: Path, tmp_path: Path, log: str
+) -> None:
+    """Pixels that several objects share are lost in label images."""
+    options = ("--score-threshold", "0.01", "--max-detections", "20", "--no-overlays", "--save", "labels", log)
+    code, out, err = run("predict", images / "a.png", "--model", model_file, "--output", tmp_path / "out", *options)
+    lost = [line for line in err.splitlines() if line.startswith(f"{tmp_path / 'out' / 'labels'}: ")]
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and any("pixels" in line for line in lost)
+    assert [event["text"] for event in events if event["event"] == "note"] == lost * (log != "--quiet")
 
 
 def test_a_log_for_programs(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
@@ -317,7 +492,7 @@ def test_a_terminal_gets_a_bar_with_rate_and_total(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, out, err = run("predict", images, "--model", model_file, "--output", tmp_path / "out")
-    assert code == 0 and "3/3" in err and "images/s" in err and out.count("\n") <= 2, "no line per image"
+    assert code == 0 and "3/3" in err and "images/s" in err and out.count("\n") <= 3, "no line per image"
 
 
 def test_the_threshold_of_the_model_is_taken_and_said(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
@@ -332,15 +507,6 @@ def test_the_threshold_of_the_model_is_taken_and_said(run: Run, images: Path, mo
 
 
 # --- large images ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def mosaic(tmp_path: Path) -> Path:
-    """300 x 400 pixels of noise, and 500 without anything below."""
-    pixels = np.zeros((800, 400, 3), np.uint8)
-    pixels[:300] = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
-    np.save(tmp_path / "mosaic.npy", pixels)
-    return tmp_path / "mosaic.npy"
 
 
 def test_an_image_in_tiles_takes_a_row_for_each_part(

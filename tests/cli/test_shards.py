@@ -114,7 +114,7 @@ def test_rows_are_those_of_predict_and_forms_can_be_made_of_them(
     rows = {row["file_name"]: row for row in map(json.loads, sorted_rows(tmp_path / "sharded"))}
     for line in (tmp_path / "plain/predictions.jsonl").open():
         row = json.loads(line)
-        assert row.pop("picture") and row["objects"], "shards have no pictures"
+        assert row["objects"]
         assert json.dumps({**row, "seconds": 0}) == json.dumps(rows[row["file_name"]])
     code, _, err = run(*command("sharded", "--shards", "3", "--save", "csv"))
     assert code == 2 and f"cat {tmp_path}/sharded/shards/*.jsonl > NEW/predictions.jsonl" in err
@@ -228,6 +228,45 @@ def test_images_that_come_later_are_done_and_broken_ones_tried_again(
     assert sorted_rows(tmp_path / "out") == sorted_rows(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("rows", ["jsonl", "parquet"])
+def test_images_that_changed_are_done_anew(
+    run: Run, command: Command, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str
+) -> None:
+    """In shards that are whole and in one that was interrupted; a list may name a file that is gone."""
+    if rows == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed (the extra `parquet`)")
+    quick(monkeypatch)
+    (tmp_path / "all.txt").write_text("".join(f"{path}\n" for path in sorted(few.rglob("*.png"))))
+    arguments = command("out", "--shards", "2", "--rows", rows, source=tmp_path / "all.txt")
+    run(*arguments)
+    before = sorted_rows(tmp_path / "out", rows)
+    picture(few / "0.png", 50)
+    picture(few / "deep/5.png", 51)
+    (few / "2.png").unlink()
+    _, out, _ = run(*arguments)
+    assert "7 objects in 7 images" in out and "(2 new rows, 2 images changed since)" in out
+    after = sorted_rows(tmp_path / "out", rows)
+    different = [json.loads(new)["file_name"] for old, new in zip(before, after, strict=True) if old != new]
+    assert different == [str(few / "0.png"), str(few / "deep/5.png")]
+    _, out, _ = run(*arguments, "--log", "json")
+    assert json.loads(out.splitlines()[-1])["changed"] == 0
+
+
+def test_rows_so_far_of_an_image_that_changed_are_done_anew(
+    run: Run, command: Command, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardFile, "finish", lambda file: pytest.fail("not now"))
+        with pytest.raises(pytest.fail.Exception):
+            run(*command("out", "--shards", "1"))
+    picture(few / "6.png", 50)
+    _, out, _ = run(*command("out", "--shards", "1"))
+    assert "new row" in out and "1 image changed since)" in out
+    run(*command("whole", "--shards", "1"))
+    assert sorted_rows(tmp_path / "out") == sorted_rows(tmp_path / "whole")
+
+
 def test_results_of_another_run_are_never_mixed_with(
     run: Run, command: Command, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +372,6 @@ def test_tiles_and_batches(run: Run, command: Command, few: Path, tmp_path: Path
     assert run(*command("plain", *options, "--no-overlays", source=big))[0] == 0
     assert run(*command("shards", *options, "--shards", "2", source=big))[0] == 0
     plain = [json.loads(line) for line in (tmp_path / "plain/predictions.jsonl").open()]
-    del plain[-1]["picture"]
     assert [json.dumps({**row, "seconds": 0}) for row in plain] == sorted_rows(tmp_path / "shards")
     assert len(plain) > 1 and plain[0]["more"] and any(row["objects"] for row in plain)
     code, out, _ = run(*command("shards", *options, "--shards", "2", source=big))

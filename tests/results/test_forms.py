@@ -10,7 +10,7 @@ from maskrcnn.data.formats.writers.scene import TURNED, Loss
 from maskrcnn.data.image_header import ORIENTATION_TAG
 from maskrcnn.errors import UserError
 from maskrcnn.results.finished import Finished
-from maskrcnn.results.forms import FORMS, require_replaceable, save_forms
+from maskrcnn.results.forms import FORMS, remove_forms, require_replaceable, save_forms
 from results.conftest import CLASSES, MakeRun
 
 
@@ -70,3 +70,12 @@ def test_what_was_corrected_is_not_replaced_unasked(make_run: MakeRun, tmp_path:
     (tmp_path / "csv" / "mine.txt").touch()
     with pytest.raises(UserError, match="changed"):
         require_replaceable(tmp_path, ("csv",), overwrite=False)
+
+
+def test_forms_are_removed_but_for_what_was_changed_or_is_of_others(make_run: MakeRun, tmp_path: Path) -> None:
+    save_forms(make_run(CLASSES), tmp_path, ("csv", "geojson", "labelme"))
+    (tmp_path / "labelme" / "a.json").unlink()
+    (tmp_path / "crops").mkdir()
+    (tmp_path / "crops" / "mine.png").touch()
+    assert remove_forms(tmp_path) == [tmp_path / "labelme"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"in", "labelme", "crops"}

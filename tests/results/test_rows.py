@@ -76,7 +76,7 @@ def test_a_row_says_everything_of_its_image(path: Path) -> None:
     content = {"checksum": zlib.crc32(b"a.png"), "size": 5, "time": TIME}
     assert first == {
         "file_name": "a.png", "content": content, **size, "objects": [expected] * 2, "error": None, "seconds": 0.25,
-        **settings, "proposals": None, "tiles": "auto",
+        **settings, "proposals": None, "tiles": "auto", "folder": ".",
     }  # fmt: skip
     assert second["file_name"] == "b.png" and second["objects"] == [] and (second["height"], second["width"]) == (8, 10)
     assert third["error"] == "broken" and third["objects"] == [] and third["model"] == "ab12"
@@ -87,6 +87,57 @@ def test_finished_images_are_done_and_broken_ones_are_not(path: Path) -> None:
     rows = opened(path)
     assert [rows.is_done(name) for name in NAMES] == [True, True, False] and rows.any_done
     assert rows.is_done(str(path.with_name("a.png"))) and rows.is_done("./x/../a.png"), "compared as files"
+
+
+@pytest.mark.parametrize(("folder", "name"), [(".", "a.png"), ("sub", "../a.png"), ("..", "{}/a.png")])
+def test_names_are_relative_to_where_the_command_was_given(
+    path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str
+) -> None:
+    """From another folder the same image is known, and results name it as it is to be found from there."""
+    (path.parent / "sub").mkdir()
+    monkeypatch.chdir(folder)
+    name = name.format(path.parent.name)
+    rows = ResultRows(path, SETTINGS)
+    rows.look([name], resume=True, overwrite=False)
+    assert rows.is_done(name) and rows.is_done(os.path.abspath(name)) and rows.num_done == 2 and not rows.gone
+    rows.write_coco(path.with_name("coco.json"), [name])
+    found = json.loads(path.with_name("coco.json").read_text())
+    assert [(result["image_id"], result["file_name"]) for result in found] == [(1, name)] * 2
+
+
+def test_rows_and_images_can_be_moved(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together, and known from any folder; or the rows alone, where the names are still right from here."""
+    both = tmp_path / "moved" / "both"
+    both.mkdir(parents=True)
+    for name in ("a.png", "b.png", "rows.jsonl"):
+        (tmp_path / name).rename(both / name)
+    rows = ResultRows(both / "rows.jsonl", SETTINGS)
+    rows.look(["moved/both/a.png"], resume=True, overwrite=False)
+    assert rows.is_done("moved/both/a.png") and rows.is_done("moved/both/b.png") and not rows.gone
+    (both / "rows.jsonl").rename(tmp_path / "rows.jsonl")
+    monkeypatch.chdir(both)
+    rows = opened(tmp_path / "rows.jsonl")
+    assert rows.is_done("a.png") and rows.num_done == 2 and not rows.gone
+
+
+def test_other_images_that_changed_are_no_results_and_such_that_are_gone_are_known(path: Path) -> None:
+    """Only of those that are asked for no checksum means another image; numbers stay without the ones that are gone."""
+    for name in ("d.png", "e.png", "f.png"):
+        write(name, name)
+    rows = opened(path)
+    for name in ("s3://bucket/x.png", "d.png", "e.png", "f.png"):  # the first has no time and no file
+        rows.append(rows.found(name, prediction(1), 0.1))
+    rows.close()
+    write("d.png", "others")
+    Path("e.png").unlink()
+    rows = opened(path)
+    assert (rows.num_done, rows.num_changed, rows.num_outdated) == (5, 0, 1)
+    assert rows.gone == {os.path.realpath("e.png")}
+    numbered = [(number, row["file_name"]) for number, row in rows.numbered(NAMES)]
+    assert [name for _, name in numbered] == ["a.png", "b.png", "c.png", "s3://bucket/x.png", "e.png", "f.png"]
+    kept = rows.without_gone()
+    assert list(kept.numbered(NAMES)) == [pair for pair in rows.numbered(NAMES) if pair[1]["file_name"] != "e.png"]
+    assert kept.num_done == 4 and rows.num_done == 5
 
 
 def test_a_picture_that_has_changed_is_not_done(path: Path) -> None:

@@ -45,10 +45,43 @@ def test_what_a_source_stands_for(tree: Path, source: str, expected: set[str]) -
 
 
 def test_a_pattern_finds_what_glob_finds(tree: Path) -> None:
-    for pattern in ("cells/**/*.*", "c*/*/*.*", "**/*.tif", "cells/deep/[a-c].*"):
+    for pattern in ("cells/**/*.*", "c*/*/*.*", "**/*.tif", "**/*.png", "cells/deep/[a-c].*"):
         found = {str(path) for path in tree.glob(pattern) if path.is_file() and "again" not in str(path)}
         expected = {os.path.relpath(name, tree) for name in found if not name.endswith((".md", ".b.png"))}
         assert {name for name in image_names([pattern]) if "again" not in name} == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected", "left_out"),
+    [
+        (".", {"cells/a.png", "e.png", "cells/own.png"}, "3 results of predict, 1 .gif"),
+        ("*/*.png", {"cells/a.png", "cells/own.png"}, "1 result of predict"),
+        ("**/*.png", {"cells/a.png", "e.png", "cells/own.png"}, "3 results of predict"),
+        ("**", {"cells/a.png", "e.png", "cells/own.png"}, "3 results of predict, 1 .gif"),
+        ("cells/labels", {"cells/labels/masks/m.png", "cells/labels/deep/n.png"}, ""),
+        ("cells/a_2.png", {"cells/a_2.png"}, ""),
+    ],
+)
+def test_what_predict_wrote_itself_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, expected: set[str], left_out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ("e.png", "cells/a.png", "cells/a_2.png", "cells/own.png", "cells/b.gif")
+    for name in (*files, "cells/labels/masks/m.png", "cells/labels/deep/n.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("cells/predictions.jsonl").write_text('{"picture": "a_2.png"}\n{"error": "broken"}\n')
+    Path("cells/labels/.written.json").touch()
+    notes: list[str] = []
+    assert set(image_names([source], notes.append)) == expected
+    assert notes == [f"{source}: left out {left_out}"] * bool(left_out)
+
+
+def test_results_alone_are_no_images(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "predictions.jsonl").write_text('{"picture": "a.png"}\n')
+    with pytest.raises(UserError, match=r"no images .* in it but 1 result of predict$"):
+        list(image_names([str(tmp_path)]))
 
 
 def test_a_list_has_a_name_on_each_line(tree: Path) -> None:

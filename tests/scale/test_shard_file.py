@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from maskrcnn.data.content import content_of
 from maskrcnn.errors import UserError
 from maskrcnn.results.row import RunSettings, failed_row
 from maskrcnn.scale.shard_file import ShardFile, Tally, finished_rows, joined
@@ -143,6 +146,34 @@ def test_images_that_could_not_be_read_are_tried_again_only_when_asked(path: Pat
     assert file.whole("abc", retry=False) == Tally(3, 1, 2, ["b: broken"], 0)
     assert file.whole("abc", retry=True) is None
     assert complete(path, "abc", retry=True)[0] == "b" and len(rows_of(path)) == 3
+
+
+def test_images_that_changed_are_done_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are not read again: size and time are enough, and a checksum where the time alone is another."""
+    monkeypatch.chdir(path.parent)
+    names = ["a", "b", "c", "gone", "s3://bucket/d"]
+    for name in names[:3]:
+        Path(name).write_text(name)
+
+    def do() -> tuple[list[str], Tally]:
+        file, tally, new = ShardFile(path, SETTINGS), Tally(), []
+        for name, kept in file.begin(names, tally, retry=False):
+            held = asdict(content_of(name)) if Path(name).exists() else {"checksum": 1, "size": 1, "time": None}
+            if name == "gone":
+                held["time"] = 1
+            new += [name] if kept is None else []
+            file.append(kept or row(name) | {"content": held})
+        file.finish()
+        return new, tally
+
+    assert do()[0] == names
+    os.utime("a", ns=(1, 1))
+    assert ShardFile(path, SETTINGS).whole(names, retry=False) is not None, "a new time stamp alone is no change"
+    Path("b").write_text("B, replaced")
+    assert ShardFile(path, SETTINGS).whole(names, retry=False) is None
+    new, tally = do()
+    assert new == ["b"] and tally.changed == 1
+    assert ShardFile(path, SETTINGS).whole(names, retry=False) is not None
 
 
 @pytest.mark.parametrize("stop_after", [1, None])

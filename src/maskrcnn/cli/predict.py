@@ -20,7 +20,9 @@ from maskrcnn.cli.arguments import (
     add_score_threshold_option,
     number,
 )
+from maskrcnn.cli.earlier_results import remove_replaced
 from maskrcnn.cli.large import Part, add_tile_options, by_size, in_tiles
+from maskrcnn.cli.missing_pictures import draw_missing
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
@@ -55,13 +57,17 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     from maskrcnn.sources import collect_sources
 
     drawing = _drawing(values)
-    sources = collect_sources(values.sources)
+    sources = collect_sources(values.sources, reporter.note)
     _require_threshold(values, reporter)
     run = begin(values, sources, reporter)
+    if values.resume and drawing is not None:
+        draw_missing(run, values, drawing)
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
         parts = _predict_all(model, run, values, shrinking)
+        if not values.resume:
+            remove_replaced(Path(values.output), values.save, reporter.warn)
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)

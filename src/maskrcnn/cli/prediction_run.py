@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskrcnn.cli.earlier_results import tell_what_is_kept, without_pictures
 from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter, describe
+from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS, drawn_pictures
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.text import counted, one_line
 
@@ -87,17 +90,18 @@ class Run:
         self, row: dict[str, Any], prediction: Prediction, shown: Overview, path: Path, drawing: Drawing | None
     ) -> None:
         """The files of one image, and its last row behind them: an image with that row has everything."""
-        from maskrcnn.results.panoptic import FOLDER, save_segments
+        from maskrcnn.results.panoptic import save_segments
 
-        row["picture"] = path.name
         if drawing is not None:
             shown.prediction().save(path, drawing)
+            row["picture"] = path.name
         if prediction.semantic is not None:
             self.label_maps = path.parent / LABEL_MAPS
             prediction.save_label_map(self.label_maps / f"{path.stem}.png")
+            row["label_map"] = f"{path.stem}.png"
         if prediction.is_panoptic:
             merged = prediction.panoptic(score_threshold=0)  # of all that was asked for
-            target = path.parent / FOLDER / f"{path.stem}.png"
+            target = path.parent / PANOPTIC / f"{path.stem}.png"
             row["panoptic"] = save_segments(target, merged, prediction.categories)
         self.rows.append(row)
 
@@ -118,7 +122,8 @@ class Run:
 
     def save_forms(self, values: Namespace) -> None:
         """The results in further forms, made from the rows."""
-        if not values.save or not self.rows.any_done:
+        rows = self.rows.without_gone()
+        if not values.save or not rows.any_done:
             return
         from maskrcnn.data.channels import Channels
         from maskrcnn.loading import model_facts
@@ -128,10 +133,13 @@ class Run:
         names = [source.as_posix() for source in self.sources]
         facts = model_facts(values.model)
         channels = Channels.of(facts.config.input)
-        finished = Finished(self.rows, names, facts.categories, values.pixel_size or 1.0, channels)
+        if self.rows.gone:
+            gone = f"{counted(len(self.rows.gone), 'image')} of earlier runs no longer there"
+            self.reporter.warn(f"{gone}: left out of --save {','.join(values.save)}")
+        finished = Finished(rows, names, facts.categories, values.pixel_size or 1.0, channels)
         for form, loss in save_forms(finished, self.results.parent, values.save).items():
             for sentence, count in loss.items():
-                self.reporter.note(f"{self.results.parent / form}: {count} {sentence}")
+                self.reporter.warn(f"{self.results.parent / form}: {count} {sentence}")
 
     def write_results(self) -> None:
         """COCO's results of everything finished; what lies there stays as long as nothing is."""
@@ -142,9 +150,9 @@ class Run:
             self.num_objects = self.rows.write_coco(self.results, names)
         if self.rows.any_panoptic:
             from maskrcnn.loading import model_facts
-            from maskrcnn.results.panoptic import FOLDER, write_panoptic
+            from maskrcnn.results.panoptic import write_panoptic
 
-            self.panoptic = self.results.with_name(f"{FOLDER}.json")
+            self.panoptic = self.results.with_name(f"{PANOPTIC}.json")
             write_panoptic(self.panoptic, self.rows, names, model_facts(self.model).categories)
 
 
@@ -177,9 +185,10 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
         tiles=tiles_option(values),
     )
     output = Path(values.output)
+    sources = without_pictures(sources, output, reporter.note)
     if (shards := output / "shards").exists():
         raise UserError(f"{shards}: results of a run with --shards; choose another --output")
-    results, rows = output / "predictions.json", ResultRows(output / "predictions.jsonl", settings)
+    results, rows = output / "predictions.json", ResultRows(output / ROWS, settings)
     names = [source.as_posix() for source in sources]
     rows.look(names, resume=values.resume, overwrite=values.overwrite)
     if results.exists() and not rows.exist and not values.overwrite:
@@ -190,28 +199,22 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
         from maskrcnn.results.forms import require_replaceable
 
         require_replaceable(output, values.save, overwrite=values.overwrite)
-    if rows.num_changed:
-        reporter.note(f"{counted(rows.num_changed, 'image')} changed since: done anew")
     waiting = [source for source, name in zip(sources, names, strict=True) if not rows.is_done(name)]
-    if len(waiting) < len(sources):
-        reporter.note(f"{len(sources) - len(waiting)} of {len(sources)} images are done already")
+    tell_what_is_kept(rows, len(sources), len(waiting), reporter)
     overlays = overlay_paths(sources, output, rows.pictures)
     return Run(sources, waiting, rows, results, overlays, reporter, values.model)
 
 
-PHOTOGRAPHS = (".jpg", ".jpeg")
-
-LABEL_MAPS = "label_maps"
-"""The folder for them in the output, where they are named as the overlays are."""
+PHOTOGRAPHS = (".jpg", ".jpeg", ".jfif", ".jpe")
 
 
 def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str] | None = None) -> dict[Path, Path]:
     """`output/<stem>.png` for each source, `.jpg` for photographs (JPEG); label maps are named alike.
 
-    A number is added rather than overwriting a source or another picture. `kept` has the names of pictures that are
-    there already, by the real paths of their sources.
+    A number is added rather than overwriting a source, another picture or a file that no run wrote. `kept` has the
+    names of pictures, or label maps, that are there already, by the real paths of their sources.
     """
-    kept = kept or {}
+    kept, own = kept or {}, cache(drawn_pictures)
     taken = {source.resolve() for source in sources}
     for picture in kept.values():
         taken |= _written(output, output / picture)
@@ -223,7 +226,8 @@ def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str]
         ending = ".jpg" if source.suffix.lower() in PHOTOGRAPHS else ".png"
         for count in itertools.count(1):
             path = output / f"{source.stem if count == 1 else f'{source.stem}_{count}'}{ending}"
-            if not _written(output, path) & taken:
+            is_foreign = path.exists() and path.name not in own(output)
+            if not is_foreign and not _written(output, path) & taken:
                 break
         taken |= _written(output, path)
         paths[source] = path
@@ -236,7 +240,7 @@ def _written(output: Path, path: Path) -> set[Path]:
 
 
 def say_what_came_out(run: Run, score_threshold: float) -> None:
-    seconds, done = time.perf_counter() - run.started, len(run.sources) - len(run.skipped)
+    seconds, done = time.perf_counter() - run.started, run.rows.num_done
     speed = f", {seconds:.1f} s ({run.num_done / seconds:.2f} images/s)" if run.num_done else ""
     maps = "" if run.label_maps is None else f", the class of every pixel in {run.label_maps}"
     maps += "" if run.panoptic is None else f", objects and stuff in {run.panoptic}"

@@ -99,6 +99,12 @@ class Reporter(ExitStack):
         elif not self._quiet:
             print(text)
 
+    def warn(self, text: str) -> None:
+        """What results lack, or what is in the way of them."""
+        print(text, file=sys.stderr)
+        if self._json:
+            self._write("note", text=text)
+
     def done(self, text: str, **facts: Any) -> None:
         """What came out, as a sentence and as facts."""
         if self._json:

@@ -126,7 +126,7 @@ def predict_in_shards(values: Namespace, reporter: Reporter) -> int:
             shards.clear(wanted if values.shard else None)
         shards.require_alone()
         names = NameFiles(folder, number)
-        num_images = names.fill(image_names(values.sources), wanted)
+        num_images = names.fill(image_names(values.sources, reporter.note), wanted)
         reporter.note(f"{counted(num_images, 'image')} in {counted(number, 'shard')}")
         told = _Told(reporter, shards)
         with reporter:
@@ -189,10 +189,12 @@ class _Told:
     def end(self) -> int:
         """Say what came out; the exit code."""
         tally, seconds = self._all, time.perf_counter() - self._started
+        changed = f", {counted(tally.changed, 'image')} changed since" if tally.changed else ""
         self.reporter.done(
             f"{counted(tally.objects, 'object')} in {counted(tally.images - tally.failed, 'image')}, {seconds:.1f} s "
-            f"({counted(tally.new, 'new row')}); results in {self._shards.folder}",
+            f"({counted(tally.new, 'new row')}{changed}); results in {self._shards.folder}",
             **_facts(tally),
+            changed=tally.changed,
             seconds=round(seconds, 3),
             results=str(self._shards.folder),
         )

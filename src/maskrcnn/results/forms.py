@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from maskrcnn.data.formats.writers.scene import Loss
+from maskrcnn.data.outputs import WRITTEN
 from maskrcnn.errors import UserError
 from maskrcnn.files import PARTIAL_SUFFIX, make_folder
 from maskrcnn.results import crops, geojson, imagej_rois, instances, label_images, page, tables, wgs84
@@ -32,9 +33,6 @@ FORMS: dict[str, Callable[[Finished, Path], Loss]] = {
 }
 """By the names that `predict --save` takes; each says what it had to leave out."""
 
-WRITTEN = ".written.json"
-"""In each folder: the files as they were written, by size and time, to know whether somebody has changed them since."""
-
 
 def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) -> None:
     """Before the work: nothing that was corrected since it was written is lost.
@@ -49,6 +47,19 @@ def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) 
                 f"{folder}: was changed since it was written, perhaps corrected; move it elsewhere, choose another "
                 "--output, or replace it with --overwrite"
             )
+
+
+def remove_forms(output: Path) -> list[Path]:
+    """Remove the forms of results that are about to be replaced; folders that somebody has changed stay, and are named.
+
+    A folder of the name of a form that this package did not write is none of them.
+    """
+    ours = [output / form for form in FORMS if (output / form / WRITTEN).exists()]
+    changed = [folder for folder in ours if _files(folder) != _noted(folder)]
+    for folder in ours:
+        if folder not in changed:
+            shutil.rmtree(folder)
+    return changed
 
 
 def save_forms(finished: Finished, output: Path, forms: Sequence[str]) -> dict[str, Loss]:

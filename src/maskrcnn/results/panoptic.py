@@ -21,9 +21,6 @@ from maskrcnn.results.rows import ResultRows
 from maskrcnn.structures import Categories
 from maskrcnn.structures.panoptic import PanopticMap
 
-FOLDER = "panoptic"
-"""Of the PNG files; the JSON file has the same name."""
-
 
 def save_segments(path: Path, panoptic: PanopticMap, categories: Categories) -> dict[str, Any]:
     """Write the PNG of an image; returns what its row of results says: `file_name` and `segments_info`.

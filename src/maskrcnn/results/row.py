@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from maskrcnn.data.content import Content
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular
 from maskrcnn.prediction import Prediction
@@ -83,6 +84,14 @@ def failed_row(name: str, reason: str, settings: RunSettings) -> dict[str, Any]:
     """The row of an image that could not be read."""
     image = {"file_name": name, "content": None, "height": None, "width": None}
     return {**image, "objects": [], "error": reason, "seconds": None, **asdict(settings)}
+
+
+def stated_content(row: Mapping[str, Any]) -> Content | None:
+    """What a row says of its picture; None where that is not the content of a file: an object has no time."""
+    stated = row.get("content")
+    names = {field.name for field in fields(Content)}
+    is_whole = isinstance(stated, dict) and stated.keys() == names and all(type(v) is int for v in stated.values())
+    return Content(**stated) if isinstance(stated, dict) and is_whole else None
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:

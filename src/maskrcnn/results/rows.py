@@ -6,10 +6,11 @@ line is incomplete; it is dropped when the file is continued.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
-from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows
+from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows, stated_content
 from maskrcnn.text import one_line
 
 
@@ -35,8 +36,14 @@ class ResultRows:
         self._starts: dict[str, int] = {}  # where the rows of finished images begin, by the real path of the image
         self._failures: dict[str, int] = {}  # and of those that could not be read
         self._file = RowFile(path)
-        self.num_changed = 0  # images that have a row and are others by now
-        self.pictures: dict[str, str] = {}  # the name of each finished image's picture, by the real path of the image
+        self._home = os.path.realpath(path.parent)
+        self._folder = Path(os.path.relpath(os.getcwd(), self._home)).as_posix()
+        self._hidden: Collection[str] = ()
+        self.num_changed = 0  # images asked for that have a row and are others by now
+        self.num_outdated = 0  # and such that are not asked for
+        self.gone: set[str] = set()  # the real paths of finished images that are not there any more
+        # The name of each finished image's picture, or of its label map, by the real path of the image.
+        self.pictures: dict[str, str] = {}
         self.any_panoptic = False
 
     def look(self, names: Sequence[str], *, resume: bool, overwrite: bool) -> None:
@@ -54,36 +61,63 @@ class ResultRows:
         now, contents = {os.path.realpath(name) for name in names}, dict[str, Content | None]()
         for start, end, row in read_rows(self._path):
             self._settings.require_same(row, self._path)
-            file = os.path.realpath(row["file_name"])
+            file = os.path.realpath(self._name(row))
             others = others or ("" if file in now else row["file_name"])
             if resume:
                 self._file.end = end
                 self._note(file, row, start)
-                contents[file] = _stated_content(row) if row["error"] is None else contents.get(file)
-        self._forget_changed({file: contents[file] for file in self._starts.keys() & now})
+                contents[file] = stated_content(row) if row["error"] is None else contents.get(file)
+        self._forget_changed(contents, now)
         if others and not resume:
             raise UserError(
                 f"{self._path}: holds results of other images, such as {one_line(others)}; "
                 "choose another --output, keep them with --resume, or replace them with --overwrite"
             )
 
+    def _name(self, row: Mapping[str, Any]) -> str:
+        """The path of a row's image from here: the command that wrote the row may have been given elsewhere.
+
+        Rows say where, seen from their own folder, so that both can be moved together; where only the rows were moved,
+        names may still be right from here.
+        """
+        name, folder = str(row["file_name"]), row.get("folder")
+        if os.path.isabs(name) or not isinstance(folder, str) or folder == self._folder:
+            return name
+        there = os.path.join(self._home, folder, name)
+        is_here = os.path.exists(name) and not os.path.exists(there)
+        return name if is_here else Path(os.path.relpath(there)).as_posix()
+
     def _note(self, file: str, row: Mapping[str, Any], start: int) -> None:
         if row["error"] is None:
             self._starts[file] = start
             self._failures.pop(file, None)
-            name = row.get("picture")
+            name = row.get("picture", row.get("label_map"))
             if isinstance(name, str) and is_safe_name(name):
                 self.pictures[file] = name
             self.any_panoptic |= isinstance(row.get("panoptic"), dict)
         else:
             self._failures[file] = start
 
-    def _forget_changed(self, contents: Mapping[str, Content | None]) -> None:
-        """Results of pictures that are others by now are none."""
-        for file, content in contents.items():
-            if content is None or content_if_same(file, content) is None:
+    def _forget_changed(self, contents: Mapping[str, Content | None], now: Collection[str]) -> None:
+        """Results of pictures that are others by now are none; of those not asked for, only where that is certain."""
+        for file in list(self._starts):
+            content = contents[file]
+            if content is not None and content_if_same(file, content) is not None:
+                continue
+            if file in now:
                 del self._starts[file]
                 self.num_changed += 1
+            elif content is not None and os.path.exists(file):
+                del self._starts[file]
+                self.num_outdated += 1
+            elif content is not None:
+                self.gone.add(file)
+
+    def without_gone(self) -> ResultRows:
+        """The same rows, with the same numbers, but for those of images that are not there any more."""
+        rows = copy.copy(self)
+        rows._hidden = self.gone
+        return rows
 
     @property
     def exist(self) -> bool:
@@ -93,7 +127,12 @@ class ResultRows:
     @property
     def any_done(self) -> bool:
         """Whether an image has a row without error."""
-        return bool(self._starts)
+        return self.num_done > 0
+
+    @property
+    def num_done(self) -> int:
+        """How many images have one."""
+        return len(self._starts.keys() - self._hidden)
 
     def is_done(self, name: str) -> bool:
         """Whether this image has one."""
@@ -115,7 +154,8 @@ class ResultRows:
         Raises:
             UserError: the system refused.
         """
-        start = self._file.append(row)
+        placed = {} if os.path.isabs(row["file_name"]) else {"folder": self._folder}
+        start = self._file.append({**row, **placed})
         if not row.get("more"):
             self._note(os.path.realpath(row["file_name"]), row, start)
 
@@ -159,7 +199,7 @@ class ResultRows:
         return (
             (image_id, file)
             for image_id, file in enumerate(files, start=1)
-            if file in self._starts or file in self._failures
+            if file not in self._hidden and (file in self._starts or file in self._failures)
         )
 
     def of(self, file: str) -> Iterator[dict[str, Any]]:
@@ -167,7 +207,8 @@ class ResultRows:
         with self._path.open("rb") as rows:
             rows.seek(self._starts[file] if file in self._starts else self._failures[file])
             for line in rows:
-                yield (row := json.loads(line))
+                row = json.loads(line)
+                yield {**row, "file_name": self._name(row)}
                 if not row.get("more"):
                     return
 
@@ -178,11 +219,3 @@ def _content(name: str) -> dict[str, int] | None:
         return asdict(content_of(name))
     except OSError:
         return None
-
-
-def _stated_content(row: Mapping[str, Any]) -> Content | None:
-    """What a row says of its picture; None where it is not what `_content` writes."""
-    stated = row.get("content")
-    names = {field.name for field in fields(Content)}
-    is_whole = isinstance(stated, dict) and stated.keys() == names and all(type(v) is int for v in stated.values())
-    return Content(**stated) if isinstance(stated, dict) and is_whole else None

@@ -8,46 +8,52 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from maskrcnn.data.outputs import drawn_pictures, is_made
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular
 from maskrcnn.scale.objects import is_address, lines_of, listed
-from maskrcnn.sources import IMAGE_SUFFIXES
+from maskrcnn.sources import IMAGE_SUFFIXES, OTHER_SUFFIXES, LeftOut, named_folder
 
 LIST_SUFFIXES = (".txt", ".list")
 """A file with such an ending has a name on each line, a path or an address; empty lines count nothing."""
 
 
-def image_names(sources: Sequence[str]) -> Iterator[str]:
+def image_names(sources: Sequence[str], note: Callable[[str], object] | None = None) -> Iterator[str]:
     """The images behind `sources`: paths with forward slashes and addresses, as they were given.
 
     A name may come several times. That it can be read is not known yet.
 
     Args:
-        sources: each an image, a folder (the images in it and below it; folders behind symbolic links are left out), a
-            glob pattern, a list, or the address of such a thing in an object store (`s3://...`).
+        sources: each an image, a folder (the images in it and below it; folders behind symbolic links and what
+            `predict` wrote itself are left out), a glob pattern, a list, or the address of such a thing in an object
+            store (`s3://...`).
+        note: is told what is left out.
 
     Raises:
         UserError: a source that does not exist, or in which there are no images.
     """
     for source in sources:
-        empty = True
-        for name in _names(source):
+        empty, left_out = True, LeftOut()
+        for name in _names(source, left_out):
             empty = False
             yield name
         if empty:
-            raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}) in it")
+            raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}) in it{left_out.but()}")
+        if note is not None:
+            left_out.tell(source, note)
 
 
-def _names(source: str) -> Iterator[str]:
+def _names(source: str, left_out: LeftOut) -> Iterator[str]:
     if source.lower().endswith(LIST_SUFFIXES) and (is_address(source) or os.path.isfile(source)):
         yield from filter(None, lines_of(source) if is_address(source) else _lines(source))
     elif is_address(source):
         yield from (name for name in listed(source) if name == source or _is_image(name))
     else:
-        yield from (Path(name).as_posix() for name in _paths(os.path.expanduser(source)))
+        yield from (Path(name).as_posix() for name in _paths(os.path.expanduser(source), left_out))
 
 
 def _lines(path: str) -> Iterator[str]:
@@ -55,13 +61,13 @@ def _lines(path: str) -> Iterator[str]:
         yield from (os.fsdecode(line).rstrip("\r\n") for line in lines)
 
 
-def _paths(source: str) -> Iterator[str]:
+def _paths(source: str, left_out: LeftOut) -> Iterator[str]:
     if os.path.isfile(source):
         yield source
     elif os.path.isdir(source):
-        yield from _below(source)
+        yield from _below(source, left_out)
     elif glob.has_magic(source):
-        yield from _matching(source)
+        yield from _matching(source, left_out)
     else:
         raise UserError(
             f"{source}: expected an image, a folder, a pattern such as 'cells/*.png' or a list of images "
@@ -69,30 +75,47 @@ def _paths(source: str) -> Iterator[str]:
         )
 
 
-def _below(folder: str) -> Iterator[str]:
-    """The images in a folder and all folders below it."""
+def _below(folder: str, left_out: LeftOut, *, made: bool = False) -> Iterator[str]:
+    """The images in a folder and all folders below it; none where `predict` made it."""
+    pictures = drawn_pictures(Path(folder))
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _below(entry.path)
+                yield from _below(entry.path, left_out, made=made or is_made(Path(entry.path)))
             elif _is_image(entry.name) and entry.is_file():
-                yield entry.path
+                if made or entry.name in pictures:
+                    left_out.results += 1
+                else:
+                    yield entry.path
+            elif (suffix := _suffix(entry.name)) in OTHER_SUFFIXES:
+                left_out.kinds[suffix] += 1
 
 
-def _matching(pattern: str) -> Iterator[str]:
+def _matching(pattern: str, left_out: LeftOut) -> Iterator[str]:
     """The images that a pattern fits; `glob` itself would hold the names of a whole folder."""
-    folder, last = os.path.split(pattern)
+    folder, last = os.path.split(os.path.join(".", pattern))  # `**/` alone would leave out the folder we are in
     several = glob.iglob(os.path.join(folder, ""), recursive=True) if glob.has_magic(folder) else [folder]
-    for found in filter(lambda found: os.path.isdir(found or "."), several):
+    named = named_folder(Path(folder))
+    for found in filter(os.path.isdir, several):
+        path = Path(found)
+        made = any(map(is_made, takewhile(lambda above: above != named, (path, *path.parents))))
         if last == "**":
-            yield from _below(found)
+            yield from _below(found, left_out, made=made)
             continue
-        with os.scandir(found or ".") as entries:
+        pictures = drawn_pictures(path)
+        with os.scandir(found) as entries:
             for entry in entries:
                 hidden = entry.name.startswith(".") and not last.startswith(".")
                 if not hidden and fnmatch.fnmatch(entry.name, last) and _is_image(entry.name) and entry.is_file():
-                    yield os.path.join(found, entry.name)
+                    if made or entry.name in pictures:
+                        left_out.results += 1
+                    else:
+                        yield os.path.join(found, entry.name)
 
 
 def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return _suffix(name) in IMAGE_SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()

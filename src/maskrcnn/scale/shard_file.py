@@ -6,6 +6,7 @@ over names and rows, and memory does not grow with either.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.content import content_if_same
 from maskrcnn.files import PARTIAL_SUFFIX, move_durably, write_atomically
-from maskrcnn.results.row import RowFile, RunSettings, read_lines
+from maskrcnn.results.row import RowFile, RunSettings, read_lines, stated_content
 from maskrcnn.scale.parquet import read_parquet, write_parquet
 
 FORMATS = ("jsonl", "parquet")
@@ -38,6 +40,7 @@ class Tally:
         reasons: of the first failures.
         new: images whose rows were made now; the others were there.
         parts: objects of an image of which there are more rows to come.
+        changed: images that were there and are others by now.
     """
 
     images: int = 0
@@ -46,6 +49,7 @@ class Tally:
     reasons: list[str] = field(default_factory=list)
     new: int = 0
     parts: int = 0
+    changed: int = 0
 
     def add(self, row: dict[str, Any], *, new: bool = False) -> None:
         """Count a row; an image counts with its last one."""
@@ -65,6 +69,7 @@ class Tally:
         """Count those of another shard; its reasons are left to whoever tells them."""
         self.images, self.failed = self.images + other.images, self.failed + other.failed
         self.objects, self.new = self.objects + other.objects, self.new + other.new
+        self.changed += other.changed
 
 
 class ShardFile:
@@ -97,7 +102,7 @@ class ShardFile:
             lock.release()
 
     def whole(self, names: Iterable[str], *, retry: bool) -> Tally | None:
-        """What the finished file comes to, if it has a row for each image and no others.
+        """What the finished file comes to, if it has a row for each image, as it is now, and no others.
 
         Args:
             names: of the shard's images, in order.
@@ -111,28 +116,34 @@ class ShardFile:
         tally, names = Tally(), iter(names)
         for row in self._finished():
             tally.add(row)
-            if not row.get("more") and (next(names, None) != row["file_name"] or (retry and row["error"] is not None)):
+            if row.get("more"):
+                continue
+            if next(names, None) != row["file_name"] or (retry and row["error"] is not None) or is_outdated(row):
                 return None
         return tally if next(names, None) is None else None
 
     def begin(self, names: Iterable[str], tally: Tally, *, retry: bool) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """Each name of which the rows so far have nothing, in order, with its rows in the finished file if they stay.
 
-        Rows so far stay up to the first that is not the next name's: names have come or gone since.
+        Rows so far stay up to the first that is not the next name's, or of an image that changed: names have come or
+        gone since.
         """
-        names = iter(names)
+        names, outdated = iter(names), {row["file_name"] for row in self._finished() if is_outdated(row)}
+        tally.changed = len(outdated)
         for end, row in read_lines(self._partial) if self._partial.exists() else ():
             self._settings.require_same(row, self._partial)
             if not row.get("more"):
                 name = next(names, None)
-                if name != row["file_name"]:
+                changed = is_outdated(row)
+                if name != row["file_name"] or changed:
+                    tally.changed += changed and row["file_name"] not in outdated
                     names = names if name is None else chain([name], names)
                     break
                 self._file.end = end
             tally.add(row)
         tally.parts = 0  # of an image that was not finished
-        kept = (row for row in self._finished() if not retry or row["error"] is None)
-        return joined(names, kept)
+        rows = (row for row in self._finished() if row["file_name"] not in outdated)
+        return joined(names, (row for row in rows if not retry or row["error"] is None))
 
     def append(self, row: dict[str, Any]) -> None:
         """Write a row behind those so far."""
@@ -159,6 +170,12 @@ class ShardFile:
         for row in finished_rows(self.path):
             self._settings.require_same(row, self.path)
             yield row
+
+
+def is_outdated(row: dict[str, Any]) -> bool:
+    """Whether the image of a row is another by now; not where that cannot be told: a file that is gone, an object."""
+    name, content = row["file_name"], stated_content(row)
+    return content is not None and content_if_same(name, content) is None and os.path.exists(name)
 
 
 def finished_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.outputs import ROWS
 from maskrcnn.errors import UserError
 from maskrcnn.scale.rows import Job, RowMaker
 from maskrcnn.scale.shard_file import ShardFile, Tally
@@ -48,7 +49,7 @@ class Shards:
     def require_alone(self) -> None:
         """A `UserError` where the output has other results: of another number of shards or format, or of no shards."""
         ours = f"{self.number:05d}.{self.format}"
-        for path in [*self.folder.glob("*-of-*"), self.output / "predictions.jsonl"]:
+        for path in [*self.folder.glob("*-of-*"), self.output / ROWS]:
             if path.exists() and not path.name.partition("-of-")[2].startswith(ours):
                 raise UserError(
                     f"{path}: holds results of another run, now {self.number} shards as {self.format}; choose another "

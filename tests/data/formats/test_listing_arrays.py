@@ -27,6 +27,13 @@ def test_an_array_is_a_picture_where_nothing_else_has_its_name(tmp_path: Path) -
     assert listing.size("b.npy") == (20, 30) and listing.size("a.jpg") == (20, 30)
 
 
+@pytest.mark.parametrize("ending", [".jfif", ".jpe"])
+def test_jpeg_by_other_endings_is_a_picture(tmp_path: Path, ending: str) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / f"a{ending}", "JPEG")
+    listing = Listing(tmp_path)
+    assert listing.picture_of_stem("a") == f"a{ending}" and listing.size(f"a{ending}") == (20, 30)
+
+
 def labelme(folder: Path) -> None:
     shape = {"label": "cell", "shape_type": "polygon", "points": [[2, 2], [9, 2], [9, 9]]}
     (folder / "a.json").write_text(json.dumps({"imagePath": "a.npy", "shapes": [shape], "version": "5"}))

@@ -17,7 +17,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
 from maskrcnn.structures import Size
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".npy")
+PICTURES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".npy")
 
 _ARRAY, _PICKLED = ".npy", "_seg.npy"
 """An array may be a picture's cache (ultralytics), and Cellpose pickles its own labels."""
