@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maskrcnn.cli.train import _parser, settings_of
+from maskrcnn.cli.train import _parser
+from maskrcnn.cli.training_settings import settings_of
 from maskrcnn.config import Config
 from maskrcnn.presets import preset
 from maskrcnn.settings import config_from_dict, write_yaml

@@ -53,6 +53,20 @@ class Initial:
             anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
         )
 
+    def require_same_use(self, config: Config) -> None:
+        """See that `config` uses the weights as they were trained.
+
+        Raises:
+            UserError: one of `TIED_TO_WEIGHTS` is another than they need.
+        """
+        bound = self.bind(config)
+        different = [name for name in differing_settings(config, bound) if name in TIED_TO_WEIGHTS]
+        if different:
+            needs = " and ".join(f"{name}={setting(bound, name)}" for name in different)
+            raise UserError(
+                f"{self.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
+            )
+
     def knows(self, categories: Categories) -> bool:
         """Whether the outputs mean these classes: the same names, or as many, some of them renamed.
 
@@ -106,7 +120,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
     Raises:
         UserError: the backbone is another one, or it is to be used in another way than it was trained.
     """
-    _require_same_use(initial, config)
+    initial.require_same_use(config)
     target = model.state_dict()
     weights = _under_the_names_of(target, initial.weights)
     widened = widen(weights, target) if can_widen(initial.config.input, config.input) else ""
@@ -128,15 +142,6 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
 def _with_channels_of(settings: InputConfig, given: InputConfig) -> InputConfig:
     same = {name: getattr(given, name) for name in ("channels", "rgb", "drawn_channels", "mean", "std")}
     return replace(settings, **same)
-
-
-def _require_same_use(initial: Initial, config: Config) -> None:
-    different = [name for name in differing_settings(config, initial.bind(config)) if name in TIED_TO_WEIGHTS]
-    if different:
-        needs = " and ".join(f"{name}={setting(initial.config, name)}" for name in different)
-        raise UserError(
-            f"{initial.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
-        )
 
 
 def _under_the_names_of(target: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
