@@ -35,6 +35,7 @@ def test_one_file_is_divided_and_its_images_may_lie_elsewhere(tmp_path: Path) ->
     data.division.keep(tmp_path / "split")
     again, _ = opened(tmp_path / "split", **given | {"val_fraction": 0.25})
     assert again.fingerprint == data.fingerprint and not again.division.made, "what is kept counts"
+    assert again.measured_on == data.measured_on is not None
     (tmp_path / "labels").rename(tmp_path / "moved")
     moved, _ = opened(tmp_path / "split", **given | {"root": str(tmp_path / "moved/result.json")})
     assert moved.fingerprint == data.fingerprint

@@ -24,7 +24,7 @@ from maskrcnn.large.tiling import large_images
 from maskrcnn.structures import Categories
 from maskrcnn.text import counted
 from maskrcnn.training.division import Division, find_division
-from maskrcnn.training.fingerprint import fingerprint
+from maskrcnn.training.fingerprint import fingerprint, measured_fingerprint
 from maskrcnn.training.labels import read_train, read_val
 from maskrcnn.training.pictures import SeenPictures
 
@@ -112,6 +112,11 @@ class TrainingData:
     def fingerprint(self) -> dict[str, Any]:
         """JSON-able facts by which a resumed run recognises its labels."""
         return fingerprint(self.dataset)
+
+    @cached_property
+    def measured_on(self) -> int | None:
+        """A checksum of the labels of the val split; None without one."""
+        return None if self.val is None else measured_fingerprint(self.val)
 
     @cached_property
     def pictures(self) -> SeenPictures:

@@ -265,7 +265,7 @@ class _Run:
             state.gain_score, state.stale = score, 0
         elif score is not None and state.evaluated_step != state.step:  # the report at the end may measure them again
             state.stale += 1
-        state.evaluated_step = state.step
+        state.evaluated_step, state.measured_on = state.step, self.data.measured_on
         return metrics
 
     def _measured(self, log: Log, last: bool) -> tuple[dict[str, Any], float | None]:

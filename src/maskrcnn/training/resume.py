@@ -37,7 +37,7 @@ _HARMLESS = frozenset(
         "train.evaluate_start",
         "train.patience",
         "train.min_gain",
-        "evaluation.max_detections",
+        "evaluation.max_detections",  # said, since scores before cannot be compared
     }
 )
 """Settings that a resumed run may change: all but one without an effect on the weights."""
@@ -68,6 +68,10 @@ def resume_run(
     restore(state, saved)
     for line in _changes(saved, config):
         say(line)
+    if reasons := _other_measure(state, saved, config, data):
+        best = f"{state.best_score:.4f} after step {state.best_step}"
+        say(f"{' and '.join(reasons)}: the best score, {best}, begins anew")
+        state.forget_scores()
     say(f"{saved.path}: continuing after step {state.step}")
 
 
@@ -82,6 +86,17 @@ def _changes(saved: SavedState, config: Config) -> Iterator[str]:
     if new != old:
         rest = f"step {done + 1} on" if new > done else f"now on; {done} are done, so what is left is the evaluation"
         yield f"schedule.steps: {new} instead of {old}; the learning rate is that of a run of {new} steps from {rest}"
+
+
+def _other_measure(state: TrainingState, saved: SavedState, config: Config, data: TrainingData) -> list[str]:
+    """Why scores to come cannot be compared with the best one; states of earlier versions do not know their labels."""
+    if state.best_score is None or data.val is None:
+        return []
+    old, new = config_from_dict(saved.header["config"]).evaluation.max_detections, config.evaluation.max_detections
+    reasons = [f"evaluation.max_detections is {new} instead of {old}"] if new != old else []
+    if state.measured_on not in (None, data.measured_on):
+        reasons.append(f"{data.val.report.source} has other labels to measure on than before")
+    return reasons
 
 
 def _check_settings(saved: SavedState, config: Config) -> None:
