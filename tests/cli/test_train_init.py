@@ -46,6 +46,7 @@ def test_a_preset_for_the_weights(run: Run, dataset: Path, model_file: Path, tmp
     assert code == 0 and f"weights from {model_file}" in out + err and "made anew" not in out + err
     code, out, err = run("train", *options, "--init", "absent.pth", "--resume")
     assert code == 0 and "weights from" not in out + err
+    assert f"--init absent.pth: left out, since the run in {tmp_path / 'run'} goes on with its own weights" in err
 
 
 def test_a_run_that_saved_no_state_begins_again_with_the_weights_named(

@@ -126,7 +126,11 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
 
     A resumed run has its own weights, if it came as far as to save them, and nothing is downloaded unasked.
     """
-    if values.init == "none" or (values.resume and _has_state(values)):
+    if values.resume and _has_state(values):
+        if values.init:
+            _tell(f"--init {values.init}: left out, since the run in {values.output} goes on with its own weights")
+        return None, None
+    if values.init == "none":
         return None, None
     from maskrcnn.training.initial import read_initial
 
@@ -145,7 +149,10 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
     names = _class_names(config) if labels is None else labels.class_names
     name = fitting_model(names)
     if names == (UNNAMED,):
-        _say_how_to_name(values.data, UNNAMED)
+        _tell(
+            f"{values.data}: no label says what the objects are; where a bundled model knows them (nuclei, cells), a "
+            f"file with the line `{UNNAMED}: nucleus` after --class-map lets training start from it"
+        )
     return read_initial(name) if name else _default_start(values, config), labels
 
 
@@ -160,13 +167,10 @@ def _default_start(values: Namespace, config: Config) -> Initial | None:
     return read_initial(bundled) if bundled else None
 
 
-def _say_how_to_name(data: str, name: str) -> None:
+def _tell(line: str) -> None:
+    """On standard error; of several ranks, under torchrun, the first."""
     if os.environ.get("RANK", "0") == "0":
-        print(
-            f"{data}: no label says what the objects are; where a bundled model knows them (nuclei, cells), a file "
-            f"with the line `{name}: nucleus` after --class-map lets training start from it",
-            file=sys.stderr,
-        )
+        print(line, file=sys.stderr)
 
 
 def _class_names(config: Config) -> tuple[str, ...]:

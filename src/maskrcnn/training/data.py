@@ -23,7 +23,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.large.tiling import large_images
 from maskrcnn.structures import Categories
 from maskrcnn.text import counted
-from maskrcnn.training.division import Division, find_division
+from maskrcnn.training.division import NAMES, Division, find_division
 from maskrcnn.training.fingerprint import fingerprint, measured_fingerprint
 from maskrcnn.training.labels import read_train, read_val
 from maskrcnn.training.pictures import SeenPictures
@@ -146,6 +146,11 @@ class TrainingData:
         )
         for _ in range(start, config.schedule.steps):
             yield list(islice(batches, settings.accumulate))
+
+
+def is_division_kept(kept: Path, paths: DataPaths) -> bool:
+    """Whether a run has divided the labels that it was given and goes on with what lies in the folder `kept`."""
+    return (kept / NAMES["train"]).is_file() and not paths.train.is_file()
 
 
 def _count_large(labelled: LabelledImages, large: LargeImages, config: Config) -> int:

@@ -127,7 +127,7 @@ def train(
             ranks.wait()  # all have looked at the folder before one writes to it
             with folder.locked() if ranks.is_first else nullcontext():
                 if resume:
-                    resume_run(folder, state, config, data, screen.say)
+                    config = resume_run(folder, state, config, data, screen.say)
                 ranks.wait()
                 if ranks.is_first:
                     folder.claim(config, resume=resume)
