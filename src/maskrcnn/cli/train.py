@@ -15,7 +15,8 @@ from maskrcnn.cli.arguments import (
     add_proposals_option,
     number,
 )
-from maskrcnn.cli.training_settings import DEFAULT_PRESET, settings_of
+from maskrcnn.cli.contradictions import without_effect
+from maskrcnn.cli.training_settings import DEFAULT_PRESET, given_settings, settings_of
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
     initial, labels = start_of(values)
     config = settings_of(values, initial)
+    for line in without_effect(given_settings(values), config):
+        _tell(line)
     if values.print_config:
         from maskrcnn.settings import write_yaml
 
@@ -102,9 +105,14 @@ def _parser() -> CommandParser:
 def _add_length_options(parser: CommandParser) -> None:
     """How long, how many images at a time, and whether a few are learned by heart."""
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=number(float, 0, 1e6), metavar="N", help="passes over the training images")
     length.add_argument(
-        "--minutes", type=number(float, 0, 1e6), metavar="M", help="how long to train; a few steps are timed first"
+        "--epochs", type=number(float, 0, 1e6, above=True), metavar="N", help="passes over the training images"
+    )
+    length.add_argument(
+        "--minutes",
+        type=number(float, 0, 1e6, above=True),
+        metavar="M",
+        help="how long to train; a few steps are timed first",
     )
     parser.add_argument(
         "--batch", type=_batch, metavar="N|auto", help="images at a time; auto: what the free memory allows"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskrcnn.cli.contradictions import require_consistent
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -22,7 +24,8 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     """What the command line asks for: base <- what the weights need <- YAML file <- `--set` <- options naming data.
 
     Raises:
-        UserError: no such settings, or those of the file or of `--set` are not what the weights need.
+        UserError: no such settings, those of the file or of `--set` are not what the weights need, or two of the
+            command line contradict each other.
     """
     from maskrcnn.settings import parse_assignments, read_settings, update_config
 
@@ -32,24 +35,33 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     if values.config:
         config = update_config(config, read_settings(Path(values.config)), values.config)
     config = update_config(config, parse_assignments(values.set), "--set")
-    options: dict[str, str | float] = {**_data_options(values, config.data.root)}
-    if values.val is not None:
-        options["val_fraction"] = values.val
-    config = update_config(config, {"data": options, **_length_options(values)}, "the options")
+    config = update_config(config, _options(values, config.data.root), "the options")
+    require_consistent(given_settings(values), config)
     if initial is not None:
         initial.require_same_use(config)
     return config
 
 
-def _length_options(values: Namespace) -> dict[str, dict[str, Any]]:
-    """How long, and how many images at a time."""
+def given_settings(values: Namespace) -> set[str]:
+    """The full names of those that the command line itself gives; a file may hold all there are."""
+    from maskrcnn.settings import parse_assignments
+
+    sources = (parse_assignments(values.set), _options(values, ""))
+    return {f"{section}.{name}" for source in sources for section, settings in source.items() for name in settings}
+
+
+def _options(values: Namespace, root: str) -> dict[str, dict[str, Any]]:
+    """What options set that have names of their own: the data, how long, and how many images at a time."""
+    data: dict[str, Any] = {**_data_options(values, root)}
+    if values.val is not None:
+        data["val_fraction"] = values.val
     schedule = {name: getattr(values, name) for name in ("epochs", "minutes") if getattr(values, name) is not None}
     train: dict[str, Any] = {} if values.overfit is None else {"overfit": values.overfit}
     if values.batch == "auto":
         train["batch_memory"] = BATCH_MEMORY
     elif values.batch is not None:
         train["batch_size"] = values.batch
-    return {"schedule": schedule, "train": train}
+    return {"data": data, "schedule": schedule, "train": train}
 
 
 def _base(values: Namespace, initial: Initial | None) -> Config:

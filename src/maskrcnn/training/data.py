@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.config import Augmentation, Config
+from maskrcnn.config import Augmentation, Config, DataConfig
 from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
@@ -84,6 +84,8 @@ class TrainingData:
         labels = division.splits or {"train": paths.train, "val": paths.val}
         train = read_train(labels["train"], paths.images, config, say)
         val = read_val(labels["val"], paths.images, config, train, say) if "val" in labels else None
+        if not (division.made or is_division_kept(kept, paths)) and (line := _undivided(config, paths, val)):
+            say(line)
         if count := config.train.overfit:
             train = val = replace(train, labels=train.labels.first(count))
             config = replace(config, augment=Augmentation(horizontal_flip=0.0))
@@ -151,6 +153,20 @@ class TrainingData:
 def is_division_kept(kept: Path, paths: DataPaths) -> bool:
     """Whether a run has divided the labels that it was given and goes on with what lies in the folder `kept`."""
     return (kept / NAMES["train"]).is_file() and not paths.train.is_file()
+
+
+def _undivided(config: Config, paths: DataPaths, val: LabelledImages | None) -> str:
+    """What has become of a part to measure on that was asked for, where nothing is divided."""
+    part = config.data.val_fraction
+    if part == DataConfig().val_fraction:
+        return ""
+    left_out = f"--val {part:g} (data.val_fraction): left out, since"
+    if val is not None:
+        none = "" if part or not paths.val.is_file() else "; to measure on none: --set 'data.val_annotations=\"\"'"
+        return f"{left_out} the labels name {counted(len(val.labels), 'image')} to measure on{none}"
+    if part and paths.train.is_file():
+        return f"{left_out} {paths.train} is for training as it is; to divide it: --data {paths.train}"
+    return ""
 
 
 def _count_large(labelled: LabelledImages, large: LargeImages, config: Config) -> int:
