@@ -14,6 +14,7 @@ from maskrcnn.build import build_model
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import read_labels
 from maskrcnn.presets import preset
+from maskrcnn.settings import read_settings
 from maskrcnn.structures import Categories
 from maskrcnn.weights import save_model
 
@@ -135,8 +136,14 @@ def test_labels_without_a_split_are_divided_once_and_for_all(run: Run, tmp_path:
     assert sorted(names["train"] + names["val"]) == [f"{name}.png" for name in "abcde"] and len(names["val"]) == 1
     (tmp_path / "data/f.png").write_bytes((tmp_path / "data/a.png").read_bytes() + b"f")
     (tmp_path / "data/f.json").write_bytes((tmp_path / "data/a.json").read_bytes().replace(b"a.png", b"f.png"))
-    code, _, err = run("train", "--output", tmp_path / "run", "--resume", "--set", "schedule.steps=2")
+    (tmp_path / "names.yaml").write_text("cat: lion")
+    late = ("--val", "0.5", "--set", "data.group_by=film", "--class-map", tmp_path / "names.yaml")
+    code, _, err = run("train", "--output", tmp_path / "run", "--resume", "--set", "schedule.steps=2", *late)
     assert code == 0 and f"{kept['train']}: 4 images" in err, err
+    said = "data.val_fraction, data.group_by, data.class_map: left out, since the run keeps its division of the labels"
+    assert f"{said} ({tmp_path / 'run/split'})\n" in err
+    settings = read_settings(tmp_path / "run/config.yaml")["data"]
+    assert [settings[name] for name in ("val_fraction", "group_by", "class_map")] == [0.2, "", ""]
     (tmp_path / "data/f.json").unlink()
     where = ("--data", tmp_path / "data", "--output", tmp_path / "evaluation")
     code, out, err = run("evaluate", "--model", tmp_path / "run", *where)

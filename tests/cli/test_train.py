@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maskrcnn.cli.train import _parser, settings_of
+from maskrcnn.cli.train import _parser
+from maskrcnn.cli.training_settings import settings_of
 from maskrcnn.config import Config
+from maskrcnn.errors import UserError
 from maskrcnn.presets import preset
 from maskrcnn.settings import config_from_dict, write_yaml
 
@@ -68,6 +70,8 @@ def test_print_config_is_what_config_reads(run: Run, tmp_path: Path) -> None:
         (["--output", "x", "--data", "y", "--preset", "nucle"], "nuclei"),
         (["--output", "x", "--data", "y", "--set", "rpn.nms_treshold=0.6"], "did you mean rpn.nms_threshold?"),
         (["--output", "x", "--data", "absent"], "absent"),
+        (["--epochs", "0"], "argument --epochs: expected a number above 0 to 1e+06, got 0"),
+        (["--minutes", "0"], "argument --minutes: expected a number above 0 to 1e+06, got 0"),
     ],
 )
 def test_mistakes(
@@ -76,6 +80,43 @@ def test_mistakes(
     monkeypatch.chdir(tmp_path)
     code, _, err = run("train", *arguments)
     assert code == 2 and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "one", "other"),
+    [
+        (["--epochs", "2", "--set", "schedule.steps=5"], "schedule.steps", "schedule.epochs=2"),
+        (["--set", "schedule.minutes=3", "--set", "schedule.steps=5"], "schedule.steps", "schedule.minutes=3"),
+        (["--batch", "auto", "--set", "train.batch_size=5"], "train.batch_size", "train.batch_memory=0.6"),
+        (["--batch", "4", "--set", "train.batch_memory=0.5"], "train.batch_size", "train.batch_memory=0.5"),
+    ],
+)
+def test_of_two_settings_that_contradict_each_other_none_is_dropped(options: list[str], one: str, other: str) -> None:
+    with pytest.raises(
+        UserError, match=f"^{one}: contradicts {other}, from which it follows; leave one of the two out"
+    ):
+        settings(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--set", "schedule.gamma=0.5"], "schedule.gamma: without effect, since schedule.name=cosine; it is for "),
+        (["--set", "optimizer.momentum=0.5"], "since optimizer.name=adamw; it is for optimizer.name=sgd\n"),
+        (["--set", "mask_head.enabled=false", "--set", "mask_head.channels=8"], "mask_head.channels: without effect"),
+        (["--proposals", "regions.json"], "data.val_proposals: without effect, since rpn.enabled=true; it is for "),
+        (["--set", "schedule.gamma=0.5", "--set", "schedule.name=step", "--set", "mask_head.enabled=false"], ""),
+        (["--config", "all.yaml"], ""),
+    ],
+)
+def test_what_was_given_and_means_nothing_is_said(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    """Of a file, which may hold all settings there are, nothing."""
+    monkeypatch.chdir(tmp_path)
+    Path("all.yaml").write_text(write_yaml(preset("tiny")))
+    code, _, err = run("train", "--preset", "tiny", *options, "--print-config")
+    assert code == 0 and said in err and ("without effect" in err) == bool(said)
 
 
 def test_train_and_predict_with_the_result(run: Run, dataset: Path, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from cli.conftest import Run
+from maskrcnn.settings import read_settings
 from maskrcnn.training import published
 from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.hub import PUBLISHED, Published
@@ -44,6 +46,7 @@ def test_a_preset_for_the_weights(run: Run, dataset: Path, model_file: Path, tmp
     assert code == 0 and f"weights from {model_file}" in out + err and "made anew" not in out + err
     code, out, err = run("train", *options, "--init", "absent.pth", "--resume")
     assert code == 0 and "weights from" not in out + err
+    assert f"--init absent.pth: left out, since the run in {tmp_path / 'run'} goes on with its own weights" in err
 
 
 def test_a_run_that_saved_no_state_begins_again_with_the_weights_named(
@@ -66,15 +69,47 @@ def test_weights_that_do_not_fit(run: Run, dataset: Path, model_file: Path, tmp_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "needs"),
+    [
+        ("input: {mean: [0.1, 0.1, 0.1]}", "input.mean=(0.49"),
+        ("input: {std: [0.5, 0.5, 0.5]}", "input.std=(0.50"),
+        ("resnet: {norm_eps: 0.001}", "resnet.norm_eps=1e-05"),
+    ],
+)
+def test_a_file_does_not_contradict_the_weights_unheard(
+    run: Run, dataset: Path, tmp_path: Path, setting: str, needs: str
+) -> None:
+    """Nor does what is shown: the preset starts with its bundled backbone."""
+    (tmp_path / "own.yaml").write_text(setting)
+    options = ("train", "--preset", "light", "--config", tmp_path / "own.yaml", *SHORT)
+    for more in (("--print-config",), ("--data", dataset, "--output", tmp_path / "run")):
+        code, out, err = run(*options, *more)
+        assert code == 2 and out == "" and f"efficientnet_lite0: these weights need {needs}" in err
+    assert run(*options, "--init", "none", "--print-config")[0] == 0
+
+
+def test_what_is_shown_is_what_the_run_uses(run: Run, dataset: Path, tmp_path: Path) -> None:
+    """Also without a preset, where the classes of the labels choose the model."""
+    for labels in dataset.glob("instances_*.json"):
+        labels.write_text(labels.read_text().replace("round", "nucleus").replace("long", "cell"))
+    code, shown, err = run("train", "--data", dataset, "--print-config")
+    assert code == 0 and 'name: "resnet18"' in shown and "layer_decay: 0.7" in shown, err
+    assert run("train", "--data", dataset, "--output", tmp_path / "run", *SHORT)[0] == 0
+    run_used = read_settings(tmp_path / "run" / "config.yaml")
+    code, shown, _ = run("train", "--data", dataset, *SHORT, "--print-config")
+    assert yaml.safe_load(shown) == run_used
+
+
 def test_published_weights_are_downloaded_when_named(
     run: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The settings that they need go before those of a file."""
+    """The settings that they need go before those of the preset."""
     monkeypatch.setenv("MASKRCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MASKRCNN_OFFLINE", raising=False)
     monkeypatch.setattr(published, "published_starts", lambda config: ("torchvision/resnet18",))
     torch.save(synthetic.torchvision_detector(slots=91), tmp_path / "theirs.pth")
-    (tmp_path / "own.yaml").write_text("input: {mean: [0.5, 0.5, 0.5]}\nbackbone: {norm: frozen_bn}\n")
+    (tmp_path / "own.yaml").write_text("backbone: {norm: frozen_bn}\n")
     options = ("train", "--data", dataset, "--preset", "tiny", "--config", tmp_path / "own.yaml", *SHORT)
     narrow = [f"{name}=8" for name in ("resnet.stem_channels", "fpn.channels", "mask_head.channels")]
     narrow += ["box_head.fc_channels=16"]
@@ -82,7 +117,7 @@ def test_published_weights_are_downloaded_when_named(
         server.behave = lambda handler: handler.send((tmp_path / "theirs.pth").read_bytes())
         monkeypatch.setitem(PUBLISHED, "torchvision/resnet18", Published(server.url))
         shown = run(*options, "--print-config")[1]
-        assert "mean: [0.5, 0.5, 0.5]" in shown and server.ranges == []
+        assert 'norm: "frozen_bn"' in shown and server.ranges == []
         assert run(*options[:2], tmp_path / "absent.json", *options[3:])[0] == 2
         chosen = [word for setting in narrow for word in ("--set", setting)]
         code, _, err = run(*options, *chosen, "--output", tmp_path / "run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_one_file_is_divided_and_its_images_may_lie_elsewhere(tmp_path: Path) ->
     data.division.keep(tmp_path / "split")
     again, _ = opened(tmp_path / "split", **given | {"val_fraction": 0.25})
     assert again.fingerprint == data.fingerprint and not again.division.made, "what is kept counts"
+    assert again.measured_on == data.measured_on is not None
     (tmp_path / "labels").rename(tmp_path / "moved")
     moved, _ = opened(tmp_path / "split", **given | {"root": str(tmp_path / "moved/result.json")})
     assert moved.fingerprint == data.fingerprint
@@ -44,6 +46,30 @@ def test_a_part_of_0_measures_nothing(tmp_path: Path) -> None:
     several(tmp_path / "data", 3)
     data, said = opened(tmp_path / "split", root=str(tmp_path / "data"), val_fraction=0.0)
     assert data.val is None and len(data.dataset) == 3 and "so nothing is evaluated" in said
+
+
+@pytest.mark.parametrize(
+    ("part", "has_val", "said"),
+    [
+        (
+            0.0,
+            True,
+            "--val 0 (data.val_fraction): left out, since the labels name 4 images to measure on; to measure on",
+        ),
+        (0.5, True, "--val 0.5 (data.val_fraction): left out, since the labels name 4 images to measure on"),
+        (0.5, False, "instances_train.json is for training as it is; to divide it: --data "),
+        (0.0, False, ""),
+        (0.2, True, ""),
+    ],
+)
+def test_a_part_to_measure_on_that_nobody_takes_is_said(
+    config: Config, tmp_path: Path, part: float, has_val: bool, said: str
+) -> None:
+    root = Path(config.data.root)
+    if has_val:
+        shutil.copy(root / "instances_train.json", root / "instances_val.json")
+    data, lines = opened(tmp_path / "split", root=str(root), val_fraction=part)
+    assert said in lines and ("left out" in lines) == bool(said) and (data.val is not None) == has_val
 
 
 def test_names_and_colours_are_settings(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from maskrcnn.config import Config
 from maskrcnn.training.data import TrainingData
-from maskrcnn.training.fingerprint import _COLUMNS, fingerprint
+from maskrcnn.training.fingerprint import _COLUMNS, _MEASURED, fingerprint
 
 Content = dict[str, Any]
 SQUARE = [4.0, 4.0, 20.0, 4.0, 20.0, 20.0, 4.0, 20.0]
@@ -73,3 +73,4 @@ def test_every_column_is_known_or_left_out_for_a_reason(config: Config) -> None:
     labels = TrainingData.open(config, lambda line: None).dataset.labels
     known = {column for columns in _COLUMNS.values() for column in columns}
     assert set(vars(labels)) - known == {"image_ids", "annotation_ids", "stated_boxes", "areas"}
+    assert set(vars(labels)) - set(_MEASURED) == {"image_ids", "annotation_ids"}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.build import build_model
-from maskrcnn.config import AnchorConfig, BackboneConfig, BoxHeadConfig, Config, FPNConfig, MaskHeadConfig
+from maskrcnn.config import AnchorConfig, BackboneConfig, BoxHeadConfig, Config, DataConfig, FPNConfig, MaskHeadConfig
 from maskrcnn.errors import UserError
 from maskrcnn.presets import preset
 from maskrcnn.presets.fine_tuning import fine_tuned
@@ -78,7 +78,7 @@ def test_parts_that_do_not_fit_are_made_anew_whole() -> None:
     config = replace(TINY, fpn=FPNConfig(channels=16), anchors=AnchorConfig(ratios=(1.0,)))
     new, old = model(config), initial()
     said = start_from(new, old, config, CATS)
-    assert said.endswith("made anew: box_head, fpn, mask_head, rpn")
+    assert "made anew: box_head, fpn, mask_head, rpn; its RPN learned for anchors.ratios=(0.5, 1.0, 2.0)" in said
     assert "backbone.bottom_up.stem.0" in taken(new, old) and "backbone.lateral.0.0" not in taken(new, old)
 
 
@@ -183,6 +183,38 @@ def test_the_order_of_anchors_belongs_to_the_weights_of_an_rpn() -> None:
         start_from(model(), old, TINY, CATS)
     backbone = {name: tensor for name, tensor in old.weights.items() if name.startswith("backbone.")}
     assert replace(old, weights=backbone).bind(TINY) == TINY
+
+
+def test_other_anchors_are_said() -> None:
+    """An RPN that fits them by its shape; one that is not there has nothing to say."""
+    old, finer = initial(), replace(TINY, anchors=AnchorConfig(sizes=((8,), (16,), (32,), (64,), (128,))))
+    said, count = start_from(model(finer), old, finer, CATS), len(old.weights)
+    assert said == (
+        f"{count} of {count} weights from old; "
+        "its RPN learned for anchors.sizes=((32,), (64,), (128,), (256,), (512,)), "
+        "these settings have anchors.sizes=((8,), (16,), (32,), (64,), (128,)): the first steps learn them anew"
+    )
+    backbone = {name: tensor for name, tensor in old.weights.items() if name.startswith("backbone.")}
+    assert "anchors" not in start_from(model(finer), replace(old, weights=backbone), finer, CATS)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ({1}, (), "; stuff to it, but things here (data.stuff, isthing): lynx"),
+        ((), {0}, "; things to it, but stuff here (data.stuff, isthing): cat"),
+        ({1}, {1}, ""),
+    ],
+)
+def test_a_class_that_is_stuff_on_one_side_is_said(theirs: Any, ours: Any, said: str) -> None:
+    old = initial(categories=replace(CATS, stuff=frozenset(theirs)))
+    assert start_from(model(), old, TINY, replace(CATS, stuff=frozenset(ours))).endswith(f"weights from old{said}")
+
+
+def test_a_model_trained_further_reads_labels_as_before() -> None:
+    """What is stuff, and what a crowd is; not how the images of other data were drawn."""
+    data = DataConfig(stuff=("lynx",), crowd="object", balance_by="film", val_fraction=0.5)
+    assert fine_tuned(replace(TINY, data=data)).data == DataConfig(stuff=("lynx",), crowd="object")
 
 
 def same(first: Any, second: dict[str, Tensor]) -> bool:

@@ -294,6 +294,59 @@ def test_the_best_score_survives_an_interruption(
     assert load_model(result.best).summary["steps"] == 3
 
 
+def other_labels(config: Config, output: Path) -> Config:
+    path = Path(config.data.root) / "instances_val.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"annotations": content["annotations"][:-1]}))
+    return config
+
+
+def labels_that_nobody_knows(config: Config, output: Path) -> Config:
+    """As states of before leave them."""
+    for path in saved_states(output / "state"):
+        tensors, header = read_tensors(path)
+        write_tensors(path, tensors, {name: value for name, value in header.items() if name != "measured_on"})
+    return other_labels(config, output)
+
+
+def other_measure(config: Config, output: Path) -> Config:
+    return change(config, "evaluation.max_detections=7")
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "said"),
+    [
+        (other_labels, "instances_val.json has other labels to measure on than before: the best score, 0.9000 after"),
+        (
+            other_measure,
+            "evaluation.max_detections is 7 instead of 100: the best score, 0.9000 after step 1, begins anew",
+        ),
+        (labels_that_nobody_knows, ""),
+        (lambda config, output: config, ""),
+    ],
+)
+def test_a_score_is_the_best_of_those_that_can_be_compared(
+    config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    otherwise: Callable[[Config, Path], Config],
+    said: str,
+) -> None:
+    """Another measure begins anew, and what stopped the training early with it."""
+    add_val_split(config)
+    scores = iter([0.9, 0.2, 0.3, 0.3])
+    monkeypatch.setattr(loop, "validate", lambda *arguments, **options: ({"mask": {}}, next(scores)))
+    config = change(config, "train.evaluate_every=1", "schedule.steps=2", "train.patience=1")
+    assert train(config, tmp_path / "run", device="cpu").best_score == 0.9
+    capfd.readouterr()
+    resumed = otherwise(change(config, "schedule.steps=3"), tmp_path / "run")
+    result = train(resumed, tmp_path / "run", device="cpu", resume=True)
+    assert (result.best_score, result.steps) == ((0.3, 3) if said else (0.9, 2))
+    err = capfd.readouterr().err
+    assert said in err and ("begins anew" in err) == bool(said)
+
+
 def test_a_val_split_with_other_classes_is_said_before_training(config: Config, tmp_path: Path) -> None:
     add_val_split(config)
     path = Path(config.data.root) / "instances_val.json"

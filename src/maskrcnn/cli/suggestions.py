@@ -78,7 +78,10 @@ def suggest_anchors(statistics: ObjectStatistics, config: Config) -> list[Sugges
         return []
     finest = max((s for s in _FINEST_ANCHORS if s / reach <= small), default=_FINEST_ANCHORS[0])
     doubled = ",".join(f"[{finest * 2**level}]" for level in range(_LEVELS))
-    reason = f"objects measure {small:.0f} to {large:.0f} input pixels, anchors {min(sizes):g} to {max(sizes):g}"
+    reason = (
+        f"objects measure {small:.0f} to {large:.0f} input pixels, anchors {min(sizes):g} to {max(sizes):g}; a model"
+    )
+    reason += " that is trained further (--init) has anchors of its own, and would first learn others"
     return [Suggestion(f"anchors.sizes=[{doubled}]", reason)]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maskrcnn.cli.arguments import (
     CommandParser,
@@ -16,6 +15,8 @@ from maskrcnn.cli.arguments import (
     add_proposals_option,
     number,
 )
+from maskrcnn.cli.contradictions import without_effect
+from maskrcnn.cli.training_settings import DEFAULT_PRESET, given_settings, settings_of
 from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,11 +27,8 @@ if TYPE_CHECKING:
     from maskrcnn.training.initial import Initial
     from maskrcnn.training.loop import TrainResult
 
-DEFAULT_PRESET = "light"
 LARGEST_PEEK = 64_000_000
 """Bytes of a COCO file that is read for its classes before the training reads it."""
-BATCH_MEMORY = 0.6
-"""Of the free memory, what `--batch auto` uses."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
     initial, labels = start_of(values)
     config = settings_of(values, initial)
+    for line in without_effect(given_settings(values), config):
+        _tell(line)
     if values.print_config:
         from maskrcnn.settings import write_yaml
 
@@ -105,9 +105,14 @@ def _parser() -> CommandParser:
 def _add_length_options(parser: CommandParser) -> None:
     """How long, how many images at a time, and whether a few are learned by heart."""
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=number(float, 0, 1e6), metavar="N", help="passes over the training images")
     length.add_argument(
-        "--minutes", type=number(float, 0, 1e6), metavar="M", help="how long to train; a few steps are timed first"
+        "--epochs", type=number(float, 0, 1e6, above=True), metavar="N", help="passes over the training images"
+    )
+    length.add_argument(
+        "--minutes",
+        type=number(float, 0, 1e6, above=True),
+        metavar="M",
+        help="how long to train; a few steps are timed first",
     )
     parser.add_argument(
         "--batch", type=_batch, metavar="N|auto", help="images at a time; auto: what the free memory allows"
@@ -129,37 +134,51 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
 
     A resumed run has its own weights, if it came as far as to save them, and nothing is downloaded unasked.
     """
-    if values.init == "none" or (values.resume and _has_state(values)):
+    if values.resume and _has_state(values):
+        if values.init:
+            _tell(f"--init {values.init}: left out, since the run in {values.output} goes on with its own weights")
+        return None, None
+    if values.init == "none":
         return None, None
     from maskrcnn.training.initial import read_initial
 
     if values.init:
         return read_initial(values.init), None
-    if values.print_config:
-        return None, None
     from maskrcnn.data.formats.content import UNNAMED
     from maskrcnn.training.division import undivided_labels
-    from maskrcnn.training.published import default_initial, fitting_model
+    from maskrcnn.training.published import fitting_model
 
     config = settings_of(values)
-    _require_data(values, config)
+    if not values.print_config:
+        _require_data(values, config)
     if values.preset or values.config:
-        return default_initial(config), None
+        return _default_start(values, config), None
     labels = undivided_labels(config)
     names = _class_names(config) if labels is None else labels.class_names
     name = fitting_model(names)
     if names == (UNNAMED,):
-        _say_how_to_name(values.data, UNNAMED)
-    return read_initial(name) if name else default_initial(config), labels
-
-
-def _say_how_to_name(data: str, name: str) -> None:
-    if os.environ.get("RANK", "0") == "0":
-        print(
-            f"{data}: no label says what the objects are; where a bundled model knows them (nuclei, cells), a file "
-            f"with the line `{name}: nucleus` after --class-map lets training start from it",
-            file=sys.stderr,
+        _tell(
+            f"{values.data}: no label says what the objects are; where a bundled model knows them (nuclei, cells), a "
+            f"file with the line `{UNNAMED}: nucleus` after --class-map lets training start from it"
         )
+    return read_initial(name) if name else _default_start(values, config), labels
+
+
+def _default_start(values: Namespace, config: Config) -> Initial | None:
+    """What comes with the package; settings alone can be shown where only published weights would do, too."""
+    from maskrcnn.training.initial import read_initial
+    from maskrcnn.training.published import bundled_start, default_initial
+
+    if not values.print_config:
+        return default_initial(config)
+    bundled = bundled_start(config)
+    return read_initial(bundled) if bundled else None
+
+
+def _tell(line: str) -> None:
+    """On standard error; of several ranks, under torchrun, the first."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr)
 
 
 def _class_names(config: Config) -> tuple[str, ...]:
@@ -178,76 +197,12 @@ def _class_names(config: Config) -> tuple[str, ...]:
     return naming_of(config).names(names)
 
 
-def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
-    """What the command line asks for: base <- YAML file <- what the weights need <- `--set` <- options naming data."""
-    from maskrcnn.settings import parse_assignments, read_settings, update_config
-
-    config = _base(values, initial)
-    if values.config:
-        config = update_config(config, read_settings(Path(values.config)), values.config)
-    if initial is not None:
-        config = initial.bind(config)
-    config = update_config(config, parse_assignments(values.set), "--set")
-    options: dict[str, str | float] = {**_data_options(values, config.data.root)}
-    if values.val is not None:
-        options["val_fraction"] = values.val
-    return update_config(config, {"data": options, **_length_options(values)}, "the options")
-
-
-def _length_options(values: Namespace) -> dict[str, dict[str, Any]]:
-    """How long, and how many images at a time."""
-    schedule = {name: getattr(values, name) for name in ("epochs", "minutes") if getattr(values, name) is not None}
-    train: dict[str, Any] = {} if values.overfit is None else {"overfit": values.overfit}
-    if values.batch == "auto":
-        train["batch_memory"] = BATCH_MEMORY
-    elif values.batch is not None:
-        train["batch_size"] = values.batch
-    return {"schedule": schedule, "train": train}
-
-
-def _base(values: Namespace, initial: Initial | None) -> Config:
-    """The preset; without one, the model of the weights named; to resume, what the run began with."""
-    from maskrcnn.presets import preset
-    from maskrcnn.settings import config_from_dict, read_settings
-
-    saved = _saved_settings(values)
-    if values.resume and not values.preset and saved.is_file():
-        return config_from_dict(read_settings(saved), str(saved))
-    base = preset(values.preset or DEFAULT_PRESET)
-    if initial is None or values.preset or not (values.init or initial.categories.ids):
-        return base
-    from maskrcnn.presets.fine_tuning import fine_tuned
-
-    if initial.categories.ids:
-        return fine_tuned(initial.config)
-    return replace(initial.config, data=base.data, schedule=base.schedule, train=base.train)
-
-
-def _saved_settings(values: Namespace) -> Path:
-    return Path(values.output or "") / "config.yaml"
-
-
 def _has_state(values: Namespace) -> bool:
     """Whether the run in the output folder has saved weights to go on with."""
     from maskrcnn.training.folder import RunFolder
     from maskrcnn.training.state import saved_states
 
     return bool(saved_states(RunFolder(Path(values.output or "")).states))
-
-
-def _data_options(values: Namespace, root: str) -> dict[str, str]:
-    """Files are meant relative to where the command is typed; the settings hold those in the root relative to it."""
-    root = values.data if values.data is not None else root
-    options = {"root": root}
-    named = ("train_annotations", "val_annotations", "images", "class_map", "colours")
-    given = {name: getattr(values, name) for name in named}
-    given |= dict.fromkeys(("train_proposals", "val_proposals"), values.proposals)
-    folder = os.path.dirname(root) if os.path.isfile(root) else root
-    for name, path in given.items():
-        if path is not None:
-            relative = os.path.relpath(path, folder or ".")
-            options[name] = os.path.abspath(path) if relative.startswith("..") else relative
-    return options
 
 
 def _require_data(values: Namespace, config: Config) -> None:

@@ -15,12 +15,13 @@ def fine_tuned(config: Config) -> Config:
     """The model of `config`, to be trained further.
 
     Batch norms are frozen, the rate is a sixth of that from random weights and smaller in earlier stages, and the start
-    is measured too: it stays the best model unless training gains.
+    is measured too: it stays the best model unless training gains. Of the settings of its data those are kept that say
+    what labels mean; how images were drawn from them was for that data alone.
     """
     return replace(
         config,
         **{name: _frozen(getattr(config, name)) for name in ("backbone", "fpn", "box_head", "mask_head")},
-        data=DataConfig(),
+        data=DataConfig(stuff=config.data.stuff, crowd=config.data.crowd),  # what its labels mean
         keypoint_head=replace(config.keypoint_head, shift=0.0),  # own data has continuous coordinates
         optimizer=OptimizerConfig(
             name="adamw",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.config import Augmentation, Config
+from maskrcnn.config import Augmentation, Config, DataConfig
 from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, without_classes
 from maskrcnn.data.dataset import CocoDataset, Sample
@@ -23,8 +23,8 @@ from maskrcnn.errors import UserError
 from maskrcnn.large.tiling import large_images
 from maskrcnn.structures import Categories
 from maskrcnn.text import counted
-from maskrcnn.training.division import Division, find_division
-from maskrcnn.training.fingerprint import fingerprint
+from maskrcnn.training.division import NAMES, Division, find_division
+from maskrcnn.training.fingerprint import fingerprint, measured_fingerprint
 from maskrcnn.training.labels import read_train, read_val
 from maskrcnn.training.pictures import SeenPictures
 
@@ -84,6 +84,8 @@ class TrainingData:
         labels = division.splits or {"train": paths.train, "val": paths.val}
         train = read_train(labels["train"], paths.images, config, say)
         val = read_val(labels["val"], paths.images, config, train, say) if "val" in labels else None
+        if not (division.made or is_division_kept(kept, paths)) and (line := _undivided(config, paths, val)):
+            say(line)
         if count := config.train.overfit:
             train = val = replace(train, labels=train.labels.first(count))
             config = replace(config, augment=Augmentation(horizontal_flip=0.0))
@@ -114,6 +116,11 @@ class TrainingData:
         return fingerprint(self.dataset)
 
     @cached_property
+    def measured_on(self) -> int | None:
+        """A checksum of the labels of the val split; None without one."""
+        return None if self.val is None else measured_fingerprint(self.val)
+
+    @cached_property
     def pictures(self) -> SeenPictures:
         """What `steps` has read so far."""
         return SeenPictures(self.dataset)
@@ -141,6 +148,25 @@ class TrainingData:
         )
         for _ in range(start, config.schedule.steps):
             yield list(islice(batches, settings.accumulate))
+
+
+def is_division_kept(kept: Path, paths: DataPaths) -> bool:
+    """Whether a run has divided the labels that it was given and goes on with what lies in the folder `kept`."""
+    return (kept / NAMES["train"]).is_file() and not paths.train.is_file()
+
+
+def _undivided(config: Config, paths: DataPaths, val: LabelledImages | None) -> str:
+    """What has become of a part to measure on that was asked for, where nothing is divided."""
+    part = config.data.val_fraction
+    if part == DataConfig().val_fraction:
+        return ""
+    left_out = f"--val {part:g} (data.val_fraction): left out, since"
+    if val is not None:
+        none = "" if part or not paths.val.is_file() else "; to measure on none: --set 'data.val_annotations=\"\"'"
+        return f"{left_out} the labels name {counted(len(val.labels), 'image')} to measure on{none}"
+    if part and paths.train.is_file():
+        return f"{left_out} {paths.train} is for training as it is; to divide it: --data {paths.train}"
+    return ""
 
 
 def _count_large(labelled: LabelledImages, large: LargeImages, config: Config) -> int:

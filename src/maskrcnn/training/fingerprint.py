@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import Any
 
 from torch import Tensor
 
+from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.dataset import CocoDataset
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
@@ -22,6 +24,9 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "keypoints": ("first_keypoint", "keypoints"),
 }
 """What training reads of a `LabelStore`; ids and the numbers that only an evaluation compares are not among it."""
+
+_MEASURED = (*(column for columns in _COLUMNS.values() for column in columns), "stated_boxes", "areas")
+"""What an evaluation reads."""
 
 
 def fingerprint(dataset: CocoDataset) -> dict[str, Any]:
@@ -39,9 +44,14 @@ def fingerprint(dataset: CocoDataset) -> dict[str, Any]:
     return facts
 
 
-def _checksum(*tensors: Tensor) -> int:
-    """CRC-32 of their bytes; about a second for a gigabyte."""
-    value = 0
+def measured_fingerprint(val: LabelledImages) -> int:
+    """A checksum of everything that an evaluation reads of the labels: only with the same can scores be compared."""
+    classes = zlib.crc32(json.dumps(val.categories.to_coco()).encode())
+    return _checksum(*(getattr(val.labels, column) for column in _MEASURED), value=classes)
+
+
+def _checksum(*tensors: Tensor, value: int = 0) -> int:
+    """CRC-32 of their bytes, after those of `value`; about a second for a gigabyte."""
     for tensor in tensors:
         value = zlib.crc32(tensor.contiguous().numpy().data, value)
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.loading import find_model
 from maskrcnn.settings import differing_settings, setting
 from maskrcnn.structures import Categories
-from maskrcnn.text import one_line
+from maskrcnn.text import brief, one_line
 from maskrcnn.training.widening import can_widen, widen
 from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.foreign import import_foreign
@@ -50,8 +50,22 @@ class Initial:
             config,
             input=config.input if widened else _with_channels_of(config.input, given),
             resnet=replace(config.resnet, stride_in_1x1=resnet.stride_in_1x1, norm_eps=self._norm_eps(config)),
-            anchors=replace(config.anchors, order=self.config.anchors.order) if self._has_rpn else config.anchors,
+            anchors=replace(config.anchors, order=self.config.anchors.order) if self.has_rpn else config.anchors,
         )
+
+    def require_same_use(self, config: Config) -> None:
+        """See that `config` uses the weights as they were trained.
+
+        Raises:
+            UserError: one of `TIED_TO_WEIGHTS` is another than they need.
+        """
+        bound = self.bind(config)
+        different = [name for name in differing_settings(config, bound) if name in TIED_TO_WEIGHTS]
+        if different:
+            needs = " and ".join(f"{name}={setting(bound, name)}" for name in different)
+            raise UserError(
+                f"{self.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
+            )
 
     def knows(self, categories: Categories) -> bool:
         """Whether the outputs mean these classes: the same names, or as many, some of them renamed.
@@ -68,7 +82,7 @@ class Initial:
         return ResNetConfig().norm_eps if is_frozen_now else self.config.resnet.norm_eps
 
     @property
-    def _has_rpn(self) -> bool:
+    def has_rpn(self) -> bool:
         """Whose outputs are in the anchors' order."""
         return any(name.startswith("rpn.") for name in self.weights)
 
@@ -106,7 +120,7 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
     Raises:
         UserError: the backbone is another one, or it is to be used in another way than it was trained.
     """
-    _require_same_use(initial, config)
+    initial.require_same_use(config)
     target = model.state_dict()
     weights = _under_the_names_of(target, initial.weights)
     widened = widen(weights, target) if can_widen(initial.config.input, config.input) else ""
@@ -122,21 +136,18 @@ def start_from(model: nn.Module, initial: Initial, config: Config, categories: C
             )
         anew |= set(names) if unfit else set()
     model.load_state_dict({n: weights[n] for n in target.keys() - anew if n in weights}, strict=False)
-    return _said(initial.source, target, anew) + widened + _renamed(initial, categories)
+    changes = (
+        widened,
+        _renamed(initial, categories),
+        _other_stuff(initial, categories),
+        _other_anchors(initial, config),
+    )
+    return _said(initial.source, target, anew) + "".join(changes)
 
 
 def _with_channels_of(settings: InputConfig, given: InputConfig) -> InputConfig:
     same = {name: getattr(given, name) for name in ("channels", "rgb", "drawn_channels", "mean", "std")}
     return replace(settings, **same)
-
-
-def _require_same_use(initial: Initial, config: Config) -> None:
-    different = [name for name in differing_settings(config, initial.bind(config)) if name in TIED_TO_WEIGHTS]
-    if different:
-        needs = " and ".join(f"{name}={setting(initial.config, name)}" for name in different)
-        raise UserError(
-            f"{initial.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
-        )
 
 
 def _under_the_names_of(target: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -161,9 +172,38 @@ def renamings(theirs: Categories, ours: Categories) -> list[tuple[str, str]]:
 
 def _renamed(initial: Initial, categories: Categories) -> str:
     pairs = renamings(initial.categories, categories) if initial.knows(categories) else []
-    shown = ", ".join(one_line(f"{old} -> {new}") for old, new in pairs[:_NAMES_SHOWN])
-    more = ", ..." if len(pairs) > _NAMES_SHOWN else ""
-    return f"; kept for classes of other names: {shown}{more}" if pairs else ""
+    shown = _listed([f"{old} -> {new}" for old, new in pairs])
+    return f"; kept for classes of other names: {shown}" if pairs else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(map(one_line, names[:_NAMES_SHOWN])) + more
+
+
+def _other_stuff(initial: Initial, ours: Categories) -> str:
+    """Classes that were stuff and have objects now, or the reverse: their outputs learned something else."""
+    were, are = set(initial.categories.stuff_names), set(ours.stuff_names)
+    known = set(initial.categories.names) & set(ours.names)
+    kinds = {"stuff to it, but things": were - are, "things to it, but stuff": are - were}
+    return "".join(
+        f"; {kind} here (data.stuff, isthing): {_listed(sorted(names & known))}"
+        for kind, names in kinds.items()
+        if names & known
+    )
+
+
+def _other_anchors(initial: Initial, config: Config) -> str:
+    """No error, since an RPN soon learns others; but the first weights do not mean these boxes."""
+    theirs, ours = initial.config.anchors, config.anchors
+    different = [name for name in ("sizes", "ratios") if getattr(theirs, name) != getattr(ours, name)]
+    if not (different and config.rpn.enabled and initial.has_rpn):
+        return ""
+    learned, asked = (
+        " and ".join(f"anchors.{name}={brief(getattr(anchors, name))}" for name in different)
+        for anchors in (theirs, ours)
+    )
+    return f"; its RPN learned for {learned}, these settings have {asked}: the first steps learn them anew"
 
 
 def _outputs_of_other_classes(model: nn.Module, initial: Initial, ours: Categories) -> set[str]:

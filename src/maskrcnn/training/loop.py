@@ -127,7 +127,7 @@ def train(
             ranks.wait()  # all have looked at the folder before one writes to it
             with folder.locked() if ranks.is_first else nullcontext():
                 if resume:
-                    resume_run(folder, state, config, data, screen.say)
+                    config = resume_run(folder, state, config, data, screen.say)
                 ranks.wait()
                 if ranks.is_first:
                     folder.claim(config, resume=resume)
@@ -265,7 +265,7 @@ class _Run:
             state.gain_score, state.stale = score, 0
         elif score is not None and state.evaluated_step != state.step:  # the report at the end may measure them again
             state.stale += 1
-        state.evaluated_step = state.step
+        state.evaluated_step, state.measured_on = state.step, self.data.measured_on
         return metrics
 
     def _measured(self, log: Log, last: bool) -> tuple[dict[str, Any], float | None]:

@@ -52,6 +52,7 @@ class TrainingState:
         start_knows: whether the first weights knew the classes, so that they can be measured.
         start_score: the score before the first step, or None where it was not measured.
         gain_score: the best score of which a later one must be `train.min_gain` better to count as a gain.
+        measured_on: checksum of the labels that these scores belong to; None before the first evaluation.
         stale: evaluations in a row that had a score, but no such gain.
         is_whole: False while a step is being taken, when it must not be saved.
     """
@@ -67,8 +68,14 @@ class TrainingState:
     start_knows: bool = False
     start_score: float | None = None
     gain_score: float | None = None
+    measured_on: int | None = None
     stale: int = 0
     is_whole: bool = True
+
+    def forget_scores(self) -> None:
+        """What comes next is measured otherwise, so that nothing before can be compared with it."""
+        self.best_score = self.start_score = self.gain_score = None
+        self.best_step = self.stale = 0
 
     @property
     def device(self) -> torch.device:
@@ -83,7 +90,7 @@ class TrainingState:
 
 _COUNTERS = (
     *("step", "skipped_in_row", "best_score", "best_step", "evaluated_step"),
-    *("start_knows", "start_score", "gain_score", "stale"),
+    *("start_knows", "start_score", "gain_score", "measured_on", "stale"),
 )
 
 

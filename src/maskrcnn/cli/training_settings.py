@@ -1,0 +1,101 @@
+"""The settings of a training, as the options of `maskrcnn train` ask for them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskrcnn.cli.contradictions import require_consistent
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from maskrcnn.config import Config
+    from maskrcnn.training.initial import Initial
+
+DEFAULT_PRESET = "light"
+BATCH_MEMORY = 0.6
+"""Of the free memory, what `--batch auto` uses."""
+
+
+def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
+    """What the command line asks for: base <- what the weights need <- YAML file <- `--set` <- options naming data.
+
+    Raises:
+        UserError: no such settings, those of the file or of `--set` are not what the weights need, or two of the
+            command line contradict each other.
+    """
+    from maskrcnn.settings import parse_assignments, read_settings, update_config
+
+    config = _base(values, initial)
+    if initial is not None:
+        config = initial.bind(config)
+    if values.config:
+        config = update_config(config, read_settings(Path(values.config)), values.config)
+    config = update_config(config, parse_assignments(values.set), "--set")
+    config = update_config(config, _options(values, config.data.root), "the options")
+    require_consistent(given_settings(values), config)
+    if initial is not None:
+        initial.require_same_use(config)
+    return config
+
+
+def given_settings(values: Namespace) -> set[str]:
+    """The full names of those that the command line itself gives; a file may hold all there are."""
+    from maskrcnn.settings import parse_assignments
+
+    sources = (parse_assignments(values.set), _options(values, ""))
+    return {f"{section}.{name}" for source in sources for section, settings in source.items() for name in settings}
+
+
+def _options(values: Namespace, root: str) -> dict[str, dict[str, Any]]:
+    """What options set that have names of their own: the data, how long, and how many images at a time."""
+    data: dict[str, Any] = {**_data_options(values, root)}
+    if values.val is not None:
+        data["val_fraction"] = values.val
+    schedule = {name: getattr(values, name) for name in ("epochs", "minutes") if getattr(values, name) is not None}
+    train: dict[str, Any] = {} if values.overfit is None else {"overfit": values.overfit}
+    if values.batch == "auto":
+        train["batch_memory"] = BATCH_MEMORY
+    elif values.batch is not None:
+        train["batch_size"] = values.batch
+    return {"data": data, "schedule": schedule, "train": train}
+
+
+def _base(values: Namespace, initial: Initial | None) -> Config:
+    """The preset; without one, the model of the weights named; to resume, what the run began with."""
+    from maskrcnn.presets import preset
+    from maskrcnn.settings import config_from_dict, read_settings
+
+    saved = _saved_settings(values)
+    if values.resume and not values.preset and saved.is_file():
+        return config_from_dict(read_settings(saved), str(saved))
+    base = preset(values.preset or DEFAULT_PRESET)
+    if initial is None or values.preset or not (values.init or initial.categories.ids):
+        return base
+    from maskrcnn.presets.fine_tuning import fine_tuned
+
+    if initial.categories.ids:
+        return fine_tuned(initial.config)
+    return replace(initial.config, data=base.data, schedule=base.schedule, train=base.train)
+
+
+def _saved_settings(values: Namespace) -> Path:
+    return Path(values.output or "") / "config.yaml"
+
+
+def _data_options(values: Namespace, root: str) -> dict[str, str]:
+    """Files are meant relative to where the command is typed; the settings hold those in the root relative to it."""
+    root = values.data if values.data is not None else root
+    options = {"root": root}
+    named = ("train_annotations", "val_annotations", "images", "class_map", "colours")
+    given = {name: getattr(values, name) for name in named}
+    given |= dict.fromkeys(("train_proposals", "val_proposals"), values.proposals)
+    folder = os.path.dirname(root) if os.path.isfile(root) else root
+    for name, path in given.items():
+        if path is not None:
+            relative = os.path.relpath(path, folder or ".")
+            options[name] = os.path.abspath(path) if relative.startswith("..") else relative
+    return options
