@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.coco_federated import ABSENT, INCOMPLETE
+from maskrcnn.data.coco_keypoints import keypoints_to_coco
 from maskrcnn.data.formats.content import Json, LabelContent
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE
-from maskrcnn.structures.keypoints import PIXEL_CENTRE
-from maskrcnn.structures.masks import FloatArray
 
 
 def clean_content(data: LabelledImages, content: LabelContent | None = None) -> Json:
@@ -60,15 +57,8 @@ def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, in
         "iscrowd": int(labels.ignore[item]),
     }
     if (keypoints := labels.keypoints_of(item)) is not None:
-        entry |= coco_keypoints(keypoints)
+        entry |= keypoints_to_coco(keypoints)
     if mask is None:
         return entry
     rings = rle_to_coco(mask) if isinstance(mask, RLE) else [ring.reshape(-1).tolist() for ring in mask.rings]
     return {**entry, "segmentation": rings}
-
-
-def coco_keypoints(keypoints: FloatArray) -> Json:
-    """(P, 3) x, y, visibility in continuous pixels as COCO has them: the numbers of pixels."""
-    seen = keypoints[:, 2] > 0
-    stated = np.where(seen[:, None], keypoints - (PIXEL_CENTRE, PIXEL_CENTRE, 0), 0)
-    return {"keypoints": stated.reshape(-1).tolist(), "num_keypoints": int(seen.sum())}
