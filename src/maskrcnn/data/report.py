@@ -95,6 +95,8 @@ class Fault(Enum):
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
     SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"
     PREDICTED = "found by a model and labelled by nobody", "predictions taken as labels"
+    SEVERAL_LABELS = "shape has several labels", "the first is its class"
+    TASK_UNFINISHED = "skipped or not labelled yet", "image left out"
     PICTURE_EMBEDDED = "picture is in the label file alone", "image dropped; save it beside the labels"
 
     ALL_CROWDS = "crowds (iscrowd 1)", "nothing is left to learn or to find; data.crowd=object takes them as objects"
