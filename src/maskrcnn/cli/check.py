@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,12 +249,20 @@ def _print_suggestions(suggestions: Sequence[str], preset: str) -> None:
 
 def _fix(labels: Sequence[Labels], values: Namespace, config: Config) -> None:
     """A copy in which every fault that a rule repairs is repaired; what no rule can use is left out."""
+    from maskrcnn.data.formats.content import LabelContent
+    from maskrcnn.data.formats.table import coco_content
     from maskrcnn.data.formats.writers.coco import write
     from maskrcnn.data.formats.writers.repaired import repaired
 
-    data = [_through_reader(part, values, config, need_masks=False, crowd="ignore") for part in labels]
+    data: list[LabelledImages] = []
+    sources: list[LabelContent] = []
+    for part in labels:
+        if not isinstance(part, LabelContent):
+            part = coco_content(part, Path(values.images or part.parent / "images"))
+        data.append(_through_reader(part, values, config, need_masks=False, crowd="ignore"))
+        sources.append(replace(part, coco={name: part.coco[name] for name in ("images", "categories")}))
     target = Path(values.fix)
-    scene = repaired(data, labels)
+    scene = repaired(data, sources)
     write(scene, target)
     counts = f"{counted(len(scene.pictures), 'image')}, {counted(len(scene.coco['annotations']), 'object')}"
     print(f"{target}: a repaired copy, {counts}; the source is as it was")

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from maskrcnn.data.formats.content import ContentBuilder, is_class_name
+from maskrcnn.data.formats.content import SPLITS, ContentBuilder, is_class_name
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
 from maskrcnn.data.formats.text_files import read_text
 from maskrcnn.data.report import Fault
@@ -139,7 +139,7 @@ def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentB
 
 def _places(stated: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each split with the folders and list files that are named for it."""
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         named = stated.get(split, stated.get("valid") if split == "val" else None)
         for place in named if isinstance(named, list) else [named]:
             if isinstance(place, str) and place.lower() not in _NOTHING:

@@ -240,6 +240,28 @@ def test_coco_keeps_what_lvis_says_of_classes(tmp_path: Path) -> None:
             assert {key: found[6][key] for key in said} == said and not said.keys() & found[4].keys()
 
 
+@pytest.mark.parametrize(
+    ("stated", "written"),
+    [({"area": 20}, {"area": 20}), ({"area": 9999}, {}), ({"area": -1}, {}), ({"area": "none"}, {}), ({}, {})],
+)
+def test_coco_keeps_areas_that_the_mask_does_not_contradict(
+    tmp_path: Path, stated: dict[str, Any], written: dict[str, Any]
+) -> None:
+    """The square has 28.75 pixels."""
+    Image.new("RGB", (31, 24)).save(tmp_path / "a.png")
+    content = {
+        "images": [{"id": 7, "file_name": "a.png", "film": 3, "licence": None}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 5, "segmentation": [SQUARE], **stated}],
+        "categories": [{"id": 5, "name": "cat", "supercategory": "animal"}],
+    }
+    labels = LabelContent(tmp_path, tmp_path, content, DataReport("x"))
+    clean = clean_content(labelled_images(labels), labels)
+    (entry,) = clean["annotations"]
+    assert {key: value for key, value in entry.items() if key == "area"} == written
+    assert clean["images"] == [{"id": 7, "file_name": "a.png", "height": 24, "width": 31, "film": 3, "licence": None}]
+    assert clean["categories"] == content["categories"]
+
+
 @pytest.mark.parametrize("name", ["a b.png", "50%20.png", "a#1?.png", "ä+ö.png", "x&d=y.png"])
 def test_label_studio_is_told_where_an_image_lies(name: str, tmp_path: Path) -> None:
     """As an address, which it decodes; below the folder with `tasks.json`, as its local storage has it."""
