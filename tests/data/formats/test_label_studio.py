@@ -187,20 +187,21 @@ def test_of_several_labels_of_a_region_the_first_counts(read_results: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("task", "classes"),
+    ("task", "classes", "faults"),
     [
-        ({"annotations": []}, ("new",)),
-        ({"annotations": [{"result": [polygon("human")]}]}, ("human",)),
-        ({"annotations": [{"result": []}]}, ()),
+        ({"annotations": []}, ("new",), {Fault.PREDICTED: 1}),
+        ({"annotations": [{"result": [polygon("human")]}]}, ("human",), {}),
+        ({"annotations": [{"result": []}]}, (), {}),
+        ({"annotations": [{"result": [], "was_cancelled": True}]}, (), {Fault.TASK_UNFINISHED: 1}),
     ],
 )
 def test_predictions_stand_in_for_annotations_alone(
-    read_results: Any, task: dict[str, Any], classes: tuple[str, ...]
+    read_results: Any, task: dict[str, Any], classes: tuple[str, ...], faults: dict[Fault, int]
 ) -> None:
     dates = {"new": "2024-02-01T00:00:00Z", "old": "2024-01-01T00:00:00Z"}
     predictions = [{"result": [polygon(name)], "created_at": date} for name, date in dates.items()]
     content = read_results(predictions=predictions, **task)
-    assert content.class_names == classes and content.report.counts.total() == 0
+    assert content.class_names == classes and content.report.counts == faults
 
 
 def test_tasks_of_predictions_alone_are_known(tmp_path: Path) -> None:
