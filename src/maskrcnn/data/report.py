@@ -82,6 +82,10 @@ class Fault(Enum):
     SPLIT_WITHOUT_IMAGES = "split names a place without a picture of this folder", "nothing is read for it"
     IMAGE_OF_TWO_SPLITS = "image is of two splits", "the first has it"
     CLASS_NUMBERED = "no printable name of a class", "its number is its name"
+    CLASSES_OF_VOC = (
+        "no class_names.txt or labelmap.txt names the classes",
+        "named as Pascal VOC's; check that they are",
+    )
     KEYPOINT_SHAPE = "kpt_shape is not a number of keypoints and 2 or 3", "boxes are read without keypoints"
     CLASS_MISSING = "no class, where other shapes have one", "class object"
     CLASS_NAME = "no printable class name", "shape dropped"
@@ -90,7 +94,10 @@ class Fault(Enum):
     SHAPE_WITHOUT_AREA = "shape has no area", "shape dropped"
     SHAPE_OUTSIDE = "shape lies outside the image", "shape dropped"
     COORDINATES_OUTSIDE = "coordinates outside the image", "cut at the border"
-    MASKS_OF_ONE_VALUE = "every mask has one value alone", "all of it is one object; --colours takes its parts apart"
+    MASKS_OF_CLASSES = (
+        "values look like classes, the same few in most masks and mostly in several parts",
+        "all of a value is one object; --colours takes the parts apart",
+    )
     MASK_FILE = "mask file cannot be used", "mask dropped"
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
     SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"
