@@ -146,13 +146,18 @@ def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
 def _print_split(split: LabelledImages, broken: Sequence[str], decoded: bool) -> int:
     """Everything about one annotation file; returns the number of faults."""
     from maskrcnn.data.coco import channels_left_out
+    from maskrcnn.data.drawn_boxes import drawn_boxes
     from maskrcnn.data.splits import copy_faults
     from maskrcnn.label_review.quirks import quirks_of
 
     others = [*copy_faults(split), *broken]
     for line in (*split.report.lines, *others):
         print(f"fault: {line}", file=sys.stderr)
-    for line in (*split.report.summary(), *quirks_of(split), *filter(None, [channels_left_out(split)])):
+    for line in (
+        *split.report.summary(),
+        *quirks_of(split),
+        *filter(None, [channels_left_out(split), drawn_boxes(split)]),
+    ):
         print(line)
     _print_contents(split)
     if decoded:
