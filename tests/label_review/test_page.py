@@ -222,8 +222,7 @@ def test_a_repaired_copy_joins_splits_and_keeps_keypoints(folder: Path) -> None:
         content = {"images": images, "annotations": [entry], "categories": classes}
         (folder / f"instances_{split}.json").write_text(json.dumps(content))
     files = [folder / f"instances_{split}.json" for split in ("train", "val")]
-    sources = [coco_content(file, folder / "images") for file in files]
-    scene = repaired([labelled_images(source) for source in sources], sources)
+    scene = repaired([coco_content(file, folder / "images") for file in files], labelled_images)
     assert [image["split"] for image in scene.coco["images"]] == ["train", "val"]
     assert [entry["keypoints"] for entry in scene.coco["annotations"]] == [[4, 5, 2, 0, 0, 0]] * 2
     assert [entry["image_id"] for entry in scene.coco["annotations"]] == [1, 2]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.formats.content import SPLITS, Json, LabelContent
@@ -11,16 +12,19 @@ from maskrcnn.data.formats.writers.clean import clean_content
 from maskrcnn.data.formats.writers.scene import Scene
 
 
-def repaired(splits: Sequence[LabelledImages], sources: Sequence[LabelContent]) -> Scene:
+def repaired(sources: Iterable[LabelContent], read: Callable[[LabelContent], LabelledImages]) -> Scene:
     """All splits as one, ids numbered anew; an image of a file `instances_train.json` is of the split train.
 
     Args:
-        splits: what the reader made of each; their images lie in one folder.
-        sources: what each was read from; `clean_content` says what is looked at.
+        sources: the labels, one split after the other; their images lie in one folder.
+        read: the reader of COCO content with its settings.
     """
     classes: dict[str, Json] = {}
     images, annotations = list[Json](), list[Json]()
-    for data, source in zip(splits, sources, strict=True):
+    folder, has_void = Path(), False
+    for source in sources:
+        data = read(source)
+        folder, has_void = data.folder, has_void or data.has_void
         content, named = clean_content(data, source), source.source.stem.rpartition("_")[2]
         for entry in content["categories"]:
             classes.setdefault(entry["name"], {**entry, "id": len(classes) + 1})
@@ -34,4 +38,4 @@ def repaired(splits: Sequence[LabelledImages], sources: Sequence[LabelContent]) 
             number, label = len(annotations) + 1, labels[entry["category_id"]]
             annotations.append({**entry, "id": number, "image_id": places[entry["image_id"]], "category_id": label})
     coco = {"images": images, "annotations": annotations, "categories": list(classes.values())}
-    return Scene({**coco, "unlabelled": "void"} if any(data.has_void for data in splits) else coco, splits[0].folder)
+    return Scene({**coco, "unlabelled": "void"} if has_void else coco, folder)
