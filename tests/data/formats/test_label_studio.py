@@ -85,10 +85,10 @@ NEWER = {"result": [BOX], "created_at": "2024-01-02", "score": 0.1}
     [
         ([], [NEWER], 1, {Fault.PREDICTED: 1}),
         ([], [NEWER, OLDER], 1, {Fault.PREDICTED: 1, Fault.SEVERAL_ANNOTATORS: 1}),
-        ([], [], 0, {}),
+        ([], [], 0, {Fault.TASK_UNFINISHED: 1}),
         ([{"result": []}], [NEWER], 0, {}),
         ([{"result": [BOX, BOX]}], [NEWER], 2, {}),
-        ([{"result": [BOX], "was_cancelled": True}], [NEWER], 0, {}),
+        ([{"result": [BOX], "was_cancelled": True}], [NEWER], 0, {Fault.TASK_UNFINISHED: 1}),
     ],
 )
 def test_predictions_count_where_nobody_has_labelled(
@@ -184,24 +184,6 @@ def test_a_finished_task_without_regions_is_background(read_results: Any) -> Non
 def test_of_several_labels_of_a_region_the_first_counts(read_results: Any) -> None:
     content = read_results(polygon("b", "a"))
     assert content.class_names == ("b",) and content.report.counts == {Fault.SEVERAL_LABELS: 1}
-
-
-@pytest.mark.parametrize(
-    ("task", "classes", "faults"),
-    [
-        ({"annotations": []}, ("new",), {Fault.PREDICTED: 1}),
-        ({"annotations": [{"result": [polygon("human")]}]}, ("human",), {}),
-        ({"annotations": [{"result": []}]}, (), {}),
-        ({"annotations": [{"result": [], "was_cancelled": True}]}, (), {Fault.TASK_UNFINISHED: 1}),
-    ],
-)
-def test_predictions_stand_in_for_annotations_alone(
-    read_results: Any, task: dict[str, Any], classes: tuple[str, ...], faults: dict[Fault, int]
-) -> None:
-    dates = {"new": "2024-02-01T00:00:00Z", "old": "2024-01-01T00:00:00Z"}
-    predictions = [{"result": [polygon(name)], "created_at": date} for name, date in dates.items()]
-    content = read_results(predictions=predictions, **task)
-    assert content.class_names == classes and content.report.counts == faults
 
 
 def test_tasks_of_predictions_alone_are_known(tmp_path: Path) -> None:

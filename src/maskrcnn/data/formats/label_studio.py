@@ -82,14 +82,13 @@ def _read_task(listing: Listing, name: str, task: Json, where: str, builder: Con
 
 def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json] | None:
     """The results of the newest annotator, or else of the newest prediction; None where nobody has finished."""
-    stated = entries(task.get("annotations"))
-    done = [entry for entry in stated if entry.get("was_cancelled") is not True]
+    given = entries(task.get("annotations"))
+    if not given and (given := entries(task.get("predictions"))):
+        builder.fault(Fault.PREDICTED, where)
+    done = [entry for entry in given if entry.get("was_cancelled") is not True]
     if len(done) > 1:
         builder.fault(Fault.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
-    chosen = done if stated else entries(task.get("predictions"))
-    if chosen and not stated:
-        builder.fault(Fault.PREDICTED, where)
-    newest = max(chosen, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default=None)
+    newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default=None)
     return None if newest is None else entries(newest.get("result"))
 
 
