@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.data.formats.scenes import SCENES, labelme, write, yolo
+from tests.data.formats.scenes import SCENES, labelme, picture, write, yolo
 
 from maskrcnn.data.formats.writers import WRITERS
 
@@ -56,6 +56,19 @@ def test_faults_are_named_and_the_rest_is_written(run: Run, tmp_path: Path) -> N
     write(labels, labels.read_text() + "\n0 1 2\n")
     code, out, err = run("convert", tmp_path / "source", tmp_path / "written")
     assert code == 1 and "line 3: shape is malformed" in err and "1 image, 2 objects" in out
+
+
+def test_the_total_is_that_of_what_is_written(run: Run, tmp_path: Path) -> None:
+    """Of three objects one is known by its box alone, one has no pixel of its own."""
+    square = {"image_id": 1, "category_id": 1, "segmentation": [[2, 3, 8, 3, 8, 8, 2, 8]]}
+    box = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 5, 5]}
+    annotations = [{"id": n, **entry} for n, entry in enumerate((square, {**square, "category_id": 2}, box), start=1)]
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    images = [{"id": 1, "file_name": "a.png"}]
+    picture(tmp_path / "source/images/a.png")
+    write(tmp_path / "source/x.json", {"images": images, "annotations": annotations, "categories": categories})
+    _, out, _ = run("convert", tmp_path / "source", tmp_path / "written", "--to", "masks")
+    assert "1 image, 3 objects" in out and out.endswith("masks, 1 image, 1 object\n")
 
 
 def test_what_cannot_be_done_is_one_line(run: Run, tmp_path: Path) -> None:

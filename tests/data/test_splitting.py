@@ -11,6 +11,7 @@ import pytest
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.report import DataReport
 from maskrcnn.data.splitting import divide
+from maskrcnn.errors import UserError
 
 
 def content(folder: Path, names: list[str], classes: dict[int, list[int]] | None = None, **fields: Any) -> LabelContent:
@@ -49,6 +50,17 @@ def test_images_of_one_value_of_a_field_stay_together(tmp_path: Path) -> None:
     found = divide(content(tmp_path, letters(40), patient=patients), 0.2, "patient")
     assert found.is_val.sum() == 8 and "'patient' stay together" in found.reason
     assert all(len(set(found.is_val[4 * p : 4 * p + 4].tolist())) == 1 for p in range(10))
+
+
+@pytest.mark.parametrize("fields", [{}, {"patient": [1] * 10}, {"film": [None] * 10}, {"film": [[1]] * 10}])
+def test_a_field_that_no_image_has_is_refused(tmp_path: Path, fields: dict[str, list[Any]]) -> None:
+    with pytest.raises(UserError, match=r"data\.group_by=film, which none of them has"):
+        divide(content(tmp_path, letters(10), **fields), 0.2, "film")
+
+
+def test_images_without_the_field_are_counted(tmp_path: Path) -> None:
+    found = divide(content(tmp_path, letters(10), film=["a", "a", "b", "b", *[None] * 5, "b"]), 0.2, "film")
+    assert found.reason == "images of one 'film' stay together, 5 images without it by the names"
 
 
 def test_a_field_that_is_the_same_everywhere_divides_nothing(tmp_path: Path) -> None:
@@ -91,8 +103,8 @@ def test_every_class_is_learned_and_measured_in_proportion(tmp_path: Path) -> No
         assert not is_val[9] and not is_val[[3, 17]].all()
 
 
-def test_images_without_files_or_fields_are_divided_all_the_same(tmp_path: Path) -> None:
-    data = content(tmp_path, letters(10), plate=[["a"]] * 10)
+def test_images_without_files_or_usable_fields_are_divided_all_the_same(tmp_path: Path) -> None:
+    data = content(tmp_path, letters(10), plate=[["a"]] * 9 + ["b"])
     for name in letters(10):
         (tmp_path / name).unlink()
     is_val = divide(data, 0.2, "plate").is_val

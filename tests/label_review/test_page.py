@@ -16,6 +16,7 @@ from PIL import Image
 
 from maskrcnn.cli.main import main
 from maskrcnn.data.coco import LabelledImages, read_coco
+from maskrcnn.data.formats.table import coco_content, labelled_images
 from maskrcnn.data.formats.writers.repaired import repaired
 from maskrcnn.data.report import Fault
 from maskrcnn.data.stuff import with_stuff
@@ -221,10 +222,29 @@ def test_a_repaired_copy_joins_splits_and_keeps_keypoints(folder: Path) -> None:
         content = {"images": images, "annotations": [entry], "categories": classes}
         (folder / f"instances_{split}.json").write_text(json.dumps(content))
     files = [folder / f"instances_{split}.json" for split in ("train", "val")]
-    scene = repaired([read_coco(file, folder / "images") for file in files], files)
+    scene = repaired([coco_content(file, folder / "images") for file in files], labelled_images)
     assert [image["split"] for image in scene.coco["images"]] == ["train", "val"]
     assert [entry["keypoints"] for entry in scene.coco["annotations"]] == [[4, 5, 2, 0, 0, 0]] * 2
     assert [entry["image_id"] for entry in scene.coco["annotations"]] == [1, 2]
+
+
+def test_a_repaired_copy_keeps_what_groups_images_and_scales_objects(folder: Path) -> None:
+    """In the second file the classes have other numbers, which the lists of LVIS follow."""
+    for number, (split, ids) in enumerate({"train": (1, 2), "val": (7, 3)}.items()):
+        classes = [{"id": i, "name": name, "supercategory": "x"} for i, name in zip(ids, ("cat", "dog"), strict=True)]
+        said = {"modality": "MRI", "neg_category_ids": [ids[1]]}
+        images = [{"id": 1, "file_name": f"{number}.png", "height": 40, "width": 60, **said}]
+        entry = square(2, 3) | {"id": 1, "image_id": 1, "category_id": ids[0], "area": 90}
+        content = {"images": images, "annotations": [entry], "categories": classes}
+        (folder / f"instances_{split}.json").write_text(json.dumps(content))
+    assert main(["check", str(folder), "--fix", str(folder / "fixed"), "--headers-only"]) in (0, 1)
+    for split in ("train", "val"):
+        written = json.loads((folder / f"fixed/instances_{split}.json").read_text())
+        numbers = {entry["name"]: entry["id"] for entry in written["categories"]}
+        assert [entry["supercategory"] for entry in written["categories"]] == ["x", "x"]
+        assert [entry["area"] for entry in written["annotations"]] == [90]
+        (image,) = written["images"]
+        assert image["modality"] == "MRI" and image["neg_category_ids"] == [numbers["dog"]]
 
 
 def test_check_writes_the_page(read: Callable[..., LabelledImages], folder: Path) -> None:

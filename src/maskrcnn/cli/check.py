@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.arguments import CommandParser, add_device_option, add_naming_options
+from maskrcnn.cli.contents import print_contents
 from maskrcnn.cli.convert import require_new
 from maskrcnn.errors import UserError
 from maskrcnn.text import counted, one_line
@@ -17,16 +19,10 @@ from maskrcnn.text import counted, one_line
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from torch import Tensor
-
     from maskrcnn.cli.suggestions import ObjectStatistics
     from maskrcnn.config import Config
     from maskrcnn.data.coco import LabelledImages
     from maskrcnn.data.formats.table import Labels
-    from maskrcnn.structures import KeypointSchema
-
-CLASSES_SHOWN = 100
-"""More are counted together: a file may name fifty thousand."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -145,15 +141,20 @@ def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
 def _print_split(split: LabelledImages, broken: Sequence[str], decoded: bool) -> int:
     """Everything about one annotation file; returns the number of faults."""
     from maskrcnn.data.coco import channels_left_out
+    from maskrcnn.data.drawn_boxes import drawn_boxes
     from maskrcnn.data.splits import copy_faults
     from maskrcnn.label_review.quirks import quirks_of
 
     others = [*copy_faults(split), *broken]
     for line in (*split.report.lines, *others):
         print(f"fault: {line}", file=sys.stderr)
-    for line in (*split.report.summary(), *quirks_of(split), *filter(None, [channels_left_out(split)])):
+    for line in (
+        *split.report.summary(),
+        *quirks_of(split),
+        *filter(None, [channels_left_out(split), drawn_boxes(split)]),
+    ):
         print(line)
-    _print_contents(split)
+    print_contents(split)
     if decoded:
         print(f"  decoding      {len(split.labels) - len(broken)} of {len(split.labels)} images decode")
     return split.report.counts.total() + len(others)
@@ -169,42 +170,6 @@ def _undecodable(split: LabelledImages) -> list[str]:
         except UserError as error:
             errors.append(str(error))
     return errors
-
-
-def _print_contents(split: LabelledImages) -> None:
-    """Sizes, counts and classes."""
-    import torch
-
-    labels = split.labels
-    kept, wanted = ~labels.ignore, labels.is_object
-    images = torch.repeat_interleave(torch.arange(len(labels)), labels.first_object.diff())
-    counts = images[wanted].bincount(minlength=len(labels))
-    heights, widths = labels.image_sizes.unbind(dim=1)
-    boxes = labels.boxes[wanted]
-    sides = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
-    print(f"  image width   {_spread(widths)} pixels")
-    print(f"  image height  {_spread(heights)} pixels")
-    print(f"  objects       {_spread(counts)} per image; {counted(int((counts == 0).sum()), 'image')} without any")
-    if len(sides):
-        print(f"  object side   {_spread(sides)} pixels (root of the box area)")
-    of_class = labels.labels[kept].bincount(minlength=len(split.categories)).tolist()
-    for label, number in list(enumerate(of_class))[:CLASSES_SHOWN]:
-        kind = "regions of stuff" if label in split.categories.stuff else "objects"
-        print(f"  class         {split.categories.names[label]}: {number} {kind}")
-    if len(of_class) > CLASSES_SHOWN:
-        print(f"  class         and {len(of_class) - CLASSES_SHOWN} more with {sum(of_class[CLASSES_SHOWN:])} objects")
-    if split.categories.keypoints is not None:
-        _print_keypoints(split, split.categories.keypoints)
-
-
-def _print_keypoints(split: LabelledImages, schema: KeypointSchema) -> None:
-    pairs = sum(other > i for i, other in enumerate(schema.mirrored))
-    labelled = int((split.labels.first_keypoint.diff() > 0).sum())
-    print(f"  keypoints     {len(schema)}, of which {pairs} pairs of left and right; {labelled} objects have some")
-
-
-def _spread(values: Tensor) -> str:
-    return f"{values.min():.0f} to {values.max():.0f}, median {values.median():.0f}"
 
 
 def _disagreements(splits: Sequence[LabelledImages]) -> list[str]:
@@ -248,12 +213,13 @@ def _print_suggestions(suggestions: Sequence[str], preset: str) -> None:
 
 def _fix(labels: Sequence[Labels], values: Namespace, config: Config) -> None:
     """A copy in which every fault that a rule repairs is repaired; what no rule can use is left out."""
+    from maskrcnn.data.formats.table import as_content
     from maskrcnn.data.formats.writers.coco import write
     from maskrcnn.data.formats.writers.repaired import repaired
 
-    data = [_through_reader(part, values, config, need_masks=False, crowd="ignore") for part in labels]
-    target = Path(values.fix)
-    scene = repaired(data, labels)
+    target, images = Path(values.fix), Path(values.images) if values.images else None
+    read = partial(_through_reader, values=values, config=config, need_masks=False, crowd="ignore")
+    scene = repaired((as_content(part, images) for part in labels), read)
     write(scene, target)
     counts = f"{counted(len(scene.pictures), 'image')}, {counted(len(scene.coco['annotations']), 'object')}"
     print(f"{target}: a repaired copy, {counts}; the source is as it was")

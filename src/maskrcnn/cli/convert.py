@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse(arguments)
     from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.table import labelled_images, read_labels
-    from maskrcnn.data.formats.writers import WRITERS, write_form
+    from maskrcnn.data.formats.writers import WRITERS, num_missing, write_form
     from maskrcnn.data.formats.writers.clean import clean_content, without_stuff
     from maskrcnn.data.formats.writers.scene import Scene
 
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     loss = write_form(values.to, Scene(clean, data.folder), target)
     for sentence, count in loss.items():
         print(f"{target}: {count} {sentence}")
-    counts = f"{counted(data.report.num_images, 'image')}, {counted(data.report.num_objects, 'object')}"
+    written = data.report.num_objects - num_missing(loss)
+    counts = f"{counted(data.report.num_images, 'image')}, {counted(written, 'object')}"
     print(f"{target}: {values.to}, {counts}")
     return 1 if data.report.counts else 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from torch import Tensor
 
@@ -22,15 +24,21 @@ PIXELS = 16.0
 
 def note_wrong_areas(labels: LabelStore, report: DataReport) -> None:
     """Name the objects whose stated area the mask contradicts; the metrics take what is stated, as COCO's do."""
+    for number, image, area in wrong_areas(labels):
+        report.place = (int(labels.image_ids[image]), {"bbox": labels.stated_boxes[number].tolist()})
+        where = f"annotation {int(labels.annotation_ids[number])}"
+        report.add(Fault.AREA_DISAGREES, where, f"stated {float(labels.areas[number]):g}, the mask has {area:g}")
+
+
+def wrong_areas(labels: LabelStore) -> Iterator[tuple[int, int, float]]:
+    """The objects whose stated area the mask contradicts: number, image, and the area of the mask."""
     stated = labels.areas.numpy()
     suspects = np.flatnonzero(_contradict(stated, _rough_areas(labels)))
     image_of = np.searchsorted(labels.first_object.numpy(), suspects, side="right") - 1
     for number, image in zip(suspects.tolist(), image_of.tolist(), strict=True):
         area = _exact_area(labels, number, image)
         if _contradict(stated[number : number + 1], np.array([area]))[0]:
-            report.place = (int(labels.image_ids[image]), {"bbox": labels.stated_boxes[number].tolist()})
-            where = f"annotation {int(labels.annotation_ids[number])}"
-            report.add(Fault.AREA_DISAGREES, where, f"stated {stated[number]:g}, the mask has {area:g}")
+            yield number, image, area
 
 
 def _contradict(stated: FloatArray, areas: FloatArray) -> np.ndarray:

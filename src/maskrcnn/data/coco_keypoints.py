@@ -48,6 +48,13 @@ def read_keypoints(
     return np.where(kept[:, None], keypoints, 0.0) if kept.any() else None
 
 
+def keypoints_to_coco(keypoints: FloatArray) -> dict[str, Any]:
+    """(P, 3) x, y, visibility in continuous pixels as COCO has them: the numbers of pixels."""
+    seen = keypoints[:, 2] > 0
+    stated = np.where(seen[:, None], keypoints - (PIXEL_CENTRE, PIXEL_CENTRE, 0), 0)
+    return {"keypoints": stated.reshape(-1).tolist(), "num_keypoints": int(seen.sum())}
+
+
 def _numbers(stated: Any, count: int, note: Note) -> FloatArray | None:
     """(P, 3), or None."""
     try:

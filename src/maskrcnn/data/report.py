@@ -79,6 +79,14 @@ class Fault(Enum):
     LABEL_FILE_OTHER = "file holds no labels of this form", "left out"
     LABEL_FILE_ALONE = "no image belongs to the label file", "left out"
     LABEL_FILE_SHARED = "label file of an earlier image too, whose name differs in the ending", "each has its labels"
+    SPLIT_WITHOUT_IMAGES = "split names a place without a picture of this folder", "nothing is read for it"
+    IMAGE_OF_TWO_SPLITS = "image is of two splits", "the first has it"
+    CLASS_NUMBERED = "no printable name of a class", "its number is its name"
+    CLASSES_OF_VOC = (
+        "no class_names.txt or labelmap.txt names the classes",
+        "named as Pascal VOC's; check that they are",
+    )
+    KEYPOINT_SHAPE = "kpt_shape is not a number of keypoints and 2 or 3", "boxes are read without keypoints"
     CLASS_MISSING = "no class, where other shapes have one", "class object"
     CLASS_NAME = "no printable class name", "shape dropped"
     SHAPE_MALFORMED = "shape is malformed", "shape dropped"
@@ -86,11 +94,16 @@ class Fault(Enum):
     SHAPE_WITHOUT_AREA = "shape has no area", "shape dropped"
     SHAPE_OUTSIDE = "shape lies outside the image", "shape dropped"
     COORDINATES_OUTSIDE = "coordinates outside the image", "cut at the border"
-    MASKS_OF_ONE_VALUE = "every mask has one value alone", "all of it is one object; --colours takes its parts apart"
+    MASKS_OF_CLASSES = (
+        "values look like classes, the same few in most masks and mostly in several parts",
+        "all of a value is one object; --colours takes the parts apart",
+    )
     MASK_FILE = "mask file cannot be used", "mask dropped"
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
     SEVERAL_ANNOTATORS = "labelled several times", "newest labels taken"
     PREDICTED = "found by a model and labelled by nobody", "predictions taken as labels"
+    SEVERAL_LABELS = "shape has several labels", "the first is its class"
+    TASK_UNFINISHED = "skipped or not labelled yet", "image left out"
     PICTURE_EMBEDDED = "picture is in the label file alone", "image dropped; save it beside the labels"
 
     ALL_CROWDS = "crowds (iscrowd 1)", "nothing is left to learn or to find; data.crowd=object takes them as objects"

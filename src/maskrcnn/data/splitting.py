@@ -24,7 +24,9 @@ from maskrcnn.data.coco_owners import looked_up
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.leaks import find_copies, origin_of
+from maskrcnn.errors import UserError
 from maskrcnn.json_values import id_number
+from maskrcnn.text import counted, one_line
 
 TRIES = 64
 """Draws of which the best is taken: without them rare classes often lie on one side alone."""
@@ -59,8 +61,12 @@ def divide(content: LabelContent, fraction: float, group_by: str = "", seed: int
         fraction: above 0, below 1.
         group_by: a field of the image records; images of one value stay together. Empty: by their names.
         seed: of the draw.
+
+    Raises:
+        UserError: no image has the field to group by.
     """
     images = content.coco["images"]
+    stay_together = _require_field(content, group_by) if group_by else ""
     copies = [found.members for found in find_copies([content.folder / str(i.get("file_name")) for i in images])]
     keys = [_key(image, group_by) for image in images]
     fixed = _joined(keys, copies)
@@ -72,7 +78,20 @@ def divide(content: LabelContent, fraction: float, group_by: str = "", seed: int
             return Division(is_val, f"{len(series)} numbered series stay together")
         return Division(_drawn(fixed, objects, fraction, seed), "one by one: their names are too few series to divide")
     is_val = _drawn(fixed, objects, fraction, seed)
-    return Division(is_val, f"images of one {group_by!r} stay together" if group_by else "drawn at random")
+    return Division(is_val, stay_together or "drawn at random")
+
+
+def _require_field(content: LabelContent, field: str) -> str:
+    """Refuse a field that no image has, since nothing would stay together; else what the division does by it."""
+    images = content.coco["images"]
+    lacking = sum(not isinstance(image.get(field), str | int | float) for image in images)
+    if images and lacking == len(images):
+        raise UserError(
+            f"{content.source}: expected a field of the image records to group images by, got data.group_by="
+            f"{one_line(field)}, which none of them has; only COCO files have fields besides the names of images"
+        )
+    others = f", {counted(lacking, 'image')} without it by the names" if lacking else ""
+    return f"images of one {field!r} stay together{others}"
 
 
 def _key(image: Mapping[str, Any], field: str) -> Hashable:

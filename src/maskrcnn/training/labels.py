@@ -10,6 +10,7 @@ from maskrcnn.config import Config
 from maskrcnn.config.data import LAYOUT_NAMES
 from maskrcnn.data.channels import Channels
 from maskrcnn.data.coco import LabelledImages, channels_left_out, read_coco, read_to_measure
+from maskrcnn.data.drawn_boxes import drawn_boxes
 from maskrcnn.data.formats.table import Labels, read_any
 from maskrcnn.data.report import Fault
 from maskrcnn.data.splits import copy_faults, split_faults
@@ -37,6 +38,8 @@ def read_train(labels: Labels, images: Path, config: Config, say: Say) -> Labell
     if line := channels_left_out(train):
         say(line)
     _require_objects(train, config)
+    if config.mask_head.enabled and (line := drawn_boxes(train)):
+        say(line)
     if config.keypoint_head.enabled:
         _require_keypoints(train)
     if config.augment.copy_paste:

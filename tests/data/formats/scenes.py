@@ -116,6 +116,8 @@ def voc(folder: Path) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
         image.save(folder / name / "a.png")
     write(folder / "ImageSets/Segmentation/train.txt", "a\n")
+    named = "".join(f"<object><name>{name}</name><bndbox/></object>" for name in OUTLINES)
+    write(folder / "Annotations/a.xml", f"<annotation><filename>a.png</filename>{named}</annotation>")
 
 
 def cvat(folder: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import label_images, picture, save, write
 
-from maskrcnn.data.formats import label_images as label_images_form
+from maskrcnn.data.formats.class_values import has_parts
+from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
@@ -177,6 +178,7 @@ def test_masks_of_a_turned_photograph(
     values[3:8, 2:8] = 1
     for mask in masks:
         save(tmp_path / mask, values)
+    write(tmp_path / "class_names.txt", "_background_\ncell\n")  # of VOC
     data = labelled_images(read_labels(tmp_path), check_files=True)
     assert data.labels.size(0) == values.shape and not data.labels.ignore.any()
     assert data.report.counts == ({} if is_upright else {Fault.IMAGE_LABELLED_RAW: 1})
@@ -194,10 +196,39 @@ def test_masks_of_a_class_do_not_pass_for_masks_of_objects(
     values[2:8, 2:10] = 255
     values[2:8, 10 + gap : 20] = others
     save(tmp_path / "masks/a.png", values)
-    assert read_labels(tmp_path).report.counts == ({Fault.MASKS_OF_ONE_VALUE: 1} if reported else {})
+    assert read_labels(tmp_path).report.counts == ({Fault.MASKS_OF_CLASSES: 1} if reported else {})
     write(tmp_path / "labelmap.txt", "cell:255,255,255\nother:7,7,7\n")
     content = read_labels(tmp_path)
     assert content.report.counts.total() == 0 and len(content.coco["annotations"]) == (2 if gap else 1)
+
+
+def masks_of(folder: Path, *rows: list[int]) -> LabelContent:
+    """A mask for each row, of squares of these values, three pixels apart."""
+    for number, row in enumerate(rows):
+        values = np.zeros((24, 31), np.uint8)
+        for place, value in enumerate(row):
+            values[3:5, 4 * place : 4 * place + 1] = value
+        picture(folder / f"images/{number}.png")
+        save(folder / f"masks/{number}.png", values)
+    return read_labels(folder)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reported"),
+    [
+        ([[1, 2, 1, 2, 1]] * 4, "1, 2"),
+        ([[1, 1, 2, 2], [2, 2, 1, 1], [1, 1], [2, 2, 7]], "1, 2"),  # not every class is in every image
+        ([[1, 2, 1, 2]] * 2, ""),  # too few masks to tell
+        ([[1, 2, 3, 4, 5], [1, 2, 3], [1, 2, 3, 4]], ""),  # numbers of objects recur, too
+        ([[1, 1, 2, 3], [1, 2, 2, 3], [1, 2, 3]], ""),  # and some object is in two parts
+        ([[1, 1, 2, 2], [3, 3, 4, 4], [5, 5, 6, 6]], ""),  # numbers that go on from image to image
+    ],
+)
+def test_values_that_recur_in_parts_are_classes(tmp_path: Path, rows: list[list[int]], reported: str) -> None:
+    content = masks_of(tmp_path, *rows)
+    assert content.report.counts == ({Fault.MASKS_OF_CLASSES: 1} if reported else {})
+    if reported:
+        assert f"{len(rows)} masks: " in content.report.lines[0] and f"({reported})" in content.report.lines[0]
 
 
 def test_parts_of_a_huge_mask_are_not_counted() -> None:
@@ -206,7 +237,7 @@ def test_parts_of_a_huge_mask_are_not_counted() -> None:
     stripes = RLE((side, side), np.array([0, side, side * (side - 2), side]))
     tracemalloc.start()
     try:
-        assert not label_images_form._has_parts(stripes)
+        assert not has_parts(stripes)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()

@@ -85,10 +85,10 @@ NEWER = {"result": [BOX], "created_at": "2024-01-02", "score": 0.1}
     [
         ([], [NEWER], 1, {Fault.PREDICTED: 1}),
         ([], [NEWER, OLDER], 1, {Fault.PREDICTED: 1, Fault.SEVERAL_ANNOTATORS: 1}),
-        ([], [], 0, {}),
+        ([], [], 0, {Fault.TASK_UNFINISHED: 1}),
         ([{"result": []}], [NEWER], 0, {}),
         ([{"result": [BOX, BOX]}], [NEWER], 2, {}),
-        ([{"result": [BOX], "was_cancelled": True}], [NEWER], 0, {}),
+        ([{"result": [BOX], "was_cancelled": True}], [NEWER], 0, {Fault.TASK_UNFINISHED: 1}),
     ],
 )
 def test_predictions_count_where_nobody_has_labelled(
@@ -161,3 +161,32 @@ def test_labels_of_the_whole_picture_and_cancelled_ones_are_none(read_results: A
     points = {"points": [[1, 2], [9, 2], [9, 9]], "polygonlabels": ["a"]}
     polygon = {**BASE, "type": "polygonlabels", "value": points}
     assert read_results(annotations=[{"result": [polygon], "was_cancelled": True}]).coco["annotations"] == []
+
+
+def polygon(*labels: str) -> dict[str, Any]:
+    value = {"points": [[1, 2], [9, 2], [9, 9]], "polygonlabels": list(labels)}
+    return {**BASE, "type": "polygonlabels", "value": value}
+
+
+@pytest.mark.parametrize("annotations", [[], [{"result": [polygon("a")], "was_cancelled": True}]])
+def test_a_task_that_nobody_has_finished_is_left_out(read_results: Any, annotations: list[Any]) -> None:
+    """Learned as background it would teach that its objects are none."""
+    content = read_results(annotations=annotations)
+    assert content.coco["images"] == [] and content.report.counts == {Fault.TASK_UNFINISHED: 1}
+    assert "task 1" in content.report.lines[0]
+
+
+def test_a_finished_task_without_regions_is_background(read_results: Any) -> None:
+    content = read_results()
+    assert len(content.coco["images"]) == 1 and content.report.counts.total() == 0
+
+
+def test_of_several_labels_of_a_region_the_first_counts(read_results: Any) -> None:
+    content = read_results(polygon("b", "a"))
+    assert content.class_names == ("b",) and content.report.counts == {Fault.SEVERAL_LABELS: 1}
+
+
+def test_tasks_of_predictions_alone_are_known(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    write(tmp_path / "tasks.json", [{"data": {"image": "a.png"}, "predictions": [{"result": [polygon("a")]}]}])
+    assert read_labels(tmp_path).class_names == ("a",)

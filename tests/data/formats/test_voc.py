@@ -59,6 +59,57 @@ def test_names_and_colours_of_a_label_map(tmp_path: Path, bitmaps: Any) -> None:
     assert {(name, int(mask.sum())) for name, mask in bitmaps(read_labels(tmp_path))} == {("cat", 30), ("dog", 80)}
 
 
+def own_classes(folder: Path, stem: str = "a") -> None:
+    """Masks of the classes 1 and 2 without their names."""
+    picture(folder / f"JPEGImages/{stem}.png")
+    objects = sum(number * mask.astype(np.uint8) for number, mask in enumerate(masks().values(), start=1))
+    for name in ("SegmentationObject", "SegmentationClass"):
+        save(folder / name / f"{stem}.png", np.asarray(objects, np.uint8))
+
+
+def test_classes_of_ones_own_without_names_are_reported(tmp_path: Path) -> None:
+    own_classes(tmp_path)
+    content = read_labels(tmp_path)
+    assert content.class_names == ("aeroplane", "bicycle") and content.report.counts == {Fault.CLASSES_OF_VOC: 1}
+    assert "(1 aeroplane, 2 bicycle)" in content.report.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("stem", "annotated", "reported"),
+    [
+        ("2007_000032", "", False),
+        ("a", "bicycle", False),
+        ("a", "helmet", True),
+        ("20070_00032", "", True),
+    ],
+)
+def test_vocs_own_names_are_known(tmp_path: Path, stem: str, annotated: str, reported: bool) -> None:
+    own_classes(tmp_path, stem)
+    if annotated:
+        write(
+            tmp_path / f"Annotations/{stem}.xml", f"<annotation><object><name>{annotated}</name></object></annotation>"
+        )
+    assert read_labels(tmp_path).report.counts == ({Fault.CLASSES_OF_VOC: 1} if reported else {})
+
+
+@pytest.mark.parametrize("name", ["class_names.txt", "labelmap.txt"])
+def test_named_classes_are_not_reported(tmp_path: Path, name: str) -> None:
+    own_classes(tmp_path)
+    lines = ["_background_", "nut", "bolt"]
+    if name == "labelmap.txt":
+        lines = ["background:0,0,0::", "nut:128,0,0::", "bolt:0,128,0::"]
+    write(tmp_path / name, "\n".join(lines))
+    content = read_labels(tmp_path)
+    assert content.class_names == ("nut", "bolt") and content.report.counts.total() == 0
+
+
+def test_images_of_two_splits_of_one_folder_are_reported(tmp_path: Path) -> None:
+    voc(tmp_path)
+    write(tmp_path / "ImageSets/Segmentation/val.txt", "a\n")
+    content = read_labels(tmp_path)
+    assert content.splits == ["train"] and content.report.counts == {Fault.IMAGE_OF_TWO_SPLITS: 1}
+
+
 def test_the_border_belongs_to_no_object(tmp_path: Path, bitmaps: Any) -> None:
     voc(tmp_path)
     assert not any(mask[0].any() for _, mask in bitmaps(read_labels(tmp_path)))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from tests.data.formats.scenes import picture, write, yolo
 
+from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.formats.yolo import label_file
 from maskrcnn.data.report import Fault
+from maskrcnn.structures import KeypointSchema
 from maskrcnn.structures.masks import ByteArray
 
 ReadForm = Callable[[Path, str], LabelContent]
@@ -233,3 +235,105 @@ def test_labels_without_an_image_are_reported(tmp_path: Path) -> None:
 )
 def test_the_last_folder_of_images_becomes_labels(image: str, labels: str) -> None:
     assert label_file(image) == labels
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        ("[no, 10, 1]", ["no", "10", "1"]),
+        ("[off, 1.50, 0x10]", ["off", "1.50", "0x10"]),
+        ("{0: yes, 1: 2007-01-01, 2: null}", ["yes", "2007-01-01", "null"]),
+    ],
+)
+def test_names_are_text_whatever_yaml_sees_in_them(
+    read_lines: Any, tmp_path: Path, names: str, classes: list[str]
+) -> None:
+    read_lines("0 0.1 0.1 0.4 0.1 0.4 0.5")
+    write(tmp_path / "data.yaml", f"train: images/train\nnames: {names}\n")
+    content = read_labels(tmp_path)
+    assert list(content.class_names) == classes and content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("name", ["''", r'"a\tb"', "[a, b]"])
+def test_a_class_without_a_printable_name_is_reported(tmp_path: Path, name: str) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "data.yaml", f"train: images/train\nnames: [cat, {name}]\n")
+    content = read_labels(tmp_path)
+    assert list(content.class_names) == ["cat", "1"]
+    assert content.report.counts == {Fault.CLASS_NUMBERED: 1} and "data.yaml: class 1: " in content.report.lines[0]
+
+
+@pytest.mark.parametrize("nothing", ["", "null", "~", "[]"])
+def test_a_split_may_be_named_without_a_place(tmp_path: Path, nothing: str) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "data.yaml", f"train: images/train\nval: {nothing}\nnames: [cat, dog]\n")
+    content = read_labels(tmp_path)
+    assert content.splits == ["train"] and content.report.counts.total() == 0
+
+
+def test_a_split_that_is_not_where_it_is_said_to_be_is_reported(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    picture(tmp_path / "images/validation/b.png")
+    write(tmp_path / "data.yaml", "train: images/train\nval: images/valid\nnames: [cat, dog]\n")
+    content = read_labels(tmp_path)
+    assert content.report.counts == {Fault.SPLIT_WITHOUT_IMAGES: 1}
+    assert "data.yaml: val: " in content.report.lines[0] and "images/valid" in content.report.lines[0]
+
+
+def test_images_of_two_splits_are_reported(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    for name in ("b", "c"):
+        picture(tmp_path / f"images/train/{name}.png")
+    write(tmp_path / "train.txt", "images/train/a.png\nimages/train/b.png\n")
+    write(tmp_path / "val.txt", "images/train/a.png\nimages/train/b.png\nimages/train/c.png\n")
+    write(tmp_path / "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat, dog]\n")
+    content = read_labels(tmp_path)
+    assert [image["split"] for image in content.coco["images"]] == ["train", "train", "val"]
+    assert content.report.counts == {Fault.IMAGE_OF_TWO_SPLITS: 2} and "train and val" in content.report.lines[0]
+
+
+@pytest.fixture
+def read_pose(tmp_path: Path) -> Callable[..., LabelContent]:
+    """Labels with keypoints of a 31 x 24 image with one class."""
+
+    def read(settings: str, *lines: str) -> LabelContent:
+        yolo(tmp_path)
+        write(tmp_path / "labels/train/a.txt", "\n".join(lines))
+        write(tmp_path / "data.yaml", f"train: images/train\nnames: [cat]\n{settings}\n")
+        return read_labels(tmp_path)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("shape", "keypoints"),
+    [("[2, 3]", "0.5 0.25 2 0 0 0"), ("[2, 2]", "0.5 0.25 0 0"), ("[2, 2]", "0.5 0.25 -1 -1")],
+)
+def test_keypoints_follow_the_box(read_pose: Any, shape: str, keypoints: str) -> None:
+    """COCO counts keypoints by pixels: half a pixel less than the place."""
+    content = read_pose(f"kpt_shape: {shape}", f"0 0.5 0.5 0.2 0.25 {keypoints}", "0 0.5 0.5 0.4 0.25")
+    first, second = content.coco["annotations"]
+    assert "segmentation" not in first and np.allclose(first["bbox"], [0.4 * 31, 0.375 * 24, 0.2 * 31, 0.25 * 24])
+    assert first["keypoints"] == [15, 5.5, 2, 0, 0, 0] and first["num_keypoints"] == 1 and "keypoints" not in second
+    assert content.coco["categories"][0]["keypoints"] == ["k1", "k2"] and content.report.counts.total() == 0
+    labels = read_coco(content.coco, need_masks=False).labels
+    assert labels.keypoints_of(0).tolist() == [[15.5, 6, 2], [0, 0, 0]]  # type: ignore[union-attr]
+
+
+def test_keypoints_that_a_mirror_exchanges_are_known_by_their_names(read_pose: Any) -> None:
+    content = read_pose("kpt_shape: [3, 2]\nflip_idx: [0, 2, 1]", "0 0.5 0.5 0.2 0.2 0.5 0.5 0.4 0.4 0.6 0.4")
+    schema = KeypointSchema.from_coco(content.coco["categories"][0])
+    assert schema is not None and schema.names[0] == "k1" and schema.mirrored == (0, 2, 1)
+
+
+@pytest.mark.parametrize("shape", ["[4, 5]", "[0, 3]", "4", "[a, b]", "[99999, 3]"])
+def test_keypoints_of_no_known_number_are_left_out(read_pose: Any, shape: str) -> None:
+    content = read_pose(f"kpt_shape: {shape}", "0 0.5 0.5 0.2 0.25 0.5 0.5 0.6 0.6")
+    (entry,) = content.coco["annotations"]
+    assert "segmentation" not in entry and "keypoints" not in entry and "bbox" in entry
+    assert content.report.counts == {Fault.KEYPOINT_SHAPE: 1}
+
+
+def test_a_line_of_other_keypoints_is_reported(read_pose: Any) -> None:
+    content = read_pose("kpt_shape: [2, 3]", "0 0.5 0.5 0.2 0.25 0.5 0.5 0.6 0.6")
+    assert content.report.counts == {Fault.SHAPE_MALFORMED: 1} and content.coco["annotations"] == []

@@ -31,6 +31,8 @@ Json = dict[str, Any]
 UNNAMED = "object"
 """The class of objects of which no label says what they are."""
 
+SPLITS = ("train", "val", "test")
+
 LONGEST_NAME = 300
 """Characters of a file's name in a report."""
 
@@ -64,7 +66,7 @@ class LabelContent:
     def splits(self) -> list[str]:
         """The splits that the format names, in the order train, val, test; empty where it names none."""
         named = {image.get("split") for image in self.coco["images"]}
-        return [split for split in ("train", "val", "test") if split in named]
+        return [split for split in SPLITS if split in named]
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values
+from maskrcnn.data.formats.class_values import ClassValues
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import find_label_map
 from maskrcnn.data.formats.listing import Listing, split_of
@@ -24,8 +24,6 @@ from maskrcnn.data.report import Fault
 from maskrcnn.data.windowed.tiff import is_tiff, opened_tiff
 from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions, regions_in_bands
-from maskrcnn.masks.rle import rle_window
-from maskrcnn.masks.rle_crops import crop_rle
 from maskrcnn.structures import RLE
 from maskrcnn.text import counted
 
@@ -33,9 +31,6 @@ LOOKED_FOR = "label images (masks/ beside images/, or X_masks.png)"
 
 MIN_SHADES, MAX_SHADE = 8, 255
 """Values that a mask with soft edges has at least, and the largest."""
-
-_MOST_LOOKED_AT = 1 << 24
-"""Pixels of a mask whose parts are counted: that takes five bytes for each."""
 
 _FOLDERS = ("masks", "labels", "mask", "label")
 _OF_IMAGES = ("images", "image", "img", "Images", "Image", "Img", "IMAGES", "IMAGE", "IMG")
@@ -51,23 +46,18 @@ def recognise(listing: Listing) -> bool:
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root, [UNNAMED])
     masks = dict(pairs(listing))
-    used, values, in_parts = set(masks.values()), set[int](), list[bool]()
+    used, values = set(masks.values()), ClassValues()
     for picture in listing.pictures():
         if picture in used or is_mask_name(picture):
             continue
         mask = masks.get(picture)
         image = builder.add_image(picture, listing.size(picture, mask), split_of(picture))
         if mask is not None:
-            found = _read_mask(listing, mask, image, builder)
-            values.update(value for value, _ in found)
-            if found and len(values) == 1:
-                in_parts.append(_has_parts(found[0][1]))
+            values.note(_read_mask(listing, mask, image, builder))
         else:
             builder.fault(Fault.MASK_FILE, picture, "there is none")
-    if len(values) == 1 and 2 * sum(in_parts) > len(in_parts):
-        builder.fault(
-            Fault.MASKS_OF_ONE_VALUE, counted(len(in_parts), "mask"), f"{values.pop()}, mostly in several parts"
-        )
+    if classes := values.found():
+        builder.fault(Fault.MASKS_OF_CLASSES, counted(values.num_masks, "mask"), ", ".join(map(str, classes)))
     for name in _alone(listing, used):
         builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
     return builder.content()
@@ -126,15 +116,6 @@ def _read_mask(listing: Listing, name: str, image: int, builder: ContentBuilder)
     for value, rle in regions:
         builder.add_rle(image, UNNAMED, rle, f"{name}: value {value}")
     return regions
-
-
-def _has_parts(rle: RLE) -> bool:
-    """Whether an object has several parts that do not touch, not even at corners; of a huge one nobody looks."""
-    x1, y1, x2, y2 = window = rle_window(rle)
-    if (x2 - x1) * (y2 - y1) > _MOST_LOOKED_AT:
-        return False
-    numbers, _ = cv2.connectedComponents(crop_rle(rle, window), connectivity=8)
-    return numbers > 2  # with the background
 
 
 def _regions(path: Path, name: str) -> Iterator[tuple[int, RLE]]:

@@ -2,7 +2,9 @@
 
 https://labelstud.io/guide/export. Coordinates are percent of the original picture. A brush is a stream of bits of its
 own kind, decoded here to the pixel; its exports to COCO lose holes. Of several annotators' labels the newest are taken,
-unless cancelled. Where nobody has labelled, a model's predictions are. A rectangle is a box, unless it is turned.
+unless cancelled. A task that is skipped or not labelled yet says nothing about its image, which is left out; one that
+is finished without a region is background. Where a task has predictions instead of annotations, as in results that this
+package writes, the newest are read. A rectangle is a box, unless it is turned.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ LOOKED_FOR = "Label Studio's JSON (a list of tasks with annotations or predictio
 _UPLOAD = re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]*$)")
 """What Label Studio puts before the name of an uploaded file."""
 
+_LABELS = frozenset({"annotations", "predictions"})
+
 _WITHOUT_AREA = ("keypoint", "vector", "timeserieslabels")
 
 
@@ -57,12 +61,15 @@ def read(listing: Listing) -> LabelContent:
 def _is_tasks(content: Any) -> bool:
     tasks = entries(content)
     return bool(tasks) and all(
-        isinstance(task.get("data"), dict) and ("annotations" in task or "predictions" in task) for task in tasks[:10]
+        isinstance(task.get("data"), dict) and not _LABELS.isdisjoint(task) for task in tasks[:10]
     )
 
 
 def _read_task(listing: Listing, name: str, task: Json, where: str, builder: ContentBuilder) -> None:
     results = _results(task, where, builder)
+    if results is None:
+        builder.fault(Fault.TASK_UNFINISHED, where)
+        return
     size = next(
         (size for result in results if (size := _size(result)) is not None),
         None,
@@ -73,16 +80,16 @@ def _read_task(listing: Listing, name: str, task: Json, where: str, builder: Con
         _add(result, f"{where}: {brief(result.get('id'))}", image, builder)
 
 
-def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json]:
-    """The results of the newest annotator; where there is none, of the newest model."""
+def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json] | None:
+    """The results of the newest annotator, or else of the newest prediction; None where nobody has finished."""
     given = entries(task.get("annotations"))
     if not given and (given := entries(task.get("predictions"))):
         builder.fault(Fault.PREDICTED, where)
     done = [entry for entry in given if entry.get("was_cancelled") is not True]
     if len(done) > 1:
         builder.fault(Fault.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
-    newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default={})
-    return entries(newest.get("result"))
+    newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default=None)
+    return None if newest is None else entries(newest.get("result"))
 
 
 def _picture(listing: Listing, task: Json, beside: str) -> str:
@@ -115,6 +122,8 @@ def _add(result: Json, where: str, image: int, builder: ContentBuilder) -> None:
         return
     labels = value.get(kind)
     label = labels[0] if isinstance(labels, list) and labels else None
+    if isinstance(labels, list) and len(labels) > 1:
+        builder.fault(Fault.SEVERAL_LABELS, where, brief(labels))
     if kind.startswith(_WITHOUT_AREA):
         builder.fault(Fault.SHAPE_WITHOUT_AREA, where, kind)
     elif not kind.startswith(("polygon", "rectangle", "ellipse", "brush")):

@@ -148,6 +148,13 @@ def coco_content(path: Path, images: Path) -> LabelContent:
     return LabelContent(path, images, {**content, **lists}, DataReport(str(path)), "coco")
 
 
+def as_content(labels: Labels, images: Path | None) -> LabelContent:
+    """What `open_labels` gave, with all that the labels say; a COCO file is opened."""
+    if isinstance(labels, LabelContent):
+        return labels
+    return coco_content(labels, images or labels.parent / "images")
+
+
 def read_any(
     labels: Labels, images: Path | None, read: Callable[..., LabelledImages] = read_coco, **settings: Any
 ) -> LabelledImages:

@@ -3,18 +3,20 @@
 http://host.robots.ox.ac.uk/pascal/VOC/. Palette pictures hold the numbers as indices; some exporters write the colours
 of the palette instead, with their names in `labelmap.txt`. 255 is border, neither object nor background; it is left out
 of the masks. Images without such pictures have the boxes of `Annotations/X.xml`, where `difficult` ones are ignored.
-`ImageSets/*/{train,val,test}.txt` are the splits.
+`ImageSets/*/{train,val,test}.txt` are the splits. Without `class_names.txt` or `labelmap.txt` classes are VOC's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers
-from maskrcnn.data.formats.content import ContentBuilder, LabelContent
+from maskrcnn.data.formats.content import SPLITS, ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import read_label_map, read_lines
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.xml import number_of, read_xml, size_of, text_of
@@ -34,6 +36,11 @@ CLASSES = (
 )
 # fmt: on
 
+_OWN_NAME = re.compile(r"20\d\d_\d{6}")
+"""Of a picture of VOC: `2007_000032`."""
+_LOOKED_AT = 20
+"""Annotations whose classes are looked at."""
+
 BORDER = 255
 
 MAX_LIST = 64 * 2**20
@@ -48,31 +55,50 @@ def recognise(listing: Listing) -> bool:
 def read(listing: Listing) -> LabelContent:
     names = _Names(listing)
     builder = ContentBuilder(listing.path, listing.root, names.of_file)
-    splits = _splits(listing)
+    splits = _splits(listing, builder)
     objects = [name for name in listing.labels(".png") if "SegmentationObject/" in name]
     drawn = {stem_of(name) for name in objects}
     for name in objects:
         _read_masks(listing, name, names, splits, builder)
+    if names.assumed and not _are_vocs(listing, drawn):
+        assumed = ", ".join(f"{number} {label}" for number, label in sorted(names.assumed.items()))
+        builder.fault(Fault.CLASSES_OF_VOC, "SegmentationClass", assumed)
     for name in listing.labels(".xml"):
         if stem_of(name) not in drawn:
             _read_boxes(listing, name, splits, builder)
     return builder.content()
 
 
+def _are_vocs(listing: Listing, stems: Iterable[str]) -> bool:
+    """Whether pictures bear VOC's names, or the first annotations name VOC's classes alone."""
+    if any(_OWN_NAME.fullmatch(stem) for stem in stems):
+        return True
+    found = set[str | None]()
+    for name in listing.labels(".xml")[:_LOOKED_AT]:
+        with suppress(UserError):
+            found.update(text_of(item, "name") for item in read_xml(listing.file(name)).iter("object"))
+    return bool(found) and found <= set(CLASSES)
+
+
 class _Names:
-    """What a class number, or the colour in its place, is called."""
+    """What a class number, or the colour in its place, is called; `assumed` are those that no file says."""
 
     def __init__(self, listing: Listing) -> None:
         self.of_colour = read_label_map(listing)
         file = next((name for name in listing.names if stem_of(name) == "class_names"), None)
         self.of_file = read_lines(listing.file(file))[1:] if file else list(self.of_colour.values())
         self.of_index = self.of_file or CLASSES
+        self.assumed: dict[int, str] = {}
 
     def name(self, number: int, coloured: bool) -> str | None:
         if coloured and number in self.of_colour:
             return self.of_colour[number]
         index = _index_of(number) if coloured else number
-        return self.of_index[index - 1] if 0 < index <= len(self.of_index) else None
+        if not 0 < index <= len(self.of_index):
+            return None
+        if not self.of_file:
+            self.assumed[index] = self.of_index[index - 1]
+        return self.of_index[index - 1]
 
 
 def palette() -> IntArray:
@@ -96,14 +122,17 @@ def _index_of(colour: int) -> int:
     return int(places[0]) if len(places) else 0
 
 
-def _splits(listing: Listing) -> dict[str, str]:
+def _splits(listing: Listing, builder: ContentBuilder) -> dict[str, str]:
     """The split of each image; a list of the folder Segmentation goes before others."""
     found: dict[str, str] = {}
-    lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in ("train", "val", "test")]
+    lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in SPLITS]
     for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
         for line in read_lines(listing.file(name), MAX_LIST):
-            found.setdefault(line.split()[0], stem_of(name))
-    return found
+            stem = line.split()[0]
+            first = found.setdefault(stem, name)
+            if first != name and folder_of(first) == folder_of(name):
+                builder.fault(Fault.IMAGE_OF_TWO_SPLITS, stem, f"{stem_of(first)} and {stem_of(name)}")
+    return {stem: stem_of(name) for stem, name in found.items()}
 
 
 def _picture(listing: Listing, beside: str, stated: str | None = None) -> str:

@@ -17,9 +17,9 @@ from tests.data.formats.scenes import HEIGHT, WIDTH, picture
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
-from maskrcnn.data.formats.writers import WRITERS
+from maskrcnn.data.formats.writers import WRITERS, num_missing
 from maskrcnn.data.formats.writers.clean import clean_content
-from maskrcnn.data.formats.writers.masks import CLASSES, COVERED, OVERLAP
+from maskrcnn.data.formats.writers.masks import CLASSES, COVERED, OVERLAP, TOO_MANY
 from maskrcnn.data.formats.writers.scene import BOX_ALONE, CROWD, Scene, short_names
 from maskrcnn.data.formats.writers.yolo import bridged
 from maskrcnn.data.report import DataReport
@@ -104,10 +104,30 @@ def test_boxes_and_crowds_are_kept_or_counted(tmp_path: Path, form: str) -> None
     assert len(boxes) == (form in ("coco", "yolo", "cvat", "label-studio"))
 
 
-def test_overlapping_pixels_of_a_label_image_go_to_the_first(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["masks", "voc"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_object_within_another_stays_to_be_seen(
+    tmp_path: Path, form: str, order: tuple[int, int], bitmaps: Bitmaps
+) -> None:
+    """A cell of 10 x 10 pixels and its nucleus of 4 x 4, in either order."""
+    picture(tmp_path / "a.png")
+    builder = ContentBuilder(tmp_path, tmp_path, ["cat"])
+    image = builder.add_image("a.png", (HEIGHT, WIDTH))
+    outlines = [[2, 2, 12, 2, 12, 12, 2, 12], [5, 5, 9, 5, 9, 9, 5, 9]]
+    for place in order:
+        builder.add_polygons(image, "cat", [outlines[place]], "")
+    loss = WRITERS[form](Scene(builder.content().coco, tmp_path), tmp_path / "written")
+    assert loss == {OVERLAP: 16} and num_missing(loss) == 0
+    areas = [int(mask.sum()) for _, mask in bitmaps(read_labels(tmp_path / "written"))]
+    assert areas == [[84, 16][place] for place in order]
+
+
+@pytest.mark.parametrize("form", ["masks", "voc"])
+def test_objects_without_a_pixel_of_their_own_are_counted(scene: Scene, tmp_path: Path, form: str) -> None:
     scene.coco["annotations"].append({**scene.coco["annotations"][0], "id": 99})
-    loss = WRITERS["masks"](scene, tmp_path / "written")
-    assert (loss[OVERLAP], loss[COVERED]) == (25, 1) and len(read_labels(tmp_path / "written").coco["annotations"]) == 3
+    loss = WRITERS[form](scene, tmp_path / "written")
+    assert (loss[OVERLAP], loss[COVERED], num_missing(loss)) == (25, 1, 1)
+    assert len(read_labels(tmp_path / "written").coco["annotations"]) == 3
 
 
 def test_more_objects_than_eight_bits_hold(tmp_path: Path) -> None:
@@ -120,7 +140,11 @@ def test_more_objects_than_eight_bits_hold(tmp_path: Path) -> None:
         builder.add_rle(image, "cat", encode_rle(pixel), "")
     scene = Scene(builder.content().coco, tmp_path)
     loss = WRITERS["voc"](scene, tmp_path / "voc")
-    assert loss.total() == 300 - 254 and len(read_labels(tmp_path / "voc").coco["annotations"]) == 254
+    assert (
+        loss == {TOO_MANY: 300 - 254}
+        and num_missing(loss) == 46
+        and len(read_labels(tmp_path / "voc").coco["annotations"]) == 254
+    )
     assert WRITERS["masks"](scene, tmp_path / "masks").total() == 0
 
 
@@ -238,6 +262,28 @@ def test_coco_keeps_what_lvis_says_of_classes(tmp_path: Path) -> None:
         assert [entry.get("frequency") for entry in written["categories"]] == ["r", None]
         if split == "val":
             assert {key: found[6][key] for key in said} == said and not said.keys() & found[4].keys()
+
+
+@pytest.mark.parametrize(
+    ("stated", "written"),
+    [({"area": 20}, {"area": 20}), ({"area": 9999}, {}), ({"area": -1}, {}), ({"area": "none"}, {}), ({}, {})],
+)
+def test_coco_keeps_areas_that_the_mask_does_not_contradict(
+    tmp_path: Path, stated: dict[str, Any], written: dict[str, Any]
+) -> None:
+    """The square has 28.75 pixels."""
+    Image.new("RGB", (31, 24)).save(tmp_path / "a.png")
+    content = {
+        "images": [{"id": 7, "file_name": "a.png", "film": 3, "licence": None}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 5, "segmentation": [SQUARE], **stated}],
+        "categories": [{"id": 5, "name": "cat", "supercategory": "animal"}],
+    }
+    labels = LabelContent(tmp_path, tmp_path, content, DataReport("x"))
+    clean = clean_content(labelled_images(labels), labels)
+    (entry,) = clean["annotations"]
+    assert {key: value for key, value in entry.items() if key == "area"} == written
+    assert clean["images"] == [{"id": 7, "file_name": "a.png", "height": 24, "width": 31, "film": 3, "licence": None}]
+    assert clean["categories"] == content["categories"]
 
 
 @pytest.mark.parametrize("name", ["a b.png", "50%20.png", "a#1?.png", "ä+ö.png", "x&d=y.png"])

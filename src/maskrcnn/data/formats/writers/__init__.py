@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from maskrcnn.data.formats.writers import coco, cvat, label_studio, labelme, masks, voc, yolo
-from maskrcnn.data.formats.writers.scene import KEYPOINTS, Loss, Scene, turned
+from maskrcnn.data.formats.writers.scene import BOX_ALONE, KEYPOINTS, Loss, Scene, turned
 
 WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
     "coco": coco.write,
@@ -22,6 +22,14 @@ WRITERS: dict[str, Callable[[Scene, Path], Loss]] = {
     "cvat": cvat.write,
 }
 """Every form that can be written, by the name that `convert --to` takes; each says what it had to leave out."""
+
+
+_WHOLE = (BOX_ALONE, masks.COVERED, masks.TOO_MANY)
+
+
+def num_missing(loss: Loss) -> int:
+    """How many objects a form has not got at all."""
+    return sum(loss[sentence] for sentence in _WHOLE)
 
 
 def write_form(form: str, scene: Scene, folder: Path) -> Loss:

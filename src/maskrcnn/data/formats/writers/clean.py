@@ -1,30 +1,48 @@
-"""What the reader of COCO content passed, as COCO content again: every mask is good, every box stated."""
+"""What the reader of COCO content passed, as COCO content again: every mask is good, every box stated.
+
+What the reader does not look at is kept: fields of image records that group them, and what classes are called besides.
+An area is kept where the mask does not contradict it, since it decides what is small, and how far off a keypoint is.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from maskrcnn.data.coco import LabelledImages
+from maskrcnn.data.coco_areas import wrong_areas
 from maskrcnn.data.coco_federated import ABSENT, INCOMPLETE
-from maskrcnn.data.formats.content import Json, LabelContent
+from maskrcnn.data.coco_keypoints import keypoints_to_coco
+from maskrcnn.data.formats.content import SPLITS, Json, LabelContent
+from maskrcnn.json_values import id_number
 from maskrcnn.masks.rle_coco import rle_to_coco
-from maskrcnn.structures import RLE
-from maskrcnn.structures.keypoints import PIXEL_CENTRE
-from maskrcnn.structures.masks import FloatArray
+from maskrcnn.structures import RLE, Size
+
+_OF_IMAGE = frozenset({"id", "file_name", "height", "width", "split", ABSENT, INCOMPLETE})
+_OF_CLASS = frozenset({"id", "name", "keypoints", "skeleton", "isthing"})
+"""Fields that are stated anew, as they were read."""
 
 
-def clean_content(data: LabelledImages, content: LabelContent | None = None) -> Json:
-    """The objects of `data`, with the splits of the `content` they were read from, if it names some."""
-    splits = {} if content is None else {image["id"]: image.get("split") for image in content.coco["images"]}
-    labels, images, annotations = data.labels, [], []
+def clean_content(data: LabelledImages, content: LabelContent) -> Json:
+    """The objects of `data`, with the splits and the other fields of the images and classes of `content`.
+
+    Args:
+        data: what the reader made of it.
+        content: what was read; of it `images` and `categories` alone are looked at.
+    """
+    records, labels, images, annotations = _by_id(content.coco["images"]), data.labels, [], []
+    unsound = {number for number, _, _ in wrong_areas(labels)}
     for place in range(len(labels)):
         height, width = labels.size(place)
         number = int(labels.image_ids[place])
-        named = {"split": splits[number]} if splits.get(number) else {}
+        record = records.get(number, {})
+        named = {"split": record["split"]} if record.get("split") in SPLITS else {}
         image = {"id": number, "file_name": labels.file_name(place), "height": height, "width": width, **named}
-        images.append({**image, **_federated(data, number)})
-        annotations += [_annotation(data, item, number, (height, width)) for item in labels.objects(place)]
-    categories = data.categories.to_coco()
+        images.append({**image, **_others(record, _OF_IMAGE), **_federated(data, number)})
+        for item in labels.objects(place):
+            annotations.append(_annotation(data, item, number, (height, width), has_area=item not in unsound))
+    stated = _by_id(content.coco["categories"])
+    categories = [{**entry, **_others(stated.get(entry["id"], {}), _OF_CLASS)} for entry in data.categories.to_coco()]
     if data.federated is not None:
         frequencies = zip(categories, data.federated.frequencies, strict=True)
         categories = [{**entry, "frequency": said} if said else entry for entry, said in frequencies]
@@ -40,6 +58,15 @@ def without_stuff(content: Json) -> Json:
     return {**content, "categories": things, "annotations": annotations}
 
 
+def _by_id(entries: Sequence[Any]) -> dict[int | None, Json]:
+    """Of entries with one id the first, as the reader has it."""
+    return {id_number(entry.get("id")): entry for entry in reversed(entries) if isinstance(entry, dict)}
+
+
+def _others(entry: Json, known: Collection[str]) -> Json:
+    return {name: value for name, value in entry.items() if name not in known}
+
+
 def _federated(data: LabelledImages, image: int) -> Json:
     """Which classes the labels say that an image has not, or not all of (LVIS)."""
     if data.federated is None or image not in data.federated.absent:
@@ -48,8 +75,8 @@ def _federated(data: LabelledImages, image: int) -> Json:
     return {name: [data.categories.ids[label] for label in of_images[image]] for name, of_images in lists.items()}
 
 
-def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, int]) -> Json:
-    labels = data.labels
+def _annotation(data: LabelledImages, item: int, image: int, size: Size, *, has_area: bool) -> Json:
+    labels, area = data.labels, float(data.labels.areas[item])
     x1, y1, x2, y2 = labels.boxes[item].tolist()
     mask = labels.mask(item, size)
     entry: Json = {
@@ -59,16 +86,11 @@ def _annotation(data: LabelledImages, item: int, image: int, size: tuple[int, in
         "bbox": [x1, y1, x2 - x1, y2 - y1],
         "iscrowd": int(labels.ignore[item]),
     }
+    if has_area and area >= 0:  # NaN is not
+        entry["area"] = area
     if (keypoints := labels.keypoints_of(item)) is not None:
-        entry |= coco_keypoints(keypoints)
+        entry |= keypoints_to_coco(keypoints)
     if mask is None:
         return entry
     rings = rle_to_coco(mask) if isinstance(mask, RLE) else [ring.reshape(-1).tolist() for ring in mask.rings]
     return {**entry, "segmentation": rings}
-
-
-def coco_keypoints(keypoints: FloatArray) -> Json:
-    """(P, 3) x, y, visibility in continuous pixels as COCO has them: the numbers of pixels."""
-    seen = keypoints[:, 2] > 0
-    stated = np.where(seen[:, None], keypoints - (PIXEL_CENTRE, PIXEL_CENTRE, 0), 0)
-    return {"keypoints": stated.reshape(-1).tolist(), "num_keypoints": int(seen.sum())}

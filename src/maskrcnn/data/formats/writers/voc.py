@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn.data.formats.voc import BORDER, palette
-from maskrcnn.data.formats.writers.masks import numbered, png
+from maskrcnn.data.formats.writers.masks import TOO_MANY, numbered, png
 from maskrcnn.data.formats.writers.scene import Loss, Picture, Scene, copy_picture, save
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import decode_rle
@@ -30,15 +30,14 @@ def write(scene: Scene, folder: Path) -> Loss:
     for split, stems in splits.items():
         if split:
             save(folder / "ImageSets" / "Segmentation" / f"{split}.txt", "".join(stems))
-    return loss
+    return +loss
 
 
 def _write_masks(picture: Picture, classes: list[str], folder: Path, loss: Loss) -> None:
     items = list(picture.with_masks(loss))
     ignored = [decode_rle(item.rle) != 0 for item in picture.items if item.crowd and item.segmentation is not None]
     objects = numbered(items[: BORDER - 1], picture.size, np.uint8, loss)
-    if len(items) >= BORDER:
-        loss[f"objects are more than {BORDER - 1} in their image, all that this form has room for"] += len(items) - 254
+    loss[TOO_MANY] += len(items[BORDER - 1 :])
     numbers = np.array([0, *(classes.index(item.label) + 1 for item in items[: BORDER - 1])], np.uint8)
     labels = numbers[objects]
     for region in ignored:

@@ -1,0 +1,201 @@
+"""YOLO's data.yaml: the names of the classes, the pictures of each split, and what keypoints an object has.
+
+Folders and list files come in several dialects; paths never lead out of the folder (Roboflow's `../train/images` is
+read as `train/images`). Keypoints have no names there: they are k1, k2, ..., and those that a mirror exchanges
+(`flip_idx`) left_1 and right_1, whichever side they are on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from maskrcnn.data.formats.content import SPLITS, ContentBuilder, is_class_name
+from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
+from maskrcnn.data.formats.text_files import read_text
+from maskrcnn.data.report import Fault
+from maskrcnn.errors import UserError
+from maskrcnn.files import read_regular
+from maskrcnn.structures import KeypointSchema
+from maskrcnn.text import brief
+
+MAX_YAML, MAX_LIST = 2**20, 64 * 2**20
+"""Bytes."""
+
+MAX_KEYPOINTS = 1000
+
+_NOTHING = ("", "~", "null")
+
+
+@dataclass(frozen=True)
+class YoloSettings:
+    """The content of data.yaml.
+
+    Attributes:
+        file: its name in the listing; empty where there is none.
+        stated: what it says; every value is text, so that a class may be called `no` or 10.
+    """
+
+    file: str = ""
+    stated: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """What follows the box of each object.
+
+    Attributes:
+        schema: the keypoints; None where the settings do not say how many.
+        dimensions: 2 for x and y, 3 for a visibility besides.
+    """
+
+    schema: KeypointSchema | None = None
+    dimensions: int = 0
+
+    @property
+    def count(self) -> int:
+        return 0 if self.schema is None else len(self.schema)
+
+
+def find_settings(listing: Listing) -> YoloSettings | None:
+    """The first file that names classes."""
+    found = (YoloSettings(name, _content(listing, name)) for name in listing.labels(".yaml", ".yml"))
+    return next((settings for settings in found if "names" in settings.stated), None)
+
+
+def _content(listing: Listing, name: str) -> dict[str, Any]:
+    """Of a small YAML file, all scalars as text; nothing where it is none."""
+    try:
+        text = _without_aliases(read_regular(listing.file(name), MAX_YAML, "a YAML file"))
+        content = yaml.load(text, yaml.BaseLoader)  # makes text, lists and mappings, and nothing else
+    except (UserError, yaml.YAMLError, RecursionError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _without_aliases(content: bytes) -> bytes:
+    """YAML's references can make a small file large without end; a settings file needs none."""
+    if re.search(rb"(^|[\s\[{,:-])[*&][A-Za-z0-9_]", content):
+        raise ValueError("references in a settings file")
+    return content
+
+
+# --- classes ----------------------------------------------------------------------------------------------------
+
+
+def class_names(settings: YoloSettings, listing: Listing, builder: ContentBuilder) -> list[str]:
+    """From a list or a mapping from index to name; else from classes.txt; else none, and indices are the names."""
+    names, file = settings.stated.get("names"), settings.file
+    if isinstance(names, dict) and names and (numbered := _numbered(names)):
+        return [
+            _class_name(numbered.get(index, str(index)), index, file, builder) for index in range(max(numbered) + 1)
+        ]
+    if isinstance(names, list):
+        return [_class_name(name, index, file, builder) for index, name in enumerate(names)]
+    listed = next((name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names")), None)
+    if listed is None:
+        return []
+    lines = read_text(listing.file(listed), MAX_YAML, "a list of class names").splitlines()
+    return [_class_name(line.strip(), index, listed, builder) for index, line in enumerate(lines) if line.strip()]
+
+
+def _numbered(names: dict[str, Any]) -> dict[int, Any]:
+    """A mapping from index to name; empty where it is another one."""
+    found = {int(key): name for key, name in names.items() if re.fullmatch(r"\d{1,5}", key)}
+    return found if len(found) == len(names) else {}
+
+
+def _class_name(name: Any, index: int, file: str, builder: ContentBuilder) -> str:
+    if is_class_name(name):
+        return name
+    builder.fault(Fault.CLASS_NUMBERED, f"{file}: class {index}", brief(name))
+    return str(index)
+
+
+# --- splits -----------------------------------------------------------------------------------------------------
+
+
+def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentBuilder) -> list[tuple[str, str]]:
+    """Images with their splits, as the settings list them; all, by their folders, where they list none."""
+    base = f"{folder_of(settings.file)}/{settings.stated.get('path', '')}"
+    found: dict[str, str] = {}
+    for split, place in _places(settings.stated):
+        pictures = _pictures_of(listing, base, place)
+        if not pictures:
+            builder.fault(Fault.SPLIT_WITHOUT_IMAGES, f"{settings.file}: {split}", place)
+        for picture in pictures:
+            first = found.setdefault(picture, split)
+            if first != split:
+                builder.fault(Fault.IMAGE_OF_TWO_SPLITS, picture, f"{first} and {split}")
+    if not found:
+        found = {name: split_of(name) for name in listing.pictures()}
+    return sorted(found.items())
+
+
+def _places(stated: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each split with the folders and list files that are named for it."""
+    for split in SPLITS:
+        named = stated.get(split, stated.get("valid") if split == "val" else None)
+        for place in named if isinstance(named, list) else [named]:
+            if isinstance(place, str) and place.lower() not in _NOTHING:
+                yield split, place
+
+
+def _pictures_of(listing: Listing, base: str, place: str) -> list[str]:
+    """The images in a folder, or those that a list file names."""
+    for candidate in _inside(base, place):
+        if candidate.endswith(".txt") and listing.has(candidate):
+            return _listed(listing, candidate)
+        if pictures := listing.pictures(candidate):
+            return pictures
+    return []
+
+
+def _inside(base: str, place: str) -> list[str]:
+    """What a path may mean inside the folder: below `base`, without what leads out, `val` and `valid` alike."""
+    parts = [part for part in re.split(r"[/\\]", place) if part not in ("", ".", "..")]
+    before = [part for part in re.split(r"[/\\]", base) if part not in ("", ".", "..")]
+    ends = [[*before, *parts], *(parts[first:] for first in range(len(parts)))]
+    spelt = [["val" if part == "valid" else "valid" if part == "val" else part for part in end] for end in ends]
+    return list(dict.fromkeys("/".join(end) for pair in zip(ends, spelt, strict=True) for end in pair if end))
+
+
+def _listed(listing: Listing, name: str) -> list[str]:
+    lines = read_text(listing.file(name), MAX_LIST, "a list of images").splitlines()
+    found = [listing.picture(line.strip(), folder_of(name)) for line in lines if line.strip()]
+    return [picture for picture in found if picture.lower().endswith(PICTURES)]
+
+
+# --- keypoints --------------------------------------------------------------------------------------------------
+
+
+def pose_of(settings: YoloSettings, builder: ContentBuilder) -> Pose | None:
+    """What keypoints the objects have; None where they have outlines or boxes."""
+    stated = settings.stated.get("kpt_shape")
+    if stated is None:
+        return None
+    shape = _whole(stated)
+    if len(shape) != 2 or not 0 < shape[0] <= MAX_KEYPOINTS or shape[1] not in (2, 3):
+        builder.fault(Fault.KEYPOINT_SHAPE, settings.file, brief(stated))
+        return Pose()
+    return Pose(KeypointSchema(_keypoint_names(shape[0], _whole(settings.stated.get("flip_idx")))), shape[1])
+
+
+def _whole(values: Any) -> list[int]:
+    """A list of whole numbers; empty where it is another one."""
+    good = isinstance(values, list) and all(isinstance(v, str) and re.fullmatch(r"\d{1,5}", v) for v in values)
+    return [int(value) for value in values] if good else []
+
+
+def _keypoint_names(count: int, mirrored: list[int]) -> tuple[str, ...]:
+    """Names by which the schema knows what stands in the place of what in a mirror."""
+    names = [f"k{number}" for number in range(1, count + 1)]
+    for first, second in enumerate(mirrored if len(mirrored) == count else []):
+        if first < second < count and mirrored[second] == first:
+            names[first], names[second] = f"left_{first + 1}", f"right_{first + 1}"
+    return tuple(names)
