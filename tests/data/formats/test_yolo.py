@@ -280,6 +280,17 @@ def test_a_split_that_is_not_where_it_is_said_to_be_is_reported(tmp_path: Path) 
     assert "data.yaml: val: " in content.report.lines[0] and "images/valid" in content.report.lines[0]
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_test_split_may_be_missing_unless_images_are_left_over(tmp_path: Path, others: int) -> None:
+    """Roboflow's data.yaml names one, there or not."""
+    yolo(tmp_path)
+    for number in range(others):
+        picture(tmp_path / f"images/testing/{number}.png")
+    write(tmp_path / "data.yaml", "train: images/train\ntest: ../images/test\nnames: [cat, dog]\n")
+    expected = {Fault.SPLIT_WITHOUT_IMAGES: 1} if others else {}
+    assert read_labels(tmp_path).report.counts == expected
+
+
 def test_images_of_two_splits_are_reported(tmp_path: Path) -> None:
     yolo(tmp_path)
     for name in ("b", "c"):

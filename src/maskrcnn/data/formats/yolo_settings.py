@@ -124,14 +124,19 @@ def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentB
     """Images with their splits, as the settings list them; all, by their folders, where they list none."""
     base = f"{folder_of(settings.file)}/{settings.stated.get('path', '')}"
     found: dict[str, str] = {}
+    empty: list[tuple[str, str]] = []
     for split, place in _places(settings.stated):
         pictures = _pictures_of(listing, base, place)
         if not pictures:
-            builder.fault(Fault.SPLIT_WITHOUT_IMAGES, f"{settings.file}: {split}", place)
+            empty.append((split, place))
         for picture in pictures:
             first = found.setdefault(picture, split)
             if first != split:
                 builder.fault(Fault.IMAGE_OF_TWO_SPLITS, picture, f"{first} and {split}")
+    has_others = len(found) < len(listing.pictures())
+    for split, place in empty:
+        if split != "test" or has_others:  # Roboflow names one always
+            builder.fault(Fault.SPLIT_WITHOUT_IMAGES, f"{settings.file}: {split}", place)
     if not found:
         found = {name: split_of(name) for name in listing.pictures()}
     return sorted(found.items())
