@@ -151,6 +151,19 @@ def test_max_detections_keeps_the_best(model: Model, pixels: np.ndarray) -> None
     assert model.network.box_head.max_detections == model.config.box_head.max_detections  # nothing was left changed
 
 
+@pytest.mark.parametrize("max_overlap", [1.0, 0.1])
+def test_predictions_say_that_they_reached_the_limit(model: Model, pixels: np.ndarray, max_overlap: float) -> None:
+    """Also where covered objects are removed from them afterwards."""
+    config = replace(model.config, mask_head=replace(model.config.mask_head, max_overlap=max_overlap))
+    own = Model(model.network, CATEGORIES, config, accelerate=False)
+    many = len(model.predict(pixels, 0.05, 1000))
+    assert many > 20
+    for most, limited in ((many - 1, 1), (many, 1), (many + 1, 0)):
+        found = own.predict(pixels, 0.05, most)
+        assert found.limited == limited and found[:2].limited == limited
+    assert own.predict(pixels, 0.0).limited == 1 and own.predict_large(pixels, 128, 0, max_detections=1).limited == 1
+
+
 def test_no_object_above_the_threshold(model: Model, pixels: np.ndarray) -> None:
     assert len(model.predict(pixels, score_threshold=1.0)) == 0
     assert model.predict([]) == []

@@ -6,6 +6,7 @@ import math
 import reprlib
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -166,7 +167,14 @@ class Predictor(PredictsLarge, Generic[Image]):
         images = self._readable(sources, on_error, repeat(None) if proposals is None else proposals)
         while batch := list(islice(images, batch_size)):
             for prediction in self._predict_batch(batch, proposals is not None, score_threshold, max_detections):
-                yield self._without_stuff(prediction).without_covered(self.config.mask_head.max_overlap)
+                noted = self._with_limit(prediction, max_detections)
+                yield self._without_stuff(noted).without_covered(self.config.mask_head.max_overlap)
+
+    def _with_limit(self, prediction: Prediction, max_detections: int | None) -> Prediction:
+        """Noted where there are as many objects as are looked for; an RPN alone always gives as many as it may."""
+        settings = self.config.box_head
+        reached = settings.enabled and len(prediction) >= (max_detections or settings.max_detections)
+        return replace(prediction, limited=1) if reached else prediction
 
     def _without_stuff(self, prediction: Prediction) -> Prediction:
         """Stuff has no objects, whatever the box head says of it."""

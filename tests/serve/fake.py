@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -34,7 +34,8 @@ def bright_parts(image: np.ndarray, threshold: float = 0.5, most: int | None = N
         source=image,
         given_masks=PackedRLE.from_rles([encode_rle(mask.astype(np.uint8)) for mask in masks], image.shape[:2]),
     )
-    return found[found.scores > threshold][:most]
+    kept = found[found.scores > threshold][:most]
+    return replace(kept, limited=int(len(kept) == most))
 
 
 @dataclass

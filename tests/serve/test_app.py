@@ -93,6 +93,14 @@ def test_options(client: Client, picture: bytes) -> None:
     assert count("max_detections=1") == 1 and count("score_threshold=1") == 0
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_answer_at_the_limit_says_so(client: Client, picture: bytes, form: str) -> None:
+    for most, limited in ((1, True), (2, True), (3, False)):
+        reply = client("POST", f"/predict?format={form}&max_detections={most}", picture)
+        told = reply.json["limited"] if form in ("coco", "polygons") else reply.headers["maskrcnn-limited"] == "true"
+        assert told is limited
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

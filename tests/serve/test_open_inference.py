@@ -58,12 +58,13 @@ def test_infer(client: Client, image: np.ndarray, picture: bytes, spelling: str)
 def test_options_and_choice_of_outputs(client: Client, image: np.ndarray) -> None:
     content = body(
         tensor={"data": image.ravel().tolist()},
-        parameters={"score_threshold": 0.7},
+        parameters={"score_threshold": 0.7, "max_detections": 1},
         outputs=[{"name": "scores"}],
         id="mine",
     )
     reply = client("POST", INFER, content).json
     assert reply["id"] == "mine" and [(o["name"], o["shape"]) for o in reply["outputs"]] == [("scores", [1])]
+    assert reply["parameters"] == {"limited": True}
 
 
 def test_metadata(client: Client, picture: bytes) -> None:

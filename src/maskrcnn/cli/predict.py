@@ -21,6 +21,7 @@ from maskrcnn.cli.arguments import (
     number,
 )
 from maskrcnn.cli.large import Part, add_tile_options, by_size, in_tiles
+from maskrcnn.cli.limits import Limits
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
@@ -61,11 +62,12 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
-        parts = _predict_all(model, run, values, shrinking)
+        limits = Limits(values.max_detections or model.config.box_head.max_detections)
+        parts = limits.noted(_predict_all(model, run, values, shrinking))
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)
-        if warning := shrinking.warning():
+        for warning in filter(None, (shrinking.warning(), limits.warning())):
             print(warning, file=sys.stderr)
     else:
         run.write_results()
@@ -83,7 +85,10 @@ def _parser() -> CommandParser:
     )
     add_score_threshold_option(parser)
     parser.add_argument(
-        "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
+        "--max-detections",
+        type=number(int, 1),
+        metavar="N",
+        help="per image, or per tile of one that is cut (default: as the model was trained)",
     )
     add_batch_size_option(parser)
     add_proposals_option(parser)

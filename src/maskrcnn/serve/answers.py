@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
@@ -18,10 +18,11 @@ from maskrcnn.prediction import Prediction
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes, and what they are."""
+    """Bytes, what they are, and further headers."""
 
     content: bytes
     media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def coco(prediction: Prediction) -> Answer:
@@ -40,12 +41,12 @@ def polygons(prediction: Prediction) -> Answer:
 
 def overlay(prediction: Prediction) -> Answer:
     """The picture with outlines, names and scores drawn over it, as PNG."""
-    return png(prediction.overlay())
+    return replace(png(prediction.overlay()), headers=_headers(prediction))
 
 
 def labels(prediction: Prediction) -> Answer:
     """A 16-bit PNG: the number of an object, from 1, in the pixels of its mask; a better object hides others."""
-    return png(prediction.label_image().astype(np.uint16))
+    return replace(png(prediction.label_image().astype(np.uint16)), headers=_headers(prediction))
 
 
 FORMATS: dict[str, Callable[[Prediction], Answer]] = {
@@ -64,7 +65,17 @@ def json_answer(content: Any) -> Answer:
 
 def _with_size(prediction: Prediction, objects: list[dict[str, Any]]) -> dict[str, Any]:
     height, width = prediction.image_size
-    return {"height": height, "width": width, "objects": objects}
+    return {"height": height, "width": width, **facts(prediction), "objects": objects}
+
+
+def facts(prediction: Prediction) -> dict[str, Any]:
+    """What may be missing among the objects: `limited`, whether there may be more than the limit of them."""
+    return {"limited": prediction.limited > 0}
+
+
+def _headers(prediction: Prediction) -> dict[str, str]:
+    """The same for answers that are pictures: `Maskrcnn-Limited: true`."""
+    return {f"Maskrcnn-{name.capitalize()}": json.dumps(value) for name, value in facts(prediction).items()}
 
 
 def _without_id(found: dict[str, Any]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class _Routes:
 
     async def _answered(self, request: Request, work: Coroutine[Any, Any, Answer]) -> Response:
         answer = await unless_gone(request, work)
-        return Response(answer.content, media_type=answer.media_type)
+        return Response(answer.content, media_type=answer.media_type, headers=dict(answer.headers))
 
     async def model(self, request: Request) -> Response:
         """What the model knows, and what the server takes."""

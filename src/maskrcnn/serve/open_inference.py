@@ -16,7 +16,7 @@ import numpy as np
 
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.prediction import Prediction
-from maskrcnn.serve.answers import Answer, json_answer
+from maskrcnn.serve.answers import Answer, facts, json_answer
 from maskrcnn.serve.bodies import decode
 from maskrcnn.serve.compute import Options
 from maskrcnn.serve.json_bodies import load_object, member
@@ -102,7 +102,7 @@ def read_request(body: bytes, header_length: str | None, max_pixels: int, channe
 
 
 def answer(prediction: Prediction, request: InferRequest, name: str) -> Answer:
-    """The response; without masks where the model has none."""
+    """The response; without masks where the model has none. Its parameters say what may be missing."""
     values = _values(prediction)
     outputs = [
         {"name": key, "datatype": OUTPUTS[key][0], "shape": list(np.shape(values[key])), "data": _flat(values[key])}
@@ -110,7 +110,8 @@ def answer(prediction: Prediction, request: InferRequest, name: str) -> Answer:
         if key in values
     ]
     identity = {} if request.id is None else {"id": request.id}
-    return json_answer({"model_name": name, "model_version": "1", **identity, "outputs": outputs})
+    about = {"model_name": name, "model_version": "1", **identity, "parameters": facts(prediction)}
+    return json_answer({**about, "outputs": outputs})
 
 
 def _values(prediction: Prediction) -> dict[str, Any]:
