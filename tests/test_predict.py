@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -149,6 +150,19 @@ def test_max_detections_keeps_the_best(model: Model, pixels: np.ndarray) -> None
             found.mask_probs, best.mask_probs, atol=1e-5
         )  # fewer masks in a pass may add up in another order
     assert model.network.box_head.max_detections == model.config.box_head.max_detections  # nothing was left changed
+
+
+def test_an_image_that_shrinks_too_much_is_told(model: Model) -> None:
+    """The tiny network sees 512 pixels at most; whoever asks for large tiles knows that they shrink."""
+    wide = np.zeros((30, 2200, 3), np.uint8)
+    with pytest.warns(UserWarning, match=r"2200 x 30 pixels was made 4\.3 times smaller .* predict_large"):
+        assert model.predict(wide).shrunk == pytest.approx(512 / 2200)
+    with pytest.warns(UserWarning, match="smaller"):
+        list(model.stream([wide[:, :100], wide]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.predict(wide[:, :2000]).shrunk is None
+        assert model.predict_large(wide, tile=2200).shrunk is None
 
 
 @pytest.mark.parametrize("max_overlap", [1.0, 0.1])

@@ -15,7 +15,8 @@ import numpy as np
 from maskrcnn.config import Config
 from maskrcnn.data.channels import Channels
 from maskrcnn.errors import UserError
-from maskrcnn.large.prediction import PredictsLarge
+from maskrcnn.large.prediction import Predict, PredictsLarge
+from maskrcnn.large.shrinking import lost_scale, warned
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.sources import Source, kept_source, several_sources
@@ -100,6 +101,9 @@ class Predictor(PredictsLarge, Generic[Image]):
     ) -> Prediction | list[Prediction]:
         """Find the objects in an image, or in each of several images.
 
+        Each goes through the network as a whole. Where that makes it so small that objects are lost, a warning
+        (`ShrunkImage`) says so once a call: `predict_large` sees it in tiles, as the command `predict` does.
+
         Args:
             source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)
                 tensor, RGB as a rule; see `sources.Source`. A list of these, a tuple, a generator, a folder or a
@@ -146,6 +150,21 @@ class Predictor(PredictsLarge, Generic[Image]):
             on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
             proposals: as for `predict`, one for each source.
         """
+        return warned(self._checked(sources, batch_size, score_threshold, max_detections, on_error, proposals))
+
+    def _tiles(self, batch_size: int, score_threshold: float | None, max_detections: int | None) -> Predict:
+        """Without a warning: a tile that shrinks is as large as somebody wanted it."""
+        return lambda pictures: self._checked(pictures, batch_size, score_threshold, max_detections, None, None)
+
+    def _checked(
+        self,
+        sources: Source | Iterable[Source],
+        batch_size: int,
+        score_threshold: float | None,
+        max_detections: int | None,
+        on_error: Callable[[Source, UserError], None] | None,
+        proposals: Iterable[Tensor | Float32Array] | None,
+    ) -> Iterator[Prediction]:
         check_number("batch_size", batch_size, int, 1)
         threshold = self.score_threshold if score_threshold is None else score_threshold
         check_number("score_threshold", threshold, float, 0, 1)
@@ -167,14 +186,15 @@ class Predictor(PredictsLarge, Generic[Image]):
         images = self._readable(sources, on_error, repeat(None) if proposals is None else proposals)
         while batch := list(islice(images, batch_size)):
             for prediction in self._predict_batch(batch, proposals is not None, score_threshold, max_detections):
-                noted = self._with_limit(prediction, max_detections)
+                noted = self._with_losses(prediction, max_detections)
                 yield self._without_stuff(noted).without_covered(self.config.mask_head.max_overlap)
 
-    def _with_limit(self, prediction: Prediction, max_detections: int | None) -> Prediction:
-        """Noted where there are as many objects as are looked for; an RPN alone always gives as many as it may."""
+    def _with_losses(self, prediction: Prediction, max_detections: int | None) -> Prediction:
+        """Noted what may be missing. An RPN alone always gives as many objects as it may."""
         settings = self.config.box_head
         reached = settings.enabled and len(prediction) >= (max_detections or settings.max_detections)
-        return replace(prediction, limited=1) if reached else prediction
+        shrunk = lost_scale(prediction.image_size, self.config)
+        return replace(prediction, limited=int(reached), shrunk=shrunk) if reached or shrunk else prediction
 
     def _without_stuff(self, prediction: Prediction) -> Prediction:
         """Stuff has no objects, whatever the box head says of it."""

@@ -48,6 +48,7 @@ class FakeModel:
         batches: how many pictures each finished call got.
         error: raised instead of an answer, once the model has started.
         seconds: that a call takes then.
+        scale: that is said to lose small objects.
     """
 
     name: str = "fake"
@@ -57,6 +58,7 @@ class FakeModel:
     batches: list[int] = field(default_factory=list)
     error: BaseException | None = None
     seconds: float = 0.0
+    scale: float | None = None
     score_threshold: float = 0.55
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class FakeModel:
             if self.error is not None:
                 raise self.error
         self.batches.append(len(images))
-        return [bright_parts(image, threshold, most) for image in images]
+        return [replace(bright_parts(image, threshold, most), shrunk=self.scale) for image in images]
 
 
 def png(image: np.ndarray) -> bytes:

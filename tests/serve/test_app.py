@@ -101,6 +101,16 @@ def test_an_answer_at_the_limit_says_so(client: Client, picture: bytes, form: st
         assert told is limited
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_answer_says_how_small_the_network_saw_the_picture(client: Client, picture: bytes, form: str) -> None:
+    for scale, told in ((None, None), (0.28317, 0.283)):
+        client.model.scale = scale
+        reply = client("POST", f"/predict?format={form}", picture)
+        is_json = form in ("coco", "polygons")
+        header = reply.headers.get("maskrcnn-shrunk")
+        assert told == (reply.json["shrunk"] if is_json else header and float(header))
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

@@ -64,7 +64,7 @@ def test_options_and_choice_of_outputs(client: Client, image: np.ndarray) -> Non
     )
     reply = client("POST", INFER, content).json
     assert reply["id"] == "mine" and [(o["name"], o["shape"]) for o in reply["outputs"]] == [("scores", [1])]
-    assert reply["parameters"] == {"limited": True}
+    assert reply["parameters"] == {"limited": True, "shrunk": None}
 
 
 def test_metadata(client: Client, picture: bytes) -> None:

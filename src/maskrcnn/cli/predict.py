@@ -25,9 +25,9 @@ from maskrcnn.cli.limits import Limits
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
-from maskrcnn.cli.shrinking import Shrinking
 from maskrcnn.cli.signals import terminated_as_interrupted
 from maskrcnn.errors import UserError
+from maskrcnn.large.shrinking import Shrinking
 
 if TYPE_CHECKING:
     from argparse import Namespace

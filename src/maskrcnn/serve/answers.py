@@ -69,13 +69,15 @@ def _with_size(prediction: Prediction, objects: list[dict[str, Any]]) -> dict[st
 
 
 def facts(prediction: Prediction) -> dict[str, Any]:
-    """What may be missing among the objects: `limited`, whether there may be more than the limit of them."""
-    return {"limited": prediction.limited > 0}
+    """What may be missing: `limited`, objects beyond the limit; `shrunk`, small ones, lost at this scale, or None."""
+    scale = prediction.shrunk
+    return {"limited": prediction.limited > 0, "shrunk": None if scale is None else round(scale, 3)}
 
 
 def _headers(prediction: Prediction) -> dict[str, str]:
-    """The same for answers that are pictures: `Maskrcnn-Limited: true`."""
-    return {f"Maskrcnn-{name.capitalize()}": json.dumps(value) for name, value in facts(prediction).items()}
+    """The same for answers that are pictures: `Maskrcnn-Limited: true`, and `Maskrcnn-Shrunk: 0.28` where it is."""
+    told = ((name, value) for name, value in facts(prediction).items() if value is not None)
+    return {f"Maskrcnn-{name.capitalize()}": json.dumps(value) for name, value in told}
 
 
 def _without_id(found: dict[str, Any]) -> dict[str, Any]:

@@ -133,7 +133,8 @@ function countClasses() {
   const lower = state.result.objects.length - state.shown.length;
   const rest = lower ? `; ${lower} more score lower` : "";
   const limit = state.result.limited && !lower ? "; this is the limit, there may be more" : "";
-  say((counts || "nothing above this score") + rest + limit);
+  const shrunk = state.result.shrunk ? `; seen at a scale of ${state.result.shrunk}, small objects are lost` : "";
+  say((counts || "nothing above this score") + rest + limit + shrunk);
   masks.setAttribute("aria-label", `${state.name}: ${counts || "no objects"}`);
 }
 
