@@ -265,6 +265,8 @@ def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -
     """Without this, the images behind the last proposals would be left out unnoticed."""
     with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):
         model.predict([pixels, pixels], proposals=[torch.zeros(1, 4)])
+    with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):
+        model.stream([pixels, pixels], proposals=[torch.zeros(1, 4)])
 
 
 def test_a_broken_image_stops_the_stream_unless_told_otherwise(model: Model, image_file: Path, tmp_path: Path) -> None:

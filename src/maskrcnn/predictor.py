@@ -14,6 +14,7 @@ import numpy as np
 
 from maskrcnn.config import Config
 from maskrcnn.data.channels import Channels
+from maskrcnn.data.given_boxes import paired
 from maskrcnn.errors import UserError
 from maskrcnn.large.prediction import Predict, PredictsLarge
 from maskrcnn.large.shrinking import lost_scale, warned
@@ -124,10 +125,7 @@ class Predictor(PredictsLarge, Generic[Image]):
             return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))  # type: ignore[arg-type]
         if proposals is None:
             return list(self.stream(several, 1, score_threshold, max_detections))
-        images, boxes = list(several), list(proposals)
-        if len(boxes) != len(images):
-            raise UserError(f"proposals: expected boxes for each of {len(images)} images, got those of {len(boxes)}")
-        return list(self.stream(images, 1, score_threshold, max_detections, proposals=boxes))
+        return list(self.stream(list(several), 1, score_threshold, max_detections, proposals=list(proposals)))
 
     def stream(
         self,
@@ -149,6 +147,9 @@ class Predictor(PredictsLarge, Generic[Image]):
             max_detections: as for `predict`.
             on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
             proposals: as for `predict`, one for each source.
+
+        Raises:
+            UserError: as `predict`; of sources or proposals whose number is not known beforehand, when they end.
         """
         return warned(self._checked(sources, batch_size, score_threshold, max_detections, on_error, proposals))
 
@@ -172,20 +173,20 @@ class Predictor(PredictsLarge, Generic[Image]):
             check_number("max_detections", max_detections, int, 1)
         several = several_sources(sources)
         listed: Iterable[Source] = [sources] if several is None else several  # type: ignore[list-item]
-        return self._stream(listed, batch_size, threshold, max_detections, on_error, proposals)
+        pairs = zip(listed, repeat(None), strict=False) if proposals is None else paired(listed, proposals)
+        images = self._readable(pairs, on_error, early=isinstance(listed, list))
+        return self._stream(images, batch_size, threshold, max_detections, with_proposals=proposals is not None)
 
     def _stream(
         self,
-        sources: Iterable[Source],
+        images: Iterator[tuple[Source, Image, Any]],
         batch_size: int,
         score_threshold: float,
         max_detections: int | None,
-        on_error: Callable[[Source, UserError], None] | None,
-        proposals: Iterable[Any] | None,
+        with_proposals: bool,
     ) -> Iterator[Prediction]:
-        images = self._readable(sources, on_error, repeat(None) if proposals is None else proposals)
         while batch := list(islice(images, batch_size)):
-            for prediction in self._predict_batch(batch, proposals is not None, score_threshold, max_detections):
+            for prediction in self._predict_batch(batch, with_proposals, score_threshold, max_detections):
                 noted = self._with_losses(prediction, max_detections)
                 yield self._without_stuff(noted).without_covered(self.config.mask_head.max_overlap)
 
@@ -250,13 +251,13 @@ class Predictor(PredictsLarge, Generic[Image]):
 
     def _readable(
         self,
-        sources: Iterable[Source],
+        pairs: Iterable[tuple[Source, Any]],
         on_error: Callable[[Source, UserError], None] | None,
-        proposals: Iterable[Any],
+        early: bool,
     ) -> Iterator[tuple[Source, Image, Any]]:
         """Each source with its image and its proposals."""
-        read = ((*self._try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
-        for source, image, boxes in ahead(read) if isinstance(sources, list) else read:
+        read = ((*self._try_to_read(source), boxes) for source, boxes in pairs)
+        for source, image, boxes in ahead(read) if early else read:
             if not isinstance(image, UserError):
                 yield source, image, boxes
             elif on_error is None:
