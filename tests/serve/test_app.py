@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.masks.rle import decode_rle
+from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.rle import decode_rle, encode_rle
 from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.prediction import Prediction
 from maskrcnn.serve.answers import FORMATS
 from maskrcnn.serve.page import FILES
+from maskrcnn.serve.problems import Problem
+from maskrcnn.structures import Categories
 
 from .asgi import END, LEAVE, Client
 from .fake import FakeModel, bright_parts, multipart, png
@@ -64,6 +68,27 @@ def test_numbers_of_objects(client: Client, image: np.ndarray, picture: bytes) -
     labels = client("POST", "/predict?format=labels", picture).picture
     assert labels.dtype == np.uint16 and np.unique(labels).tolist() == [0, 1, 2]
     assert np.array_equal(labels, bright_parts(image).label_image())
+
+
+def test_numbers_of_more_objects_than_sixteen_bits_hold() -> None:
+    """They would begin again from 0, which is the background."""
+
+    def objects(number: int) -> Prediction:
+        one = encode_rle(np.ones((1, 1), np.uint8))
+        return Prediction(
+            boxes=np.tile(np.float32([0, 0, 1, 1]), (number, 1)),
+            scores=np.ones(number, np.float32),
+            labels=np.zeros(number, np.int64),
+            image_size=(1, 1),
+            categories=Categories((1,), ("thing",)),
+            source=np.zeros((1, 1, 3), np.uint8),
+            given_masks=PackedRLE.from_rles([one] * number, (1, 1)),
+        )
+
+    assert FORMATS["labels"](objects(65535)).media_type == "image/png"
+    with pytest.raises(Problem, match="up to 65535 objects, found 65536; use format=coco") as caught:
+        FORMATS["labels"](objects(65536))
+    assert caught.value.status == 422
 
 
 def test_the_picture_as_it_was_read(client: Client, image: np.ndarray) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from maskrcnn.masks.polygons import Ring
 from maskrcnn.prediction import Prediction
+from maskrcnn.serve.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,13 @@ def overlay(prediction: Prediction) -> Answer:
 
 
 def labels(prediction: Prediction) -> Answer:
-    """A 16-bit PNG: the number of an object, from 1, in the pixels of its mask; a better object hides others."""
+    """A 16-bit PNG: the number of an object, from 1, in the pixels of its mask; a better object hides others.
+
+    Raises:
+        Problem: 422, more objects than 16 bits can number.
+    """
+    if len(prediction) > (most := int(np.iinfo(np.uint16).max)):
+        raise Problem(422, f"format=labels numbers up to {most} objects, found {len(prediction)}; use format=coco")
     return replace(png(prediction.label_image().astype(np.uint16)), headers=_headers(prediction))
 
 
