@@ -21,10 +21,10 @@ from maskrcnn.cli.arguments import (
     number,
 )
 from maskrcnn.cli.large import Part, add_tile_options, by_size, in_tiles
-from maskrcnn.cli.limits import Limits
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
+from maskrcnn.cli.shortfalls import Shortfalls
 from maskrcnn.cli.signals import terminated_as_interrupted
 from maskrcnn.errors import UserError
 from maskrcnn.large.shrinking import Shrinking
@@ -62,12 +62,12 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
-        limits = Limits(values.max_detections or model.config.box_head.max_detections)
-        parts = limits.noted(_predict_all(model, run, values, shrinking))
+        shortfalls = Shortfalls(model.config, values.max_detections)
+        parts = shortfalls.noted(_predict_all(model, run, values, shrinking))
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)
-        for warning in filter(None, (shrinking.warning(), limits.warning())):
+        for warning in filter(None, (shrinking.warning(), *shortfalls.warnings())):
             print(warning, file=sys.stderr)
     else:
         run.write_results()

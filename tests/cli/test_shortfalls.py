@@ -35,3 +35,16 @@ def test_images_and_tiles_that_reach_the_limit_are_counted_once(
     assert code == 0 and err == line and "limit" not in out
     rows = [json.loads(row) for row in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
     assert [row.get("limited", False) for row in rows] == [bool(line)] * 2
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 file has"), (2, "2 files have")])
+def test_files_with_several_pages_are_counted_once(
+    run: Run, model_file: Path, tmp_path: Path, number: int, words: str
+) -> None:
+    first, second = (Image.new("RGB", (80, 60), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "alone.tif")
+    for name in ("a.tif", "b.png")[:number]:
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+    code, _, err = run("predict", tmp_path, "--model", model_file, "--output", tmp_path / "out", "--no-overlays")
+    expected = f"warning: {words} several pages or frames; only the first was used: save the others as files\n"
+    assert code == 0 and err == expected
