@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -151,6 +152,32 @@ def test_max_detections_keeps_the_best(model: Model, pixels: np.ndarray) -> None
     assert model.network.box_head.max_detections == model.config.box_head.max_detections  # nothing was left changed
 
 
+def test_an_image_that_shrinks_too_much_is_told(model: Model) -> None:
+    """The tiny network sees 512 pixels at most; whoever asks for large tiles knows that they shrink."""
+    wide = np.zeros((30, 2200, 3), np.uint8)
+    with pytest.warns(UserWarning, match=r"2200 x 30 pixels was made 4\.3 times smaller .* predict_large"):
+        assert model.predict(wide).shrunk == pytest.approx(512 / 2200)
+    with pytest.warns(UserWarning, match="smaller"):
+        list(model.stream([wide[:, :100], wide]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.predict(wide[:, :2000]).shrunk is None
+        assert model.predict_large(wide, tile=2200).shrunk is None
+
+
+@pytest.mark.parametrize("max_overlap", [1.0, 0.1])
+def test_predictions_say_that_they_reached_the_limit(model: Model, pixels: np.ndarray, max_overlap: float) -> None:
+    """Also where covered objects are removed from them afterwards."""
+    config = replace(model.config, mask_head=replace(model.config.mask_head, max_overlap=max_overlap))
+    own = Model(model.network, CATEGORIES, config, accelerate=False)
+    many = len(model.predict(pixels, 0.05, 1000))
+    assert many > 20
+    for most, limited in ((many - 1, 1), (many, 1), (many + 1, 0)):
+        found = own.predict(pixels, 0.05, most)
+        assert found.limited == limited and found[:2].limited == limited
+    assert own.predict(pixels, 0.0).limited == 1 and own.predict_large(pixels, 128, 0, max_detections=1).limited == 1
+
+
 def test_no_object_above_the_threshold(model: Model, pixels: np.ndarray) -> None:
     assert len(model.predict(pixels, score_threshold=1.0)) == 0
     assert model.predict([]) == []
@@ -238,6 +265,8 @@ def test_proposals_are_wanted_for_each_image(model: Model, pixels: np.ndarray) -
     """Without this, the images behind the last proposals would be left out unnoticed."""
     with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):
         model.predict([pixels, pixels], proposals=[torch.zeros(1, 4)])
+    with pytest.raises(UserError, match="expected boxes for each of 2 images, got those of 1"):
+        model.stream([pixels, pixels], proposals=[torch.zeros(1, 4)])
 
 
 def test_a_broken_image_stops_the_stream_unless_told_otherwise(model: Model, image_file: Path, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class DetectedObjects:
     paste: Rule = "exact"
     mask_threshold: float = MASK_THRESHOLD
     semantic: ByteArray | None = None
+    limited: int = 0
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
@@ -63,6 +64,7 @@ class DetectedObjects:
             mask_probs=None,
             given_masks=PackedRLE.concatenate([p.run_lengths for p in filled]) if filled[0].has_masks else None,
             keypoints=_all_keypoints(filled),
+            limited=sum(part.limited for part in parts),
         )
 
     def __post_init__(self) -> None:
@@ -257,9 +259,7 @@ class DetectedObject:
     @property
     def area(self) -> float:
         """Pixels of its mask; of its box, where the model has no mask branch."""
-        if self.prediction.has_masks:
-            return rle_area(self.rle)
-        return float(np.prod(self.box[2:] - self.box[:2]))
+        return rle_area(self.rle) if self.prediction.has_masks else float(np.prod(self.box[2:] - self.box[:2]))
 
     @property
     def mask(self) -> BoolArray:

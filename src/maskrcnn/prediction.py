@@ -54,9 +54,14 @@ class Prediction(DetectedObjects):
         paste: how probabilities become pixels, one of `masks.paste.RULES`.
         mask_threshold: from which probability on a pixel belongs to an object.
         semantic: (H, W) uint8 the class of every pixel, K for background; None without a branch that tells it.
+        limited: in how many passes, of the image or of its tiles, as many objects were found as are looked for: there
+            may be more, which a larger `max_detections` finds.
+        shrunk: the scale at which the network saw the image, 0.25 for sides of a quarter, where small objects are lost
+            by it and `predict_large` finds them; None as a rule.
         channels: of the image, and which of them are drawn.
     """
 
+    shrunk: float | None = None
     channels: Channels = RGB
 
     def image(self) -> ByteArray:

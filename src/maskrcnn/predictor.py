@@ -6,6 +6,7 @@ import math
 import reprlib
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -13,8 +14,10 @@ import numpy as np
 
 from maskrcnn.config import Config
 from maskrcnn.data.channels import Channels
+from maskrcnn.data.given_boxes import paired
 from maskrcnn.errors import UserError
-from maskrcnn.large.prediction import PredictsLarge
+from maskrcnn.large.prediction import Predict, PredictsLarge
+from maskrcnn.large.shrinking import lost_scale, warned
 from maskrcnn.pipeline import ahead
 from maskrcnn.prediction import Prediction
 from maskrcnn.sources import Source, kept_source, several_sources
@@ -99,6 +102,9 @@ class Predictor(PredictsLarge, Generic[Image]):
     ) -> Prediction | list[Prediction]:
         """Find the objects in an image, or in each of several images.
 
+        Each goes through the network as a whole. Where that makes it so small that objects are lost, a warning
+        (`ShrunkImage`) says so once a call: `predict_large` sees it in tiles, as the command `predict` does.
+
         Args:
             source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)
                 tensor, RGB as a rule; see `sources.Source`. A list of these, a tuple, a generator, a folder or a
@@ -119,10 +125,7 @@ class Predictor(PredictsLarge, Generic[Image]):
             return next(self.stream((source,), 1, score_threshold, max_detections, proposals=own))  # type: ignore[arg-type]
         if proposals is None:
             return list(self.stream(several, 1, score_threshold, max_detections))
-        images, boxes = list(several), list(proposals)
-        if len(boxes) != len(images):
-            raise UserError(f"proposals: expected boxes for each of {len(images)} images, got those of {len(boxes)}")
-        return list(self.stream(images, 1, score_threshold, max_detections, proposals=boxes))
+        return list(self.stream(list(several), 1, score_threshold, max_detections, proposals=list(proposals)))
 
     def stream(
         self,
@@ -144,7 +147,25 @@ class Predictor(PredictsLarge, Generic[Image]):
             max_detections: as for `predict`.
             on_error: called for an image that cannot be read, which is then left out; None: the error is raised.
             proposals: as for `predict`, one for each source.
+
+        Raises:
+            UserError: as `predict`; of sources or proposals whose number is not known beforehand, when they end.
         """
+        return warned(self._checked(sources, batch_size, score_threshold, max_detections, on_error, proposals))
+
+    def _tiles(self, batch_size: int, score_threshold: float | None, max_detections: int | None) -> Predict:
+        """Without a warning: a tile that shrinks is as large as somebody wanted it."""
+        return lambda pictures: self._checked(pictures, batch_size, score_threshold, max_detections, None, None)
+
+    def _checked(
+        self,
+        sources: Source | Iterable[Source],
+        batch_size: int,
+        score_threshold: float | None,
+        max_detections: int | None,
+        on_error: Callable[[Source, UserError], None] | None,
+        proposals: Iterable[Tensor | Float32Array] | None,
+    ) -> Iterator[Prediction]:
         check_number("batch_size", batch_size, int, 1)
         threshold = self.score_threshold if score_threshold is None else score_threshold
         check_number("score_threshold", threshold, float, 0, 1)
@@ -152,21 +173,29 @@ class Predictor(PredictsLarge, Generic[Image]):
             check_number("max_detections", max_detections, int, 1)
         several = several_sources(sources)
         listed: Iterable[Source] = [sources] if several is None else several  # type: ignore[list-item]
-        return self._stream(listed, batch_size, threshold, max_detections, on_error, proposals)
+        pairs = zip(listed, repeat(None), strict=False) if proposals is None else paired(listed, proposals)
+        images = self._readable(pairs, on_error, early=isinstance(listed, list))
+        return self._stream(images, batch_size, threshold, max_detections, with_proposals=proposals is not None)
 
     def _stream(
         self,
-        sources: Iterable[Source],
+        images: Iterator[tuple[Source, Image, Any]],
         batch_size: int,
         score_threshold: float,
         max_detections: int | None,
-        on_error: Callable[[Source, UserError], None] | None,
-        proposals: Iterable[Any] | None,
+        with_proposals: bool,
     ) -> Iterator[Prediction]:
-        images = self._readable(sources, on_error, repeat(None) if proposals is None else proposals)
         while batch := list(islice(images, batch_size)):
-            for prediction in self._predict_batch(batch, proposals is not None, score_threshold, max_detections):
-                yield self._without_stuff(prediction).without_covered(self.config.mask_head.max_overlap)
+            for prediction in self._predict_batch(batch, with_proposals, score_threshold, max_detections):
+                noted = self._with_losses(prediction, max_detections)
+                yield self._without_stuff(noted).without_covered(self.config.mask_head.max_overlap)
+
+    def _with_losses(self, prediction: Prediction, max_detections: int | None) -> Prediction:
+        """Noted what may be missing. An RPN alone always gives as many objects as it may."""
+        settings = self.config.box_head
+        reached = settings.enabled and len(prediction) >= (max_detections or settings.max_detections)
+        shrunk = lost_scale(prediction.image_size, self.config)
+        return replace(prediction, limited=int(reached), shrunk=shrunk) if reached or shrunk else prediction
 
     def _without_stuff(self, prediction: Prediction) -> Prediction:
         """Stuff has no objects, whatever the box head says of it."""
@@ -222,13 +251,13 @@ class Predictor(PredictsLarge, Generic[Image]):
 
     def _readable(
         self,
-        sources: Iterable[Source],
+        pairs: Iterable[tuple[Source, Any]],
         on_error: Callable[[Source, UserError], None] | None,
-        proposals: Iterable[Any],
+        early: bool,
     ) -> Iterator[tuple[Source, Image, Any]]:
         """Each source with its image and its proposals."""
-        read = ((*self._try_to_read(source), boxes) for source, boxes in zip(sources, proposals, strict=False))
-        for source, image, boxes in ahead(read) if isinstance(sources, list) else read:
+        read = ((*self._try_to_read(source), boxes) for source, boxes in pairs)
+        for source, image, boxes in ahead(read) if early else read:
             if not isinstance(image, UserError):
                 yield source, image, boxes
             elif on_error is None:

@@ -5,11 +5,13 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from maskrcnn.data.arrays import array_pixels
 from maskrcnn.data.images import image_size, read_header, read_image, read_labelled_image
 from maskrcnn.errors import UserError
 
@@ -159,6 +161,43 @@ def test_16_bit_colour_keeps_the_high_byte(path: Path) -> None:
     row = b"\0" + struct.pack(">HHH", 0x1234, 0xFF00, 0x00FF)
     path.write_bytes(png_file(1, 1, depth=16, colour_type=2, data=zlib.compress(row)))
     assert read_image(path).tolist() == [[[0x12, 0xFF, 0x00]]]
+
+
+@pytest.mark.parametrize("brightest", [100, 4095, 16383, 16384, 65535])
+@pytest.mark.parametrize(
+    "form",
+    ["PNG", "big-endian", "little-endian", "compressed", "tiles", "fourth channel"],
+)
+def test_dark_16_bit_colours_are_stretched_together(path: Path, form: str, brightest: int) -> None:
+    """As grey of these values is, and as an array is; a picture that uses its range keeps the high byte."""
+    values = np.random.default_rng(0).integers(0, brightest, (40, 30, 3), np.uint16, endpoint=True)
+    values[0, 0] = brightest
+    options: dict[str, dict[str, Any]] = {
+        "big-endian": {"byteorder": ">"},
+        "compressed": {"compression": "zlib", "predictor": True},
+        "tiles": {"tile": (16, 16), "compression": "zlib", "byteorder": ">"},
+    }
+    if form == "PNG":
+        rows = np.concatenate([np.zeros((40, 1), np.uint8), values.astype(">u2").view(np.uint8).reshape(40, -1)], 1)
+        path.write_bytes(png_file(30, 40, depth=16, colour_type=2, data=zlib.compress(rows.tobytes())))
+    else:
+        tifffile = pytest.importorskip("tifffile")
+        stored = np.dstack([values, np.full((40, 30), 65535, np.uint16)]) if form == "fourth channel" else values
+        tifffile.imwrite(path, stored, photometric="rgb", **options.get(form, {}))
+    low, high = np.percentile(values, (0.1, 99.9))
+    stretched = np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255))
+    pixels = read_image(path)
+    assert np.abs(pixels - (stretched if brightest < 1 << 14 else values >> 8)).max() <= 0.01
+    assert np.array_equal(pixels, array_pixels(values))
+
+
+def test_dark_16_bit_colours_that_stand_upright(path: Path) -> None:
+    values = np.arange(6, dtype=np.uint16).reshape(2, 3) * 40
+    pytest.importorskip("tifffile").imwrite(
+        path, np.dstack([values] * 3), photometric="rgb", extratags=[(274, "H", 1, 6, True)]
+    )
+    grey = np.rint(read_image(path)[..., 1] / 255 * 5).astype(int)
+    assert grey.tolist() == UPRIGHT[6]
 
 
 # --- orientation ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +20,7 @@ from maskrcnn.acceleration import for_prediction
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.export import verification
-from maskrcnn.export.writing import export_network
+from maskrcnn.export.writing import export_network, require_place
 from maskrcnn.runtime.contract import KEY
 from maskrcnn.runtime.model import ExportedModel
 
@@ -58,6 +59,31 @@ def test_what_stands_in_and_beside_the_file(exported: Path) -> None:
     assert measured["objects"] > 100 and measured["strays"] <= 0.005 * measured["objects"]
     assert measured["worst"].keys() == {"pixels", "box", "score", "mask"}
     assert all(value <= verification.LIMITS[name] for name, value in measured["worst"].items())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.json", b'{"images": [], "annotations": []}'),  # labels of the user's
+        ("x.json", b"[1]"),
+        ("x.json", b"no JSON"),
+        ("x.onnx", b"no ONNX"),
+        ("x.onnx", b"\x08\x07"),  # the start of a model, of another program
+    ],
+)
+def test_files_of_others_are_not_replaced(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    said: list[str] = []
+    with pytest.raises(UserError, match=rf"{name}: would be replaced, and maskrcnn export did not write it"):
+        export_network(network_of(small()), small(), POSED, tmp_path / "x.onnx", say=said.append)
+    assert not said and [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_an_earlier_export_may_be_replaced(exported: Path, tmp_path: Path) -> None:
+    for file in (exported, exported.with_suffix(".json")):
+        shutil.copy(file, tmp_path)
+    assert require_place(tmp_path / exported.name) == tmp_path / exported.name
 
 
 def test_another_model_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

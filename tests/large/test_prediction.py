@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +18,7 @@ from maskrcnn.data.windowed.arrays import ArrayImage
 from maskrcnn.errors import UserError
 from maskrcnn.large.prediction import LargeOptions, predict_parts, predict_whole
 from maskrcnn.large.readers import opened
+from maskrcnn.prediction import Prediction
 from maskrcnn.sources import source_pixels
 
 NUCLEI = Path(__file__).parents[2] / "examples" / "nuclei_mini" / "images"
@@ -46,6 +49,22 @@ def test_parts_are_the_whole() -> None:
     assert {r["segmentation"]["counts"] for r in whole.to_coco()} == {
         r["segmentation"]["counts"] for part in parts for r in part.to_coco()
     }
+
+
+def test_tiles_that_reached_the_limit_are_counted() -> None:
+    """Each once, in whichever part, also where the objects of a tile are those of its neighbours."""
+    picture, options, number = as_picture(layout(3, size=(900, 500))), LargeOptions(tile=256, overlap=64), 0
+
+    def at_the_limit(pictures: Iterable[np.ndarray]) -> Iterator[Prediction]:
+        nonlocal number
+        for number, found in enumerate(find_colours(pictures), start=1):
+            yield replace(found[: 5 if number < 9 else 0], limited=1)
+
+    parts = list(predict_parts(Stub(), picture, options, at_the_limit))
+    assert sum(part.limited for part in parts) == number > 9
+    whole = predict_whole(Stub(), picture, options, at_the_limit)
+    assert whole.limited == Prediction.concatenate(parts).limited == number
+    assert predict_whole(Stub(), picture, options, find_colours).limited == 0
 
 
 def test_an_image_without_objects() -> None:

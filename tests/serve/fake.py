@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -34,7 +34,8 @@ def bright_parts(image: np.ndarray, threshold: float = 0.5, most: int | None = N
         source=image,
         given_masks=PackedRLE.from_rles([encode_rle(mask.astype(np.uint8)) for mask in masks], image.shape[:2]),
     )
-    return found[found.scores > threshold][:most]
+    kept = found[found.scores > threshold][:most]
+    return replace(kept, limited=int(len(kept) == most))
 
 
 @dataclass
@@ -47,6 +48,7 @@ class FakeModel:
         batches: how many pictures each finished call got.
         error: raised instead of an answer, once the model has started.
         seconds: that a call takes then.
+        scale: that is said to lose small objects.
     """
 
     name: str = "fake"
@@ -56,6 +58,7 @@ class FakeModel:
     batches: list[int] = field(default_factory=list)
     error: BaseException | None = None
     seconds: float = 0.0
+    scale: float | None = None
     score_threshold: float = 0.55
 
     def __post_init__(self) -> None:
@@ -85,7 +88,7 @@ class FakeModel:
             if self.error is not None:
                 raise self.error
         self.batches.append(len(images))
-        return [bright_parts(image, threshold, most) for image in images]
+        return [replace(bright_parts(image, threshold, most), shrunk=self.scale) for image in images]
 
 
 def png(image: np.ndarray) -> bytes:

@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.masks.rle import decode_rle
+from maskrcnn.masks.packed_rle import PackedRLE
+from maskrcnn.masks.rle import decode_rle, encode_rle
 from maskrcnn.masks.rle_coco import rle_from_coco
+from maskrcnn.prediction import Prediction
 from maskrcnn.serve.answers import FORMATS
 from maskrcnn.serve.page import FILES
+from maskrcnn.serve.problems import Problem
+from maskrcnn.structures import Categories
 
 from .asgi import END, LEAVE, Client
 from .fake import FakeModel, bright_parts, multipart, png
@@ -66,6 +70,27 @@ def test_numbers_of_objects(client: Client, image: np.ndarray, picture: bytes) -
     assert np.array_equal(labels, bright_parts(image).label_image())
 
 
+def test_numbers_of_more_objects_than_sixteen_bits_hold() -> None:
+    """They would begin again from 0, which is the background."""
+
+    def objects(number: int) -> Prediction:
+        one = encode_rle(np.ones((1, 1), np.uint8))
+        return Prediction(
+            boxes=np.tile(np.float32([0, 0, 1, 1]), (number, 1)),
+            scores=np.ones(number, np.float32),
+            labels=np.zeros(number, np.int64),
+            image_size=(1, 1),
+            categories=Categories((1,), ("thing",)),
+            source=np.zeros((1, 1, 3), np.uint8),
+            given_masks=PackedRLE.from_rles([one] * number, (1, 1)),
+        )
+
+    assert FORMATS["labels"](objects(65535)).media_type == "image/png"
+    with pytest.raises(Problem, match="up to 65535 objects, found 65536; use format=coco") as caught:
+        FORMATS["labels"](objects(65536))
+    assert caught.value.status == 422
+
+
 def test_the_picture_as_it_was_read(client: Client, image: np.ndarray) -> None:
     """Browsers read no TIFF."""
     buffer = io.BytesIO()
@@ -91,6 +116,24 @@ def test_options(client: Client, picture: bytes) -> None:
 
     assert count("score_threshold=0") == 2 and count("score_threshold=0.7") == 1
     assert count("max_detections=1") == 1 and count("score_threshold=1") == 0
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_answer_at_the_limit_says_so(client: Client, picture: bytes, form: str) -> None:
+    for most, limited in ((1, True), (2, True), (3, False)):
+        reply = client("POST", f"/predict?format={form}&max_detections={most}", picture)
+        told = reply.json["limited"] if form in ("coco", "polygons") else reply.headers["maskrcnn-limited"] == "true"
+        assert told is limited
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_answer_says_how_small_the_network_saw_the_picture(client: Client, picture: bytes, form: str) -> None:
+    for scale, told in ((None, None), (0.28317, 0.283)):
+        client.model.scale = scale
+        reply = client("POST", f"/predict?format={form}", picture)
+        is_json = form in ("coco", "polygons")
+        header = reply.headers.get("maskrcnn-shrunk")
+        assert told == (reply.json["shrunk"] if is_json else header and float(header))
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,33 @@ def test_a_threshold_of_the_address(client: Client, picture: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (
+            '<Label value="Cell nucleus"/><Label value="Dirt" predicted_values="mud"/>',
+            "none of the labels Cell nucleus, Dirt is a class of the model: left, right; rename them or give "
+            "predicted_values",
+        ),
+        ("", "the interface has no Label; give it one for a class of the model: left, right"),
+    ],
+)
+def test_an_interface_without_a_class_of_the_model(client: Client, picture: bytes, labels: str, words: str) -> None:
+    """Without an error, the empty result would say that nothing was found."""
+    config = f'<View><Image name="i" value="$photo"/><BrushLabels name="t" toName="i">{labels}</BrushLabels></View>'
+    setup = json.dumps({"project": "1.17", "schema": config}).encode()
+    for reply in (ask(client, message(inline(picture), label_config=config)), ask(client, setup, "/setup")):
+        assert reply.status == 422
+        assert reply.json["detail"] == reply.json["error"] == words
+    assert client.model.batches == [1], "nothing was computed but the picture of the start"
+
+
+@pytest.mark.parametrize("schema", ["", "<View></View>", '<View><Text name="t" value="$t"/></View>', None])
+def test_a_project_without_an_interface_for_pictures_may_be_set_up(client: Client, schema: str | None) -> None:
+    given = {} if schema is None else {"schema": schema}
+    assert ask(client, json.dumps({"project": "1.17", **given}).encode(), "/setup").status == 200
+
+
+@pytest.mark.parametrize(
     ("status", "content"),
     [
         (400, b"{"),

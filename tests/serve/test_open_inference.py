@@ -58,12 +58,22 @@ def test_infer(client: Client, image: np.ndarray, picture: bytes, spelling: str)
 def test_options_and_choice_of_outputs(client: Client, image: np.ndarray) -> None:
     content = body(
         tensor={"data": image.ravel().tolist()},
-        parameters={"score_threshold": 0.7},
+        parameters={"score_threshold": 0.7, "max_detections": 1},
         outputs=[{"name": "scores"}],
         id="mine",
     )
     reply = client("POST", INFER, content).json
     assert reply["id"] == "mine" and [(o["name"], o["shape"]) for o in reply["outputs"]] == [("scores", [1])]
+    assert reply["parameters"] == {"limited": True, "shrunk": None}
+
+
+def test_parameters_that_clients_send_by_themselves(client: Client, image: np.ndarray) -> None:
+    """Of Triton's client and of KServe's; a misspelt option is named with the right one."""
+    usual = {"binary_data_output": True, "sequence_id": 0, "priority": 0, "timeout": 5, "triton_x": 1, "headers": {}}
+    tensor = {"data": image.ravel().tolist()}
+    assert client("POST", INFER, body(tensor=tensor, parameters=usual)).status == 200
+    reply = client("POST", INFER, body(tensor=tensor, parameters={"score_treshold": 0.99}))
+    assert reply.status == 422 and "did you mean score_threshold?" in reply.json["detail"]
 
 
 def test_metadata(client: Client, picture: bytes) -> None:
@@ -111,6 +121,8 @@ BAD: dict[str, tuple[int, bytes]] = {
     "missing binary": (400, body(tensor={"parameters": {"binary_data_size": 144}})),
     "another output": (400, body(tensor={"data": IMAGE}, outputs=[{"name": "x"}])),
     "an option": (422, body(tensor={"data": IMAGE}, parameters={"score_threshold": "high"})),
+    "a misspelt option": (422, body(tensor={"data": IMAGE}, parameters={"score_treshold": 0.99})),
+    "an option of no one": (422, body(tensor={"data": IMAGE}, parameters={"timeout": 1, "x": 1})),
     "a number as id": (400, body(tensor={"data": IMAGE}, id=3)),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
@@ -25,6 +26,7 @@ from maskrcnn.cli import (
 )
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
 from maskrcnn.failures import failure_of_machine
+from maskrcnn.large.shrinking import ShrunkImage
 from maskrcnn.settings import nearest
 from maskrcnn.text import one_line
 
@@ -84,6 +86,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise UserError(f"options come after the command: maskrcnn COMMAND {name} ...")
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}; {nearest(name, COMMANDS)}")
+    warnings.simplefilter("ignore", ShrunkImage)
     try:
         return COMMANDS[name][0](rest)
     except SystemExit as leaving:  # argparse leaves this way after --help

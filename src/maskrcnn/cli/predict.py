@@ -26,9 +26,10 @@ from maskrcnn.cli.missing_pictures import draw_missing
 from maskrcnn.cli.prediction_run import Run, begin, say_what_came_out
 from maskrcnn.cli.progress import Reporter, add_progress_options
 from maskrcnn.cli.shards import add_shard_options, in_shards, predict_in_shards
-from maskrcnn.cli.shrinking import Shrinking
+from maskrcnn.cli.shortfalls import Shortfalls
 from maskrcnn.cli.signals import terminated_as_interrupted
 from maskrcnn.errors import UserError
+from maskrcnn.large.shrinking import Shrinking
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,13 +66,14 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
     if run.waiting:
         model = load(values.model, values.device, values.precision)
         shrinking = Shrinking(model.config)
-        parts = _predict_all(model, run, values, shrinking)
+        shortfalls = Shortfalls(model.config, values.max_detections)
+        parts = shortfalls.noted(_predict_all(model, run, values, shrinking))
         if not values.resume:
             remove_replaced(Path(values.output), values.save, reporter.warn)
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)
-        if warning := shrinking.warning():
+        for warning in filter(None, (shrinking.warning(), *shortfalls.warnings())):
             print(warning, file=sys.stderr)
     else:
         run.write_results()
@@ -89,7 +91,10 @@ def _parser() -> CommandParser:
     )
     add_score_threshold_option(parser)
     parser.add_argument(
-        "--max-detections", type=number(int, 1), metavar="N", help="per image (default: as the model was trained)"
+        "--max-detections",
+        type=number(int, 1),
+        metavar="N",
+        help="per image, or per tile of one that is cut (default: as the model was trained)",
     )
     add_batch_size_option(parser)
     add_proposals_option(parser)

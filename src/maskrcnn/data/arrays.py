@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from maskrcnn.data.pixels import channel_bytes, rgb_pixels
+from maskrcnn.data.pixels import channel_bytes, colour_bytes, rgb_pixels
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import brief, one_line
@@ -113,7 +113,7 @@ def array_pixels(array: Numbers) -> ByteArray:
     if array.dtype == bool:
         array = array * np.uint8(255)
     if array.ndim == 3 and array.dtype != np.uint8:  # 16 bits per colour
-        array = (array >> 8).astype(np.uint8)
+        array = colour_bytes(array)
     if array.ndim == 3 and array.shape[2] == 3:
         return np.ascontiguousarray(array)
     return rgb_pixels(Image.fromarray(array))

@@ -6,7 +6,8 @@ of another kind (`input.rgb` is false), files are
 
 - TIFF: samples and pages, see `tiff_channels.py`.
 - `.npy`: an array (H, W, C), (C, H, W) or (H, W), see `arrays.py`.
-- PNG, WebP, JPEG, BMP: their own channels. Grey is one, RGBA is four and laid over nothing; a palette gives colours.
+- PNG, WebP, JPEG, BMP: their own channels. Grey is one, RGBA is four and laid over nothing; a palette gives colours. 16
+  bits per colour are read as for RGB.
 
 Bytes stay as they are. Every channel of other numbers is stretched by itself as 16-bit grey pictures are, see
 `images.py`; what is not finite becomes 0, and so does a channel of one value.

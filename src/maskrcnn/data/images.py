@@ -5,8 +5,9 @@ Whatever a file holds becomes (H, W, 3) uint8 RGB by these rules:
 - 1-bit and 8-bit grey: the value in all three channels. Palette: its colours.
 - 16-bit grey, 32-bit integers and floats: stretched linearly, so that the 0.1st and the 99.9th percentile of the
   picture's own values become 0 and 255 (microscopes use a small and shifting part of the range); where both are one
-  value, since few pixels have another, the least and the largest. A picture of a single value becomes black. 16 bits
-  per colour: the high byte.
+  value, since few pixels have another, the least and the largest. A picture of a single value becomes black.
+- 16 bits per colour: the high byte. Where no colour reaches a quarter of the range (2^14), as in scenes of 10 to 14
+  bits, the three are stretched together by the rule for grey (but not those of a picture that Pillow decoded before).
 - Transparency: laid over white.
 - CMYK: Pillow's conversion, without colour management.
 - Several pictures in one file: the first.
@@ -36,6 +37,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from maskrcnn.data.decoding_cost import require_bearable
+from maskrcnn.data.deep_colours import loaded
 from maskrcnn.data.image_header import (
     ORIENTATION_TAG,
     ImageHeader,
@@ -272,8 +274,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _decoded(image: Image.Image, *, upright: bool, convert: Convert = rgb_pixels) -> ByteArray:
     """(H, W, C) uint8; Pillow sets TIFF files upright while it decodes, and no others."""
-    orientation = _orientation(image)
-    image.load()
+    orientation, picture = _orientation(image), loaded(image)
     if orientation == 1 or upright == isinstance(image, TiffImageFile):
-        return convert(image, None)
-    return convert(image, upright_turn(orientation) if upright else as_stored(orientation))
+        return convert(picture, None)
+    return convert(picture, upright_turn(orientation) if upright else as_stored(orientation))

@@ -16,6 +16,9 @@ from maskrcnn.structures.masks import ByteArray
 
 STRETCH_PERCENTILES = (0.1, 99.9)
 
+DARK = 1 << 14
+"""Colours of 16 bits that all stay below this are stretched: cameras of 10 to 14 bits leave the upper ones empty."""
+
 _STRIP = 1 << 20
 """Pixels that are converted at a time."""
 
@@ -62,7 +65,10 @@ def turned_array(stored: npt.NDArray[Any], turn: Image.Transpose | None) -> npt.
 
 
 def channel_bytes(values: npt.NDArray[Any]) -> ByteArray:
-    """(H, W) numbers of one channel as bytes: bytes stay, True is 255, all others are stretched as 16-bit grey is."""
+    """(H, W) numbers of one channel, or (H, W, C) of several by one rule, as bytes.
+
+    Bytes stay, True is 255, all others are stretched as 16-bit grey is.
+    """
     if values.dtype == np.uint8:
         return values
     if values.dtype == bool:
@@ -71,6 +77,14 @@ def channel_bytes(values: npt.NDArray[Any]) -> ByteArray:
     strips = [values[top : top + rows] for top in range(0, values.shape[0], rows)]
     stretch = _Stretch(strips, values.size)
     return np.concatenate([stretch(strip) for strip in strips])
+
+
+def colour_bytes(values: npt.NDArray[np.uint16]) -> ByteArray:
+    """(H, W, C) of 16 bits as bytes: the high ones; three colours below `DARK` are stretched together, as grey is."""
+    pixels = (values >> 8).astype(np.uint8)
+    if values.shape[2] > 2 and values[:, :, :3].max() < DARK:
+        pixels[:, :, :3] = channel_bytes(values[:, :, :3])
+    return pixels
 
 
 def stretch_limits(values: npt.NDArray[Any]) -> tuple[np.floating, np.floating]:

@@ -16,10 +16,12 @@ from maskrcnn.export.recording import checksum, names_of, plain_copy, record, re
 from maskrcnn.export.refusals import require_exportable
 from maskrcnn.export.verification import verify
 from maskrcnn.files import make_folder, write_atomically
+from maskrcnn.json_values import load_json
 from maskrcnn.models.mask_rcnn import MaskRCNN
-from maskrcnn.runtime.contract import Contract
+from maskrcnn.runtime.contract import KEY, Contract
 from maskrcnn.runtime.engines import open_engine
 from maskrcnn.runtime.model import ExportedModel
+from maskrcnn.runtime.onnx_file import read_onnx
 from maskrcnn.structures import Categories
 
 
@@ -47,8 +49,8 @@ def export_network(
         say: gets a line for each step.
 
     Raises:
-        UserError: a model that has no such form, a missing library, a graph that differs from the network, or a place
-            that cannot be written to. Nothing is written then.
+        UserError: a model that has no such form, a missing library, a graph that differs from the network, a place that
+            cannot be written to, or files of others there. Nothing is written then.
     """
     path = require_place(path)
     require_onnx()
@@ -67,12 +69,34 @@ def export_network(
 
 
 def require_place(path: str | PathLike[str]) -> Path:
-    """A path that an .onnx file can be written to."""
+    """A path that an .onnx file can be written to, and its .json file beside it.
+
+    Raises:
+        UserError: another ending, or a file there that no export has written.
+    """
     path = Path(path)
     if path.suffix.lower() != ".onnx":
         raise UserError(f"{path}: expected a file name that ends in .onnx; name it {path.stem}.onnx")
+    for file, is_ours in ((path, _is_exported), (path.with_suffix(".json"), _is_contract)):
+        if file.exists() and not is_ours(file):
+            raise UserError(f"{file}: would be replaced, and maskrcnn export did not write it; name another file")
     make_folder(path.parent)
     return path
+
+
+def _is_exported(file: Path) -> bool:
+    try:
+        return KEY in read_onnx(file)[1]
+    except UserError:
+        return False
+
+
+def _is_contract(file: Path) -> bool:
+    try:
+        content = load_json(file)
+    except UserError:
+        return False
+    return isinstance(content, dict) and {"format", "package", "graph_crc32"} <= content.keys()
 
 
 def write_exported(path: Path, content: bytes, contract: Contract) -> None:

@@ -147,10 +147,13 @@ def predict_parts(model: Trained, source: Source, options: LargeOptions, predict
 
 
 def _parts(model: Trained, source: Source, tiling: Tiling, predict: Predict) -> Iterator[Prediction]:
+    tiles = _Limited(predict)
     with opened(source, Channels.of(model.config.input)) as image:
-        found = objects_of(image, tiling, predict)
+        found = objects_of(image, tiling, tiles)
         for objects in chain([next(found, _nothing(model))], found):
-            yield _prediction(objects, source, image.size, model)
+            yield _prediction(objects, source, image.size, model, tiles.since_last())
+        if limited := tiles.since_last():  # whose objects others have
+            yield _prediction(_nothing(model), source, image.size, model, limited)
 
 
 def predict_whole(model: Trained, source: Source, options: LargeOptions, predict: Predict) -> Prediction:
@@ -164,8 +167,27 @@ def predict_image(
     model: Trained, image: LargeImage, source: Source, options: LargeOptions, predict: Predict
 ) -> Prediction:
     """The same of an image that is open; `source` is where it came from."""
-    objects = Pieces.concatenate([_nothing(model), *objects_of(image, _tiling(model, options), predict)])
-    return _prediction(objects[np.argsort(-objects.scores, kind="stable")], source, image.size, model)
+    tiles = _Limited(predict)
+    objects = Pieces.concatenate([_nothing(model), *objects_of(image, _tiling(model, options), tiles)])
+    best_first = objects[np.argsort(-objects.scores, kind="stable")]
+    return _prediction(best_first, source, image.size, model, tiles.since_last())
+
+
+class _Limited:
+    """The predictions of tiles, and how many of these may have more objects; see `Prediction.limited`."""
+
+    def __init__(self, predict: Predict) -> None:
+        self._predict, self._number = predict, 0
+
+    def __call__(self, pictures: Iterator[ByteArray]) -> Iterator[Prediction]:
+        for found in self._predict(pictures):
+            self._number += found.limited
+            yield found
+
+    def since_last(self) -> int:
+        """Tiles since this was last asked for."""
+        number, self._number = self._number, 0
+        return number
 
 
 def _tiling(model: Trained, options: LargeOptions) -> Tiling:
@@ -175,7 +197,7 @@ def _tiling(model: Trained, options: LargeOptions) -> Tiling:
     return Tiling.for_model(model.config.input, sizes, options.tile, options.overlap, options.background)
 
 
-def _prediction(objects: Pieces, source: Source, size: Size, model: Trained) -> Prediction:
+def _prediction(objects: Pieces, source: Source, size: Size, model: Trained, limited: int) -> Prediction:
     return Prediction(
         boxes=objects.boxes.astype(np.float32),
         scores=objects.scores,
@@ -187,6 +209,7 @@ def _prediction(objects: Pieces, source: Source, size: Size, model: Trained) -> 
         keypoints=objects.keypoints,
         paste=model.config.mask_head.paste,
         mask_threshold=model.config.mask_head.threshold,
+        limited=limited,
         channels=Channels.of(model.config.input),
     )
 

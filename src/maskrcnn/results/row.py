@@ -28,7 +28,7 @@ class RunSettings:
     Attributes:
         model: SHA-256 of the model's file.
         score_threshold: objects scored above it.
-        max_detections: per image; None: as the model was trained.
+        max_detections: per image, or per tile of one that is cut; None: as the model was trained.
         precision: what the network computed in.
         proposals: SHA-256 of the file of proposals, None without one.
         tiles: how large images are cut: "auto", "none" or a number, and the overlap and background if given.
@@ -70,14 +70,15 @@ def found_row(
 ) -> dict[str, Any]:
     """The row of an image: name, content, size, objects as COCO results without ids, seconds, and settings.
 
-    With `more` there are other objects of the image, in rows behind this one.
+    With `more` there are other objects of the image, in rows behind this one; `limited` is there where the image, or a
+    tile of this part of it, may have objects beyond the limit of detections.
     """
     height, width = prediction.image_size
     objects = [{k: v for k, v in result.items() if k != "image_id"} for result in prediction.to_coco()]
     image = {"file_name": name, "content": content, "height": height, "width": width}
-    return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(settings)} | (
-        {"more": True} if more else {}
-    )
+    flags = {"more": more, "limited": prediction.limited > 0}
+    set_flags = {flag: True for flag, is_set in flags.items() if is_set}
+    return {**image, "objects": objects, "error": None, "seconds": round(seconds, 4), **asdict(settings), **set_flags}
 
 
 def failed_row(name: str, reason: str, settings: RunSettings) -> dict[str, Any]:

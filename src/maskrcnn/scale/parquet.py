@@ -56,8 +56,9 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     """As in JSON: what a row or an object does not have is not there."""
     objects = [{name: value for name, value in found.items() if value is not None} for found in row["objects"]]
     whole = {**row, "objects": objects}
-    if not row["more"]:
-        del whole["more"]
+    for flag in ("more", "limited"):
+        if not row[flag]:
+            del whole[flag]
     return whole
 
 
@@ -83,6 +84,7 @@ def _schema(pa: Any) -> Any:
             "proposals": pa.string(),
             "tiles": pa.string(),
             "more": pa.bool_(),
+            "limited": pa.bool_(),
         }
     )
 

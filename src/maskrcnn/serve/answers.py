@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
@@ -14,14 +14,16 @@ from PIL import Image
 
 from maskrcnn.masks.polygons import Ring
 from maskrcnn.prediction import Prediction
+from maskrcnn.serve.problems import Problem
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes, and what they are."""
+    """Bytes, what they are, and further headers."""
 
     content: bytes
     media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def coco(prediction: Prediction) -> Answer:
@@ -40,12 +42,18 @@ def polygons(prediction: Prediction) -> Answer:
 
 def overlay(prediction: Prediction) -> Answer:
     """The picture with outlines, names and scores drawn over it, as PNG."""
-    return png(prediction.overlay())
+    return replace(png(prediction.overlay()), headers=_headers(prediction))
 
 
 def labels(prediction: Prediction) -> Answer:
-    """A 16-bit PNG: the number of an object, from 1, in the pixels of its mask; a better object hides others."""
-    return png(prediction.label_image().astype(np.uint16))
+    """A 16-bit PNG: the number of an object, from 1, in the pixels of its mask; a better object hides others.
+
+    Raises:
+        Problem: 422, more objects than 16 bits can number.
+    """
+    if len(prediction) > (most := int(np.iinfo(np.uint16).max)):
+        raise Problem(422, f"format=labels numbers up to {most} objects, found {len(prediction)}; use format=coco")
+    return replace(png(prediction.label_image().astype(np.uint16)), headers=_headers(prediction))
 
 
 FORMATS: dict[str, Callable[[Prediction], Answer]] = {
@@ -64,7 +72,19 @@ def json_answer(content: Any) -> Answer:
 
 def _with_size(prediction: Prediction, objects: list[dict[str, Any]]) -> dict[str, Any]:
     height, width = prediction.image_size
-    return {"height": height, "width": width, "objects": objects}
+    return {"height": height, "width": width, **facts(prediction), "objects": objects}
+
+
+def facts(prediction: Prediction) -> dict[str, Any]:
+    """What may be missing: `limited`, objects beyond the limit; `shrunk`, small ones, lost at this scale, or None."""
+    scale = prediction.shrunk
+    return {"limited": prediction.limited > 0, "shrunk": None if scale is None else round(scale, 3)}
+
+
+def _headers(prediction: Prediction) -> dict[str, str]:
+    """The same for answers that are pictures: `Maskrcnn-Limited: true`, and `Maskrcnn-Shrunk: 0.28` where it is."""
+    told = ((name, value) for name, value in facts(prediction).items() if value is not None)
+    return {f"Maskrcnn-{name.capitalize()}": json.dumps(value) for name, value in told}
 
 
 def _without_id(found: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from maskrcnn.serve.answers import Answer, json_answer, png
 from maskrcnn.serve.bodies import decode, media_type, picture_in, read_body
 from maskrcnn.serve.compute import Options
 from maskrcnn.serve.guard import Guard
-from maskrcnn.serve.json_bodies import load_object
 from maskrcnn.serve.page import FILES
 from maskrcnn.serve.parameters import format_of, options_of, query_of
 from maskrcnn.serve.problems import ClientGone, Problem, json_response
@@ -90,7 +89,7 @@ class _Routes:
 
     async def _answered(self, request: Request, work: Coroutine[Any, Any, Answer]) -> Response:
         answer = await unless_gone(request, work)
-        return Response(answer.content, media_type=answer.media_type)
+        return Response(answer.content, media_type=answer.media_type, headers=dict(answer.headers))
 
     async def model(self, request: Request) -> Response:
         """What the model knows, and what the server takes."""
@@ -148,7 +147,7 @@ class _Routes:
     async def setup(self, request: Request) -> Response:
         """A project of Label Studio introduces itself; its address is not trusted, see `label_studio`."""
         with self._service.admission():
-            load_object(await read_body(request, self._service.settings))
+            label_studio.check_setup(await read_body(request, self._service.settings), self._service.class_names)
             return json_response({"model_version": self._service.name})
 
     async def _label_studio(self, request: Request) -> Response:
@@ -157,6 +156,7 @@ class _Routes:
         with self._service.admission():
             body = await read_body(request, self._service.settings)
             labelling, addresses = await self._service.in_thread(lambda: label_studio.read_tasks(body))
+            labelling.require_any(self._service.class_names)
             work = self._label_tasks(labelling, addresses, options)
             return await self._answered(request, work)
 

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
@@ -28,7 +28,7 @@ from maskrcnn.serve.problems import Problem
 from maskrcnn.serve.settings import ServeSettings
 from maskrcnn.structures import Size
 from maskrcnn.structures.masks import FloatArray
-from maskrcnn.text import brief
+from maskrcnn.text import brief, one_line
 from maskrcnn.xml_values import parse_xml
 
 MAX_TASKS = 100
@@ -57,6 +57,18 @@ class Labelling:
     key: str
     labels: dict[str, str]
 
+    def require_any(self, names: Sequence[str]) -> None:
+        """A `Problem` 422 where no label stands for one of these classes: nothing could ever be labelled."""
+        if self.labels.keys() & {name.lower() for name in names}:
+            return
+        classes, labels = one_line(", ".join(names)), one_line(", ".join(dict.fromkeys(self.labels.values())))
+        if not labels:
+            raise Problem(422, f"the interface has no Label; give it one for a class of the model: {classes}")
+        raise Problem(
+            422,
+            f"none of the labels {labels} is a class of the model: {classes}; rename them or give predicted_values",
+        )
+
 
 def read_tasks(body: bytes) -> tuple[Labelling, list[str]]:
     """The interface, and the address of each task's picture; a `Problem` 400 or 413 where they cannot be had."""
@@ -66,6 +78,19 @@ def read_tasks(body: bytes) -> tuple[Labelling, list[str]]:
         raise Problem(413, f"tasks: expected at most {MAX_TASKS}, got {len(tasks)}")
     labelling = read_labelling(member(content, "label_config", str))
     return labelling, [_address(task, labelling.key) for task in tasks]
+
+
+def check_setup(body: bytes, names: Sequence[str]) -> None:
+    """The message of `/setup`: a `Problem` as of `Labelling.require_any`, for Label Studio to show beside the model.
+
+    A project that has no interface for pictures yet may come in as well.
+    """
+    content = load_object(body)
+    try:
+        labelling = read_labelling(member(content, "schema", str, ""))
+    except Problem:
+        return
+    labelling.require_any(names)
 
 
 def read_labelling(config: str) -> Labelling:

@@ -16,11 +16,11 @@ import numpy as np
 
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.prediction import Prediction
-from maskrcnn.serve.answers import Answer, json_answer
+from maskrcnn.serve.answers import Answer, facts, json_answer
 from maskrcnn.serve.bodies import decode
 from maskrcnn.serve.compute import Options
 from maskrcnn.serve.json_bodies import load_object, member
-from maskrcnn.serve.parameters import options_of
+from maskrcnn.serve.parameters import OPTIONS, options_of, require_known
 from maskrcnn.serve.problems import Problem
 from maskrcnn.sources import source_pixels
 from maskrcnn.structures.masks import ByteArray
@@ -37,6 +37,13 @@ OUTPUTS: dict[str, tuple[str, list[int]]] = {
     "image_size": ("INT64", [2]),
 }
 """The kind and shape of each: boxes x1, y1, x2, y2; masks COCO's run lengths as text; the size is height, width."""
+
+_RESERVED = {
+    *("binary_data_output", "content_type", "headers", "priority", "sequence_end", "sequence_id", "sequence_start"),
+    "timeout",
+}
+_TRITON = "triton_"
+"""Parameters that clients send by themselves: those of the protocol's extensions, of Triton's and of MLServer's."""
 
 _LENGTH = 4
 """Bytes that say how long a binary element is."""
@@ -95,14 +102,14 @@ def read_request(body: bytes, header_length: str | None, max_pixels: int, channe
         raise Problem(400, f"inputs: expected one, of the name {INPUT}; send one picture a request")
     return InferRequest(
         _picture(inputs[0], body[end:], max_pixels, channels),
-        options_of(member(content, "parameters", dict, {})),
+        _options(member(content, "parameters", dict, {})),
         tuple(_output_name(output) for output in member(content, "outputs", list, [])) or tuple(OUTPUTS),
         member(content, "id", str) if "id" in content else None,
     )
 
 
 def answer(prediction: Prediction, request: InferRequest, name: str) -> Answer:
-    """The response; without masks where the model has none."""
+    """The response; without masks where the model has none. Its parameters say what may be missing."""
     values = _values(prediction)
     outputs = [
         {"name": key, "datatype": OUTPUTS[key][0], "shape": list(np.shape(values[key])), "data": _flat(values[key])}
@@ -110,7 +117,14 @@ def answer(prediction: Prediction, request: InferRequest, name: str) -> Answer:
         if key in values
     ]
     identity = {} if request.id is None else {"id": request.id}
-    return json_answer({"model_name": name, "model_version": "1", **identity, "outputs": outputs})
+    about = {"model_name": name, "model_version": "1", **identity, "parameters": facts(prediction)}
+    return json_answer({**about, "outputs": outputs})
+
+
+def _options(parameters: Mapping[str, Any]) -> Options:
+    reserved = (name for name in parameters if name in _RESERVED or name.startswith(_TRITON))
+    require_known(parameters.keys() - set(reserved), OPTIONS)
+    return options_of(parameters)
 
 
 def _values(prediction: Prediction) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +16,9 @@ from maskrcnn.settings import nearest
 from maskrcnn.text import brief
 
 _PICTURE = "image/png"
+
+OPTIONS = ("score_threshold", "max_detections")
+"""The names that `options_of` knows."""
 
 
 def options_of(values: Mapping[str, Any]) -> Options:
@@ -35,13 +38,17 @@ def options_of(values: Mapping[str, Any]) -> Options:
 def query_of(request: Request, *others: str) -> dict[str, str]:
     """The parameters behind the question mark; a `Problem` 422 for one that is unknown or given twice."""
     pairs = request.query_params.multi_items()
-    known = ("score_threshold", "max_detections", *others)
-    for name, _ in pairs:
-        if name not in known:
-            raise Problem(422, f"unknown parameter {brief(name)}; {nearest(name, known)}")
+    require_known((name for name, _ in pairs), (*OPTIONS, *others))
     if len(pairs) > len(dict(pairs)):
         raise Problem(422, "a parameter was given twice; give each once")
     return dict(pairs)
+
+
+def require_known(names: Iterable[str], known: Sequence[str]) -> None:
+    """A `Problem` 422 for the first name that is none of those known: misspelt, it would change nothing."""
+    for name in names:
+        if name not in known:
+            raise Problem(422, f"unknown parameter {brief(name)}; {nearest(name, known)}")
 
 
 def format_of(request: Request, query: Mapping[str, str]) -> Callable[[Prediction], Answer]:

@@ -66,6 +66,11 @@ class Service:
         return channels_of(self.model)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the model."""
+        return self.model.categories.names
+
+    @property
     def name(self) -> str:
         """Of the model, for clients: without the folders of its file."""
         return PurePath(self.model.name).stem

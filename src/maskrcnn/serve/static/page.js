@@ -132,7 +132,9 @@ function countClasses() {
   const counts = [...classes].map(([name, [count]]) => `${count} ${name}`).join(", ");
   const lower = state.result.objects.length - state.shown.length;
   const rest = lower ? `; ${lower} more score lower` : "";
-  say((counts || "nothing above this score") + rest);
+  const limit = state.result.limited && !lower ? "; this is the limit, there may be more" : "";
+  const shrunk = state.result.shrunk ? `; seen at a scale of ${state.result.shrunk}, small objects are lost` : "";
+  say((counts || "nothing above this score") + rest + limit + shrunk);
   masks.setAttribute("aria-label", `${state.name}: ${counts || "no objects"}`);
 }
 

@@ -7,28 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from maskrcnn.cli.shrinking import Shrinking
-from maskrcnn.config import Config
-
 NUCLEI = Path(__file__).parents[2] / "examples" / "nuclei_mini" / "images"
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-def test_images_that_lose_most_of_their_size_are_named_once() -> None:
-    shrinking = Shrinking(Config())  # sides of at most 1333 pixels
-    for size in ((600, 800), (3000, 4000), (9000, 12000), (8000, 6000)):
-        shrinking.add(size)
-    assert shrinking.num_images == 2 and shrinking.largest_size == (9000, 12000)
-    warning = shrinking.warning() or ""
-    assert "2 images were" in warning and "11.3 times (12000 x 9000" in warning and "--tile 768" in warning
-
-
-def test_what_shrinks_a_little_or_grows_is_not_mentioned() -> None:
-    shrinking = Shrinking(Config())
-    for size in ((3000, 4000), (10, 10), (3200, 3200)):
-        shrinking.add(size)
-    assert shrinking.warning() is None
 
 
 def test_predict_says_it(run: Run, model_file: Path, tmp_path: Path) -> None:
