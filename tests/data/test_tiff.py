@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from maskrcnn.data.channel_files import read_pixels
 from maskrcnn.data.images import read_image
 from maskrcnn.errors import UserError
 
@@ -27,6 +28,23 @@ def test_a_tiff_that_pillow_does_not_read_is_not_called_broken(
     assert cv2.imwrite(str(path), values)
     with pytest.raises(UserError, match=rf"x\.tif: a TIFF of {what} per pixel, which Pillow does not read.*save it as"):
         read_image(path)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_planes_one_behind_the_other(tmp_path: Path, dtype: str, compression: str | None) -> None:
+    """Of 16 bits and not compressed Pillow would take half of the bytes: tifffile reads them, or nobody does."""
+    tifffile = pytest.importorskip("tifffile")
+    values = np.random.default_rng(0).integers(0, 256, (3, 24, 31)).astype(dtype) * (257 if dtype == "uint16" else 1)
+    path, bytes_ = tmp_path / "x.tif", (values >> (8 if dtype == "uint16" else 0)).astype(np.uint8).transpose(1, 2, 0)
+    tifffile.imwrite(path, values, photometric="rgb", planarconfig="separate", compression=compression)
+    if (dtype, compression) != ("uint16", None):
+        assert np.array_equal(read_image(path), bytes_)
+    else:
+        with pytest.raises(UserError, match=r"x\.tif: a TIFF of 3 planes of 16 bits, which Pillow reads wrong"):
+            read_image(path)
+    read = read_pixels(path)
+    assert read.shape == (24, 31, 3) and np.corrcoef(read.ravel(), bytes_.ravel())[0, 1] > 0.99
 
 
 def test_libtiff_writes_nothing_past_the_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ from maskrcnn.data.image_header import (
     upright_turn,
 )
 from maskrcnn.data.pixels import Convert, num_bands, rgb_pixels
-from maskrcnn.data.tiff import silence_libtiff, unread_kind
+from maskrcnn.data.tiff import require_well_read, silence_libtiff, unread_kind
 from maskrcnn.errors import UserError
 from maskrcnn.file_kinds import START
 from maskrcnn.files import open_regular, unexpected
@@ -195,6 +195,7 @@ def _decoding(path: ImagePath, stream: BinaryIO, max_pixels: int, *, decode: boo
             require_bearable_size(image.size, max_pixels)
             if decode:
                 require_bearable(image, stream)
+                require_well_read(image)
             yield image
         except UserError as error:
             raise type(error)(f"{path}: {error}") from None

@@ -1,4 +1,4 @@
-"""TIFF: what Pillow cannot read of it, and the library that would write its complaints to the terminal itself."""
+"""TIFF: what Pillow cannot read of it, or reads wrong, and the library whose complaints would go to the terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import PIL
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
+from maskrcnn.errors import UserError
+
+_PLANES, _APART = 284, 2
 _SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 277, 258, 339
 _FORMATS = {1: "whole numbers", 2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers"}
 
@@ -27,6 +31,22 @@ def unread_kind(stream: BinaryIO) -> str:
         return f"{tags.get(_SAMPLES_PER_PIXEL, 1)} x {bits}-bit {_FORMATS.get(kind, 'numbers')} per pixel"
     except Exception:  # a damaged directory can go wrong anywhere
         return ""
+
+
+def require_well_read(image: ImageFile) -> None:
+    """Refuse planes of more than 8 bits, one behind the other and not compressed: Pillow takes half of their bytes.
+
+    Raises:
+        UserError: it is such a TIFF.
+    """
+    if not isinstance(image, TiffImageFile) or image.tag_v2.get(_PLANES) != _APART:
+        return
+    bits = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
+    if len(bits) > 1 and max(bits) > 8 and any(tile[0] == "raw" for tile in image.tile):
+        raise UserError(
+            f"a TIFF of {len(bits)} planes of {max(bits)} bits, which Pillow reads wrong; pip install tifffile, or "
+            "save it with the channels of each pixel together"
+        )
 
 
 @cache
