@@ -34,7 +34,7 @@ def forget_oldest(folder: Path, keep: int, newest: Path | None = None) -> None:
         OSError: the folder cannot be read.
     """
     others = [path for path in folder.iterdir() if path != newest]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for old in others[keep - (newest is not None) :]:
         if old.is_dir():
             shutil.rmtree(old, ignore_errors=True)

@@ -112,20 +112,25 @@ def config(config: Config) -> Config:
 
 
 def test_two_ranks_are_one_process(config: Config, tmp_path: Path) -> None:
-    """Ten steps, with images of several shapes; also resumed by another number of ranks."""
+    """Ten steps, with images of several shapes; also resumed by another number of ranks.
+
+    Without oneDNN, which takes other kernels for one image than for two: on some processors their rounding is enough for
+    another choice of regions in an untrained network.
+    """
     with_an_empty_and_a_smaller_image(Path(config.data.root))
     config = replace(config, schedule=replace(config.schedule, steps=10, warmup_steps=2))
     config = replace(config, optimizer=OptimizerConfig(lr=0.01, reference_batch_size=4, clip_norm=5.0))
     config = replace(config, train=replace(config.train, batch_size=2, accumulate=2, checkpoint_every=5, ema_decay=0.9))
-    alone = train(config, tmp_path / "alone")
+    with torch.backends.mkldnn.flags(enabled=False):
+        alone = train(config, tmp_path / "alone")
     settings = as_yaml(config, tmp_path / "config.yaml")
-    results = ended(start(settings, tmp_path / "two", 2))
+    results = ended(start(settings, tmp_path / "two", 2, onednn=False))
     assert [code for code, _, _ in results] == [0, 0], results
     assert "step 10/10" in results[0][1] and results[1][1:] == ("", ""), "the second rank is silent"
     expected, found = weights(alone.last), weights(tmp_path / "two" / "last.safetensors")
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
-        assert torch.allclose(found[name], tensor, rtol=1e-5, atol=1e-6), name
+        assert torch.allclose(found[name], tensor, rtol=1e-5, atol=1e-5), name
     logged = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
     single = [json.loads(line) for line in (tmp_path / "alone" / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in logged] == [entry["step"] for entry in single]
@@ -134,7 +139,8 @@ def test_two_ranks_are_one_process(config: Config, tmp_path: Path) -> None:
 
     for state in (tmp_path / "two" / "state").glob("step-*10*"):
         state.unlink()
-    resumed = train(config, tmp_path / "two", resume=True)  # from step 5 of two ranks, in one process
+    with torch.backends.mkldnn.flags(enabled=False):
+        resumed = train(config, tmp_path / "two", resume=True)  # from step 5 of two ranks, in one process
     for name, tensor in expected.items():
         assert torch.allclose(weights(resumed.last)[name], tensor, rtol=1e-5, atol=1e-5), name
 
