@@ -128,7 +128,7 @@ def _found(folder: Path, file: Path, images: Path, settings: Mapping[str, Any]) 
         data = _labelled(tensors, header, str(file), images, settings)
         if header["images"] != _state_of_images(data):
             return None
-        os.utime(folder, ns=(time.time_ns(),) * 2)  # by itself it is as coarse as the system's ticks
+        os.utime(folder, ns=(time.time_ns(),) * 2)  # not in ticks of the system
     except (UserError, OSError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
         return None
     return data
