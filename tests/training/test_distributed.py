@@ -114,8 +114,8 @@ def config(config: Config) -> Config:
 def test_two_ranks_are_one_process(config: Config, tmp_path: Path) -> None:
     """Ten steps, with images of several shapes; also resumed by another number of ranks.
 
-    Without oneDNN, which takes other kernels for one image than for two: on some processors their rounding is enough for
-    another choice of regions in an untrained network.
+    Without oneDNN, which takes other kernels for one image than for two: on some processors their rounding is enough
+    for another choice of regions in an untrained network.
     """
     with_an_empty_and_a_smaller_image(Path(config.data.root))
     config = replace(config, schedule=replace(config.schedule, steps=10, warmup_steps=2))
