@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from maskrcnn.errors import UserError
+from maskrcnn.marks import mark_options
 from maskrcnn.sources import collect_sources, kept_source, read_source, several_sources, source_pixels
 
 
@@ -87,7 +88,8 @@ def made(output: Path, *pictures: str) -> None:
     files = [*pictures, "label_maps/a.png", "panoptic/a.png", "labels/images/a.png", "labels/masks/a.png"]
     for name in files:
         (output / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 3)).save(output / name)
+        mark = mark_options("JPEG" if name.endswith(".jpg") else "PNG") if name in pictures else {}
+        Image.new("RGB", (4, 3)).save(output / name, **mark)
     (output / "predictions.jsonl").write_text("".join(json.dumps({"picture": name}) + "\n" for name in pictures))
     (output / "labels" / ".written.json").write_text("{}")
 
@@ -105,11 +107,11 @@ def made(output: Path, *pictures: str) -> None:
     ],
 )
 def test_what_predict_wrote_itself_is_no_source(folder: Path, source: str, expected: list[str], results: int) -> None:
-    """In the folder of the images, or in one below it; what is no row names no picture."""
+    """In the folder of the images, or in one below it."""
     made(folder, "10_2.png")
     made(folder / "old", "a.png")
     with (folder / "predictions.jsonl").open("a") as rows:
-        rows.write('{"picture": 3}\n["picture"]\n{"picture": "../b.jpg"}\nno row of a "picture"\n')
+        rows.write('{"picture": "b.jpg"}\n')  # whatever rows say of images that `predict` has not drawn
     Image.new("RGB", (4, 3)).save(folder / "old" / "own.png")
     notes: list[str] = []
     assert names(collect_sources([folder / source], notes.append), folder) == expected

@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"errors", "file_kinds", "failures"},
     {"config"},
     {"files", "memory"},
-    {"ways", "structures", "devices", "json_values", "yaml_values", "xml_values", "process", "pipeline"},
+    {"ways", "structures", "devices", "json_values", "yaml_values", "xml_values", "process", "pipeline", "marks"},
     {"kernels"},
     {"masks"},
     {"ops"},

@@ -431,12 +431,13 @@ def test_resuming_draws_the_pictures_that_finished_images_lack(
     assert run(*command("whole", *drawn))[0] == 0 and run(*command("later", "--no-overlays"))[0] == 0
     whole, later = tmp_path / "whole", tmp_path / "later"
     assert not any("picture" in row for row in rows(later)) and not list(later.glob("*.png"))
+    predicted = (later / "predictions.jsonl").read_bytes()
     code, out, err = run(*command("later", "--resume", *drawn))
     assert code == 0 and "4 finished images without a picture: drawn from the rows" in out, err
     for name in ("mosaic.png", "a.png", "b.jpg", "b_2.png"):
         assert np.array_equal(np.array(Image.open(whole / name)), np.array(Image.open(later / name))), name
     assert (whole / "predictions.json").read_bytes() == (later / "predictions.json").read_bytes()
-    assert {row["picture"] for row in rows(later) if "picture" in row} == {"mosaic.png", "a.png", "b.jpg", "b_2.png"}
+    assert (later / "predictions.jsonl").read_bytes() == predicted, "rows may be large, and are not written again"
     (later / "a.png").unlink()
     before = len(rows(later)), (later / "b_2.png").read_bytes()
     code, out, _ = run(*command("later", "--resume", "--draw", "masks"))

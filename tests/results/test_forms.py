@@ -77,5 +77,5 @@ def test_forms_are_removed_but_for_what_was_changed_or_is_of_others(make_run: Ma
     (tmp_path / "labelme" / "a.json").unlink()
     (tmp_path / "crops").mkdir()
     (tmp_path / "crops" / "mine.png").touch()
-    assert remove_forms(tmp_path) == [tmp_path / "labelme"]
+    assert remove_forms(tmp_path) == ([tmp_path / "csv", tmp_path / "geojson"], [tmp_path / "labelme"])
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"in", "labelme", "crops"}

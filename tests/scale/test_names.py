@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.errors import UserError
+from maskrcnn.marks import MARK
 from maskrcnn.scale.names import image_names
 
 
@@ -70,6 +71,7 @@ def test_what_predict_wrote_itself_is_left_out(
     for name in (*files, "cells/labels/masks/m.png", "cells/labels/deep/n.png"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
+    Path("cells/a_2.png").write_text(MARK)
     Path("cells/predictions.jsonl").write_text('{"picture": "a_2.png"}\n{"error": "broken"}\n')
     Path("cells/labels/.written.json").touch()
     notes: list[str] = []
@@ -78,7 +80,7 @@ def test_what_predict_wrote_itself_is_left_out(
 
 
 def test_results_alone_are_no_images(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
+    (tmp_path / "a.png").write_text(MARK)
     (tmp_path / "predictions.jsonl").write_text('{"picture": "a.png"}\n')
     with pytest.raises(UserError, match=r"no images .* in it but 1 result of predict$"):
         list(image_names([str(tmp_path)]))

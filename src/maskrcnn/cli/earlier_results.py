@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskrcnn.data.outputs import PANOPTIC, WRITTEN, drawn_pictures, result_files
+from maskrcnn.data.outputs import PANOPTIC, WRITTEN, drawn_pictures, is_made, is_output, result_files
 from maskrcnn.errors import UserError
 from maskrcnn.text import counted
 
@@ -45,21 +45,40 @@ def tell_what_is_kept(rows: ResultRows, num_sources: int, num_waiting: int, repo
         reporter.note(f"{counted(others, 'other image')} of earlier runs kept{gone}")
 
 
-def remove_replaced(output: Path, forms: Sequence[str], warn: Callable[[str], object]) -> None:
+def require_apart(sources: Sequence[Path], output: Path) -> None:
+    """Refuse to read images from what the run is about to replace.
+
+    Raises:
+        UserError: a source lies in a form of results, the label maps or the segments of the output.
+    """
+    folders = output.iterdir() if is_output(output) else ()
+    made = {folder.resolve() for folder in folders if folder.is_dir() and is_made(folder)}
+    for source in sources if made else ():
+        if not made.isdisjoint(source.resolve().parents):
+            raise UserError(
+                f"{source}: lies among the results in {output}, which this run replaces; choose another --output"
+            )
+
+
+def remove_replaced(output: Path, forms: Sequence[str], reporter: Reporter) -> None:
     """Remove what was made of rows that the first new row replaces: beside the new results it would belong to others.
 
     Args:
         output: of the run.
         forms: that are to be written, whatever lies there.
-        warn: is told of folders that stay since somebody has changed them.
+        reporter: is told of folders that are removed, and of those that stay since somebody has changed them.
     """
     for path in result_files(output):
         path.unlink(missing_ok=True)
         if path.parent == output / PANOPTIC:
             (output / f"{PANOPTIC}.json").unlink(missing_ok=True)
-    if any(output.glob(f"*/{WRITTEN}")):
-        from maskrcnn.results.forms import remove_forms
+    if not any(output.glob(f"*/{WRITTEN}")):
+        return
+    from maskrcnn.results.forms import remove_forms
 
-        for folder in remove_forms(output):
-            if folder.name not in forms:
-                warn(f"{folder}: was changed since it was written, so it stays, with the results of an earlier run")
+    removed, changed = ([folder for folder in folders if folder.name not in forms] for folders in remove_forms(output))
+    if removed:
+        names = ", ".join(folder.name for folder in removed)
+        reporter.warn(f"{output}: removed {names}, made of the results that are replaced; --save writes forms anew")
+    for folder in changed:
+        reporter.warn(f"{folder}: was changed since it was written, so it stays, with the results of an earlier run")

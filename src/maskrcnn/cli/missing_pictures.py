@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskrcnn.cli.large import by_size
+from maskrcnn.marks import is_marked
 from maskrcnn.text import counted
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def draw_missing(run: Run, values: Namespace, drawing: Drawing) -> None:
 
 
 def _has_picture(run: Run, source: Path) -> bool:
-    return os.path.realpath(source) in run.rows.pictures and run.overlays[source].is_file()
+    return is_marked(run.overlays[source])
 
 
 def _draw(run: Run, source: Path, is_cut: bool, facts: ModelFacts, drawing: Drawing) -> None:
@@ -57,7 +58,3 @@ def _draw(run: Run, source: Path, is_cut: bool, facts: ModelFacts, drawing: Draw
     for row in rows:
         shown.add(prediction_of(row, facts.categories, Channels.of(facts.config.input)))
     shown.prediction().save(path, drawing)
-    if rows[-1].get("picture") != path.name:
-        rows[-1]["picture"] = path.name
-        for row in rows:
-            run.rows.append(row)

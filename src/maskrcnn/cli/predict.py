@@ -69,7 +69,7 @@ def _predict(values: Namespace, reporter: Reporter) -> int:
         shortfalls = Shortfalls(model.config, values.max_detections)
         parts = shortfalls.noted(_predict_all(model, run, values, shrinking))
         if not values.resume:
-            remove_replaced(Path(values.output), values.save, reporter.warn)
+            remove_replaced(Path(values.output), values.save, reporter)
         with terminated_as_interrupted(), run.finishing(), reporter:
             reporter.begin(len(run.waiting))
             _keep(parts, run, drawing)

@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.earlier_results import tell_what_is_kept, without_pictures
+from maskrcnn.cli.earlier_results import require_apart, tell_what_is_kept, without_pictures
 from maskrcnn.cli.large import tiles_option
 from maskrcnn.cli.progress import Reporter, describe
-from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS, drawn_pictures
+from maskrcnn.data.outputs import LABEL_MAPS, PANOPTIC, ROWS, is_plain_name
 from maskrcnn.errors import LONGEST_MESSAGE, UserError
+from maskrcnn.marks import is_marked
 from maskrcnn.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ def begin(values: Namespace, sources: list[Path], reporter: Reporter) -> Run:
     )
     output = Path(values.output)
     sources = without_pictures(sources, output, reporter.note)
+    if not values.resume:
+        require_apart(sources, output)
     if (shards := output / "shards").exists():
         raise UserError(f"{shards}: results of a run with --shards; choose another --output")
     results, rows = output / "predictions.json", ResultRows(output / ROWS, settings)
@@ -214,7 +216,7 @@ def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str]
     A number is added rather than overwriting a source, another picture or a file that no run wrote. `kept` has the
     names of pictures, or label maps, that are there already, by the real paths of their sources.
     """
-    kept, own = kept or {}, cache(drawn_pictures)
+    kept = {source: name for source, name in (kept or {}).items() if is_plain_name(name)}
     taken = {source.resolve() for source in sources}
     for picture in kept.values():
         taken |= _written(output, output / picture)
@@ -226,7 +228,7 @@ def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str]
         ending = ".jpg" if source.suffix.lower() in PHOTOGRAPHS else ".png"
         for count in itertools.count(1):
             path = output / f"{source.stem if count == 1 else f'{source.stem}_{count}'}{ending}"
-            is_foreign = path.exists() and path.name not in own(output)
+            is_foreign = path.exists() and not is_marked(path)
             if not is_foreign and not _written(output, path) & taken:
                 break
         taken |= _written(output, path)

@@ -18,7 +18,7 @@ class Shortfalls:
 
     Attributes:
         config: of the model.
-        max_detections: as it was asked for.
+        max_detections: as it was asked for; who names a limit knows of it.
         images_at_limit: with as many objects as are looked for.
         tiles_at_limit: the same of images that were cut.
         files_with_pages: of which the first was used.
@@ -41,10 +41,10 @@ class Shortfalls:
 
     def warnings(self) -> Iterator[str]:
         """A line for each kind that there is."""
-        if self.images_at_limit or self.tiles_at_limit:
+        if self.max_detections is None and (self.images_at_limit or self.tiles_at_limit):
             numbers = ((self.images_at_limit, "image"), (self.tiles_at_limit, "tile"))
             what = " and ".join(counted(number, noun) for number, noun in numbers if number)
-            limit = counted(self.max_detections or self.config.box_head.max_detections, "object")
+            limit = counted(self.config.box_head.max_detections, "object")
             smaller = "smaller tiles (--tile N) or " if self.tiles_at_limit else ""
             yield f"warning: {what} reached the limit of {limit}; there may be more: {smaller}--max-detections N"
         if self.files_with_pages:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import TypeGuard
 
 from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular
+from maskrcnn.marks import is_marked
 
 ROWS = "predictions.jsonl"
 """A line for each finished image."""
@@ -21,20 +23,31 @@ LABEL_MAPS = "label_maps"
 PANOPTIC = "panoptic"
 """The folder of the PNG files of COCO panoptic."""
 
+OVERLAYS = (".png", ".jpg")
+"""How the names of overlays end."""
+
 WRITTEN = ".written.json"
 """In the folder of each form of results: its files as they were written, by size and time."""
 
 
 def result_files(output: Path) -> Iterator[Path]:
-    """The overlays, label maps and segments that the rows in a folder name; none where there are no rows."""
+    """The overlays, label maps and segments that the rows in a folder name; none where there are no rows.
+
+    Rows may come from anywhere: only plain names count, and only files that `predict` has marked as its own.
+    """
     try:
         with open_regular(output / ROWS) as rows:
             for line in rows:
                 for folder, name in _named(line):
-                    if isinstance(name, str) and is_safe_name(name):
+                    if is_plain_name(name) and is_marked(output / folder / name):
                         yield output / folder / name
     except UserError:
         return
+
+
+def is_plain_name(name: object) -> TypeGuard[str]:
+    """Whether it names a file in a folder, and nothing below or outside it."""
+    return isinstance(name, str) and is_safe_name(name) and PureWindowsPath(name).name == name != ".."
 
 
 def _named(line: bytes) -> Iterator[tuple[str, object]]:
@@ -51,8 +64,10 @@ def _named(line: bytes) -> Iterator[tuple[str, object]]:
 
 
 def drawn_pictures(output: Path) -> frozenset[str]:
-    """The names of the overlays that the rows in a folder name."""
-    return frozenset(path.name for path in result_files(output) if path.parent == output)
+    """The names of the overlays in a folder that `predict` has written into; none in others."""
+    if not is_output(output):
+        return frozenset()
+    return frozenset(path.name for path in output.iterdir() if path.suffix in OVERLAYS and is_marked(path))
 
 
 def is_output(folder: Path) -> bool:

@@ -34,6 +34,10 @@ FORMS: dict[str, Callable[[Finished, Path], Loss]] = {
 """By the names that `predict --save` takes; each says what it had to leave out."""
 
 
+_OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
+"""What file managers leave where somebody looks."""
+
+
 def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) -> None:
     """Before the work: nothing that was corrected since it was written is lost.
 
@@ -49,17 +53,20 @@ def require_replaceable(output: Path, forms: Sequence[str], *, overwrite: bool) 
             )
 
 
-def remove_forms(output: Path) -> list[Path]:
-    """Remove the forms of results that are about to be replaced; folders that somebody has changed stay, and are named.
+def remove_forms(output: Path) -> tuple[list[Path], list[Path]]:
+    """Remove the forms of results that are about to be replaced, unless somebody has changed them.
 
-    A folder of the name of a form that this package did not write is none of them.
+    A folder of the name of a form that this package did not write is none of them, and one behind a link stays.
+
+    Returns:
+        The folders that are removed, and those that stay.
     """
     ours = [output / form for form in FORMS if (output / form / WRITTEN).exists()]
-    changed = [folder for folder in ours if _files(folder) != _noted(folder)]
-    for folder in ours:
-        if folder not in changed:
-            shutil.rmtree(folder)
-    return changed
+    changed = [folder for folder in ours if folder.is_symlink() or _files(folder) != _noted(folder)]
+    removed = [folder for folder in ours if folder not in changed]
+    for folder in removed:
+        shutil.rmtree(folder)
+    return removed, changed
 
 
 def save_forms(finished: Finished, output: Path, forms: Sequence[str]) -> dict[str, Loss]:
@@ -86,6 +93,7 @@ def _as_one(errors: Sequence[Exception]) -> Exception:
 
 
 def _save(finished: Finished, folder: Path, write: Callable[[Finished, Path], Loss]) -> Loss:
+    folder = folder.resolve()  # behind a link there may be more room
     partial_folder = folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
     shutil.rmtree(partial_folder, ignore_errors=True)
     make_folder(partial_folder)
@@ -106,7 +114,7 @@ def _files(folder: Path) -> dict[str, list[int]]:
     return {
         path.relative_to(folder).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns]
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != WRITTEN
+        if path.is_file() and path.name not in (WRITTEN, *_OF_SYSTEMS)
     }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from maskrcnn.files import write_atomically
+from maskrcnn.marks import mark_options
 from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.results.rows import ResultRows
@@ -30,7 +31,7 @@ def save_segments(path: Path, panoptic: PanopticMap, categories: Categories) -> 
     """
     numbers = panoptic.numbers
     colours = np.stack([numbers & 255, numbers >> 8 & 255, numbers >> 16], axis=-1).astype(np.uint8)
-    write_atomically(path, lambda partial: Image.fromarray(colours).save(partial, "PNG"))
+    write_atomically(path, lambda partial: Image.fromarray(colours).save(partial, "PNG", **mark_options("PNG")))
     boxes = {number: rle_window(mask) for number, mask in labelled_regions(numbers)}
     infos = []
     for segment in panoptic.segments:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from maskrcnn.files import write_atomically
+from maskrcnn.marks import mark_options
 from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray, Masks
 from maskrcnn.viz.colours import instance_colour
@@ -63,7 +64,7 @@ def save_label_map(path: Path, label_map: ByteArray, num_classes: int) -> None:
     """
     image = Image.fromarray(label_map)  # greyscale; a palette makes it "P", values unchanged
     image.putpalette([channel for label in range(num_classes) for channel in instance_colour(label)] + [0, 0, 0])
-    write_atomically(path, lambda partial: image.save(partial, "PNG"))
+    write_atomically(path, lambda partial: image.save(partial, "PNG", **mark_options("PNG")))
 
 
 def class_shares(label_map: ByteArray, names: Sequence[str]) -> dict[str, float]:

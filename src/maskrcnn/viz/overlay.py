@@ -12,6 +12,7 @@ from PIL import Image
 
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
+from maskrcnn.marks import mark_options
 from maskrcnn.structures.masks import ByteArray, Floats, IntArray, Masks
 from maskrcnn.viz import outlines
 from maskrcnn.viz.colours import instance_colour
@@ -152,7 +153,8 @@ def save_picture(path: Path, picture: ByteArray) -> None:
         UserError: another ending than .png, .jpg, .webp, .tif or .bmp, or the file cannot be written.
     """
     kind = picture_format(path)
-    write_atomically(path, lambda partial: Image.fromarray(picture).save(partial, kind, quality=92))
+    options = mark_options(kind)
+    write_atomically(path, lambda partial: Image.fromarray(picture).save(partial, kind, quality=92, **options))
 
 
 def picture_format(path: Path) -> str:
