@@ -89,7 +89,7 @@ class LabelContent:
         coco = {**self.coco, "images": images, "annotations": annotations}
         report = DataReport(f"{self.source} ({name})")
         if name == self.splits[0]:
-            report.counts, report.lines, report.cases = self.report.counts, self.report.lines, self.report.cases
+            report = replace(self.report, source=report.source)
         return replace(self, coco=coco, report=report)
 
 

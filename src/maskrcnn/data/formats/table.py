@@ -51,7 +51,7 @@ class Format:
         looked_for: what it is known by, for messages.
         recognise: whether a folder or file holds this form, from its names and first files.
         read: all of it as COCO content.
-        has_pictures: whether its masks are picture files, which nobody can tell from images without labels.
+        has_pictures: whether pictures lie there that nobody can tell from images without labels: masks, thumbnails.
     """
 
     looked_for: str
@@ -193,6 +193,7 @@ def labelled_images(
     data.report.counts.update(content.report.counts)
     data.report.lines[:0] = content.report.lines
     data.report.cases[:0] = content.report.cases
+    data.report.notes[:0] = content.report.notes
     return data
 
 

@@ -26,6 +26,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import IntArray
+from maskrcnn.text import one_line
 
 LOOKED_FOR = "Pascal VOC (SegmentationObject/, Annotations/*.xml)"
 
@@ -62,7 +63,10 @@ def read(listing: Listing) -> LabelContent:
         _read_masks(listing, name, names, splits, builder)
     if names.assumed and not _are_vocs(listing, drawn):
         assumed = ", ".join(f"{number} {label}" for number, label in sorted(names.assumed.items()))
-        builder.fault(Fault.CLASSES_OF_VOC, "SegmentationClass", assumed)
+        builder.report.note(
+            f"classes of SegmentationClass have the names of Pascal VOC ({one_line(assumed)}): no class_names.txt or "
+            "labelmap.txt names them; add one if they are others"
+        )
     for name in listing.labels(".xml"):
         if stem_of(name) not in drawn:
             _read_boxes(listing, name, splits, builder)
