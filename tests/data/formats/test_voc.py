@@ -106,9 +106,13 @@ def test_named_classes_are_not_reported(tmp_path: Path, name: str) -> None:
 
 def test_images_of_two_splits_of_one_folder_are_reported(tmp_path: Path) -> None:
     voc(tmp_path)
-    write(tmp_path / "ImageSets/Segmentation/val.txt", "a\n")
+    for split in ("train", "val"):
+        write(tmp_path / f"ImageSets/Segmentation/{split}.txt", "a\nb\nc\nc\n")
     content = read_labels(tmp_path)
-    assert content.splits == ["train"] and content.report.counts == {Fault.IMAGE_OF_TWO_SPLITS: 1}
+    assert content.splits == ["train"] and content.report.counts == {Fault.IMAGES_OF_TWO_SPLITS: 1}
+    assert (
+        "ImageSets/Segmentation: " in content.report.lines[0] and "3 images of train and val" in content.report.lines[0]
+    )
 
 
 def test_the_border_belongs_to_no_object(tmp_path: Path, bitmaps: Any) -> None:
