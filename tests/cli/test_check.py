@@ -129,6 +129,20 @@ def test_pictures_that_a_form_brings_itself_are_not_counted(run: Run, tmp_path: 
     assert code == 0 and "that no label names" not in out
 
 
+def test_pictures_of_unfinished_tasks_and_broken_ones_are_told_of_once(run: Run, tmp_path: Path) -> None:
+    SCENES["label-studio"][1](tmp_path)
+    (labels,) = tmp_path.rglob("*.json")
+    tasks = json.loads(labels.read_text())
+    for name in ("todo", "broken", "forgotten"):
+        picture(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    todo, broken = ({"data": {"image": f"{name}.png"}, "annotations": []} for name in ("todo", "broken"))
+    labels.write_text(json.dumps([*tasks, todo, {**broken, "annotations": [{"result": []}]}]))
+    code, out, err = run("check", tmp_path)
+    assert code == 1 and "skipped or not labelled yet" in err and "file cannot be read" in err
+    assert "1 picture that no label names, such as forgotten.png" in out
+
+
 def test_what_took_the_last_object_is_named(run: Run, tmp_path: Path) -> None:
     """Where a picture is in its label file alone, "no classes" says nothing that helps."""
     shape = {"label": "cat", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}

@@ -137,6 +137,7 @@ class DataReport:
         lines: one line for each of the first `LINES_PER_FAULT` cases of each, in the order met.
         cases: the first `CASES_PER_FAULT` of each.
         notes: a line for whatever is worth knowing and may be right as it is: no fault.
+        dropped: files of images that a fault names and leaves out.
         place: the image and the annotation that are read just now.
     """
 
@@ -149,6 +150,7 @@ class DataReport:
     lines: list[str] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
     place: tuple[int | None, Mapping[str, Any]] = (None, {})
 
     def add(self, fault: Fault, where: str, detail: str = "") -> None:

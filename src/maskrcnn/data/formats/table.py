@@ -194,6 +194,7 @@ def labelled_images(
     data.report.lines[:0] = content.report.lines
     data.report.cases[:0] = content.report.cases
     data.report.notes[:0] = content.report.notes
+    data.report.dropped |= content.report.dropped
     return data
 
 
