@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.data.formats.scenes import SCENES, picture
 
 from maskrcnn.cli.suggestions import ObjectStatistics, suggest
 from maskrcnn.presets import preset
@@ -118,6 +119,28 @@ def test_pictures_without_labels_are_counted(run: Run, dataset: Path) -> None:
     shutil.copy(first, dataset / "images/forgotten.png")
     code, out, err = run("check", dataset)
     assert code == 0 and err == "" and "1 picture that no label names, such as forgotten.png; left out" in out
+
+
+@pytest.mark.parametrize(("scene", "other"), [("supervisely", "masks_human/a.png"), ("geojson", "thumbnails/a.png")])
+def test_pictures_that_a_form_brings_itself_are_not_counted(run: Run, tmp_path: Path, scene: str, other: str) -> None:
+    SCENES[scene][1](tmp_path)
+    picture(tmp_path / other)
+    code, out, _ = run("check", tmp_path)
+    assert code == 0 and "that no label names" not in out
+
+
+def test_pictures_of_unfinished_tasks_and_broken_ones_are_told_of_once(run: Run, tmp_path: Path) -> None:
+    SCENES["label-studio"][1](tmp_path)
+    (labels,) = tmp_path.rglob("*.json")
+    tasks = json.loads(labels.read_text())
+    for name in ("todo", "broken", "forgotten"):
+        picture(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    todo, broken = ({"data": {"image": f"{name}.png"}, "annotations": []} for name in ("todo", "broken"))
+    labels.write_text(json.dumps([*tasks, todo, {**broken, "annotations": [{"result": []}]}]))
+    code, out, err = run("check", tmp_path)
+    assert code == 1 and "skipped or not labelled yet" in err and "file cannot be read" in err
+    assert "1 picture that no label names, such as forgotten.png" in out
 
 
 def test_what_took_the_last_object_is_named(run: Run, tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ class ImageReader:
             header = labelled_header(path, self.channels, self.max_pixels)
         except UserError as error:
             self.report.add(Fault.IMAGE_FILE_BROKEN, where, str(error).removeprefix(f"{path}: "))
+            self.report.dropped.add(file_name)
             return None
         return self._checked_size(stated, header, where)
 

@@ -80,13 +80,9 @@ class Fault(Enum):
     LABEL_FILE_ALONE = "no image belongs to the label file", "left out"
     LABEL_FILE_SHARED = "label file of an earlier image too, whose name differs in the ending", "each has its labels"
     SPLIT_WITHOUT_IMAGES = "split names a place without a picture of this folder", "nothing is read for it"
-    IMAGE_OF_TWO_SPLITS = "image is of two splits", "the first has it"
+    IMAGES_OF_TWO_SPLITS = "splits share images", "the first has them"
     CLASS_NUMBERED = "no printable name of a class", "its number is its name"
-    CLASSES_OF_VOC = (
-        "no class_names.txt or labelmap.txt names the classes",
-        "named as Pascal VOC's; check that they are",
-    )
-    KEYPOINT_SHAPE = "kpt_shape is not a number of keypoints and 2 or 3", "boxes are read without keypoints"
+    KEYPOINT_SHAPE = "kpt_shape is not a number of keypoints and 2 or 3", "read as without it: boxes and outlines"
     CLASS_MISSING = "no class, where other shapes have one", "class object"
     CLASS_NAME = "no printable class name", "shape dropped"
     SHAPE_MALFORMED = "shape is malformed", "shape dropped"
@@ -94,9 +90,9 @@ class Fault(Enum):
     SHAPE_WITHOUT_AREA = "shape has no area", "shape dropped"
     SHAPE_OUTSIDE = "shape lies outside the image", "shape dropped"
     COORDINATES_OUTSIDE = "coordinates outside the image", "cut at the border"
-    MASKS_OF_CLASSES = (
-        "values look like classes, the same few in most masks and mostly in several parts",
-        "all of a value is one object; --colours takes the parts apart",
+    MASKS_OF_ONE_VALUE = (
+        "every mask has one value alone, mostly in several parts",
+        "all of it is one object; --colours takes its parts apart",
     )
     MASK_FILE = "mask file cannot be used", "mask dropped"
     BETWEEN_KEYFRAMES = "positions between keyframes are not stated", "keyframes alone are read"
@@ -140,6 +136,8 @@ class DataReport:
         counts: how often each fault occurred.
         lines: one line for each of the first `LINES_PER_FAULT` cases of each, in the order met.
         cases: the first `CASES_PER_FAULT` of each.
+        notes: a line for whatever is worth knowing and may be right as it is: no fault.
+        dropped: files of images that a fault names and leaves out.
         place: the image and the annotation that are read just now.
     """
 
@@ -151,6 +149,8 @@ class DataReport:
     counts: Counter[Fault] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
     place: tuple[int | None, Mapping[str, Any]] = (None, {})
 
     def add(self, fault: Fault, where: str, detail: str = "") -> None:
@@ -163,6 +163,10 @@ class DataReport:
             if self.counts[fault] <= CASES_PER_FAULT:
                 self.cases.append(Case(fault, self.lines[-1], *self.place))
 
+    def note(self, text: str) -> None:
+        """Say what is worth knowing and no fault."""
+        self.notes.append(f"{self.source}: {text}")
+
     def count(self, labels: LabelStore) -> None:
         """Take down what there is."""
         self.num_images, self.num_objects = len(labels), int(labels.is_object.sum())
@@ -170,13 +174,14 @@ class DataReport:
         self.num_stuff = labels.num_objects - self.num_objects - self.num_ignored
 
     def summary(self) -> Iterator[str]:
-        """A line of totals, and one for each fault that occurred."""
+        """A line of totals, one for each fault that occurred, and the notes."""
         counts = [counted(self.num_images, "image"), counted(self.num_objects, "object")]
         if self.num_stuff:
             counts.append(f"{counted(self.num_stuff, 'region')} of stuff")
         counts += [counted(self.num_ignored, "ignored region"), counted(self.counts.total(), "fault")]
         yield f"{self.source}: {', '.join(counts)}"
         yield from self.faults()
+        yield from self.notes
 
     def faults(self) -> list[str]:
         """A line for each kind of fault that occurred, the most frequent first."""

@@ -44,8 +44,8 @@ def require_well_read(image: ImageFile) -> None:
     bits = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
     if len(bits) > 1 and max(bits) > 8 and any(tile[0] == "raw" for tile in image.tile):
         raise UserError(
-            f"a TIFF of {len(bits)} planes of {max(bits)} bits, which Pillow reads wrong; pip install tifffile, or "
-            "save it with the channels of each pixel together"
+            f"a TIFF of {len(bits)} planes of {max(bits)} bits, which Pillow reads wrong; save it with the "
+            "channels of each pixel together, or give the file to a command or a model where tifffile is installed"
         )
 
 

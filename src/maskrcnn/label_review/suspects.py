@@ -231,8 +231,9 @@ def without_labels(splits: Sequence[LabelledImages]) -> list[str]:
 
 
 def left_out(splits: Sequence[LabelledImages]) -> list[str]:
-    """Pictures in the images' folder that no split names, and that are no masks."""
-    return _unnamed(Listing(splits[0].folder), splits)
+    """Pictures in the images' folder that no split names, not even in a fault, and that are no masks."""
+    dropped = {name for split in splits for name in split.report.dropped}
+    return [name for name in _unnamed(Listing(splits[0].folder), splits) if name not in dropped]
 
 
 def _unnamed(listing: Listing, splits: Sequence[LabelledImages]) -> list[str]:

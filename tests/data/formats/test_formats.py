@@ -36,6 +36,31 @@ def test_the_same_scene_in_every_form_is_the_same_objects(tmp_path: Path, scene:
         assert np.array_equal(mask, expected)
 
 
+def state_size(folder: Path, height: int, width: int) -> None:
+    """In MIT's LabelMe or SA-1B."""
+    xml, sa_1b = folder / "Annotations/x/a.xml", folder / "a.json"
+    if xml.is_file():
+        size = f"<imagesize><nrows>{height}</nrows><ncols>{width}</ncols></imagesize></annotation>"
+        xml.write_text(xml.read_text().replace("</annotation>", size))
+    else:
+        content = json.loads(sa_1b.read_text())
+        content["image"] |= {"height": height, "width": width}
+        write(sa_1b, content)
+
+
+@pytest.mark.parametrize(("scene", "picture_file"), [("labelme-xml", "Images/x/a.png"), ("sa-1b", "a.jpg")])
+def test_a_stated_size_that_is_wrong_is_of_no_account_beside_the_file(
+    tmp_path: Path, scene: str, picture_file: str
+) -> None:
+    SCENES[scene][1](tmp_path)
+    state_size(tmp_path, 48, 62)
+    data = labelled_images(read_labels(tmp_path), check_files=True)
+    assert data.labels.size(0) == (24, 31) and data.report.counts.total() == 0
+    (tmp_path / picture_file).unlink()
+    (image,) = read_labels(tmp_path).coco["images"]
+    assert (image["height"], image["width"]) == (48, 62)
+
+
 IN_FRACTIONS_OR_NO_FRAME = {"yolo", "via", "via-csv", "geojson", "open-images"}
 
 
@@ -52,9 +77,7 @@ def test_labels_of_stored_pixels_of_a_turned_photograph_stay_on_them(
     exif[0x0112] = 6
     Image.new("RGB", (31, 24)).save(path, exif=exif)
     if scene == "labelme-xml":
-        labels = tmp_path / "Annotations/x/a.xml"
-        size = "<imagesize><nrows>24</nrows><ncols>31</ncols></imagesize></annotation>"
-        labels.write_text(labels.read_text().replace("</annotation>", size))
+        state_size(tmp_path, 24, 31)
     data = labelled_images(read_labels(tmp_path), check_files=True)
     assert data.labels.size(0) == (24, 31) and data.report.counts == {Fault.IMAGE_LABELLED_RAW: 1}
     for (_, mask), expected in zip(bitmaps(read_labels(tmp_path)), masks().values(), strict=True):

@@ -84,7 +84,7 @@ NEWER = {"result": [BOX], "created_at": "2024-01-02", "score": 0.1}
     ("annotations", "predictions", "objects", "faults"),
     [
         ([], [NEWER], 1, {Fault.PREDICTED: 1}),
-        ([], [NEWER, OLDER], 1, {Fault.PREDICTED: 1, Fault.SEVERAL_ANNOTATORS: 1}),
+        ([], [NEWER, OLDER], 1, {Fault.PREDICTED: 1}),
         ([], [], 0, {Fault.TASK_UNFINISHED: 1}),
         ([{"result": []}], [NEWER], 0, {}),
         ([{"result": [BOX, BOX]}], [NEWER], 2, {}),
@@ -96,6 +96,18 @@ def test_predictions_count_where_nobody_has_labelled(
 ) -> None:
     content = read_results(annotations=annotations, predictions=predictions)
     assert len(content.coco["annotations"]) == objects and content.report.counts == faults
+
+
+def test_predictions_among_labels_are_tasks_yet_to_be_done(tmp_path: Path) -> None:
+    """Nobody has looked at them: as labels they would be taken for the truth."""
+    tasks: list[dict[str, Any]] = [{"annotations": [{"result": [BOX]}]}, {"annotations": [], "predictions": [NEWER]}]
+    for number, task in enumerate(tasks):
+        picture(tmp_path / f"{number}.png")
+        task["data"] = {"image": f"{number}.png"}
+    write(tmp_path / "export.json", tasks)
+    content = read_labels(tmp_path)
+    assert [image["file_name"] for image in content.coco["images"]] == ["0.png"]
+    assert content.report.counts == {Fault.TASK_UNFINISHED: 1} and content.report.dropped == {"1.png"}
 
 
 def test_brushes_to_the_pixel() -> None:

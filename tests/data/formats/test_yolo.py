@@ -300,7 +300,40 @@ def test_images_of_two_splits_are_reported(tmp_path: Path) -> None:
     write(tmp_path / "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat, dog]\n")
     content = read_labels(tmp_path)
     assert [image["split"] for image in content.coco["images"]] == ["train", "train", "val"]
-    assert content.report.counts == {Fault.IMAGE_OF_TWO_SPLITS: 2} and "train and val" in content.report.lines[0]
+    assert content.report.counts == {Fault.IMAGES_OF_TWO_SPLITS: 1}
+    assert "data.yaml: " in content.report.lines[0] and "(2 images of train and val)" in content.report.lines[0]
+
+
+@pytest.mark.parametrize("place", ["images/train", "/elsewhere/images/train", "../images/train"])
+def test_splits_that_are_the_same_on_purpose_are_one_fault(tmp_path: Path, place: str) -> None:
+    """As in coco128.yaml."""
+    yolo(tmp_path)
+    picture(tmp_path / "images/train/b.png")
+    write(tmp_path / "data.yaml", f"train: {place}\nval: {place}\nnames: [cat, dog]\n")
+    content = read_labels(tmp_path)
+    assert content.splits == ["train"] and content.report.counts == {Fault.IMAGES_OF_TWO_SPLITS: 1}
+    assert "(2 images of train and val)" in content.report.lines[0]
+
+
+@pytest.mark.parametrize(("train", "missing"), [("../train/images", ["train", "val", "test"]), ("images", ["val"])])
+def test_one_folder_is_not_taken_for_several_that_are_missing(tmp_path: Path, train: str, missing: list[str]) -> None:
+    yolo(tmp_path)
+    picture(tmp_path / "images/b.png")
+    places = f"train: {train}\nval: ../valid/images\ntest: ../test/images\n"
+    write(tmp_path / "data.yaml", f"{places}names: [cat, dog]\n")
+    content = read_labels(tmp_path)
+    assert len(content.coco["images"]) == 2 and content.report.counts == {Fault.SPLIT_WITHOUT_IMAGES: len(missing)}
+    assert all(f"data.yaml: {split}: " in line for split, line in zip(missing, content.report.lines, strict=True))
+
+
+def test_a_caption_beside_an_image_is_no_label(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    picture(tmp_path / "images/train/b.png")
+    write(tmp_path / "images/train/b.txt", "a cat on a mat\n")
+    content = read_labels(tmp_path)
+    assert len(content.coco["images"]) == 2 and content.report.counts.total() == 0
+    write(tmp_path / "images/train/b.txt", "0 0.5 0.5 0.2 0.2\n")
+    assert len(read_labels(tmp_path).coco["annotations"]) == 3
 
 
 @pytest.fixture
@@ -337,12 +370,13 @@ def test_keypoints_that_a_mirror_exchanges_are_known_by_their_names(read_pose: A
     assert schema is not None and schema.names[0] == "k1" and schema.mirrored == (0, 2, 1)
 
 
-@pytest.mark.parametrize("shape", ["[4, 5]", "[0, 3]", "4", "[a, b]", "[99999, 3]"])
-def test_keypoints_of_no_known_number_are_left_out(read_pose: Any, shape: str) -> None:
-    content = read_pose(f"kpt_shape: {shape}", "0 0.5 0.5 0.2 0.25 0.5 0.5 0.6 0.6")
-    (entry,) = content.coco["annotations"]
-    assert "segmentation" not in entry and "keypoints" not in entry and "bbox" in entry
-    assert content.report.counts == {Fault.KEYPOINT_SHAPE: 1}
+@pytest.mark.parametrize("shape", ["[4, 5]", "[0, 3]", "4", "[a, b]", "[99999, 3]", "", "null", "Null", "~"])
+def test_without_a_known_number_of_keypoints_lines_are_outlines_and_boxes(read_pose: Any, shape: str) -> None:
+    content = read_pose(f"kpt_shape: {shape}", "0 0.5 0.5 0.7 0.25 0.5 0.9", "0 0.5 0.5 0.2 0.25")
+    outline, box = content.coco["annotations"]
+    assert len(outline["segmentation"][0]) == 6 and "segmentation" not in box and "keypoints" not in box
+    is_malformed = shape.strip("~").lower() not in ("", "null")
+    assert content.report.counts == ({Fault.KEYPOINT_SHAPE: 1} if is_malformed else {})
 
 
 def test_a_line_of_other_keypoints_is_reported(read_pose: Any) -> None:

@@ -21,7 +21,7 @@ from maskrcnn.json_values import id_number, is_number
 from maskrcnn.masks.rle import rle_window
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE, Size
-from maskrcnn.text import brief, one_line
+from maskrcnn.text import brief, counted, one_line
 
 Ring = Sequence[float]
 """x1, y1, x2, y2, ... of a closed outline, continuous pixels."""
@@ -89,7 +89,7 @@ class LabelContent:
         coco = {**self.coco, "images": images, "annotations": annotations}
         report = DataReport(f"{self.source} ({name})")
         if name == self.splits[0]:
-            report.counts, report.lines, report.cases = self.report.counts, self.report.lines, self.report.cases
+            report = replace(self.report, source=report.source)
         return replace(self, coco=coco, report=report)
 
 
@@ -151,6 +151,11 @@ class ContentBuilder:
     def fault(self, fault: Fault, where: str, detail: str = "") -> None:
         """One case of a fault; `where` names the file and the shape, and may hold anything a file name can."""
         self.report.add(fault, one_line(where, LONGEST_NAME), detail)
+
+    def shared(self, where: str, pairs: Mapping[tuple[str, str], int]) -> None:
+        """Images that a list or folder names for two splits, counted by the pair: it may well be on purpose."""
+        for (first, second), number in pairs.items():
+            self.fault(Fault.IMAGES_OF_TWO_SPLITS, where, f"{counted(number, 'image')} of {first} and {second}")
 
     def failure(self, fault: Fault, where: str, error: UserError) -> None:
         """A fault by the message of an error, without the file that the line names already."""

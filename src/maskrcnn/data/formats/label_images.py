@@ -56,11 +56,23 @@ def read(listing: Listing) -> LabelContent:
             values.note(_read_mask(listing, mask, image, builder))
         else:
             builder.fault(Fault.MASK_FILE, picture, "there is none")
-    if classes := values.found():
-        builder.fault(Fault.MASKS_OF_CLASSES, counted(values.num_masks, "mask"), ", ".join(map(str, classes)))
+    _report(values, builder)
     for name in _alone(listing, used):
         builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
     return builder.content()
+
+
+def _report(values: ClassValues, builder: ContentBuilder) -> None:
+    """Say what numbers make of a class where they are not of objects: of one number that is sure, of several likely."""
+    classes, masks = values.found(), counted(values.num_masks, "mask")
+    listed = ", ".join(map(str, classes))
+    if classes and values.are_one:
+        builder.fault(Fault.MASKS_OF_ONE_VALUE, masks, listed)
+    elif classes:
+        builder.report.note(
+            f"values of {masks} may be classes ({listed}: the same few in most masks, mostly in several parts); all of "
+            "a value is one object, and --colours takes the parts apart if they are classes"
+        )
 
 
 def _alone(listing: Listing, used: set[str]) -> Iterator[str]:

@@ -3,8 +3,9 @@
 https://labelstud.io/guide/export. Coordinates are percent of the original picture. A brush is a stream of bits of its
 own kind, decoded here to the pixel; its exports to COCO lose holes. Of several annotators' labels the newest are taken,
 unless cancelled. A task that is skipped or not labelled yet says nothing about its image, which is left out; one that
-is finished without a region is background. Where a task has predictions instead of annotations, as in results that this
-package writes, the newest are read. A rectangle is a box, unless it is turned.
+is finished without a region is background. Where no task of a file has annotations, as in results that this package
+writes, the newest prediction of each is read; where some have, predictions are proposals for tasks yet to be done. A
+rectangle is a box, unless it is turned.
 """
 
 from __future__ import annotations
@@ -53,8 +54,16 @@ def recognise(listing: Listing) -> bool:
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
     for name, content in json_files(listing, builder, _is_tasks):
-        for number, task in enumerate(entries(content)):
-            _read_task(listing, name, task, f"{name}: task {brief(task.get('id', number))}", builder)
+        tasks = entries(content)
+        is_predicted = not any(entries(task.get("annotations")) for task in tasks)
+        for number, task in enumerate(tasks):
+            where = f"{name}: task {brief(task.get('id', number))}"
+            picture, results = _picture(listing, task, folder_of(name)), _results(task, is_predicted, where, builder)
+            if results is None:
+                builder.fault(Fault.TASK_UNFINISHED, where)
+                builder.report.dropped.add(picture)
+            else:
+                _read_task(listing, picture, results, where, builder)
     return builder.content()
 
 
@@ -65,29 +74,20 @@ def _is_tasks(content: Any) -> bool:
     )
 
 
-def _read_task(listing: Listing, name: str, task: Json, where: str, builder: ContentBuilder) -> None:
-    results = _results(task, where, builder)
-    if results is None:
-        builder.fault(Fault.TASK_UNFINISHED, where)
-        return
-    size = next(
-        (size for result in results if (size := _size(result)) is not None),
-        None,
-    )
-    picture = _picture(listing, task, folder_of(name))
+def _read_task(listing: Listing, picture: str, results: list[Json], where: str, builder: ContentBuilder) -> None:
+    size = next((size for result in results if (size := _size(result)) is not None), None)
     image = builder.add_image(picture, size or listing.size(picture), split_of(picture))
     for result in results:
         _add(result, f"{where}: {brief(result.get('id'))}", image, builder)
 
 
-def _results(task: Json, where: str, builder: ContentBuilder) -> list[Json] | None:
-    """The results of the newest annotator, or else of the newest prediction; None where nobody has finished."""
-    given = entries(task.get("annotations"))
-    if not given and (given := entries(task.get("predictions"))):
-        builder.fault(Fault.PREDICTED, where)
-    done = [entry for entry in given if entry.get("was_cancelled") is not True]
+def _results(task: Json, is_predicted: bool, where: str, builder: ContentBuilder) -> list[Json] | None:
+    """The results of the newest annotator, or of the newest prediction; None where nobody has finished."""
+    done = [entry for entry in entries(task.get("annotations")) if entry.get("was_cancelled") is not True]
     if len(done) > 1:
         builder.fault(Fault.SEVERAL_ANNOTATORS, where, f"{len(done)} times")
+    if is_predicted and (done := entries(task.get("predictions"))):
+        builder.fault(Fault.PREDICTED, where)
     newest = max(done, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""), default=None)
     return None if newest is None else entries(newest.get("result"))
 

@@ -48,8 +48,8 @@ def _root(listing: Listing, name: str) -> Element | None:
 
 def _read_file(listing: Listing, name: str, root: Element, builder: ContentBuilder) -> None:
     picture = listing.picture(text_of(root, "filename") or "", _instead(folder_of(name), "Images"))
-    size = size_of(root, "imagesize/nrows", "imagesize/ncols") or listing.size(picture)
-    image = builder.add_image(picture, size, split_of(name))
+    stated = size_of(root, "imagesize/nrows", "imagesize/ncols")
+    image = builder.add_image(picture, listing.size(picture, stated) or stated, split_of(name))
     for number, item in enumerate(root.iter("object")):
         where, label = f"{name}: object {number}", text_of(item, "name")
         if text_of(item, "deleted") == "1":

@@ -106,10 +106,11 @@ class Listing:
         """The image file `stem` with any of the usual endings, in small or capital letters; `é` of a Mac is `é`."""
         return self._by_stem.get(normalize("NFC", stem))
 
-    def size(self, name: str, mask: str | None = None) -> Size | None:
+    def size(self, name: str, drawn: str | Size | None = None) -> Size | None:
         """(height, width) from an image file's header; None where there is no readable one.
 
-        With the file of a mask: that of the stored pixels where these alone fit it, not the upright picture.
+        With what the labels were drawn on (the file of a mask, or a stated size): that of the stored pixels where these
+        alone fit it, not the upright picture.
         """
         if not self.has(name):
             return None
@@ -117,7 +118,7 @@ class Listing:
             header = labelled_header(self.root / name, UNKNOWN)
         except UserError:
             return None
-        drawn = None if mask is None else self.size(mask)
+        drawn = self.size(drawn) if isinstance(drawn, str) else drawn
         return header.raw_size if drawn is not None and header.is_labelled_raw(drawn) else header.size
 
     @cached_property

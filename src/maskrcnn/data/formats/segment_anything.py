@@ -33,9 +33,9 @@ def _is_label_file(content: Any) -> bool:
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> None:
-    stated = content["image"]
-    picture = listing.picture(str(stated["file_name"]), folder_of(name))
-    size = stated_size(stated.get("height"), stated.get("width")) or listing.size(picture)
-    image = builder.add_image(picture, size, split_of(name))
+    record = content["image"]
+    picture = listing.picture(str(record["file_name"]), folder_of(name))
+    stated = stated_size(record.get("height"), record.get("width"))
+    image = builder.add_image(picture, listing.size(picture, stated) or stated, split_of(name))
     for number, entry in enumerate(entries(content["annotations"])):
         builder.add_entry(image, UNNAMED, entry, f"{name}: annotation {brief(entry.get('id', number))}")

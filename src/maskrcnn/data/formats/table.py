@@ -51,7 +51,7 @@ class Format:
         looked_for: what it is known by, for messages.
         recognise: whether a folder or file holds this form, from its names and first files.
         read: all of it as COCO content.
-        has_pictures: whether its masks are picture files, which nobody can tell from images without labels.
+        has_pictures: whether pictures lie there that nobody can tell from images without labels: masks, thumbnails.
     """
 
     looked_for: str
@@ -77,8 +77,8 @@ FORMATS: dict[str, Format] = {
     "panoptic": _of(panoptic, has_pictures=True),
     "cityscapes": _of(cityscapes, has_pictures=True),
     "colour-masks": _of(colour_masks, has_pictures=True),
-    "supervisely": _of(supervisely),
-    "geojson": _of(geojson),
+    "supervisely": _of(supervisely, has_pictures=True),
+    "geojson": _of(geojson, has_pictures=True),
     "labelme-xml": _of(labelme_xml, has_pictures=True),
     "mapillary": _of(mapillary, has_pictures=True),
     "open-images": _of(open_images, has_pictures=True),
@@ -193,6 +193,8 @@ def labelled_images(
     data.report.counts.update(content.report.counts)
     data.report.lines[:0] = content.report.lines
     data.report.cases[:0] = content.report.cases
+    data.report.notes[:0] = content.report.notes
+    data.report.dropped |= content.report.dropped
     return data
 
 

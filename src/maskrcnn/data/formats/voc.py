@@ -9,6 +9,7 @@ of the masks. Images without such pictures have the boxes of `Annotations/X.xml`
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from xml.etree.ElementTree import Element
@@ -26,6 +27,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.structures import RLE
 from maskrcnn.structures.masks import IntArray
+from maskrcnn.text import one_line
 
 LOOKED_FOR = "Pascal VOC (SegmentationObject/, Annotations/*.xml)"
 
@@ -62,7 +64,10 @@ def read(listing: Listing) -> LabelContent:
         _read_masks(listing, name, names, splits, builder)
     if names.assumed and not _are_vocs(listing, drawn):
         assumed = ", ".join(f"{number} {label}" for number, label in sorted(names.assumed.items()))
-        builder.fault(Fault.CLASSES_OF_VOC, "SegmentationClass", assumed)
+        builder.report.note(
+            f"classes of SegmentationClass have the names of Pascal VOC ({one_line(assumed)}): no class_names.txt or "
+            "labelmap.txt names them; add one if they are others"
+        )
     for name in listing.labels(".xml"):
         if stem_of(name) not in drawn:
             _read_boxes(listing, name, splits, builder)
@@ -125,13 +130,15 @@ def _index_of(colour: int) -> int:
 def _splits(listing: Listing, builder: ContentBuilder) -> dict[str, str]:
     """The split of each image; a list of the folder Segmentation goes before others."""
     found: dict[str, str] = {}
+    shared = dict[str, Counter[tuple[str, str]]]()
     lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in SPLITS]
     for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
-        for line in read_lines(listing.file(name), MAX_LIST):
-            stem = line.split()[0]
+        for stem in dict.fromkeys(line.split()[0] for line in read_lines(listing.file(name), MAX_LIST)):
             first = found.setdefault(stem, name)
             if first != name and folder_of(first) == folder_of(name):
-                builder.fault(Fault.IMAGE_OF_TWO_SPLITS, stem, f"{stem_of(first)} and {stem_of(name)}")
+                shared.setdefault(folder_of(name), Counter())[stem_of(first), stem_of(name)] += 1
+    for folder, pairs in shared.items():
+        builder.shared(folder, pairs)
     return {stem: stem_of(name) for stem, name in found.items()}
 
 

@@ -90,11 +90,11 @@ def _read_image(
     """The label file that is read. An image without one, or with an empty one, is background.
 
     A file whose name has other letters (`A.txt`, `a.TXT`) counts as well, unless it is that of another image (`own`),
-    and so does one right beside the image.
+    and so does one right beside the image, if it reads like labels: it may be a caption.
     """
     size, stated = listing.size(picture), label_file(picture)
     number = builder.add_image(picture, size, split)
-    labels = listing.spelled(stated) or listing.spelled(f"{picture.rpartition('.')[0]}.txt")
+    labels = listing.spelled(stated) or _labels_beside(listing, picture)
     if size is None or labels is None or (labels != stated and labels in own):
         return None
     try:
@@ -107,6 +107,11 @@ def _read_image(
         if line.strip():
             _add_line(line, f"{labels}: line {place}", image)
     return labels
+
+
+def _labels_beside(listing: Listing, picture: str) -> str | None:
+    name = listing.spelled(f"{picture.rpartition('.')[0]}.txt")
+    return name if name is not None and _is_label_text(listing, name) else None
 
 
 def _add_line(line: str, where: str, image: _Image) -> None:
@@ -136,14 +141,14 @@ def _add_shape(label: str, values: Flat, where: str, image: _Image) -> None:
 
 def _add_posed(label: str, values: Flat, pose: Pose, where: str, image: _Image) -> None:
     """`centre_x centre_y width height`, then the keypoints; a line may be a box alone."""
-    box, rest, expected = values[:4], values[4:], pose.dimensions * pose.count
-    if pose.schema is not None and len(rest) not in (0, expected):
+    box, rest, expected = values[:4], values[4:], pose.dimensions * len(pose.schema)
+    if len(rest) not in (0, expected):
         found = f"{len(rest)} numbers behind the box, by kpt_shape there are {expected}"
         image.builder.fault(Fault.SHAPE_MALFORMED, where, found)
         return
     x1, y1, x2, y2 = _corners(box, where, image)
     entry: Json = {"bbox": [x1, y1, x2 - x1, y2 - y1]}
-    if pose.schema is not None and rest:
+    if rest:
         image.builder.class_fields[label] = pose.schema.to_coco()
         entry |= keypoints_to_coco(_keypoints(np.array(rest).reshape(-1, pose.dimensions), image.size))
     image.builder.add_entry(image.number, label, entry, where)

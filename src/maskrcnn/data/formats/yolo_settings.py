@@ -8,6 +8,7 @@ read as `train/images`). Keypoints have no names there: they are k1, k2, ..., an
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -50,16 +51,12 @@ class Pose:
     """What follows the box of each object.
 
     Attributes:
-        schema: the keypoints; None where the settings do not say how many.
+        schema: the keypoints.
         dimensions: 2 for x and y, 3 for a visibility besides.
     """
 
-    schema: KeypointSchema | None = None
-    dimensions: int = 0
-
-    @property
-    def count(self) -> int:
-        return 0 if self.schema is None else len(self.schema)
+    schema: KeypointSchema
+    dimensions: int
 
 
 def find_settings(listing: Listing) -> YoloSettings | None:
@@ -122,17 +119,17 @@ def _class_name(name: Any, index: int, file: str, builder: ContentBuilder) -> st
 
 def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentBuilder) -> list[tuple[str, str]]:
     """Images with their splits, as the settings list them; all, by their folders, where they list none."""
-    base = f"{folder_of(settings.file)}/{settings.stated.get('path', '')}"
     found: dict[str, str] = {}
     empty: list[tuple[str, str]] = []
-    for split, place in _places(settings.stated):
-        pictures = _pictures_of(listing, base, place)
+    shared: dict[tuple[str, str], set[str]] = {}
+    for split, place, pictures in _found_places(settings, listing):
         if not pictures:
             empty.append((split, place))
         for picture in pictures:
             first = found.setdefault(picture, split)
             if first != split:
-                builder.fault(Fault.IMAGE_OF_TWO_SPLITS, picture, f"{first} and {split}")
+                shared.setdefault((first, split), set()).add(picture)
+    builder.shared(settings.file, {pair: len(pictures) for pair, pictures in shared.items()})
     has_others = len(found) < len(listing.pictures())
     for split, place in empty:
         if split != "test" or has_others:  # Roboflow names one always
@@ -151,23 +148,41 @@ def _places(stated: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield split, place
 
 
-def _pictures_of(listing: Listing, base: str, place: str) -> list[str]:
-    """The images in a folder, or those that a list file names."""
+def _found_places(settings: YoloSettings, listing: Listing) -> list[tuple[str, str, list[str]]]:
+    """Each split and place with its images; none where only the end of the place is there, as that of another too."""
+    base = f"{folder_of(settings.file)}/{settings.stated.get('path', '')}"
+    stated = list(_places(settings.stated))
+    found = {place: _found(listing, base, place) for _, place in stated}
+    times = Counter(folder for folder, _ in found.values())
+    unsure = {place for place, (folder, _) in found.items() if times[folder] > 1 and _is_end(folder, place)}
+    return [(split, place, [] if place in unsure else found[place][1]) for split, place in stated]
+
+
+def _found(listing: Listing, base: str, place: str) -> tuple[str, list[str]]:
+    """The folder or list file that a place means, and the images in it, or those that it names."""
     for candidate in _inside(base, place):
         if candidate.endswith(".txt") and listing.has(candidate):
-            return _listed(listing, candidate)
+            return candidate, _listed(listing, candidate)
         if pictures := listing.pictures(candidate):
-            return pictures
-    return []
+            return candidate, pictures
+    return "", []
+
+
+def _is_end(folder: str, place: str) -> bool:
+    """Whether a place was found by its end alone."""
+    return folder.count("/") + 1 < len(_parts(place))
 
 
 def _inside(base: str, place: str) -> list[str]:
     """What a path may mean inside the folder: below `base`, without what leads out, `val` and `valid` alike."""
-    parts = [part for part in re.split(r"[/\\]", place) if part not in ("", ".", "..")]
-    before = [part for part in re.split(r"[/\\]", base) if part not in ("", ".", "..")]
+    parts, before = _parts(place), _parts(base)
     ends = [[*before, *parts], *(parts[first:] for first in range(len(parts)))]
     spelt = [["val" if part == "valid" else "valid" if part == "val" else part for part in end] for end in ends]
     return list(dict.fromkeys("/".join(end) for pair in zip(ends, spelt, strict=True) for end in pair if end))
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
 
 
 def _listed(listing: Listing, name: str) -> list[str]:
@@ -180,14 +195,14 @@ def _listed(listing: Listing, name: str) -> list[str]:
 
 
 def pose_of(settings: YoloSettings, builder: ContentBuilder) -> Pose | None:
-    """What keypoints the objects have; None where they have outlines or boxes."""
+    """What keypoints the objects have; None where they have outlines or boxes, or it is not known how many."""
     stated = settings.stated.get("kpt_shape")
-    if stated is None:
+    if stated is None or (isinstance(stated, str) and stated.lower() in _NOTHING):
         return None
     shape = _whole(stated)
     if len(shape) != 2 or not 0 < shape[0] <= MAX_KEYPOINTS or shape[1] not in (2, 3):
         builder.fault(Fault.KEYPOINT_SHAPE, settings.file, brief(stated))
-        return Pose()
+        return None
     return Pose(KeypointSchema(_keypoint_names(shape[0], _whole(settings.stated.get("flip_idx")))), shape[1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.formats.scenes import HEIGHT, WIDTH, picture
+from tests.data.formats.scenes import HEIGHT, SCENES, WIDTH, picture
 
 from maskrcnn.data.coco import read_coco
+from maskrcnn.data.coco_street import FIELD
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.formats.writers import WRITERS, num_missing
@@ -284,6 +286,41 @@ def test_coco_keeps_areas_that_the_mask_does_not_contradict(
     assert {key: value for key, value in entry.items() if key == "area"} == written
     assert clean["images"] == [{"id": 7, "file_name": "a.png", "height": 24, "width": 31, "film": 3, "licence": None}]
     assert clean["categories"] == content["categories"]
+
+
+@pytest.mark.parametrize(("area", "kept"), [(399.5, True), (400.2, True), (3, True), (0, False), (500, False)])
+def test_coco_keeps_areas_that_a_box_alone_can_hold(tmp_path: Path, area: float, kept: bool) -> None:
+    Image.new("RGB", (31, 24)).save(tmp_path / "a.png")
+    content = {
+        "images": [{"id": 7, "file_name": "a.png"}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 5, "bbox": [2, 2, 20, 20], "area": area}],
+        "categories": [{"id": 5, "name": "cat"}],
+    }
+    labels = LabelContent(tmp_path, tmp_path, content, DataReport("x"))
+    (entry,) = clean_content(labelled_images(labels, need_masks=False), labels)["annotations"]
+    assert entry.get("area") == (area if kept else None)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [1, -math.inf], {"a": [{"b": math.nan}]}])
+def test_coco_is_json_whatever_the_source_took_for_it(tmp_path: Path, value: Any) -> None:
+    Image.new("RGB", (31, 24)).save(tmp_path / "a.png")
+    content = {
+        "images": [{"id": 7, "file_name": "a.png", "license": value, "film": {"a": [3.5]}}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 5, "segmentation": [SQUARE]}],
+        "categories": [{"id": 5, "name": "cat", "colour": value}],
+    }
+    labels = LabelContent(tmp_path, tmp_path, content, DataReport("x"))
+    WRITERS["coco"](Scene(clean_content(labelled_images(labels), labels), tmp_path), tmp_path / "out")
+    written = json.loads((tmp_path / "out/instances.json").read_text(), parse_constant=pytest.fail)
+    (image,), (category,) = written["images"], written["categories"]
+    assert "license" not in image and image["film"] == {"a": [3.5]} and "colour" not in category
+
+
+def test_what_cityscapes_leaves_for_its_own_metric_is_not_written(tmp_path: Path) -> None:
+    SCENES["cityscapes"][1](tmp_path)
+    labels = read_labels(tmp_path)
+    assert FIELD in labels.coco["images"][0]
+    assert FIELD not in clean_content(labelled_images(labels), labels)["images"][0]
 
 
 @pytest.mark.parametrize("name", ["a b.png", "50%20.png", "a#1?.png", "ä+ö.png", "x&d=y.png"])

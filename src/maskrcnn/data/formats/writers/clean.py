@@ -1,11 +1,14 @@
 """What the reader of COCO content passed, as COCO content again: every mask is good, every box stated.
 
-What the reader does not look at is kept: fields of image records that group them, and what classes are called besides.
-An area is kept where the mask does not contradict it, since it decides what is small, and how far off a keypoint is.
+What the reader does not look at is kept: fields of image records that group them, and what classes are called besides;
+but no NaN and nothing infinite, which JSON cannot say. An area is kept where mask or box do not contradict it, since it
+decides what is small, and how far off a keypoint is.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -13,14 +16,15 @@ from maskrcnn.data.coco import LabelledImages
 from maskrcnn.data.coco_areas import wrong_areas
 from maskrcnn.data.coco_federated import ABSENT, INCOMPLETE
 from maskrcnn.data.coco_keypoints import keypoints_to_coco
+from maskrcnn.data.coco_street import FIELD
 from maskrcnn.data.formats.content import SPLITS, Json, LabelContent
 from maskrcnn.json_values import id_number
 from maskrcnn.masks.rle_coco import rle_to_coco
 from maskrcnn.structures import RLE, Size
 
-_OF_IMAGE = frozenset({"id", "file_name", "height", "width", "split", ABSENT, INCOMPLETE})
+_OF_IMAGE = frozenset({"id", "file_name", "height", "width", "split", ABSENT, INCOMPLETE, FIELD})
 _OF_CLASS = frozenset({"id", "name", "keypoints", "skeleton", "isthing"})
-"""Fields that are stated anew, as they were read."""
+"""Fields that are stated anew, as they were read, and what is for this package alone."""
 
 
 def clean_content(data: LabelledImages, content: LabelContent) -> Json:
@@ -64,7 +68,16 @@ def _by_id(entries: Sequence[Any]) -> dict[int | None, Json]:
 
 
 def _others(entry: Json, known: Collection[str]) -> Json:
-    return {name: value for name, value in entry.items() if name not in known}
+    return {name: value for name, value in entry.items() if name not in known and _is_json(value)}
+
+
+def _is_json(value: Any) -> bool:
+    """Python's reader takes NaN, and numbers too large, which no other takes."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _federated(data: LabelledImages, image: int) -> Json:
@@ -86,7 +99,8 @@ def _annotation(data: LabelledImages, item: int, image: int, size: Size, *, has_
         "bbox": [x1, y1, x2 - x1, y2 - y1],
         "iscrowd": int(labels.ignore[item]),
     }
-    if has_area and area >= 0:  # NaN is not
+    largest = math.inf if mask is not None else float(labels.stated_boxes[item, 2:].prod()) + 1  # some round it
+    if has_area and 0 < area <= largest:  # NaN is not
         entry["area"] = area
     if (keypoints := labels.keypoints_of(item)) is not None:
         entry |= keypoints_to_coco(keypoints)

@@ -33,4 +33,4 @@ def write(scene: Scene, folder: Path) -> Loss:
 def save_instances(path: Path, rest: Json, annotations: Iterable[Json]) -> None:
     """A file of `rest` (images, categories, ...) and of annotations that may come one by one."""
     make_folder(path.parent)
-    write_json(path, annotations, f'{json.dumps(rest)[:-1]}, "annotations": ', "}")
+    write_json(path, annotations, f'{json.dumps(rest, allow_nan=False)[:-1]}, "annotations": ', "}")
