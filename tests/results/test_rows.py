@@ -105,6 +105,26 @@ def test_names_are_relative_to_where_the_command_was_given(
     assert [(result["image_id"], result["file_name"]) for result in found] == [(1, name)] * 2
 
 
+def test_a_row_tells_its_place_across_drives(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows no relative path leads from one drive to another: the folder is absolute, and known from any other."""
+
+    def refuse(*_: object) -> str:
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    monkeypatch.setattr(os.path, "relpath", refuse)
+    path.unlink()
+    rows = ResultRows(path, SETTINGS)
+    rows.append(rows.found("a.png", prediction(1), 0.1))
+    rows.close()
+    assert [row["folder"] for _, _, row in read_rows(path)] == [tmp_path.as_posix()]
+    assert opened(path).is_done("a.png")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir("sub")
+    rows = opened(path)
+    assert rows.is_done("../a.png") and not rows.gone
+    assert [row["file_name"] for _, row in rows.numbered(["../a.png"])] == [(tmp_path / "a.png").as_posix()]
+
+
 def test_rows_and_images_can_be_moved(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Together, and known from any folder; or the rows alone, where the names are still right from here."""
     both = tmp_path / "moved" / "both"

@@ -17,6 +17,7 @@ from typing import Any
 from maskrcnn.data.content import Content, content_if_same, content_of
 from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
+from maskrcnn.files import relative_path
 from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows, stated_content
@@ -37,7 +38,7 @@ class ResultRows:
         self._failures: dict[str, int] = {}  # and of those that could not be read
         self._file = RowFile(path)
         self._home = os.path.realpath(path.parent)
-        self._folder = Path(os.path.relpath(os.getcwd(), self._home)).as_posix()
+        self._folder = Path(relative_path(os.getcwd(), self._home)).as_posix()
         self._hidden: Collection[str] = ()
         self.num_changed = 0  # images asked for that have a row and are others by now
         self.num_outdated = 0  # and such that are not asked for
@@ -85,7 +86,7 @@ class ResultRows:
             return name
         there = os.path.join(self._home, folder, name)
         is_here = os.path.exists(name) and not os.path.exists(there)
-        return name if is_here else Path(os.path.relpath(there)).as_posix()
+        return name if is_here else Path(relative_path(there)).as_posix()
 
     def _note(self, file: str, row: Mapping[str, Any], start: int) -> None:
         if row["error"] is None:
