@@ -176,6 +176,21 @@ def test_images_that_changed_are_done_anew(path: Path, monkeypatch: pytest.Monke
     assert ShardFile(path, SETTINGS).whole(names, retry=False) is not None
 
 
+@pytest.mark.parametrize("absent", [["limited"], ["more", "limited"], ["seconds"]])
+def test_parquet_of_a_version_without_a_flag(tmp_path: Path, absent: list[str]) -> None:
+    """It has fewer columns, and the same rows; without another column it is something else."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed (the extra `parquet`)")
+    path = tmp_path / "00000-of-00001.parquet"
+    complete(path, "abc")
+    before = rows_of(path)
+    parquet.write_table(parquet.read_table(path).drop(absent), path)
+    if absent == ["seconds"]:
+        with pytest.raises(UserError, match="expected rows of results as Parquet"):
+            rows_of(path)
+    else:
+        assert rows_of(path) == before and ShardFile(path, SETTINGS).whole("abc", retry=False) == Tally(3, 0, 6)
+
+
 @pytest.mark.parametrize("stop_after", [1, None])
 def test_rows_of_other_settings_are_an_error(path: Path, stop_after: int | None) -> None:
     complete(path, "ab", stop_after=stop_after)
