@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.content import Content, content_if_same, content_of
+from maskrcnn.data.content import Content, content_if_same, content_of, has_size_of
 from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
 from maskrcnn.files import relative_path
@@ -100,12 +100,15 @@ class ResultRows:
             self._failures[file] = start
 
     def _forget_changed(self, contents: Mapping[str, Content | None], now: Collection[str]) -> None:
-        """Results of pictures that are others by now are none; of those not asked for, only where that is certain."""
+        """Results of pictures that are others by now are none; of those not asked for, where another size says so.
+
+        They may be many, and are not read for it.
+        """
         for file in list(self._starts):
-            content = contents[file]
-            if content is not None and content_if_same(file, content) is not None:
+            content, named = contents[file], file in now
+            if content is not None and (content_if_same(file, content) if named else has_size_of(file, content)):
                 continue
-            if file in now:
+            if named:
                 del self._starts[file]
                 self.num_changed += 1
             elif content is not None and os.path.exists(file):
