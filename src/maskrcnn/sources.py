@@ -7,7 +7,8 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedIOBase, RawIOBase, TextIOBase
 from itertools import islice, takewhile
@@ -54,8 +55,11 @@ ARRAY_SUFFIXES = frozenset({".npy"})
 """What is taken where there is nothing of these: beside pictures, arrays are something else as a rule."""
 
 
-_MOST_LOOKED_AT = 10_000
-"""Files below a folder without images, to see whether there are any."""
+_MOST_LOOKED_AT = 500
+"""Entries of the folders in a folder, to see which have images."""
+
+_MOST_LISTED = 50
+"""Of which so many may be in one folder, and as many again in the folders in it."""
 
 # --- files, folders, patterns -----------------------------------------------------------------------------------
 
@@ -116,18 +120,18 @@ def _expand(source: str, note: Callable[[str], object] | None) -> list[Path]:
     images = _images(candidates)
     kept = without_results(images, path if is_folder else named_folder(path))
     left_out = LeftOut(results=len(images) - len(kept))
+    if is_folder and (note is not None or not kept):
+        left_out.look_at(candidates)
     if not kept:
         raise UserError(_nothing_in(source, path, left_out))
     if note is not None:
-        if is_folder:
-            left_out.look_at(candidates)
         left_out.tell(source, note)
     return sorted(kept, key=natural_key)
 
 
 def _images(candidates: Sequence[Path]) -> list[Path]:
     for suffixes in (IMAGE_SUFFIXES, ARRAY_SUFFIXES):
-        if images := [path for path in candidates if path.suffix.lower() in suffixes and path.is_file()]:
+        if images := [path for path in candidates if path.suffix.lower() in suffixes and os.path.isfile(path)]:
             return images
     return []
 
@@ -140,7 +144,7 @@ def named_folder(pattern: Path) -> Path:
 def _nothing_in(source: str, path: Path, left_out: LeftOut) -> str:
     kinds = ", ".join(sorted(IMAGE_SUFFIXES | ARRAY_SUFFIXES))
     where = "in this folder" if path.is_dir() else "match this pattern"
-    has_more = not left_out.results and path.is_dir() and _has_images(path)
+    has_more = left_out.folders and not left_out.results
     below = f"; for those of the folders in it: {str(path / '**')!r}" if has_more else ""
     return f"{source}: no images ({kinds}) {where}{left_out.but()}{below}"
 
@@ -152,39 +156,65 @@ class LeftOut:
     Attributes:
         results: images that `predict` wrote itself.
         kinds: how many files have each of `OTHER_SUFFIXES`.
-        folders: in it that have images, which are not looked into.
+        folders: in it that have images, as far as a short look tells.
+        more_folders: whether there are others that were not looked into.
+        locked: folders that may not be looked into, where all are.
     """
 
     results: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     folders: int = 0
+    more_folders: bool = False
+    locked: int = 0
 
     def look_at(self, candidates: Iterable[Path]) -> None:
         """Count what is no image that is taken."""
+        looks = iter(range(_MOST_LOOKED_AT))
         for path in candidates:
             if (suffix := path.suffix.lower()) in OTHER_SUFFIXES:
                 self.kinds[suffix] += 1
-            elif suffix not in IMAGE_SUFFIXES and path.is_dir():
-                self.folders += not is_made(path) and not is_output(path) and _has_images(path)
+            elif suffix not in IMAGE_SUFFIXES and os.path.isdir(path):
+                self.folders += _has_images(path, looks)
+        self.more_folders = next(looks, None) is None
 
     def but(self) -> str:
         """The end of a sentence that says there are no images."""
-        return f" but {counted(self.results, 'result')} of predict" if self.results else ""
+        return f" but {', '.join(parts)}" if (parts := self._unwanted()) else ""
 
     def tell(self, source: str, note: Callable[[str], object]) -> None:
         """One line, if anything is left out."""
-        parts = [f"{counted(self.results, 'result')} of predict"] if self.results else []
-        parts += [f"{number} {suffix}" for suffix, number in self.kinds.most_common()]
+        parts = [*self._unwanted(), *(f"{number} {suffix}" for suffix, number in self.kinds.most_common())]
         if self.folders:
-            parts.append(f"{counted(self.folders, 'folder')} with images (taken by {str(Path(source) / '**')!r})")
+            folders = f"{'at least ' * self.more_folders}{counted(self.folders, 'folder')} with images"
+            parts.append(f"{folders} (taken by {str(Path(source) / '**')!r})")
         if parts:
             note(f"{source}: left out {', '.join(parts)}")
 
+    def _unwanted(self) -> list[str]:
+        parts = [f"{counted(self.results, 'result')} of predict"] if self.results else []
+        return [*parts, f"{counted(self.locked, 'folder')} that may not be read"] if self.locked else parts
 
-def _has_images(folder: Path) -> bool:
-    """In it, or below it."""
-    files = (name for _, _, names in os.walk(folder) for name in names)
-    return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in islice(files, _MOST_LOOKED_AT))
+
+def _has_images(folder: Path, looks: Iterator[int]) -> bool:
+    """In it or in a folder in it, as far as so many looks tell; results of `predict` are none."""
+    entries = islice(_entries(folder), 2 * _MOST_LISTED)
+    return any(
+        os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and entry.is_file()
+        for _, entry in zip(looks, entries, strict=False)
+    )
+
+
+def _entries(folder: Path, *, below: bool = True) -> Iterator[os.DirEntry[str]]:
+    """The first of a folder, and of the folders in it; none of what `predict` wrote, or of what may not be read."""
+    if is_made(folder) or is_output(folder):
+        return
+    entries: list[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(folder) as listed:
+        entries += islice(listed, _MOST_LISTED)
+    yield from entries
+    for entry in entries:
+        if below and entry.is_dir():
+            yield from _entries(Path(entry.path), below=False)
 
 
 # --- one image --------------------------------------------------------------------------------------------------
