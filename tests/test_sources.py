@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskrcnn import sources
+from maskrcnn.data import left_out
 from maskrcnn.errors import UserError
 from maskrcnn.sources import collect_sources, kept_source, read_source, several_sources, source_pixels
 
@@ -159,7 +159,7 @@ def test_a_form_that_was_moved_is_a_source(tmp_path: Path) -> None:
 def test_folders_are_looked_into_for_a_moment_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], looks: int, said: list[str]
 ) -> None:
-    monkeypatch.setattr(sources, "_MOST_LOOKED_AT", looks)
+    monkeypatch.setattr(left_out, "_MOST_LOOKED_AT", looks)
     for name in ["0.png", *files]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -6,12 +6,9 @@ import glob
 import os
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from io import BufferedIOBase, RawIOBase, TextIOBase
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
@@ -23,11 +20,11 @@ from maskrcnn.data.arrays import array_pixels, as_channels_last, channels_as_byt
 from maskrcnn.data.channel_files import read_pixels, read_pixels_of
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.images import decoded_image
-from maskrcnn.data.outputs import is_made, is_output, without_results
+from maskrcnn.data.left_out import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LeftOut
+from maskrcnn.data.outputs import without_results
 from maskrcnn.data.pixels import band_pixels
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray, Float32Array
-from maskrcnn.text import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,25 +38,6 @@ these values is. A tensor is (3, H, W) RGB, uint8 or float in [0, 1].
 For a model of other channels (`input.channels`), an array has these and any numbers, and is read as
 `data/channel_files.py` says of `.npy` files; a tensor is (C, H, W).
 """
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp"})
-"""What is taken from a folder; a file named outright may have any name, since its content decides."""
-
-OTHER_SUFFIXES = frozenset(
-    {".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".ppm", ".pgm", ".dng", ".cr2", ".cr3", ".nef"}
-    | {".arw", ".dcm", ".czi", ".nd2", ".lif", ".lsm", ".svs", ".ndpi", ".mrxs", ".mp4", ".mov", ".avi"}
-)
-"""Images and films that are not taken from a folder; who names one is told how many there are."""
-
-ARRAY_SUFFIXES = frozenset({".npy"})
-"""What is taken where there is nothing of these: beside pictures, arrays are something else as a rule."""
-
-
-_MOST_LOOKED_AT = 500
-"""Entries of the folders in a folder, to see which have images."""
-
-_MOST_LISTED = 50
-"""Of which so many may be in one folder, and as many again in the folders in it."""
 
 # --- files, folders, patterns -----------------------------------------------------------------------------------
 
@@ -147,74 +125,6 @@ def _nothing_in(source: str, path: Path, left_out: LeftOut) -> str:
     has_more = left_out.folders and not left_out.results
     below = f"; for those of the folders in it: {str(path / '**')!r}" if has_more else ""
     return f"{source}: no images ({kinds}) {where}{left_out.but()}{below}"
-
-
-@dataclass
-class LeftOut:
-    """What a folder or a pattern has beside the images that are taken from it.
-
-    Attributes:
-        results: images that `predict` wrote itself.
-        kinds: how many files have each of `OTHER_SUFFIXES`.
-        folders: in it that have images, as far as a short look tells.
-        more_folders: whether there are others that were not looked into.
-        locked: folders that may not be looked into, where all are.
-    """
-
-    results: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    folders: int = 0
-    more_folders: bool = False
-    locked: int = 0
-
-    def look_at(self, candidates: Iterable[Path]) -> None:
-        """Count what is no image that is taken."""
-        looks = iter(range(_MOST_LOOKED_AT))
-        for path in candidates:
-            if (suffix := path.suffix.lower()) in OTHER_SUFFIXES:
-                self.kinds[suffix] += 1
-            elif suffix not in IMAGE_SUFFIXES and os.path.isdir(path):
-                self.folders += _has_images(path, looks)
-        self.more_folders = next(looks, None) is None
-
-    def but(self) -> str:
-        """The end of a sentence that says there are no images."""
-        return f" but {', '.join(parts)}" if (parts := self._unwanted()) else ""
-
-    def tell(self, source: str, note: Callable[[str], object]) -> None:
-        """One line, if anything is left out."""
-        parts = [*self._unwanted(), *(f"{number} {suffix}" for suffix, number in self.kinds.most_common())]
-        if self.folders:
-            folders = f"{'at least ' * self.more_folders}{counted(self.folders, 'folder')} with images"
-            parts.append(f"{folders} (taken by {str(Path(source) / '**')!r})")
-        if parts:
-            note(f"{source}: left out {', '.join(parts)}")
-
-    def _unwanted(self) -> list[str]:
-        parts = [f"{counted(self.results, 'result')} of predict"] if self.results else []
-        return [*parts, f"{counted(self.locked, 'folder')} that may not be read"] if self.locked else parts
-
-
-def _has_images(folder: Path, looks: Iterator[int]) -> bool:
-    """In it or in a folder in it, as far as so many looks tell; results of `predict` are none."""
-    entries = islice(_entries(folder), 2 * _MOST_LISTED)
-    return any(
-        os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and entry.is_file()
-        for _, entry in zip(looks, entries, strict=False)
-    )
-
-
-def _entries(folder: Path, *, below: bool = True) -> Iterator[os.DirEntry[str]]:
-    """The first of a folder, and of the folders in it; none of what `predict` wrote, or of what may not be read."""
-    if is_made(folder) or is_output(folder):
-        return
-    entries: list[os.DirEntry[str]] = []
-    with suppress(OSError), os.scandir(folder) as listed:
-        entries += islice(listed, _MOST_LISTED)
-    yield from entries
-    for entry in entries:
-        if below and entry.is_dir():
-            yield from _entries(Path(entry.path), below=False)
 
 
 # --- one image --------------------------------------------------------------------------------------------------

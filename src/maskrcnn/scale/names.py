@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from maskrcnn.data.left_out import IMAGE_SUFFIXES, OTHER_SUFFIXES, LeftOut
 from maskrcnn.data.outputs import drawn_pictures, is_made
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular
 from maskrcnn.scale.objects import is_address, lines_of, listed
-from maskrcnn.sources import IMAGE_SUFFIXES, OTHER_SUFFIXES, LeftOut, named_folder
+from maskrcnn.sources import named_folder
 
 LIST_SUFFIXES = (".txt", ".list")
 """A file with such an ending has a name on each line, a path or an address; empty lines count nothing."""
