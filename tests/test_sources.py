@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from maskrcnn.data import left_out
 from maskrcnn.errors import UserError
 from maskrcnn.marks import mark_options
 from maskrcnn.sources import collect_sources, kept_source, read_source, several_sources, source_pixels
@@ -135,6 +138,70 @@ def test_a_folder_says_what_is_not_taken_from_it(folder: Path) -> None:
     found = collect_sources([folder, folder / "sub", f"{folder}/*.jpe"], notes.append)
     assert {"d.jfif", "e.jpe"} < set(names(found, folder)), "JPEG by other names"
     assert notes == [f"{folder}: left out 2 .heic, 1 .gif, 1 folder with images (taken by '{folder}/**')"]
+
+
+def test_a_form_that_was_moved_is_a_source(tmp_path: Path) -> None:
+    made(tmp_path / "out", "a.png")
+    (tmp_path / "out/labels").rename(tmp_path / "data_set")
+    found = names(collect_sources([tmp_path / "**"]), tmp_path)
+    assert found == ["data_set/images/a.png", "data_set/masks/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("files", "looks", "said"),
+    [
+        (["a/1.png", "b/c/1.png"], 500, ["2 folders"]),
+        (["a/b/c/1.png", "a/1.txt"], 500, []),  # too deep for a short look
+        (["a/b.png/1.txt"], 500, []),  # a folder, whatever its name
+        ([*(f"a/{number}.txt" for number in range(99)), "b/1.png"], 500, ["1 folder"]),
+        ([f"{number}/1.png" for number in range(10)], 11, ["10 folders"]),
+        ([f"{number}/1.png" for number in range(10)], 6, ["at least 6 folders"]),
+    ],
+)
+def test_folders_are_looked_into_for_a_moment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], looks: int, said: list[str]
+) -> None:
+    monkeypatch.setattr(left_out, "_MOST_LOOKED_AT", looks)
+    for name in ["0.png", *files]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    notes: list[str] = []
+    assert len(collect_sources([tmp_path], notes.append)) == 1
+    assert [note.partition("left out ")[2].partition(" with")[0] for note in notes] == said
+
+
+def test_an_earlier_output_below_is_no_folder_with_images(tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "first", "a.png")
+    (tmp_path / "0.png").touch()
+    notes: list[str] = []
+    collect_sources([tmp_path], notes.append)
+    assert notes == []
+
+
+def test_a_folder_in_it_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as lost+found: nothing is known of it, and the images beside it are taken."""
+    locked = tmp_path / "lost+found"
+    locked.mkdir()
+    (tmp_path / "0.png").touch()
+    real_stat, real_scandir = os.stat, os.scandir
+
+    def refused(path: object) -> None:
+        if locked == path or locked in Path(str(path)).parents:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if path != locked:
+            refused(path)
+        return real_stat(path, **options)
+
+    def scandir(path: Any) -> Any:
+        refused(path)
+        return real_scandir(path)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "scandir", scandir)
+    notes: list[str] = []
+    assert collect_sources([tmp_path], notes.append) == [tmp_path / "0.png"] and notes == []
 
 
 PIXELS = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)

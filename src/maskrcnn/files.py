@@ -43,6 +43,14 @@ def forget_oldest(folder: Path, keep: int, newest: Path | None = None) -> None:
                 old.unlink()
 
 
+def relative_path(path: str | os.PathLike[str], folder: str | os.PathLike[str] = os.curdir) -> str:
+    """The path seen from a folder, with as many `..` as it takes; absolute where it is on another drive (Windows)."""
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:
+        return os.path.abspath(path)
+
+
 def open_regular(path: str | os.PathLike[str], expected: str = "a file") -> BinaryIO:
     """Open a file to read its bytes; nothing else: to read from a pipe might take for ever, and a device never ends.
 

@@ -6,11 +6,9 @@ import glob
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from io import BufferedIOBase, RawIOBase, TextIOBase
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
 
@@ -22,11 +20,11 @@ from maskrcnn.data.arrays import array_pixels, as_channels_last, channels_as_byt
 from maskrcnn.data.channel_files import read_pixels, read_pixels_of
 from maskrcnn.data.channels import RGB, Channels
 from maskrcnn.data.images import decoded_image
-from maskrcnn.data.outputs import is_made, is_output, without_results
+from maskrcnn.data.left_out import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LeftOut
+from maskrcnn.data.outputs import without_results
 from maskrcnn.data.pixels import band_pixels
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray, Float32Array
-from maskrcnn.text import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,22 +38,6 @@ these values is. A tensor is (3, H, W) RGB, uint8 or float in [0, 1].
 For a model of other channels (`input.channels`), an array has these and any numbers, and is read as
 `data/channel_files.py` says of `.npy` files; a tensor is (C, H, W).
 """
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp"})
-"""What is taken from a folder; a file named outright may have any name, since its content decides."""
-
-OTHER_SUFFIXES = frozenset(
-    {".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".ppm", ".pgm", ".dng", ".cr2", ".cr3", ".nef"}
-    | {".arw", ".dcm", ".czi", ".nd2", ".lif", ".lsm", ".svs", ".ndpi", ".mrxs", ".mp4", ".mov", ".avi"}
-)
-"""Images and films that are not taken from a folder; who names one is told how many there are."""
-
-ARRAY_SUFFIXES = frozenset({".npy"})
-"""What is taken where there is nothing of these: beside pictures, arrays are something else as a rule."""
-
-
-_MOST_LOOKED_AT = 10_000
-"""Files below a folder without images, to see whether there are any."""
 
 # --- files, folders, patterns -----------------------------------------------------------------------------------
 
@@ -116,18 +98,18 @@ def _expand(source: str, note: Callable[[str], object] | None) -> list[Path]:
     images = _images(candidates)
     kept = without_results(images, path if is_folder else named_folder(path))
     left_out = LeftOut(results=len(images) - len(kept))
+    if is_folder and (note is not None or not kept):
+        left_out.look_at(candidates)
     if not kept:
         raise UserError(_nothing_in(source, path, left_out))
     if note is not None:
-        if is_folder:
-            left_out.look_at(candidates)
         left_out.tell(source, note)
     return sorted(kept, key=natural_key)
 
 
 def _images(candidates: Sequence[Path]) -> list[Path]:
     for suffixes in (IMAGE_SUFFIXES, ARRAY_SUFFIXES):
-        if images := [path for path in candidates if path.suffix.lower() in suffixes and path.is_file()]:
+        if images := [path for path in candidates if path.suffix.lower() in suffixes and os.path.isfile(path)]:
             return images
     return []
 
@@ -140,51 +122,9 @@ def named_folder(pattern: Path) -> Path:
 def _nothing_in(source: str, path: Path, left_out: LeftOut) -> str:
     kinds = ", ".join(sorted(IMAGE_SUFFIXES | ARRAY_SUFFIXES))
     where = "in this folder" if path.is_dir() else "match this pattern"
-    has_more = not left_out.results and path.is_dir() and _has_images(path)
+    has_more = left_out.folders and not left_out.results
     below = f"; for those of the folders in it: {str(path / '**')!r}" if has_more else ""
     return f"{source}: no images ({kinds}) {where}{left_out.but()}{below}"
-
-
-@dataclass
-class LeftOut:
-    """What a folder or a pattern has beside the images that are taken from it.
-
-    Attributes:
-        results: images that `predict` wrote itself.
-        kinds: how many files have each of `OTHER_SUFFIXES`.
-        folders: in it that have images, which are not looked into.
-    """
-
-    results: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    folders: int = 0
-
-    def look_at(self, candidates: Iterable[Path]) -> None:
-        """Count what is no image that is taken."""
-        for path in candidates:
-            if (suffix := path.suffix.lower()) in OTHER_SUFFIXES:
-                self.kinds[suffix] += 1
-            elif suffix not in IMAGE_SUFFIXES and path.is_dir():
-                self.folders += not is_made(path) and not is_output(path) and _has_images(path)
-
-    def but(self) -> str:
-        """The end of a sentence that says there are no images."""
-        return f" but {counted(self.results, 'result')} of predict" if self.results else ""
-
-    def tell(self, source: str, note: Callable[[str], object]) -> None:
-        """One line, if anything is left out."""
-        parts = [f"{counted(self.results, 'result')} of predict"] if self.results else []
-        parts += [f"{number} {suffix}" for suffix, number in self.kinds.most_common()]
-        if self.folders:
-            parts.append(f"{counted(self.folders, 'folder')} with images (taken by {str(Path(source) / '**')!r})")
-        if parts:
-            note(f"{source}: left out {', '.join(parts)}")
-
-
-def _has_images(folder: Path) -> bool:
-    """In it, or below it."""
-    files = (name for _, _, names in os.walk(folder) for name in names)
-    return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in islice(files, _MOST_LOOKED_AT))
 
 
 # --- one image --------------------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ Run = Callable[..., tuple[int, str, str]]
 Command = Callable[..., tuple[str, ...]]
 
 
-def picture(path: Path, seed: int) -> None:
+def picture(path: Path, seed: int, height: int = 24) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, 32, 3), dtype=np.uint8)).save(path)
 
 
 @pytest.fixture
@@ -240,8 +240,8 @@ def test_images_that_changed_are_done_anew(
     arguments = command("out", "--shards", "2", "--rows", rows, source=tmp_path / "all.txt")
     run(*arguments)
     before = sorted_rows(tmp_path / "out", rows)
-    picture(few / "0.png", 50)
-    picture(few / "deep/5.png", 51)
+    picture(few / "0.png", 50, height=30)
+    picture(few / "deep/5.png", 51, height=30)
     (few / "2.png").unlink()
     _, out, _ = run(*arguments)
     assert "7 objects in 7 images" in out and "(2 new rows, 2 images changed since)" in out
@@ -260,7 +260,7 @@ def test_rows_so_far_of_an_image_that_changed_are_done_anew(
         patch.setattr(ShardFile, "finish", lambda file: pytest.fail("not now"))
         with pytest.raises(pytest.fail.Exception):
             run(*command("out", "--shards", "1"))
-    picture(few / "6.png", 50)
+    picture(few / "6.png", 50, height=30)
     _, out, _ = run(*command("out", "--shards", "1"))
     assert "new row" in out and "1 image changed since)" in out
     run(*command("whole", "--shards", "1"))

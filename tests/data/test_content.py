@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.data import content
-from maskrcnn.data.content import Content, content_if_same, content_of
+from maskrcnn.data.content import Content, content_if_same, content_of, has_size_of
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100])
@@ -33,3 +33,15 @@ def test_what_has_not_changed_is_the_same(tmp_path: Path) -> None:
     assert content_if_same(path, before) == Content(before.checksum, 4, 1)
     path.unlink()
     assert content_if_same(path, before) is None
+
+
+def test_a_size_is_told_without_reading(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1234")
+    before = content_of(path)
+    path.write_bytes(b"4321")
+    assert has_size_of(path, before)
+    path.write_bytes(b"12345")
+    assert not has_size_of(path, before)
+    path.unlink()
+    assert not has_size_of(path, before)

@@ -105,6 +105,26 @@ def test_names_are_relative_to_where_the_command_was_given(
     assert [(result["image_id"], result["file_name"]) for result in found] == [(1, name)] * 2
 
 
+def test_a_row_tells_its_place_across_drives(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows no relative path leads from one drive to another: the folder is absolute, and known from any other."""
+
+    def refuse(*_: object) -> str:
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    monkeypatch.setattr(os.path, "relpath", refuse)
+    path.unlink()
+    rows = ResultRows(path, SETTINGS)
+    rows.append(rows.found("a.png", prediction(1), 0.1))
+    rows.close()
+    assert [row["folder"] for _, _, row in read_rows(path)] == [tmp_path.as_posix()]
+    assert opened(path).is_done("a.png")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir("sub")
+    rows = opened(path)
+    assert rows.is_done("../a.png") and not rows.gone
+    assert [row["file_name"] for _, row in rows.numbered(["../a.png"])] == [(tmp_path / "a.png").as_posix()]
+
+
 def test_rows_and_images_can_be_moved(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Together, and known from any folder; or the rows alone, where the names are still right from here."""
     both = tmp_path / "moved" / "both"
@@ -121,7 +141,7 @@ def test_rows_and_images_can_be_moved(path: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_other_images_that_changed_are_no_results_and_such_that_are_gone_are_known(path: Path) -> None:
-    """Only of those that are asked for no checksum means another image; numbers stay without the ones that are gone."""
+    """Those not asked for are told by their size, and not read; numbers stay without the ones that are gone."""
     for name in ("d.png", "e.png", "f.png"):
         write(name, name)
     rows = opened(path)
@@ -130,6 +150,8 @@ def test_other_images_that_changed_are_no_results_and_such_that_are_gone_are_kno
     rows.close()
     write("d.png", "others")
     Path("e.png").unlink()
+    write("f.png", "F.png")
+    os.utime("f.png", ns=(TIME, TIME + 1))
     rows = opened(path)
     assert (rows.num_done, rows.num_changed, rows.num_outdated) == (5, 0, 1)
     assert rows.gone == {os.path.realpath("e.png")}
@@ -138,6 +160,9 @@ def test_other_images_that_changed_are_no_results_and_such_that_are_gone_are_kno
     kept = rows.without_gone()
     assert list(kept.numbered(NAMES)) == [pair for pair in rows.numbered(NAMES) if pair[1]["file_name"] != "e.png"]
     assert kept.num_done == 4 and rows.num_done == 5
+    rows = ResultRows(path, SETTINGS)
+    rows.look(["f.png"], resume=True, overwrite=False)
+    assert not rows.is_done("f.png") and rows.num_changed == 1, "the checksum tells it where it is asked for"
 
 
 def test_a_picture_that_has_changed_is_not_done(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,26 @@ def test_what_predict_wrote_itself_is_left_out(
     notes: list[str] = []
     assert set(image_names([source], notes.append)) == expected
     assert notes == [f"{source}: left out {left_out}"] * bool(left_out)
+
+
+@pytest.mark.parametrize("source", ["cells", "cells/deep/**/*.tif"])
+def test_a_folder_that_may_not_be_read_is_counted(tree: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """Such as lost+found; the others are taken."""
+    Path("cells/deep/lost+found").mkdir()
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).rstrip("/").endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    before = set(image_names([source]))
+    monkeypatch.setattr(os, "scandir", scandir)
+    notes: list[str] = []
+    assert set(image_names([source], notes.append)) == before
+    assert [note.partition("left out ")[2] for note in notes] == ["1 folder that may not be read"]
+    with pytest.raises(UserError, match=r"in it but 1 folder that may not be read$"):
+        list(image_names(["cells/deep/lost+found"]))
 
 
 def test_results_alone_are_no_images(tmp_path: Path) -> None:

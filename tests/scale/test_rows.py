@@ -14,7 +14,8 @@ from PIL import Image
 
 from maskrcnn.build import build_model
 from maskrcnn.errors import UserError
-from maskrcnn.loading import model_hash
+from maskrcnn.large.shrinking import ShrunkImage
+from maskrcnn.loading import load, model_hash
 from maskrcnn.model import Model
 from maskrcnn.presets import preset
 from maskrcnn.scale.pictures import read_ahead
@@ -59,6 +60,17 @@ def test_rows_come_in_order_with_broken_ones_between(model: str, tmp_path: Path)
         (row["file_name"], len(row["objects"]), row["width"]) for row in one_by_one
     ]
     assert all(json.dumps(row) for row in one_by_one) and one_by_one[0]["seconds"] > 0
+
+
+def test_a_job_without_tiles_logs_no_advice(model: str, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """`predict_large` is none of its words: `Job.tile` says what is cut."""
+    Image.new("RGB", (3000, 40)).save(tmp_path / "wide.png")
+    name = str(tmp_path / "wide.png")
+    with pytest.warns(ShrunkImage):
+        load(model).predict(name)
+    recwarn.clear()
+    (row,) = RowMaker(Job.of(model, tile="none")).rows([name])
+    assert row["width"] == 3000 and not [str(warning.message) for warning in recwarn]
 
 
 def test_only_a_few_images_are_read_ahead(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_images_that_could_not_be_read_are_tried_again_only_when_asked(path: Pat
 
 
 def test_images_that_changed_are_done_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others are not read again: size and time are enough, and a checksum where the time alone is another."""
+    """By their size alone: no image is read again for a new time stamp."""
     monkeypatch.chdir(path.parent)
     names = ["a", "b", "c", "gone", "s3://bucket/d"]
     for name in names[:3]:
@@ -167,13 +167,29 @@ def test_images_that_changed_are_done_anew(path: Path, monkeypatch: pytest.Monke
         return new, tally
 
     assert do()[0] == names
+    Path("a").write_text("A")
     os.utime("a", ns=(1, 1))
-    assert ShardFile(path, SETTINGS).whole(names, retry=False) is not None, "a new time stamp alone is no change"
+    assert ShardFile(path, SETTINGS).whole(names, retry=False) is not None, "as long as before"
     Path("b").write_text("B, replaced")
     assert ShardFile(path, SETTINGS).whole(names, retry=False) is None
     new, tally = do()
     assert new == ["b"] and tally.changed == 1
     assert ShardFile(path, SETTINGS).whole(names, retry=False) is not None
+
+
+@pytest.mark.parametrize("absent", [["limited"], ["more", "limited"], ["seconds"]])
+def test_parquet_of_a_version_without_a_flag(tmp_path: Path, absent: list[str]) -> None:
+    """It has fewer columns, and the same rows; without another column it is something else."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed (the extra `parquet`)")
+    path = tmp_path / "00000-of-00001.parquet"
+    complete(path, "abc")
+    before = rows_of(path)
+    parquet.write_table(parquet.read_table(path).drop(absent), path)
+    if absent == ["seconds"]:
+        with pytest.raises(UserError, match="expected rows of results as Parquet"):
+            rows_of(path)
+    else:
+        assert rows_of(path) == before and ShardFile(path, SETTINGS).whole("abc", retry=False) == Tally(3, 0, 6)
 
 
 @pytest.mark.parametrize("stop_after", [1, None])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.contradictions import require_consistent
+from maskrcnn.files import relative_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -96,6 +97,6 @@ def _data_options(values: Namespace, root: str) -> dict[str, str]:
     folder = os.path.dirname(root) if os.path.isfile(root) else root
     for name, path in given.items():
         if path is not None:
-            relative = os.path.relpath(path, folder or ".")
+            relative = relative_path(path, folder or ".")
             options[name] = os.path.abspath(path) if relative.startswith("..") else relative
     return options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import takewhile
@@ -72,12 +73,16 @@ def drawn_pictures(output: Path) -> frozenset[str]:
 
 def is_output(folder: Path) -> bool:
     """Whether `predict` has written into this folder."""
-    return (folder / ROWS).exists()
+    return os.path.exists(folder / ROWS)  # False also where the folder may not be looked into, such as lost+found
 
 
 def is_made(folder: Path) -> bool:
-    """Whether `predict` made this folder: a form of results, the label maps or the segments of an output."""
-    return (folder / WRITTEN).exists() or (folder.name in (LABEL_MAPS, PANOPTIC) and is_output(folder.parent))
+    """Whether `predict` made this folder: a form of results, the label maps or the segments of an output.
+
+    A form that was moved out of its output is somebody's data.
+    """
+    is_form = folder.name in (LABEL_MAPS, PANOPTIC) or os.path.exists(folder / WRITTEN)
+    return is_form and is_output(folder.parent)
 
 
 def without_results(images: Iterable[Path], base: Path) -> list[Path]:

@@ -14,9 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.content import Content, content_if_same, content_of
+from maskrcnn.data.content import Content, content_if_same, content_of, has_size_of
 from maskrcnn.data.file_names import is_safe_name
 from maskrcnn.errors import UserError
+from maskrcnn.files import relative_path
 from maskrcnn.json_values import write_json
 from maskrcnn.prediction import Prediction
 from maskrcnn.results.row import RowFile, RunSettings, failed_row, found_row, read_rows, stated_content
@@ -37,7 +38,7 @@ class ResultRows:
         self._failures: dict[str, int] = {}  # and of those that could not be read
         self._file = RowFile(path)
         self._home = os.path.realpath(path.parent)
-        self._folder = Path(os.path.relpath(os.getcwd(), self._home)).as_posix()
+        self._folder = Path(relative_path(os.getcwd(), self._home)).as_posix()
         self._hidden: Collection[str] = ()
         self.num_changed = 0  # images asked for that have a row and are others by now
         self.num_outdated = 0  # and such that are not asked for
@@ -85,7 +86,7 @@ class ResultRows:
             return name
         there = os.path.join(self._home, folder, name)
         is_here = os.path.exists(name) and not os.path.exists(there)
-        return name if is_here else Path(os.path.relpath(there)).as_posix()
+        return name if is_here else Path(relative_path(there)).as_posix()
 
     def _note(self, file: str, row: Mapping[str, Any], start: int) -> None:
         if row["error"] is None:
@@ -99,12 +100,15 @@ class ResultRows:
             self._failures[file] = start
 
     def _forget_changed(self, contents: Mapping[str, Content | None], now: Collection[str]) -> None:
-        """Results of pictures that are others by now are none; of those not asked for, only where that is certain."""
+        """Results of pictures that are others by now are none; of those not asked for, where another size says so.
+
+        They may be many, and are not read for it.
+        """
         for file in list(self._starts):
-            content = contents[file]
-            if content is not None and content_if_same(file, content) is not None:
+            content, named = contents[file], file in now
+            if content is not None and (content_if_same(file, content) if named else has_size_of(file, content)):
                 continue
-            if file in now:
+            if named:
                 del self._starts[file]
                 self.num_changed += 1
             elif content is not None and os.path.exists(file):

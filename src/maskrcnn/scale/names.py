@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from maskrcnn.data.left_out import IMAGE_SUFFIXES, OTHER_SUFFIXES, LeftOut
 from maskrcnn.data.outputs import drawn_pictures, is_made
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular
 from maskrcnn.scale.objects import is_address, lines_of, listed
-from maskrcnn.sources import IMAGE_SUFFIXES, OTHER_SUFFIXES, LeftOut, named_folder
+from maskrcnn.sources import named_folder
 
 LIST_SUFFIXES = (".txt", ".list")
 """A file with such an ending has a name on each line, a path or an address; empty lines count nothing."""
@@ -78,17 +79,25 @@ def _paths(source: str, left_out: LeftOut) -> Iterator[str]:
 def _below(folder: str, left_out: LeftOut, *, made: bool = False) -> Iterator[str]:
     """The images in a folder and all folders below it; none where `predict` made it."""
     pictures = drawn_pictures(Path(folder))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _below(entry.path, left_out, made=made or is_made(Path(entry.path)))
-            elif _is_image(entry.name) and entry.is_file():
-                if made or entry.name in pictures:
-                    left_out.results += 1
-                else:
-                    yield entry.path
-            elif (suffix := _suffix(entry.name)) in OTHER_SUFFIXES:
-                left_out.kinds[suffix] += 1
+    for entry in _entries(folder, left_out):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path, left_out, made=made or is_made(Path(entry.path)))
+        elif _is_image(entry.name) and entry.is_file():
+            if made or entry.name in pictures:
+                left_out.results += 1
+            else:
+                yield entry.path
+        elif (suffix := _suffix(entry.name)) in OTHER_SUFFIXES:
+            left_out.kinds[suffix] += 1
+
+
+def _entries(folder: str, left_out: LeftOut) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder; one that may not be read, such as lost+found, is counted."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except PermissionError:
+        left_out.locked += 1
 
 
 def _matching(pattern: str, left_out: LeftOut) -> Iterator[str]:
@@ -103,14 +112,13 @@ def _matching(pattern: str, left_out: LeftOut) -> Iterator[str]:
             yield from _below(found, left_out, made=made)
             continue
         pictures = drawn_pictures(path)
-        with os.scandir(found) as entries:
-            for entry in entries:
-                hidden = entry.name.startswith(".") and not last.startswith(".")
-                if not hidden and fnmatch.fnmatch(entry.name, last) and _is_image(entry.name) and entry.is_file():
-                    if made or entry.name in pictures:
-                        left_out.results += 1
-                    else:
-                        yield os.path.join(found, entry.name)
+        for entry in _entries(found, left_out):
+            hidden = entry.name.startswith(".") and not last.startswith(".")
+            if not hidden and fnmatch.fnmatch(entry.name, last) and _is_image(entry.name) and entry.is_file():
+                if made or entry.name in pictures:
+                    left_out.results += 1
+                else:
+                    yield os.path.join(found, entry.name)
 
 
 def _is_image(name: str) -> bool:

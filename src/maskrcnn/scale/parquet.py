@@ -12,6 +12,9 @@ from maskrcnn.errors import UserError
 GROUP = 256
 """Rows that are held at a time; each group can be read alone."""
 
+_FLAGS = ("more", "limited")
+"""Columns of what most rows do not have; files of versions before a flag are without its column."""
+
 
 def require_parquet() -> None:
     """A `UserError` unless the library is there."""
@@ -43,8 +46,10 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     pa, pq = _pyarrow()
     try:
         with pq.ParquetFile(path) as file:
+            known = set(file.schema_arrow.names)
+            schema = pa.schema([part for part in _schema(pa) if part.name not in _FLAGS or part.name in known])
             for batch in file.iter_batches(GROUP):
-                yield from map(_row, batch.cast(_schema(pa)).to_pylist())
+                yield from map(_row, batch.cast(schema).to_pylist())
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{path}: expected rows of results as Parquet ({error}); choose another --output, or replace it with "
@@ -56,10 +61,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     """As in JSON: what a row or an object does not have is not there."""
     objects = [{name: value for name, value in found.items() if value is not None} for found in row["objects"]]
     whole = {**row, "objects": objects}
-    for flag in ("more", "limited"):
-        if not row[flag]:
-            del whole[flag]
-    return whole
+    return {name: value for name, value in whole.items() if value or name not in _FLAGS}
 
 
 def _schema(pa: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import Any
 
 from maskrcnn.errors import UserError
 from maskrcnn.failures import failure_of_machine
+from maskrcnn.large.shrinking import ShrunkImage
 from maskrcnn.large.tiling import tiles_text
 from maskrcnn.loading import load, model_facts, model_hash
 from maskrcnn.pipeline import followed
@@ -122,7 +124,7 @@ class RowMaker:
                 elif picture.cut:
                     yield from ((picture, part, more) for part, more in self._parts(picture.source))
                 else:
-                    yield picture, next(found), False
+                    yield picture, _next(found), False
         except (RuntimeError, MemoryError) as error:
             if (reason := failure_of_machine(error)) is None:
                 raise
@@ -137,3 +139,12 @@ class RowMaker:
             )
         except UserError as error:
             yield error, False
+
+
+def _next(found: Iterator[Prediction]) -> Prediction:
+    """Without a warning that names `predict_large`: how images are cut is the job's matter, and logs had one each call.
+
+    Just for this moment, since other code of the process, of Spark or of Dask, has warnings of its own.
+    """
+    with warnings.catch_warnings(action="ignore", category=ShrunkImage):
+        return next(found)

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.content import content_if_same
+from maskrcnn.data.content import has_size_of
 from maskrcnn.files import PARTIAL_SUFFIX, move_durably, write_atomically
 from maskrcnn.results.row import RowFile, RunSettings, read_lines, stated_content
 from maskrcnn.scale.parquet import read_parquet, write_parquet
@@ -173,9 +173,12 @@ class ShardFile:
 
 
 def is_outdated(row: dict[str, Any]) -> bool:
-    """Whether the image of a row is another by now; not where that cannot be told: a file that is gone, an object."""
+    """Whether the image of a row has another size by now; a file that is gone and an object of a store cannot be told.
+
+    Each start asks this of all images, so none is read for it.
+    """
     name, content = row["file_name"], stated_content(row)
-    return content is not None and content_if_same(name, content) is None and os.path.exists(name)
+    return content is not None and not has_size_of(name, content) and os.path.exists(name)
 
 
 def finished_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import Labels, coco_content, open_labels
 from maskrcnn.data.splitting import divide
 from maskrcnn.errors import UserError
-from maskrcnn.files import make_folder
+from maskrcnn.files import make_folder, relative_path
 from maskrcnn.json_values import write_json
 
 Say = Callable[[str], None]
@@ -50,7 +50,7 @@ class Division:
         """
         for split, content in self.made.items():
             make_folder(folder)
-            images = os.path.relpath(content.folder, self.root)
+            images = relative_path(content.folder, self.root)
             place = os.path.abspath(content.folder) if images.startswith("..") else images
             rest = {name: part for name, part in content.coco.items() if name not in ("annotations", "info")}
             head = f'{json.dumps({"info": {"images": place}, **rest})[:-1]}, "annotations": '
