@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if values.output is None and not values.print_config:
         raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
     initial, labels = start_of(values)
-    config = settings_of(values, initial)
+    config = settings_of(values, initial, _tell)
     for line in without_effect(given_settings(values), config):
         _tell(line)
     if values.print_config:
@@ -94,7 +94,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue the run in the output folder; with --set schedule.steps=N for longer or shorter",
+        help="continue the run in the output folder; with --epochs N or --set schedule.steps=N for longer or shorter",
     )
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
     add_proposals_option(parser)
