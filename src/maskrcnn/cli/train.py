@@ -180,9 +180,8 @@ def _tell(line: str) -> None:
 def _has_state(values: Namespace) -> bool:
     """Whether the run in the output folder has saved weights to go on with."""
     from maskrcnn.training.folder import RunFolder
-    from maskrcnn.training.state import saved_states
 
-    return bool(saved_states(RunFolder(Path(values.output or "")).states))
+    return RunFolder(Path(values.output or "")).has_state
 
 
 def _require_data(values: Namespace, config: Config) -> None:
