@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,16 +15,17 @@ from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.report import DataReport
 from maskrcnn.errors import UserError
 from maskrcnn.label_rules import LabelRules
+from maskrcnn.loading import ModelFacts
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
 
 
-def model(name: str = "tiny", **data: Any) -> Any:
+def model(name: str = "tiny", **data: Any) -> ModelFacts:
     """Of the preset of this name, with the classes of `labels`."""
     config = replace(preset(name), data=DataConfig(**data))
     names = ("cat", "sky")
     stuff = frozenset(map(names.index, data.get("stuff", ())))
-    return SimpleNamespace(categories=Categories((1, 2), names, stuff=stuff), config=config)
+    return ModelFacts(Categories((1, 2), names, stuff=stuff), {}, config)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def labels(tmp_path: Path) -> LabelContent:
     ],
 )
 def test_objects_are_those_of_the_models(
-    labels: LabelContent, models: Mapping[str, Any], given: dict[str, Any], objects: int
+    labels: LabelContent, models: Mapping[str, ModelFacts], given: dict[str, Any], objects: int
 ) -> None:
     data = LabelRules(models, **given).read(labels, None, check_files=False, need_masks=True)
     assert data.report.num_objects == objects
@@ -82,7 +82,7 @@ def test_a_model_that_tells_no_classes_is_measured_on_one(labels: LabelContent) 
     ],
 )
 def test_groups_are_those_of_the_models(
-    labels: LabelContent, models: Mapping[str, Any], given: dict[str, Any], names: tuple[str, ...]
+    labels: LabelContent, models: Mapping[str, ModelFacts], given: dict[str, Any], names: tuple[str, ...]
 ) -> None:
     """A field that a model was trained with need not be in other labels."""
     data = LabelRules(models, **given).read(labels, None, check_files=False, need_masks=True)
@@ -97,7 +97,7 @@ def test_groups_are_those_of_the_models(
         ({"A": model(), "B": model("rpn")}, r"two models that tell classes apart, or two that do not \(RPN\)"),
     ],
 )
-def test_models_that_do_not_agree(models: Mapping[str, Any], message: str) -> None:
+def test_models_that_do_not_agree(models: Mapping[str, ModelFacts], message: str) -> None:
     with pytest.raises(UserError, match=message):
         LabelRules(models)
 

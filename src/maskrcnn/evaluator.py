@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.conclusion import concluded
+from maskrcnn.config import Config
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import open_labels, read_any
@@ -27,6 +28,7 @@ from maskrcnn.large.prediction import AUTO, Cutting
 from maskrcnn.prediction import Prediction
 from maskrcnn.predictor import Predictor
 from maskrcnn.scoring import require_groups
+from maskrcnn.structures import Categories
 from maskrcnn.structures.masks import ByteArray
 from maskrcnn.text import brief
 
@@ -166,10 +168,10 @@ def observed(
     return run
 
 
-def as_measured(data: LabelledImages, model: Predictor[Any]) -> LabelledImages:
+def as_measured(data: LabelledImages, categories: Categories, config: Config) -> LabelledImages:
     """The labels as a model can be measured on them: with its stuff, and with one class for one that tells none."""
-    data = with_stuff_of(data, model.categories, model.config.data.stuff)
-    return data if model.config.tells_classes else without_classes(data)
+    data = with_stuff_of(data, categories, config.data.stuff)
+    return data if config.tells_classes else without_classes(data)
 
 
 def _run(
@@ -177,7 +179,7 @@ def _run(
 ) -> EvaluationRun:
     confusion = Confusion(model.categories.names) if model.config.semantic_head.enabled else None
     return EvaluationRun(
-        as_measured(data, model),
+        as_measured(data, model.categories, model.config),
         model.categories,
         model.config.data.max_pixels,
         max_detections,

@@ -15,7 +15,7 @@ from maskrcnn.data.formats.table import labelled_images
 from maskrcnn.data.images import MAX_PIXELS
 from maskrcnn.errors import UserError
 from maskrcnn.evaluator import as_measured
-from maskrcnn.predictor import Predictor
+from maskrcnn.loading import ModelFacts
 from maskrcnn.scoring import require_groups
 
 
@@ -24,7 +24,7 @@ class LabelRules:
     """What the reader of the labels is to know.
 
     Attributes:
-        models: those that are compared, by their letters; none where there are files of results alone.
+        models: what is known of those that are compared, by their letters; none where there are files of results alone.
         crowd: whether annotations with iscrowd 1 are ignored or objects; None: the models' `data.crowd`.
         group_by: field of the image records whose values tell groups of images apart, such as the film that frames
             come from; empty: the models' `data.group_by`.
@@ -33,7 +33,7 @@ class LabelRules:
         UserError: the models do not agree.
     """
 
-    models: Mapping[str, Predictor[Any]] = field(default_factory=dict)
+    models: Mapping[str, ModelFacts] = field(default_factory=dict)
     crowd: Crowd | None = None
     group_by: str = ""
 
@@ -65,7 +65,7 @@ class LabelRules:
             data = read_to_measure(Path(labels), images, **how)
         require_groups(data, self.group_by)
         for model in models:
-            data = as_measured(data, model)
+            data = as_measured(data, model.categories, model.config)
         return data
 
     def _wanted(self, name: Literal["crowd", "group_by"]) -> str:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskrcnn import comparing, loading
+from maskrcnn.comparing import compare_results
+from maskrcnn.loading import load
+from maskrcnn.model import Model
+from maskrcnn.runtime.model import ExportedModel
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -46,6 +56,40 @@ def test_what_evaluate_says_and_leaves_out_holds_for_both(
     assert unknown == "A: classes unknown to the model, so never found: flat"
     assert both == "left out of both: 1 image that A or B could not read"
     assert all(f"warning: {line}\n" in out for line in numbers["warnings"])
+
+
+def test_one_model_at_a_time_is_in_memory(
+    run: Run, dataset: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two may be more than a GPU holds; none is there while the results are compared."""
+    networks: list[weakref.ref[object]] = []
+
+    def require_none() -> None:
+        assert not [network for network in networks if network() is not None]
+
+    def load_alone(*arguments: str) -> Model | ExportedModel:
+        require_none()
+        model = load(*arguments)
+        assert isinstance(model, Model)
+        networks.append(weakref.ref(model.network))
+        return model
+
+    def compare_alone(*arguments: Any, **options: Any) -> object:
+        require_none()
+        return compare_results(*arguments, **options)
+
+    monkeypatch.setattr(loading, "load", load_alone)
+    monkeypatch.setattr(comparing, "compare_results", compare_alone)
+    code, _, err = run("compare", model_file, model_file, "--data", dataset, "--output", tmp_path / "out")
+    assert code == 0 and len(networks) == 2, err
+
+
+@pytest.mark.parametrize("option", [("--device", "cpu"), ("--precision", "bfloat16")])
+def test_what_one_of_two_models_cannot_do_is_said_before_the_other_predicts(
+    run: Run, dataset: Path, model_file: Path, option: tuple[str, str]
+) -> None:
+    code, out, err = run("compare", model_file, "some.onnx", "--data", dataset, *option)
+    assert code == 2 and not out and "a network and an exported model have none in common but auto and float32" in err
 
 
 def test_where_the_labels_are_must_be_said(run: Run, model_file: Path, tmp_path: Path) -> None:

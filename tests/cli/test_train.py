@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from maskrcnn.cli.training_settings import settings_of
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.presets import preset
-from maskrcnn.settings import config_from_dict, write_yaml
+from maskrcnn.settings import config_from_dict, parse_assignments, update_config, write_yaml
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -96,6 +97,34 @@ def test_of_two_settings_that_contradict_each_other_none_is_dropped(options: lis
         UserError, match=f"^{one}: contradicts {other}, from which it follows; leave one of the two out"
     ):
         settings(*options)
+
+
+@pytest.mark.parametrize("source", ["a saved run", "a file"])
+@pytest.mark.parametrize(
+    ("before", "given", "left_out", "expected"),
+    [
+        ("schedule.epochs=2", ["--set", "schedule.steps=20"], "since schedule.steps is given", (20, 0, 0, 0)),
+        ("schedule.minutes=5", ["--set", "schedule.steps=20"], "since schedule.steps is given", (20, 0, 0, 0)),
+        ("schedule.minutes=5", ["--epochs", "3"], "since schedule.epochs is given", (9, 3, 0, 0)),
+        ("schedule.epochs=2", ["--minutes", "0.5"], "since schedule.minutes is given", (9, 0, 0.5, 0)),
+        ("train.batch_memory=0.6", ["--batch", "2"], "since train.batch_size is given", (9, 0, 0, 0)),
+        ("train.seed=1", ["--epochs", "3"], "", (9, 3, 0, 0)),  # steps are in every file, whether meant or not
+        ("schedule.epochs=2", ["--epochs", "3"], "", (9, 3, 0, 0)),
+        ("schedule.epochs=2", ["--set", "schedule.minutes=0"], "", (9, 2, 0, 0)),
+        ("schedule.epochs=2", ["--set", "schedule.steps=20", "--set", "schedule.epochs=0"], "", (20, 0, 0, 0)),
+    ],
+)
+def test_the_command_line_has_the_last_word(
+    tmp_path: Path, source: str, before: str, given: list[str], left_out: str, expected: tuple[float, ...]
+) -> None:
+    file, said = tmp_path / "config.yaml", list[str]()
+    steps = replace(preset("tiny"), schedule=replace(preset("tiny").schedule, steps=9))
+    file.write_text(write_yaml(update_config(steps, parse_assignments([before]), "")))
+    base = ["--output", str(tmp_path), "--resume"] if source == "a saved run" else ["--config", str(file)]
+    config = settings_of(_parser().parse([*base, *given]), say=said.append)
+    assert said == ([f"{before}: left out, {left_out}"] if left_out else [])
+    schedule = config.schedule
+    assert (schedule.steps, schedule.epochs, schedule.minutes, config.train.batch_memory) == expected
 
 
 @pytest.mark.parametrize(

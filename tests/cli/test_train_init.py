@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 import yaml
 
 from cli.conftest import Run
+from maskrcnn.cli import labelled_classes
 from maskrcnn.settings import read_settings
-from maskrcnn.training import published
+from maskrcnn.training import division, published
 from maskrcnn.weights.checkpoint import read_checkpoint
 from maskrcnn.weights.hub import PUBLISHED, Published
 from weights.foreign import synthetic
@@ -99,6 +101,42 @@ def test_what_is_shown_is_what_the_run_uses(run: Run, dataset: Path, tmp_path: P
     run_used = read_settings(tmp_path / "run" / "config.yaml")
     code, shown, _ = run("train", "--data", dataset, *SHORT, "--print-config")
     assert yaml.safe_load(shown) == run_used
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"), [("LARGEST_PEEK", "labels.json"), ("LARGEST_PEEK", "data"), ("MOST_FILES", "data")]
+)
+def test_settings_are_shown_without_reading_large_labels(
+    run: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, name: str
+) -> None:
+    data = tmp_path / name
+    if name == "data":
+        shutil.copytree(dataset, data)
+        (data / "instances_train.json").rename(data / "labels.json")
+        (data / "instances_val.json").unlink()
+    else:
+        data.write_text("{}")
+    monkeypatch.setattr(division, "open_labels", lambda *_: pytest.fail("the labels are read"))
+    monkeypatch.setattr(labelled_classes, limit, 1)
+    code, shown, err = run("train", "--data", data, "--print-config")
+    assert code == 0 and err.count("\n") == 1 and f"{data}: too much to read for its classes alone, so these" in err
+    assert shown == run("train", "--preset", "light", "--print-config", "--set", f"data.root={data}")[1]
+
+
+@pytest.mark.parametrize("more", [(), ("--class-map", "absent.txt")], ids=["no labels", "no class map"])
+def test_settings_are_shown_without_labels(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    """Also of another folder, such as the one in which the command is typed."""
+    monkeypatch.chdir(tmp_path)
+    code, shown, err = run("train", "--data", ".", *more, "--print-config")
+    assert code == 0 and err == (
+        ".: the labels cannot be read, so these settings are those for classes that no bundled model knows; "
+        "`maskrcnn check` says why\n"
+    )
+    assert shown == run("train", "--data", ".", *more, "--preset", "light", "--print-config")[1]
+    code, _, err = run("train", "--data", ".", "--output", tmp_path / "run")
+    assert code == 2 and "expected labels in a known form" in err
 
 
 def test_published_weights_are_downloaded_when_named(

@@ -74,7 +74,7 @@ def test_what_stands_in_and_beside_the_file(exported: Path) -> None:
 def test_files_of_others_are_not_replaced(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     said: list[str] = []
-    with pytest.raises(UserError, match=rf"{name}: would be replaced, and maskrcnn export did not write it"):
+    with pytest.raises(UserError, match=rf"{name}: would be replaced, .* delete it, or name another file$"):
         export_network(network_of(small()), small(), POSED, tmp_path / "x.onnx", say=said.append)
     assert not said and [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == content
@@ -84,6 +84,16 @@ def test_an_earlier_export_may_be_replaced(exported: Path, tmp_path: Path) -> No
     for file in (exported, exported.with_suffix(".json")):
         shutil.copy(file, tmp_path)
     assert require_place(tmp_path / exported.name) == tmp_path / exported.name
+
+
+def test_what_is_left_of_an_earlier_export_is_to_be_deleted(exported: Path, tmp_path: Path) -> None:
+    """Cut off by a full disk: nobody can tell who wrote it."""
+    damaged = tmp_path / exported.name
+    damaged.write_bytes(exported.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"model\.onnx: would be replaced, .* delete it, or name another file$"):
+        require_place(damaged)
+    damaged.unlink()
+    assert require_place(damaged) == damaged
 
 
 def test_another_model_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

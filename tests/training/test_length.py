@@ -93,9 +93,27 @@ def test_images_on_a_gpu_take_its_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert length._free_bytes(torch.device("cpu")) == 64 << 30
 
 
-def test_the_length_of_a_run_is_settled_when_it_begins(config: Config, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"schedule\.epochs: expected 0 with --resume.*--set schedule\.steps=N"):
-        wanted = replace(config, schedule=replace(config.schedule, epochs=1.0))
-        train(wanted, tmp_path / "run", device="cpu", resume=True)
+@pytest.mark.parametrize(("passes", "steps"), [(1.0, 2), (3.0, 6)])
+def test_a_run_goes_on_for_another_number_of_passes(
+    config: Config, tmp_path: Path, passes: float, steps: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two passes over 4 images, 2 a step, are 4 steps; the warm-up stays as it was."""
+    wanted = replace(config, schedule=replace(config.schedule, epochs=2.0))
+    train(wanted, tmp_path / "run", device="cpu", resume=True)  # there is nothing to resume yet
+    own = settled(tmp_path / "run")
+    assert own.schedule.steps == 4
+    train(replace(own, schedule=replace(own.schedule, epochs=passes)), tmp_path / "run", device="cpu", resume=True)
+    assert settled(tmp_path / "run") == replace(own, schedule=replace(own.schedule, steps=steps))
+    assert f"schedule.steps: {steps} instead of 4" in capfd.readouterr().err
+
+
+def test_what_is_measured_is_settled_when_a_run_begins(config: Config, tmp_path: Path) -> None:
+    train(replace(config, schedule=replace(config.schedule, steps=1)), tmp_path / "run", device="cpu")
+    for changed in (
+        replace(config, schedule=replace(config.schedule, minutes=1.0)),
+        replace(config, train=replace(config.train, batch_memory=0.5)),
+    ):
+        with pytest.raises(UserError, match=r"expected 0 with --resume.*--set schedule\.steps=N, or --epochs N"):
+            train(changed, tmp_path / "run", device="cpu", resume=True)
     with pytest.raises(UserError, match=r"schedule\.minutes: expected 0 where schedule\.epochs is given"):
         ScheduleConfig(epochs=1, minutes=1)

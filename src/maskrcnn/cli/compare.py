@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maskrcnn.cli.arguments import (
     CommandParser,
@@ -16,13 +16,13 @@ from maskrcnn.cli.arguments import (
     number,
 )
 from maskrcnn.cli.labels import add_label_options, named_labels, require_one_place
+from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from maskrcnn.compared_sides import Side
     from maskrcnn.data.formats.table import Labels
-    from maskrcnn.predictor import Predictor
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,19 +31,17 @@ def main(arguments: Sequence[str]) -> int:
     require_one_place(values)
     from maskrcnn.comparing import compare_results
     from maskrcnn.label_rules import LabelRules
-    from maskrcnn.loading import load
+    from maskrcnn.loading import model_facts
 
     output, names = Path(values.output), {"A": values.first, "B": values.second}
     of_models = {letter: name for letter, name in names.items() if not _is_results(name)}
-    models = {letter: load(name, values.device, values.precision) for letter, name in of_models.items()}
+    _require_common_ways(values, of_models)
+    models = {letter: model_facts(name) for letter, name in of_models.items()}
     rules = LabelRules(models, values.crowd, values.group_by)
     keypoints = bool(models) and all(model.categories.keypoints is not None for model in models.values())
     labels = named_labels(values, list(of_models.values()), has_keypoints=keypoints, given=len(models) < 2)
     images = _images(values, labels)
-    first, second = (
-        _side(name, models.get(letter), values, labels, images, output / letter.lower())
-        for letter, name in names.items()
-    )
+    first, second = (_side(name, values, labels, images, output / letter.lower()) for letter, name in names.items())
     compare_results(
         labels,
         first,
@@ -80,18 +78,29 @@ def _limit(values: Namespace, side: Side) -> int:
     return side.metrics.max_detections if side.metrics else values.max_detections or COCO_LIMIT
 
 
-def _side(
-    name: str, model: Predictor[Any] | None, values: Namespace, labels: Labels, images: Path | None, folder: Path
-) -> Side:
-    """The COCO results that `name` is, or that the model of this name finds."""
+def _require_common_ways(values: Namespace, models: Mapping[str, str]) -> None:
+    """Refuse before the first model's work what the second one cannot do."""
+    from maskrcnn.loading import is_exported
+
+    is_mixed = len({is_exported(name) for name in models.values()}) > 1
+    if is_mixed and (values.device, values.precision) != ("auto", "float32"):
+        raise UserError(
+            "--device, --precision: a network and an exported model have none in common but auto and float32; leave "
+            "them out, or give the results of one as a file"
+        )
+
+
+def _side(name: str, values: Namespace, labels: Labels, images: Path | None, folder: Path) -> Side:
+    """The COCO results that `name` is, or that the model of this name finds; it is in memory no longer than that."""
     from maskrcnn.compared_sides import Side
     from maskrcnn.evaluator import evaluate
+    from maskrcnn.loading import load
 
-    if model is None:
+    if _is_results(name):
         return Side(Path(name), name)
     print(f"{name}: predicting")
     metrics = evaluate(
-        model,
+        load(name, values.device, values.precision),
         labels,
         images,
         folder,

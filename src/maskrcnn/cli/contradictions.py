@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from maskrcnn.errors import UserError
@@ -20,12 +20,30 @@ _ONLY_WITH: dict[str, tuple[str, object]] = {
 }
 """What another setting must be for this one to mean anything; those of a part also need the part itself."""
 
-_FOLLOWS_FROM = (
-    ("schedule.steps", "schedule.epochs"),
-    ("schedule.steps", "schedule.minutes"),
-    ("train.batch_size", "train.batch_memory"),
-)
-"""What is found out when training begins, where the second setting is not 0."""
+_FOLLOWS_FROM = {
+    "schedule.steps": ("schedule.epochs", "schedule.minutes"),
+    "train.batch_size": ("train.batch_memory",),
+}
+"""What is found out when training begins, where one of the second settings is not 0."""
+
+
+def superseded(given: Mapping[str, object], config: Config) -> dict[str, str]:
+    """What the settings that were given put out of force: of several ways to say one thing, the last word counts.
+
+    Args:
+        given: values by full names, such as "schedule.steps".
+        config: all settings before, those of a file or of a saved run.
+
+    Returns:
+        The full names of settings that are to be 0 now, each with the name of the one that takes its place.
+    """
+    return {
+        source: name
+        for found, sources in _FOLLOWS_FROM.items()
+        for name in (found, *sources)
+        for source in sources
+        if given.get(name) and source not in given and setting(config, source)
+    }
 
 
 def require_consistent(given: Collection[str], config: Config) -> None:
@@ -33,14 +51,17 @@ def require_consistent(given: Collection[str], config: Config) -> None:
 
     Args:
         given: full names, such as "schedule.steps".
-        config: all settings.
+        config: all settings, without those that are superseded.
 
     Raises:
         UserError: naming both.
     """
-    for name, source in _FOLLOWS_FROM:
-        if name in given and (value := setting(config, source)):
-            raise UserError(f"{name}: contradicts {source}={value:g}, from which it follows; leave one of the two out")
+    for name, sources in _FOLLOWS_FROM.items():
+        for source in sources:
+            if name in given and (value := setting(config, source)):
+                raise UserError(
+                    f"{name}: contradicts {source}={value:g}, from which it follows; leave one of the two out"
+                )
 
 
 def without_effect(given: Collection[str], config: Config) -> Iterator[str]:

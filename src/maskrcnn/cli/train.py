@@ -16,6 +16,7 @@ from maskrcnn.cli.arguments import (
     number,
 )
 from maskrcnn.cli.contradictions import without_effect
+from maskrcnn.cli.labelled_classes import labelled_classes, shown_classes
 from maskrcnn.cli.training_settings import DEFAULT_PRESET, given_settings, settings_of
 from maskrcnn.errors import UserError
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from maskrcnn.training.initial import Initial
     from maskrcnn.training.loop import TrainResult
 
-LARGEST_PEEK = 64_000_000
-"""Bytes of a COCO file that is read for its classes before the training reads it."""
-
 
 def main(arguments: Sequence[str]) -> int:
     """Train, or with --print-config only show the settings."""
@@ -37,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     if values.output is None and not values.print_config:
         raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
     initial, labels = start_of(values)
-    config = settings_of(values, initial)
+    config = settings_of(values, initial, _tell)
     for line in without_effect(given_settings(values), config):
         _tell(line)
     if values.print_config:
@@ -94,7 +92,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue the run in the output folder; with --set schedule.steps=N for longer or shorter",
+        help="continue the run in the output folder; with --epochs N or --set schedule.steps=N for longer or shorter",
     )
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML and stop")
     add_proposals_option(parser)
@@ -145,7 +143,6 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
     if values.init:
         return read_initial(values.init), None
     from maskrcnn.data.formats.content import UNNAMED
-    from maskrcnn.training.division import undivided_labels
     from maskrcnn.training.published import fitting_model
 
     config = settings_of(values)
@@ -153,8 +150,7 @@ def start_of(values: Namespace) -> tuple[Initial | None, LabelContent | None]:
         _require_data(values, config)
     if values.preset or values.config:
         return _default_start(values, config), None
-    labels = undivided_labels(config)
-    names = _class_names(config) if labels is None else labels.class_names
+    names, labels = (shown_classes(config, _tell), None) if values.print_config else labelled_classes(config)
     name = fitting_model(names)
     if names == (UNNAMED,):
         _tell(
@@ -181,28 +177,11 @@ def _tell(line: str) -> None:
         print(line, file=sys.stderr)
 
 
-def _class_names(config: Config) -> tuple[str, ...]:
-    """Of a COCO file that is named, or of the usual layout; what is wrong with it is said when it is read."""
-    import json
-
-    from maskrcnn.training.division import naming_of
-
-    path = Path(config.data.root) / config.data.train_annotations
-    try:
-        if path.stat().st_size > LARGEST_PEEK:
-            return ()
-        names = tuple(str(category["name"]) for category in json.loads(path.read_bytes())["categories"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return ()
-    return naming_of(config).names(names)
-
-
 def _has_state(values: Namespace) -> bool:
     """Whether the run in the output folder has saved weights to go on with."""
     from maskrcnn.training.folder import RunFolder
-    from maskrcnn.training.state import saved_states
 
-    return bool(saved_states(RunFolder(Path(values.output or "")).states))
+    return RunFolder(Path(values.output or "")).has_state
 
 
 def _require_data(values: Namespace, config: Config) -> None:

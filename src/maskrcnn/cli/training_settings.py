@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskrcnn.cli.contradictions import require_consistent
+from maskrcnn.cli.contradictions import require_consistent, superseded
 from maskrcnn.files import relative_path
 
 if TYPE_CHECKING:
@@ -21,8 +22,15 @@ BATCH_MEMORY = 0.6
 """Of the free memory, what `--batch auto` uses."""
 
 
-def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
+def settings_of(
+    values: Namespace, initial: Initial | None = None, say: Callable[[str], object] = lambda _: None
+) -> Config:
     """What the command line asks for: base <- what the weights need <- YAML file <- `--set` <- options naming data.
+
+    Args:
+        values: of the options.
+        initial: the weights to start with.
+        say: gets a line on each setting of the base or the file that gives way to another one of the command line.
 
     Raises:
         UserError: no such settings, those of the file or of `--set` are not what the weights need, or two of the
@@ -35,6 +43,7 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
         config = initial.bind(config)
     if values.config:
         config = update_config(config, read_settings(Path(values.config)), values.config)
+    config = _without_superseded(config, given_settings(values), say)
     config = update_config(config, parse_assignments(values.set), "--set")
     config = update_config(config, _options(values, config.data.root), "the options")
     require_consistent(given_settings(values), config)
@@ -43,12 +52,26 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     return config
 
 
-def given_settings(values: Namespace) -> set[str]:
-    """The full names of those that the command line itself gives; a file may hold all there are."""
+def _without_superseded(config: Config, given: dict[str, Any], say: Callable[[str], object]) -> Config:
+    from maskrcnn.settings import parse_assignments, setting, update_config
+
+    replaced = superseded(given, config)
+    for name, by in replaced.items():
+        say(f"{name}={setting(config, name):g}: left out, since {by} is given")
+    return update_config(config, parse_assignments(f"{name}=0" for name in replaced), "the options")
+
+
+def given_settings(values: Namespace) -> dict[str, Any]:
+    """Those that the command line itself gives, by their full names; a file may hold all there are."""
     from maskrcnn.settings import parse_assignments
 
     sources = (parse_assignments(values.set), _options(values, ""))
-    return {f"{section}.{name}" for source in sources for section, settings in source.items() for name in settings}
+    return {
+        f"{section}.{name}": value
+        for source in sources
+        for section, settings in source.items()
+        for name, value in settings.items()
+    }
 
 
 def _options(values: Namespace, root: str) -> dict[str, dict[str, Any]]:

@@ -72,14 +72,17 @@ def require_place(path: str | PathLike[str]) -> Path:
     """A path that an .onnx file can be written to, and its .json file beside it.
 
     Raises:
-        UserError: another ending, or a file there that no export has written.
+        UserError: another ending, or a file there that no export has written, or that is damaged.
     """
     path = Path(path)
     if path.suffix.lower() != ".onnx":
         raise UserError(f"{path}: expected a file name that ends in .onnx; name it {path.stem}.onnx")
     for file, is_ours in ((path, _is_exported), (path.with_suffix(".json"), _is_contract)):
         if file.exists() and not is_ours(file):
-            raise UserError(f"{file}: would be replaced, and maskrcnn export did not write it; name another file")
+            raise UserError(
+                f"{file}: would be replaced, and it is no whole file that maskrcnn export wrote; delete it, or name "
+                "another file"
+            )
     make_folder(path.parent)
     return path
 

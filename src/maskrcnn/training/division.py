@@ -70,7 +70,7 @@ def find_division(config: Config, kept: Path, say: Say, content: LabelContent | 
         UserError: no known form of labels, or several; or nothing to learn from.
     """
     data, root = config.data, Path(config.data.root)
-    if not _is_to_divide(config):
+    if not is_to_divide(config):
         return Division(_renamed(config))
     if (kept / NAMES["train"]).is_file():
         return Division(_read_kept(kept, _folder_of(root)))
@@ -92,7 +92,14 @@ def undivided_labels(config: Config) -> LabelContent | None:
     Raises:
         UserError: no known form of labels, or several.
     """
-    return _content(config) if _is_to_divide(config) else None
+    return _content(config) if is_to_divide(config) else None
+
+
+def is_to_divide(config: Config) -> bool:
+    """Whether `data.root` holds labels of some form, not COCO files of the usual layout or of other names."""
+    data, root = config.data, Path(config.data.root)
+    is_usual = any((root / name).is_file() for name in TRAIN_LAYOUT_NAMES)
+    return not is_usual and data.train_annotations in TRAIN_LAYOUT_NAMES and data.root != "" and root.exists()
 
 
 def has_division(folder: Path) -> bool:
@@ -131,13 +138,6 @@ def _renamed(config: Config) -> dict[str, Labels]:
         return {}
     found = {split: file for split, file in files.items() if file.is_file()}
     return {split: naming.apply(coco_content(file, root / data.images)) for split, file in found.items()}
-
-
-def _is_to_divide(config: Config) -> bool:
-    """Whether `data.root` holds labels of some form, not COCO files of the usual layout or of other names."""
-    data, root = config.data, Path(config.data.root)
-    is_usual = any((root / name).is_file() for name in TRAIN_LAYOUT_NAMES)
-    return not is_usual and data.train_annotations in TRAIN_LAYOUT_NAMES and data.root != "" and root.exists()
 
 
 def _content(config: Config) -> LabelContent:

@@ -66,6 +66,11 @@ class RunFolder:
         return self.root / "config.yaml"
 
     @property
+    def has_state(self) -> bool:
+        """Whether the run has saved weights to go on with."""
+        return bool(saved_states(self.states))
+
+    @property
     def split(self) -> Path:
         """Which images are for what, where the labels do not say it."""
         return self.root / "split"
@@ -100,7 +105,7 @@ class RunFolder:
         Raises:
             UserError: a run is there already, or the folder cannot be written.
         """
-        if not resume and (self.settings.exists() or saved_states(self.states)):
+        if not resume and (self.settings.exists() or self.has_state):
             raise UserError(
                 f"{self.root}: expected a new or empty output directory, but there is a run in it; "
                 "continue it with --resume or choose another --output"

@@ -1,7 +1,7 @@
 """How many steps a training takes and how many images each, where the settings ask for passes, minutes or memory.
 
 What follows is settled once, before the first step, and written into the run's settings: a resumed run measures nothing
-again, and its schedule is the same.
+again, and its schedule is the same unless another number of steps or passes is given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 def with_length(
-    config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, *, resume: bool, say: Say
+    config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, *, goes_on: bool, say: Say
 ) -> Config:
     """`config` with `schedule.steps` and `train.batch_size` as they follow from the data and the machine.
 
@@ -44,19 +44,18 @@ def with_length(
         state: before the first step; steps are tried on a copy.
         data: to train on.
         ranks: of which there may be only one where something is measured.
-        resume: whether a run is continued, whose length is settled.
+        goes_on: whether a run is continued: its warm-up and its batches are settled, its number of passes may change.
         say: gets a line on each thing found out.
 
     Raises:
         UserError: a resumed run is to be measured anew, or several ranks are to be measured.
     """
     schedule = config.schedule
-    wanted = {"schedule.epochs": schedule.epochs, "schedule.minutes": schedule.minutes}
-    wanted["train.batch_memory"] = config.train.batch_memory
-    if resume and (names := [name for name, value in wanted.items() if value]):
+    measured = {"schedule.minutes": schedule.minutes, "train.batch_memory": config.train.batch_memory}
+    if goes_on and (names := [name for name, value in measured.items() if value]):
         raise UserError(
-            f"{names[0]}: expected 0 with --resume, since the length of a run is settled when it begins; to go on for "
-            "longer: --resume --set schedule.steps=N"
+            f"{names[0]}: expected 0 with --resume, since it is measured once, when a run begins; to go on for longer: "
+            "--resume --set schedule.steps=N, or --epochs N"
         )
     if ranks.world > 1 and (schedule.minutes or config.train.batch_memory):
         raise UserError("schedule.minutes, train.batch_memory: expected 0 with several ranks; give steps and images")
@@ -64,7 +63,10 @@ def with_length(
         config = with_batch_size(config, state, data, ranks, say)
     if schedule.epochs:
         images = config.train.batch_size * config.train.accumulate
-        settled = _with_steps(config, round(schedule.epochs * len(data.dataset) / images))
+        steps = max(1, round(schedule.epochs * len(data.dataset) / images))
+        if goes_on:
+            return replace(config, schedule=replace(schedule, steps=steps, epochs=0.0))
+        settled = _with_steps(config, steps)
     elif schedule.minutes:
         settled = _with_minutes(config, state, data, ranks, say)
     else:
@@ -79,7 +81,7 @@ def with_length(
 
 def _with_minutes(config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, say: Say) -> Config:
     seconds = seconds_per_step(config, state, data, ranks)
-    timed = _with_steps(config, int(60 * config.schedule.minutes / seconds))
+    timed = _with_steps(config, max(1, int(60 * config.schedule.minutes / seconds)))
     say(
         f"{seconds:.2f} s a step, so {timed.schedule.steps} steps in {config.schedule.minutes:g} minutes, evaluations "
         f"apart; {memory_mib(state.device)} MiB of memory"
@@ -89,7 +91,6 @@ def _with_minutes(config: Config, state: TrainingState, data: TrainingData, rank
 
 def _with_steps(config: Config, steps: int) -> Config:
     """Warm-up and evaluations fit into them."""
-    steps = max(1, steps)
     schedule, train = config.schedule, config.train
     warmup = min(schedule.warmup_steps, int(WARMUP_SHARE * steps))
     every = max(1, steps // EVALUATIONS)

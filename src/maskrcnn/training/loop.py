@@ -40,7 +40,7 @@ from maskrcnn.training.loggers import Logger
 from maskrcnn.training.progress import Callback, Log, Screen, SilentLog, TrainingLog, Watchers
 from maskrcnn.training.resume import resume_run
 from maskrcnn.training.start import fresh_state
-from maskrcnn.training.state import TrainingState, save_state, saved_states
+from maskrcnn.training.state import TrainingState, save_state
 from maskrcnn.training.step import StepReport
 from maskrcnn.training.summary import training_summary
 from maskrcnn.training.validation import validate
@@ -117,13 +117,13 @@ def train(
         screen = Screen(quiet=not ranks.is_first)
         with deterministic(config.train.deterministic), Interruption(screen.say) as interruption:
             data = TrainingData.open(config, screen.say, folder.split, labels)
-            if init is None and network is None and not (resume and saved_states(folder.states)):
+            if init is None and network is None and not (resume and folder.has_state):
                 screen.say("the weights are random: `maskrcnn models` lists trained ones to start with (--init NAME)")
             initial = read_initial(init) if isinstance(init, str) else init
             config = with_measured_channels(config, data.dataset, screen.say)
             state = fresh_state(config, data.categories, ranks, initial, screen.say, network, optimizer)
             state.start_knows = initial is not None and initial.knows(data.categories)
-            config = with_length(config, state, data, ranks, resume=resume, say=screen.say)
+            config = with_length(config, state, data, ranks, goes_on=resume and folder.has_state, say=screen.say)
             ranks.wait()  # all have looked at the folder before one writes to it
             with folder.locked() if ranks.is_first else nullcontext():
                 if resume:
