@@ -64,17 +64,8 @@ def with_length(
         config = with_batch_size(config, state, data, ranks, say)
     if schedule.epochs:
         images = config.train.batch_size * config.train.accumulate
-        settled = _with_steps(config, round(schedule.epochs * len(data.dataset) / images))
-    elif schedule.minutes:
-        settled = _with_minutes(config, state, data, ranks, say)
-    else:
-        return config
-    if data.val is not None and not config.train.evaluate_every:
-        say(
-            f"train.evaluate_every: {settled.train.evaluate_every} instead of 0, since a training by passes or minutes "
-            f"is measured on its way too; at the end alone: schedule.steps={settled.schedule.steps} instead of them"
-        )
-    return settled
+        return _with_steps(config, round(schedule.epochs * len(data.dataset) / images))
+    return _with_minutes(config, state, data, ranks, say) if schedule.minutes else config
 
 
 def _with_minutes(config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, say: Say) -> Config:
