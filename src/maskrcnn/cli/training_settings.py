@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.contradictions import require_consistent
+from maskrcnn.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,17 +26,18 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
     """What the command line asks for: base <- what the weights need <- YAML file <- `--set` <- options naming data.
 
     Raises:
-        UserError: no such settings, those of the file or of `--set` are not what the weights need, or two of the
-            command line contradict each other.
+        UserError: no such settings, those of the file or of `--set` are not what the weights need, two of the command
+            line contradict each other, or nothing says how long to train.
     """
     from maskrcnn.settings import parse_assignments, read_settings, update_config
 
     config = _base(values, initial)
     if initial is not None:
         config = initial.bind(config)
-    if values.config:
-        config = update_config(config, read_settings(Path(values.config)), values.config)
-    config = update_config(config, parse_assignments(values.set), "--set")
+    in_file, assigned = read_settings(Path(values.config)) if values.config else {}, parse_assignments(values.set)
+    config = update_config(config, in_file, values.config or "")
+    config = update_config(config, assigned, "--set")
+    _require_length(values, (in_file, assigned))
     config = update_config(config, _options(values, config.data.root), "the options")
     require_consistent(given_settings(values), config)
     if initial is not None:
@@ -48,6 +51,17 @@ def given_settings(values: Namespace) -> set[str]:
 
     sources = (parse_assignments(values.set), _options(values, ""))
     return {f"{section}.{name}" for source in sources for section, settings in source.items() for name in settings}
+
+
+def _require_length(values: Namespace, sources: Iterable[Mapping[str, Any]]) -> None:
+    """0 switches off what a file or a run has switched on; else the preset's many steps would follow from it."""
+    names = {"steps", "epochs", "minutes"}
+    for option in ("epochs", "minutes"):
+        is_known = values.resume or any(names & source.get("schedule", {}).keys() for source in sources)
+        if getattr(values, option) == 0 and not is_known:
+            raise UserError(
+                f"--{option}: expected a number above 0, got 0, and neither --config nor --set says how long to train"
+            )
 
 
 def _options(values: Namespace, root: str) -> dict[str, dict[str, Any]]:
