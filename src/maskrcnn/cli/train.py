@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if values.output is None and not values.print_config:
         raise UserError("--output is missing: expected a new folder for the model; see maskrcnn train --help")
     initial, labels = start_of(values)
-    config = settings_of(values, initial)
+    config = settings_of(values, initial, _tell)
     for line in without_effect(given_settings(values), config):
         _tell(line)
     if values.print_config:

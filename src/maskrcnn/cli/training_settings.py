@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,11 @@ BATCH_MEMORY = 0.6
 """Of the free memory, what `--batch auto` uses."""
 
 
-def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
+def settings_of(values: Namespace, initial: Initial | None = None, say: Callable[[str], object] = print) -> Config:
     """What the command line asks for: base <- what the weights need <- YAML file <- `--set` <- options naming data.
+
+    A file may hold all settings there are, so that what weights need goes over those of it that nobody has chosen;
+    `say` gets a line on these.
 
     Raises:
         UserError: no such settings, those of the file or of `--set` are not what the weights need, two of the command
@@ -36,28 +39,50 @@ def settings_of(values: Namespace, initial: Initial | None = None) -> Config:
         config = initial.bind(config)
     in_file, assigned = read_settings(Path(values.config)) if values.config else {}, parse_assignments(values.set)
     config = update_config(config, in_file, values.config or "")
+    config, gave_way = _unless_usual(config, initial)
     config = update_config(config, assigned, "--set")
-    _require_length(values, (in_file, assigned))
+    _require_length(values, _full_names(in_file) | _full_names(assigned))
     config = update_config(config, _options(values, config.data.root), "the options")
     require_consistent(given_settings(values), config)
     if initial is not None:
-        initial.require_same_use(config)
+        is_of_file = initial.contradicted(config).keys() <= _full_names(in_file) - given_settings(values)
+        initial.require_same_use(config, values.config if is_of_file else "")
+        if gave_way:
+            say(
+                f"{values.config}: {' and '.join(gave_way)} left out, since {initial.source} needs what it learned with"
+            )
     return config
+
+
+def _unless_usual(config: Config, initial: Initial | None) -> tuple[Config, Collection[str]]:
+    """`config` of a file with what the weights need, and what that replaces, if it is a preset's or the default."""
+    from maskrcnn.config import Config
+    from maskrcnn.presets import PRESETS
+    from maskrcnn.settings import setting
+
+    if initial is None or not (needed := initial.contradicted(config)):
+        return config, ()
+    usual = [Config(), *(make() for make in PRESETS.values())]
+    if all(setting(config, name) in [setting(own, name) for own in usual] for name in needed):
+        return initial.bind(config), needed
+    return config, ()
 
 
 def given_settings(values: Namespace) -> set[str]:
     """The full names of those that the command line itself gives; a file may hold all there are."""
     from maskrcnn.settings import parse_assignments
 
-    sources = (parse_assignments(values.set), _options(values, ""))
-    return {f"{section}.{name}" for source in sources for section, settings in source.items() for name in settings}
+    return _full_names(parse_assignments(values.set)) | _full_names(_options(values, ""))
 
 
-def _require_length(values: Namespace, sources: Iterable[Mapping[str, Any]]) -> None:
+def _full_names(sections: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {f"{section}.{name}" for section, settings in sections.items() for name in settings}
+
+
+def _require_length(values: Namespace, named: set[str]) -> None:
     """0 switches off what a file or a run has switched on; else the preset's many steps would follow from it."""
-    names = {"steps", "epochs", "minutes"}
+    is_known = values.resume or named & {"schedule.steps", "schedule.epochs", "schedule.minutes"}
     for option in ("epochs", "minutes"):
-        is_known = values.resume or any(names & source.get("schedule", {}).keys() for source in sources)
         if getattr(values, option) == 0 and not is_known:
             raise UserError(
                 f"--{option}: expected a number above 0, got 0, and neither --config nor --set says how long to train"
