@@ -36,6 +36,17 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert settings("--config", file).data.root == "from_file"
 
 
+@pytest.mark.parametrize("name", ["epochs", "minutes"])
+def test_0_switches_off_what_a_file_or_a_run_has_switched_on(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"schedule: {{steps: 7, {name}: 3}}\n")
+    for options in (("--config", file), ("--output", tmp_path, "--resume")):
+        assert getattr(settings(*options).schedule, name) == 3
+        off = settings(*options, f"--{name}", "0").schedule
+        assert (off.steps, off.epochs, off.minutes) == (7, 0, 0)
+    assert settings(f"--{name}", "0", "--set", "schedule.steps=5").schedule.steps == 5
+
+
 def test_files_are_relative_to_where_the_command_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     data = settings("--data", "set", "--train-annotations", "labels/a.json", "--images", tmp_path / "pictures").data
@@ -71,8 +82,9 @@ def test_print_config_is_what_config_reads(run: Run, tmp_path: Path) -> None:
         (["--output", "x", "--data", "y", "--preset", "nucle"], "nuclei"),
         (["--output", "x", "--data", "y", "--set", "rpn.nms_treshold=0.6"], "did you mean rpn.nms_threshold?"),
         (["--output", "x", "--data", "absent"], "absent"),
-        (["--epochs", "0"], "argument --epochs: expected a number above 0 to 1e+06, got 0"),
-        (["--minutes", "0"], "argument --minutes: expected a number above 0 to 1e+06, got 0"),
+        (["--output", "x", "--epochs", "0"], "--epochs: expected a number above 0, got 0, and neither --config nor"),
+        (["--output", "x", "--minutes", "0", "--set", "train.seed=1"], "--minutes: expected a number above 0, got 0"),
+        (["--epochs", "-1"], "argument --epochs: expected a number from 0 to 1e+06, got -1"),
     ],
 )
 def test_mistakes(

@@ -88,7 +88,21 @@ def test_a_file_does_not_contradict_the_weights_unheard(
     for more in (("--print-config",), ("--data", dataset, "--output", tmp_path / "run")):
         code, out, err = run(*options, *more)
         assert code == 2 and out == "" and f"efficientnet_lite0: these weights need {needs}" in err
+        assert f"; delete {needs.partition('=')[0]} from {tmp_path / 'own.yaml'}, or choose other weights" in err
     assert run(*options, "--init", "none", "--print-config")[0] == 0
+
+
+def test_a_whole_file_of_a_preset_takes_other_weights(run: Run, tmp_path: Path) -> None:
+    """Nobody has chosen all of its settings, as somebody has what --set says."""
+    (tmp_path / "all.yaml").write_text(run("train", "--preset", "light", "--print-config")[1])
+    options = ("train", "--config", tmp_path / "all.yaml", "--init", "nuclei", "--print-config")
+    code, shown, err = run(*options)
+    assert code == 0 and yaml.safe_load(shown)["input"]["mean"] == [0.485, 0.456, 0.406]
+    assert err.startswith(f"{tmp_path / 'all.yaml'}: input.mean and input.std left out, since nuclei needs what")
+    assert err.count("\n") == 1 and yaml.safe_load(shown)["backbone"]["name"] == "efficientnet_lite0"
+    code, _, err = run(*options, "--set", "input.std=[1, 1, 1]")
+    assert code == 2 and "need input.std=(0.229, 0.224, 0.225); set it so, leave it out, or" in err
+    assert err.count("\n") == 1
 
 
 def test_what_is_shown_is_what_the_run_uses(run: Run, dataset: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -79,11 +79,22 @@ def test_entries_that_are_there_already() -> None:
     assert said.startswith("3 of 9 predictions repeat an earlier one exactly")
 
 
-@pytest.mark.parametrize(("covered", "missing"), [((), 3), ((1,), 2), ((1, 4), 2), ((1, 2, 3), 0)])
-def test_images_with_objects_and_without_predictions(covered: tuple[int, ...], missing: int) -> None:
-    """Of four images the last is empty, so that nothing is missed there."""
+def doubts_of_images(covered: Iterable[int], number: int) -> list[str]:
+    """Of the images the last is empty, so that nothing is missed there."""
     results = [{**entry(BOXES[1], image_id), "score": 0.5} for image_id in covered]
-    lines = doubts_of(results, truth_of(3, empty=1), ("box",))
-    assert lines == [f"no predictions in {missing} of 3 images with objects: all of these count as missed"] * bool(
-        missing
-    )
+    return doubts_of(results, truth_of(number, empty=1), ("box",))
+
+
+@pytest.mark.parametrize(
+    ("covered", "missing", "number"),
+    [((), 3, 3), ((1,), 2, 3), ((1, 4), 2, 3), (range(3, 21), 2, 19), (range(4, 21), 3, 20)],
+)
+def test_images_with_objects_and_without_predictions(covered: Sequence[int], missing: int, number: int) -> None:
+    said = f"no predictions in {missing} of {number} images with objects: all of these count as missed"
+    assert doubts_of_images(covered, number) == [said]
+
+
+@pytest.mark.parametrize(("covered", "number"), [((1, 2, 3), 3), ((1, 3), 3), ((1, 2, 3), 4), (range(3, 21), 20)])
+def test_a_few_images_without_predictions_are_usual(covered: Sequence[int], number: int) -> None:
+    """One, or a tenth: a threshold of scores leaves as many."""
+    assert doubts_of_images(covered, number) == []

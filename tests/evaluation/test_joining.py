@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -98,7 +100,7 @@ def test_a_category_name_decides_the_class() -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([result(file_name="q.png")], "expected images of the labels, such as a.png, got q.png; --images DIR"),
+        ([result(9, file_name="q.png")], "expected images of the labels, such as a.png, got q.png; --images DIR"),
         ([result(category_name="owl")], r"expected classes of the labels \(cat, dog\), got owl; --class-map"),
         (
             [result(file_name=name) for name in ("train/a.png", "val/a.png")],
@@ -130,11 +132,100 @@ CLASS_MAP = {1: None, "cat": None, 2: "pet", "dog": "pet", 5: "owl", "owl": "owl
 def test_a_class_map_holds_for_results_too(entry: Json, expected: list[tuple[int, int]]) -> None:
     found, lines = joined([entry], truth_of("a.png", classes=("pet", "owl")), CLASS_MAP)
     assert ids(found) == expected
-    assert all(line.startswith("1 prediction left out: no class ca") for line in lines)
-    assert len(lines) == (not expected)
+    left_out = [line for line in lines if line.startswith("1 prediction left out: no class ca")]
+    assert len(left_out) == (not expected)
 
 
 def test_an_id_that_the_class_map_does_not_know() -> None:
     """It may be that of another class by now."""
     with pytest.raises(UserError, match=r"expected category_id among those of the labels before .* renamed, got 3"):
         joined([result(1, 3)], truth_of("a.png", classes=("pet", "owl")), CLASS_MAP)
+
+
+def test_a_class_map_says_that_it_reads_ids() -> None:
+    """5 is `owl`, whose id is 2 now; 2 of `dog`, which is `pet` with the id 1, counts too."""
+    entries = [result(1, 5), result(1, 2), result(1, 1, category_name="owl")]
+    found, lines = joined(entries, truth_of("a.png", classes=("pet", "owl")), CLASS_MAP)
+    assert ids(found) == [(1, 2), (1, 1), (1, 2)]
+    (line,) = lines
+    assert line.startswith("2 predictions without category_name: category_id means the classes of the labels as")
+
+
+@pytest.mark.parametrize(("of_b", "what"), [("c", "is called c"), (None, "is left out")])
+def test_a_name_that_one_class_had_and_another_gets(of_b: str | None, what: str) -> None:
+    class_map = {1: "b", "a": "b", 2: of_b, "b": of_b}
+    truth = truth_of("a.png", classes=("b", *filter(None, [of_b])))
+    with pytest.raises(UserError, match=f"^predictions: category_name b may be the class of the labels that {what} by"):
+        joined([result(1, 1, category_name="b")], truth, class_map)
+    assert ids(joined([result(1, 2, category_name="a")], truth, class_map)[0]) == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda name: unicodedata.normalize("NFD", name),
+        lambda name: name.replace(".jpg", ".JPG"),
+        lambda name: name.replace(".jpg", ".png"),
+        lambda name: f"typed/{name.upper()}",
+    ],
+)
+def test_images_spelled_otherwise(spelled: Callable[[str], str]) -> None:
+    names = ["Z\xfcrich.jpg", "x/b.v1.jpg", "x/b.v2.jpg"]
+    found, lines = joined([result(9, file_name=spelled(name)) for name in names], truth_of(*names), {})
+    assert ids(found) == [(1, 1), (2, 1), (3, 1)]
+    assert lines == ["image_id is another in the labels for 3 names: file_name decides the image"]
+
+
+@pytest.mark.parametrize("other", ["A.jpg", "a.png", "c.v2"])
+def test_an_image_of_its_own_name_is_not_that_of_another(other: str) -> None:
+    entries = [result(1, file_name="a.jpg"), result(2, file_name=other)]
+    found, lines = joined(entries, truth_of("a.jpg", "c.v1"), {})
+    assert ids(found)[0] == (1, 1) and len(lines) == 1
+    assert lines[0] == f"1 file_name not in the labels, so that image_id decides: {other} is c.v1"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ([(1, "COCO_1.jpg"), (2, "COCO_2.jpg")], [1, 2]),
+        ([(1, "1.jpg"), (2, "COCO_2.jpg"), (2, "COCO_2.jpg")], [1, 2, 2]),
+        ([(1, "1.jpg"), (9, "COCO_2.jpg")], [1]),  # the labels have no such id
+        ([(1, "1.jpg"), (1, "COCO_2.jpg")], [1]),  # which is that of another name
+        ([(1, "1.jpg"), (3, "x.jpg"), (3, "y.jpg")], [1]),
+        ([(1, "1.jpg"), (2, "x.jpg"), (3, "x.jpg")], [1]),
+        ([(3, "1.jpg"), (2, "COCO_2.jpg")], [1]),  # ids of another list
+    ],
+)
+def test_names_that_the_labels_lack_go_by_ids_that_agree(stated: list[tuple[int, str]], expected: list[int]) -> None:
+    entries = [result(image_id, file_name=name) for image_id, name in stated]
+    found, lines = joined(entries, truth_of("1.jpg", "2.jpg", "3.jpg"), {})
+    assert [entry["image_id"] for entry in found] == expected
+    decided = [line for line in lines if "so that image_id decides: COCO_" in line]
+    assert len(decided) == (len(found) == len(entries)) and all("COCO_2.jpg is 2.jpg" in line for line in decided)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected", "line"),
+    [
+        ([(1, "Cat"), (2, "DOG"), (3, "Bus")], [1, 2, 3], ""),
+        ([(2, "Cat"), (1, "dog")], [1, 2], "category_id is another in the labels for 2 names"),
+        (
+            [(1, "cat"), (3, "autobus")],
+            [1, 3],
+            "1 category_name not in the labels, so that category_id decides: autobus",
+        ),
+        ([(1, "cat"), (1, "autobus")], [1], "1 prediction left out: no class autobus"),
+        ([(2, "cat"), (3, "autobus")], [1], "1 prediction left out: no class autobus"),
+    ],
+)
+def test_classes_spelled_otherwise(stated: list[tuple[int, str]], expected: list[int], line: str) -> None:
+    entries = [result(1, category_id, category_name=name) for category_id, name in stated]
+    found, lines = joined(entries, truth_of("a.png", classes=("cat", "dog", "bus")), {})
+    assert [entry["category_id"] for entry in found] == expected
+    assert all(said.startswith(line) for said in lines[:1]) and bool(lines) == bool(line)
+
+
+def test_classes_that_differ_in_their_case_alone() -> None:
+    truth = truth_of("a.png", classes=("cat", "Cat"))
+    found, _ = joined([result(1, 1, category_name="Cat"), result(1, 1, category_name="CAT")], truth, {})
+    assert ids(found) == [(1, 2)]

@@ -134,20 +134,16 @@ def add_proposals_option(parser: CommandParser) -> None:
     )
 
 
-def number(
-    kind: Callable[[str], float], low: float, high: float = float("inf"), *, above: bool = False
-) -> Callable[[str], float]:
-    """An argparse type: a number of this kind from `low` to `high`; with `above` without `low` itself."""
-    is_open = high == float("inf")
-    start = f"above {low:g}" if above else f"{'of at least' if is_open else 'from'} {low:g}"
-    expected = f"a number {start}" if is_open else f"a number {start} to {high:g}"
+def number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:
+    """An argparse type: a number of this kind from `low` to `high`."""
+    expected = f"a number of at least {low:g}" if high == float("inf") else f"a number from {low:g} to {high:g}"
 
     def convert(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
-        if not low <= value <= high or (above and value == low):
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
         return value
 

@@ -103,14 +103,15 @@ def _parser() -> CommandParser:
 def _add_length_options(parser: CommandParser) -> None:
     """How long, how many images at a time, and whether a few are learned by heart."""
     length = parser.add_mutually_exclusive_group()
+    off = "0: not those of --config"
     length.add_argument(
-        "--epochs", type=number(float, 0, 1e6, above=True), metavar="N", help="passes over the training images"
+        "--epochs", type=number(float, 0, 1e6), metavar="N", help=f"passes over the training images; {off}"
     )
     length.add_argument(
         "--minutes",
-        type=number(float, 0, 1e6, above=True),
+        type=number(float, 0, 1e6),
         metavar="M",
-        help="how long to train; a few steps are timed first",
+        help=f"how long to train; a few steps are timed first; {off}",
     )
     parser.add_argument(
         "--batch", type=_batch, metavar="N|auto", help="images at a time; auto: what the free memory allows"

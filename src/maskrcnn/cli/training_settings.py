@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskrcnn.cli.contradictions import require_consistent, superseded
+from maskrcnn.errors import UserError
 from maskrcnn.files import relative_path
 
 if TYPE_CHECKING:
@@ -27,28 +28,37 @@ def settings_of(
 ) -> Config:
     """What the command line asks for: base <- what the weights need <- YAML file <- `--set` <- options naming data.
 
+    A file may hold all settings there are, so that what weights need goes over those of it that nobody has chosen.
+
     Args:
         values: of the options.
         initial: the weights to start with.
-        say: gets a line on each setting of the base or the file that gives way to another one of the command line.
+        say: gets a line on each setting of the base or the file that gives way, to the command line or to the weights.
 
     Raises:
-        UserError: no such settings, those of the file or of `--set` are not what the weights need, or two of the
-            command line contradict each other.
+        UserError: no such settings, those of the file or of `--set` are not what the weights need, two of the command
+            line contradict each other, or nothing says how long to train.
     """
     from maskrcnn.settings import parse_assignments, read_settings, update_config
 
     config = _base(values, initial)
     if initial is not None:
         config = initial.bind(config)
-    if values.config:
-        config = update_config(config, read_settings(Path(values.config)), values.config)
+    in_file, assigned = read_settings(Path(values.config)) if values.config else {}, parse_assignments(values.set)
+    config = update_config(config, in_file, values.config or "")
+    config, gave_way = _unless_usual(config, initial)
     config = _without_superseded(config, given_settings(values), say)
-    config = update_config(config, parse_assignments(values.set), "--set")
+    config = update_config(config, assigned, "--set")
+    _require_length(values, _full_names(in_file).keys() | _full_names(assigned).keys())
     config = update_config(config, _options(values, config.data.root), "the options")
     require_consistent(given_settings(values), config)
     if initial is not None:
-        initial.require_same_use(config)
+        is_of_file = initial.contradicted(config).keys() <= _full_names(in_file).keys() - given_settings(values).keys()
+        initial.require_same_use(config, values.config if is_of_file else "")
+        if gave_way:
+            say(
+                f"{values.config}: {' and '.join(gave_way)} left out, since {initial.source} needs what it learned with"
+            )
     return config
 
 
@@ -61,17 +71,39 @@ def _without_superseded(config: Config, given: dict[str, Any], say: Callable[[st
     return update_config(config, parse_assignments(f"{name}=0" for name in replaced), "the options")
 
 
+def _unless_usual(config: Config, initial: Initial | None) -> tuple[Config, Collection[str]]:
+    """`config` of a file with what the weights need, and what that replaces, if it is a preset's or the default."""
+    from maskrcnn.config import Config
+    from maskrcnn.presets import PRESETS
+    from maskrcnn.settings import setting
+
+    if initial is None or not (needed := initial.contradicted(config)):
+        return config, ()
+    usual = [Config(), *(make() for make in PRESETS.values())]
+    if all(setting(config, name) in [setting(own, name) for own in usual] for name in needed):
+        return initial.bind(config), needed
+    return config, ()
+
+
 def given_settings(values: Namespace) -> dict[str, Any]:
     """Those that the command line itself gives, by their full names; a file may hold all there are."""
     from maskrcnn.settings import parse_assignments
 
-    sources = (parse_assignments(values.set), _options(values, ""))
-    return {
-        f"{section}.{name}": value
-        for source in sources
-        for section, settings in source.items()
-        for name, value in settings.items()
-    }
+    return _full_names(parse_assignments(values.set)) | _full_names(_options(values, ""))
+
+
+def _full_names(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{section}.{name}": value for section, own in sections.items() for name, value in own.items()}
+
+
+def _require_length(values: Namespace, named: Collection[str]) -> None:
+    """0 switches off what a file or a run has switched on; else the preset's many steps would follow from it."""
+    is_known = values.resume or {"schedule.steps", "schedule.epochs", "schedule.minutes"} & set(named)
+    for option in ("epochs", "minutes"):
+        if getattr(values, option) == 0 and not is_known:
+            raise UserError(
+                f"--{option}: expected a number above 0, got 0, and neither --config nor --set says how long to train"
+            )
 
 
 def _options(values: Namespace, root: str) -> dict[str, dict[str, Any]]:

@@ -73,7 +73,8 @@ class TrainConfig(Section, name="train"):
     log_every: Annotated[int, Range(1, 1_000_000_000)] = 20
     """Steps."""
     evaluate_every: Steps = 0
-    """Steps between evaluations on the val split; 0: only at the end."""
+    """Steps between evaluations on the val split; 0: only at the end, and four times where `steps` follows from
+    `epochs` or `minutes`."""
     evaluate_start: bool = False
     """Evaluate before the first step too, where the start knows the classes: what training is compared with at its end,
     and what is kept as the best model unless it gains."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from unicodedata import normalize
 from urllib.parse import unquote
 
 from maskrcnn.structures.image_names import ends_of
+from maskrcnn.structures.spelling import by_letters, letters_of
 
 _LONGEST_NAME = 4096
 """Characters of an end; no file system has longer names."""
@@ -115,20 +115,6 @@ def _spellings(stated: str) -> Iterator[str]:
     unmarked = "/".join(filter(None, (folder, _UPLOAD_MARK.sub("", last))))
     spellings = (stated, name, unquote(name), plain, plain.strip(), plain.replace("+", " "), unmarked)
     yield from dict.fromkeys(spellings)
-
-
-def by_letters(names: Iterable[str]) -> dict[str, str | None]:
-    """Each name by its letters; None: several have these."""
-    found: dict[str, str | None] = {}
-    for name in names:
-        letters = letters_of(name)
-        found[letters] = None if letters in found else name
-    return found
-
-
-def letters_of(name: str) -> str:
-    """Equal for names that differ only in the case and the composition of letters."""
-    return normalize("NFC", name).casefold()
 
 
 def _is_encodable(text: str) -> bool:

@@ -1,13 +1,14 @@
 """Results and labels joined: by the names of images and classes where results carry them, else by ids.
 
 Whoever writes results numbers images and classes by a list of their own, as `predict` does; names mean the same
-everywhere.
+everywhere. A name that the labels lack may still be spelled or translated otherwise: where all other names agree with
+their ids, its id says what it means.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from maskrcnn.evaluation.predictions import Result
 from maskrcnn.evaluation.truth import GroundTruth
 from maskrcnn.json_values import is_number
 from maskrcnn.structures.image_names import ImageNames
+from maskrcnn.structures.spelling import by_letters, letters_of
 from maskrcnn.text import brief, counted, one_line
 
 Renamed = Mapping[Any, str | None]
@@ -39,7 +41,8 @@ def joined(results: Any, truth: GroundTruth, renamed: Renamed) -> tuple[Any, lis
         The results, without those of images and classes that the labels do not have; and the lines.
 
     Raises:
-        UserError: no name is known, two file names mean one image, or an id is not one that the class map renames.
+        UserError: no name is known, two file names mean one image, the class map gives a class the name that another
+            had, or an id is not one that it renames.
     """
     if not isinstance(results, Sequence) or not all(isinstance(entry, Mapping) for entry in results):
         return results, []  # `read_predictions` says what is wrong
@@ -54,15 +57,17 @@ def _with_image_ids(results: Sequence[Result], truth: GroundTruth) -> tuple[Sequ
     if not stated or called == [*map(str, ids)]:  # as the labels are read that name no files
         return results, []
     names = ImageNames(called)
-    places = {name: names.find(name) for name in stated if not names.is_of_several(name)}
-    if places and not any(place is not None for place in places.values()):
+    places = names.find_all(name for name in stated if not names.is_of_several(name))
+    _require_different(places, called)
+    meant = {name: None if place is None else ids[place] for name, place in places.items()}
+    by_id = _IMAGE.decided_by_id(results, meant, truth.images)
+    if len(by_id) < len(meant) and not any(image_id is not None for image_id in meant.values()):
         raise UserError(
             f"predictions: expected images of {truth.source}, such as {one_line(called[0])}, got {_listed(stated)}; "
             "--images DIR finds the files that the labels mean, and without file_name the ids decide"
         )
-    _require_different(places, called)
-    meant = {name: None if place is None else ids[place] for name, place in places.items()}
-    return _IMAGE.moved(results, meant, truth.source)
+    moved, lines = _IMAGE.moved(results, _without(meant, by_id), truth.source)
+    return moved, _IMAGE.said(by_id, dict(zip(ids, called, strict=True)), truth.source) + lines
 
 
 def _require_different(places: Mapping[str, int | None], called: Sequence[str]) -> None:
@@ -84,22 +89,51 @@ def _with_category_ids(
         return results, []
     known: dict[Any, str | None] = dict(renamed)
     known |= {name: name for name in names}  # a model that has learned from renamed labels uses the new names
-    if stated and known.keys().isdisjoint(stated):
+    alike = by_letters(key for key in known if isinstance(key, str))
+    spelled = {name: name if name in known else alike.get(letters_of(name)) for name in stated}
+    if stated and not any(spelled.values()):
         raise UserError(
             f"predictions: expected classes of {truth.source} ({_listed(names)}), got {_listed(stated)}; --class-map "
             "renames those of the labels, and without category_name the ids decide"
         )
     ids = dict(zip(names, truth.categories.ids, strict=True))
-    meant = {key: ids.get(name or "") for key, name in {**dict.fromkeys(stated), **known}.items()}
-    if not renamed:
-        return _CLASS.moved(results, meant, truth.source)
-    unknown = {key for entry in results if (key := _CLASS.of(entry)) not in meant}
+    meant = {name: ids.get(known.get(key) or "") for name, key in spelled.items()}
+    if renamed:
+        _require_one_meaning(spelled.values(), names, renamed)
+        of_ids = {key: ids.get(name or "") for key, name in renamed.items() if not isinstance(key, str)}
+        return _through_class_map(results, {**of_ids, **meant}, truth.source)
+    by_id = _CLASS.decided_by_id(results, meant, truth.categories.ids)
+    moved, lines = _CLASS.moved(results, _without(meant, by_id), truth.source)
+    return moved, _CLASS.said(by_id, dict(zip(truth.categories.ids, names, strict=True)), truth.source) + lines
+
+
+def _require_one_meaning(stated: Iterable[str | None], names: Sequence[str], renamed: Renamed) -> None:
+    """Refuse a name that one class had and another one gets: results may use either."""
+    for name in stated:
+        if name in names and (new := renamed.get(name, name)) != name:
+            what = "is left out" if new is None else f"is called {one_line(new)}"
+            raise UserError(
+                f"predictions: category_name {one_line(str(name))} may be the class of the labels that {what} by the "
+                "class map, or the one that gets this name; choose a new name that no class had"
+            )
+
+
+def _through_class_map(
+    results: Sequence[Result], meant: Mapping[Any, int | None], source: str
+) -> tuple[Sequence[Result], list[str]]:
+    """An id alone is that of the labels before their classes are renamed."""
+    alone = Counter(key for entry in results if not isinstance(key := _CLASS.of(entry), str))
+    unknown = alone.keys() - meant.keys()
     if unknown:
         raise UserError(
-            f"predictions: expected category_id among those of {truth.source} before its classes are renamed, "
+            f"predictions: expected category_id among those of {source} before its classes are renamed, "
             f"got {brief(unknown.pop())}"
         )
-    return _CLASS.moved(results, meant, truth.source, has_own_ids=False)
+    moved, lines = _CLASS.moved(results, meant, source, has_own_ids=False)
+    if any(meant[number] != number for number in alone):
+        what = f"{counted(alone.total(), 'prediction')} without category_name"
+        lines.append(f"{what}: category_id means the classes of {source} as they were before the class map")
+    return moved, lines
 
 
 @dataclass(frozen=True)
@@ -121,6 +155,32 @@ class _Key:
         """Each once."""
         keys = dict.fromkeys(self.of(entry) for entry in results if self.name_key in entry)
         return [key for key in keys if isinstance(key, str)]
+
+    def decided_by_id(
+        self, results: Sequence[Result], meant: Mapping[str, int | None], ids: Container[float]
+    ) -> dict[str, float]:
+        """The names that mean nothing, and the ids by which they do.
+
+        None, where a name that is known contradicts its id; else those of one id, which no other name has.
+        """
+        if None not in meant.values():
+            return {}
+        stated = defaultdict[str, set[float]](set)
+        for entry in results:
+            name, number = self.of(entry), entry.get(self.id_key)
+            if isinstance(name, str) and is_number(number):
+                stated[name].add(number)
+        if any(numbers != {meant[name]} for name, numbers in stated.items() if meant.get(name) is not None):
+            return {}
+        times = Counter(number for numbers in stated.values() for number in numbers)
+        unknown = {name: min(stated[name]) for name, new in meant.items() if new is None and len(stated[name]) == 1}
+        return {name: number for name, number in unknown.items() if times[number] == 1 and number in ids}
+
+    def said(self, by_id: Mapping[str, float], called: Mapping[Any, str], source: str) -> list[str]:
+        """A line on the names for which the ids decide."""
+        pairs = [f"{one_line(name)} is {one_line(called[number])}" for name, number in by_id.items()]
+        what = f"{counted(len(by_id), self.name_key)} not in {source}, so that {self.id_key} decides"
+        return [f"{what}: {_listed(pairs)}"] if pairs else []
 
     def moved(
         self, results: Sequence[Result], meant: Mapping[Any, int | None], source: str, *, has_own_ids: bool = True
@@ -153,6 +213,10 @@ class _Key:
 
 _IMAGE = _Key("image", "image_id", "file_name")
 _CLASS = _Key("class", "category_id", "category_name")
+
+
+def _without(meant: Mapping[str, int | None], names: Container[str]) -> dict[str, int | None]:
+    return {name: new for name, new in meant.items() if name not in names}
 
 
 def _listed(names: Sequence[str]) -> str:

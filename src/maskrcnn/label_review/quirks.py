@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from maskrcnn.data.coco import LabelledImages
-from maskrcnn.data.file_names import letters_of
 from maskrcnn.data.leaks import origin_of
 from maskrcnn.data.report import Fault
+from maskrcnn.structures.spelling import letters_of
 from maskrcnn.text import brief
 
 

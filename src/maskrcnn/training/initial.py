@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -53,19 +54,21 @@ class Initial:
             anchors=replace(config.anchors, order=self.config.anchors.order) if self.has_rpn else config.anchors,
         )
 
-    def require_same_use(self, config: Config) -> None:
-        """See that `config` uses the weights as they were trained.
+    def contradicted(self, config: Config) -> dict[str, Any]:
+        """The settings of `TIED_TO_WEIGHTS` that are others in `config` than the weights need, and what they need."""
+        bound = self.bind(config)
+        return {name: setting(bound, name) for name in differing_settings(config, bound) if name in TIED_TO_WEIGHTS}
+
+    def require_same_use(self, config: Config, file: str = "") -> None:
+        """See that `config` uses the weights as they were trained; what does not stands in `file` if one is given.
 
         Raises:
             UserError: one of `TIED_TO_WEIGHTS` is another than they need.
         """
-        bound = self.bind(config)
-        different = [name for name in differing_settings(config, bound) if name in TIED_TO_WEIGHTS]
-        if different:
-            needs = " and ".join(f"{name}={setting(bound, name)}" for name in different)
-            raise UserError(
-                f"{self.source}: these weights need {needs}; set it so, leave it out, or choose other weights (--init)"
-            )
+        if needed := self.contradicted(config):
+            needs = " and ".join(f"{name}={value}" for name, value in needed.items())
+            remedy = f"delete {' and '.join(needed)} from {file}" if file else "set it so, leave it out"
+            raise UserError(f"{self.source}: these weights need {needs}; {remedy}, or choose other weights (--init)")
 
     def knows(self, categories: Categories) -> bool:
         """Whether the outputs mean these classes: the same names, or as many, some of them renamed.

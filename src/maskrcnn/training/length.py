@@ -66,17 +66,8 @@ def with_length(
         steps = max(1, round(schedule.epochs * len(data.dataset) / images))
         if goes_on:
             return replace(config, schedule=replace(schedule, steps=steps, epochs=0.0))
-        settled = _with_steps(config, steps)
-    elif schedule.minutes:
-        settled = _with_minutes(config, state, data, ranks, say)
-    else:
-        return config
-    if data.val is not None and not config.train.evaluate_every:
-        say(
-            f"train.evaluate_every: {settled.train.evaluate_every} instead of 0, since a training by passes or minutes "
-            f"is measured on its way too; at the end alone: schedule.steps={settled.schedule.steps} instead of them"
-        )
-    return settled
+        return _with_steps(config, steps)
+    return _with_minutes(config, state, data, ranks, say) if schedule.minutes else config
 
 
 def _with_minutes(config: Config, state: TrainingState, data: TrainingData, ranks: Ranks, say: Say) -> Config:

@@ -11,11 +11,12 @@ from typing import Any
 from unicodedata import normalize
 
 from maskrcnn.data.channels import UNKNOWN
-from maskrcnn.data.file_names import by_letters, find_image, is_safe_name, letters_of
+from maskrcnn.data.file_names import find_image, is_safe_name
 from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
 from maskrcnn.json_values import load_json
 from maskrcnn.structures import Size
+from maskrcnn.structures.spelling import by_letters, letters_of
 
 PICTURES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".npy")
 
