@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.ablations.light_and_small", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="holds images/ and instances_*.json")
-    parser.add_argument("--steps", type=int, default=3000, help="of each training")
+    steps = maskrcnn.preset("facades").schedule.steps
+    parser.add_argument("--steps", type=int, default=steps, help="of each training (default: %(default)s)")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--threads", type=int, default=1)
