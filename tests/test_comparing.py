@@ -13,7 +13,8 @@ from PIL import Image
 from maskrcnn.compared_sides import Side
 from maskrcnn.comparing import compare_results
 from maskrcnn.errors import UserError
-from maskrcnn.evaluation.metrics import ImageMetrics, Metrics, OperatingPoint, TypeMetrics
+from maskrcnn.evaluation.comparison import Comparison
+from maskrcnn.evaluation.metrics import ImageMetrics, IouType, Metrics, OperatingPoint, TypeMetrics
 from maskrcnn.label_rules import LabelRules
 
 
@@ -37,17 +38,15 @@ def scene(folder: Path, num_images: int = 24) -> tuple[Path, Path, Path]:
     return paths
 
 
+def compared(folder: Path, **how: Any) -> dict[IouType, Comparison]:
+    """The scene in a folder, into `out` in it."""
+    annotations, first, second = scene(folder)
+    return compare_results(annotations, Side.of_file(first), Side.of_file(second), folder / "out", **how)
+
+
 def test_tables_page_and_numbers(tmp_path: Path) -> None:
-    annotations, first, second = scene(tmp_path)
     lines: list[str] = []
-    found = compare_results(
-        annotations,
-        Side.of_file(first),
-        Side.of_file(second),
-        tmp_path / "out",
-        images=tmp_path / "images",
-        say=lines.append,
-    )
+    found = compared(tmp_path, images=tmp_path / "images", say=lines.append)
     assert "B is better by" in found["mask"].verdict and found["mask"].summary[0].second == pytest.approx(1)
     assert "A: a.json" in lines[0] and "AP of a class" in lines[0]
     page = (tmp_path / "out" / "comparison.html").read_text()
@@ -58,28 +57,12 @@ def test_tables_page_and_numbers(tmp_path: Path) -> None:
 
 
 def test_groups_of_images_are_kept_together(tmp_path: Path) -> None:
-    annotations, first, second = scene(tmp_path)
-    found = compare_results(
-        annotations,
-        Side.of_file(first),
-        Side.of_file(second),
-        tmp_path / "out",
-        rules=LabelRules(group_by="film"),
-        say=lambda _: None,
-    )
+    found = compared(tmp_path, rules=LabelRules(group_by="film"), say=lambda _: None)
     assert found["box"].num_groups == 8 and "too few" in found["box"].verdict
 
 
 def test_wrong_detections_are_marked_and_groups_are_parts(tmp_path: Path) -> None:
-    annotations, first, second = scene(tmp_path)
-    found = compare_results(
-        annotations,
-        Side.of_file(first),
-        Side.of_file(second),
-        tmp_path / "out",
-        images=tmp_path / "images",
-        rules=LabelRules(group_by="film"),
-    )
+    found = compared(tmp_path, images=tmp_path / "images", rules=LabelRules(group_by="film"))
     page = (tmp_path / "out" / "comparison.html").read_text()
     assert "dashed with a cross: wrong" in page and "Truth</p>" in page
     names = [part.name for part in found["mask"].slices]
