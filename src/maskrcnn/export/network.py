@@ -141,19 +141,29 @@ def propose(rpn: RPN, features: Sequence[Tensor], pixels: Tensor, sizes: Tensor)
     """`RPN.select`: top-k per level, clipped, NMS per level, then the best of all levels."""
     output = rpn(features, pixels.shape[-2:])
     limits, all_boxes, all_scores = rpn.test_limits, [], []
+    limit, least = torch.tensor([limits.post_nms_top_k]), torch.tensor([LEAST])
+    needed = torch.full_like(sizes[:, :1], UNUSABLE)
     for logits, deltas, anchors in zip(output.objectness_logits, output.deltas, output.anchors, strict=True):
         k = limits.pre_nms_top_k  # there may be fewer anchors: absent ones are added
         best, index = F.pad(logits, (0, k), value=UNUSABLE).topk(k)
         chosen = F.pad(deltas, (0, 0, 0, k)).gather(1, index[..., None].expand(-1, -1, 4))
         boxes = _clip(decode_boxes(chosen, F.pad(anchors, (0, 0, 0, k))[index]), sizes[:, None])
-        usable = is_larger_than(boxes, rpn.min_size)
+        usable = is_larger_than(boxes, rpn.min_size) & (best > needed)
         if rpn.score_threshold > 0:
             usable = usable & (best.sigmoid() >= rpn.score_threshold)
-        limit, least = torch.tensor([limits.post_nms_top_k]), torch.tensor([LEAST])
         all_scores.append(_suppress(boxes, torch.where(usable, best, UNUSABLE), rpn.nms_threshold, limit, least))
         all_boxes.append(boxes)
-    scores, images, ranks, places = _best(torch.cat(all_scores, dim=1), torch.tensor([limits.post_nms_top_k]))
+        needed = _needed(torch.cat(all_scores, dim=1), limits.post_nms_top_k)
+    scores, images, ranks, places = _best(torch.cat(all_scores, dim=1), limit)
     return Regions(torch.cat(all_boxes, dim=1)[images, places], images, ranks, scores)
+
+
+def _needed(scores: Tensor, limit: int) -> Tensor:
+    """(N, 1) what further boxes must exceed to be among the best `limit` of those with scores (N, B).
+
+    Those that do not are nothing to NMS either: it compares a box with better ones alone.
+    """
+    return F.pad(scores, (0, limit), value=UNUSABLE).topk(limit).values[:, -1:]
 
 
 def _of_rpn_alone(regions: Regions, score_threshold: Tensor, max_detections: Tensor) -> dict[str, Tensor]:

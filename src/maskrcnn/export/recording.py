@@ -18,6 +18,7 @@ from torch import Tensor
 from maskrcnn.acceleration.folding import fold_batch_norms
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
+from maskrcnn.export.layers import rewrite_layers
 from maskrcnn.export.network import WholeNetwork
 from maskrcnn.models.mask_rcnn import MaskRCNN
 from maskrcnn.runtime.contract import INPUTS, KEY, OUTPUTS, Contract
@@ -53,11 +54,11 @@ def record(network: MaskRCNN, config: Config) -> bytes:
     """The .onnx file of a network, still without the metadata.
 
     Args:
-        network: from `plain_copy`.
+        network: from `plain_copy`; its layers are rewritten.
         config: its settings.
     """
     inputs = example_inputs(config.input.channels)
-    whole = WholeNetwork(network).eval()
+    whole = WholeNetwork(rewrite_layers(network)).eval()
     outputs = list(whole(*inputs))
     dynamic: dict[str, dict[int, str]] = {
         "pixels": {0: "batch", 2: "height", 3: "width"},
