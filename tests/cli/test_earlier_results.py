@@ -15,6 +15,9 @@ from maskrcnn.cli.prediction_run import overlay_paths
 from maskrcnn.data.outputs import drawn_pictures
 from maskrcnn.errors import UserError
 from maskrcnn.marks import is_marked
+from maskrcnn.results.panoptic import save_segments
+from maskrcnn.structures import Categories
+from maskrcnn.structures.panoptic import PanopticMap
 from maskrcnn.viz.label_maps import save_label_map
 from maskrcnn.viz.overlay import save_picture
 
@@ -37,6 +40,8 @@ def draw(*paths: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent.name == "label_maps":
             save_label_map(path, PIXELS[..., 0], 250)
+        elif path.parent.name == "panoptic":
+            save_segments(path, PanopticMap(PIXELS[..., 0].astype(np.int32), ()), Categories((1,), ("cell",)))
         else:
             save_picture(path, PIXELS)
 
@@ -61,7 +66,7 @@ def files(folder: Path) -> set[Path]:
 
 def test_what_predict_draws_is_marked(tmp_path: Path) -> None:
     """Near the beginning of each kind of file, also behind a palette; a link to such a file is none."""
-    pictures = [tmp_path / "a.png", tmp_path / "a.jpg", tmp_path / "label_maps/a.png"]
+    pictures = [tmp_path / "a.png", tmp_path / "a.jpg", tmp_path / "label_maps/a.png", tmp_path / "panoptic/a.png"]
     draw(*pictures)
     own(tmp_path / "b.png", tmp_path / "b.jpg", tmp_path / "empty.txt")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
@@ -139,6 +144,16 @@ def test_images_of_the_results_themselves_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"images.a\.png: lies among the results in .*choose another --output"):
         require_apart([tmp_path / "b.png", source], tmp_path)
     require_apart([tmp_path / "b.png"], tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["label_maps", "panoptic"])
+def test_maps_never_overwrite_a_file_of_others(tmp_path: Path, folder: str) -> None:
+    """They have the names of the pictures."""
+    own(tmp_path / folder / "a.png")
+    draw(tmp_path / folder / "b.png")
+    (tmp_path / folder / "c.png").symlink_to(tmp_path / folder / "b.png")
+    sources = [Path(f"images/{name}.png") for name in "abc"]
+    assert [path.name for path in overlay_paths(sources, tmp_path).values()] == ["a_2.png", "b.png", "c_2.png"]
 
 
 def test_a_picture_without_a_row_is_drawn_again_and_an_original_is_not(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def test_0_switches_off_what_a_file_or_a_run_has_switched_on(tmp_path: Path, nam
         off = settings(*options, f"--{name}", "0").schedule
         assert (off.steps, off.epochs, off.minutes) == (7, 0, 0)
     assert settings(f"--{name}", "0", "--set", "schedule.steps=5").schedule.steps == 5
+    file.write_text(f"schedule: {{{name}: 3}}\n")
+    for off_alone in ((f"--{name}", "0"), ("--set", f"schedule.{name}=0")):
+        with pytest.raises(UserError, match=f"{name}: expected a number above 0, got 0"):
+            settings("--config", file, *off_alone)
 
 
 def test_files_are_relative_to_where_the_command_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +86,9 @@ def test_print_config_is_what_config_reads(run: Run, tmp_path: Path) -> None:
         (["--output", "x", "--data", "y", "--preset", "nucle"], "nuclei"),
         (["--output", "x", "--data", "y", "--set", "rpn.nms_treshold=0.6"], "did you mean rpn.nms_threshold?"),
         (["--output", "x", "--data", "absent"], "absent"),
-        (["--output", "x", "--epochs", "0"], "--epochs: expected a number above 0, got 0, and neither --config nor"),
+        (["--output", "x", "--epochs", "0"], "--epochs: expected a number above 0, got 0, and nothing else"),
+        (["--output", "x", "--epochs", "0", "--set", "schedule.minutes=0"], "--epochs: expected a number above 0"),
+        (["--output", "x", "--set", "schedule.minutes=0"], "--set schedule.minutes: expected a number above 0"),
         (["--output", "x", "--minutes", "0", "--set", "train.seed=1"], "--minutes: expected a number above 0, got 0"),
         (["--epochs", "-1"], "argument --epochs: expected a number from 0 to 1e+06, got -1"),
     ],

@@ -21,8 +21,9 @@ def without_pictures(sources: Sequence[Path], output: Path, note: Callable[[str]
     Raises:
         UserError: all are.
     """
-    if output.resolve() not in {folder.resolve() for folder in {source.parent for source in sources}}:
-        return list(sources)  # rows may be many, and need not be read for this
+    folders = {source.parent for source in sources}
+    if output.resolve() not in {folder.resolve() for folder in folders}:
+        return list(sources)  # the pictures of the output may be many, and need not be opened for this
     pictures = {(output / name).resolve() for name in drawn_pictures(output)}
     kept = [source for source in sources if source.resolve() not in pictures]
     if not kept:

@@ -219,7 +219,7 @@ def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str]
     kept = {source: name for source, name in (kept or {}).items() if is_plain_name(name)}
     taken = {source.resolve() for source in sources}
     for picture in kept.values():
-        taken |= _written(output, output / picture)
+        taken.update(file.resolve() for file in _written(output, output / picture))
     paths = {}
     for source in sources:
         if name := kept.get(os.path.realpath(source)):
@@ -228,17 +228,18 @@ def overlay_paths(sources: Sequence[Path], output: Path, kept: Mapping[str, str]
         ending = ".jpg" if source.suffix.lower() in PHOTOGRAPHS else ".png"
         for count in itertools.count(1):
             path = output / f"{source.stem if count == 1 else f'{source.stem}_{count}'}{ending}"
-            is_foreign = path.exists() and not is_marked(path)
-            if not is_foreign and not _written(output, path) & taken:
+            files = _written(output, path)
+            is_foreign = any(file.exists() and not is_marked(file) for file in files)
+            if not is_foreign and taken.isdisjoint(file.resolve() for file in files):
                 break
-        taken |= _written(output, path)
+        taken.update(file.resolve() for file in _written(output, path))
         paths[source] = path
     return paths
 
 
-def _written(output: Path, path: Path) -> set[Path]:
-    """A picture and its label map, which may lie in one folder with sources."""
-    return {path.resolve(), (output / LABEL_MAPS / f"{path.stem}.png").resolve()}
+def _written(output: Path, path: Path) -> list[Path]:
+    """A picture, its label map and its segments, each of which may lie in one folder with sources."""
+    return [path, *(output / folder / f"{path.stem}.png" for folder in (LABEL_MAPS, PANOPTIC))]
 
 
 def say_what_came_out(run: Run, score_threshold: float) -> None:

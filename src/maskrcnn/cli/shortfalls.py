@@ -36,7 +36,7 @@ class Shortfalls:
         for part in parts:
             self.images_at_limit += 0 if part.in_tiles else part.found.limited
             self.tiles_at_limit += part.found.limited if part.in_tiles else 0
-            self.files_with_pages += rgb and not part.more and has_several_pages(part.source)
+            self.files_with_pages += int(rgb and not part.more and has_several_pages(part.source))
             yield part
 
     def warnings(self) -> Iterator[str]:

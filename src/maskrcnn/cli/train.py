@@ -204,9 +204,10 @@ def _require_named_files(values: Namespace, config: Config) -> None:
     from maskrcnn.settings import parse_assignments
 
     named = parse_assignments(values.set).get("data", {})
+    root = Path(config.data.root)
+    folder = root.parent if root.is_file() else root
     for name in ("train_annotations", "val_annotations", "images", "class_map", "colours"):
-        root = Path(config.data.root)
-        path = (root.parent if root.is_file() else root) / getattr(config.data, name)
+        path = folder / getattr(config.data, name)
         is_named = getattr(values, name) is not None or named.get(name)
         if is_named and not (path.is_dir() if name == "images" else path.is_file()):
             kind = "folder" if name == "images" else "file"

@@ -41,19 +41,20 @@ def settings_of(
     """
     from maskrcnn.settings import parse_assignments, read_settings, update_config
 
+    given = given_settings(values)
     config = _base(values, initial)
     if initial is not None:
         config = initial.bind(config)
-    in_file, assigned = read_settings(Path(values.config)) if values.config else {}, parse_assignments(values.set)
+    in_file = read_settings(Path(values.config)) if values.config else {}
     config = update_config(config, in_file, values.config or "")
-    config, gave_way = _unless_usual(config, initial)
-    config = _without_superseded(config, given_settings(values), say)
-    config = update_config(config, assigned, "--set")
-    _require_length(values, _full_names(in_file).keys() | _full_names(assigned).keys())
+    config, gave_way = _giving_way(config, initial)
+    config = _without_superseded(config, given, say)
+    config = update_config(config, parse_assignments(values.set), "--set")
+    _require_length(values, given, _full_names(in_file))
     config = update_config(config, _options(values, config.data.root), "the options")
-    require_consistent(given_settings(values), config)
+    require_consistent(given, config)
     if initial is not None:
-        is_of_file = initial.contradicted(config).keys() <= _full_names(in_file).keys() - given_settings(values).keys()
+        is_of_file = initial.contradicted(config).keys() <= _full_names(in_file).keys() - given.keys()
         initial.require_same_use(config, values.config if is_of_file else "")
         if gave_way:
             say(
@@ -71,8 +72,12 @@ def _without_superseded(config: Config, given: dict[str, Any], say: Callable[[st
     return update_config(config, parse_assignments(f"{name}=0" for name in replaced), "the options")
 
 
-def _unless_usual(config: Config, initial: Initial | None) -> tuple[Config, Collection[str]]:
-    """`config` of a file with what the weights need, and what that replaces, if it is a preset's or the default."""
+def _giving_way(config: Config, initial: Initial | None) -> tuple[Config, Collection[str]]:
+    """`config` in which settings that are only a preset's or the default give way to what the weights need.
+
+    Returns:
+        It, and the full names of the settings that gave way.
+    """
     from maskrcnn.config import Config
     from maskrcnn.presets import PRESETS
     from maskrcnn.settings import setting
@@ -89,21 +94,25 @@ def given_settings(values: Namespace) -> dict[str, Any]:
     """Those that the command line itself gives, by their full names; a file may hold all there are."""
     from maskrcnn.settings import parse_assignments
 
-    return _full_names(parse_assignments(values.set)) | _full_names(_options(values, ""))
+    options = _options(values, "")
+    if values.data is None:
+        del options["data"]["root"]
+    return _full_names(parse_assignments(values.set)) | _full_names(options)
 
 
 def _full_names(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {f"{section}.{name}": value for section, own in sections.items() for name, value in own.items()}
 
 
-def _require_length(values: Namespace, named: Collection[str]) -> None:
+def _require_length(values: Namespace, given: Mapping[str, Any], in_file: Mapping[str, Any]) -> None:
     """0 switches off what a file or a run has switched on; else the preset's many steps would follow from it."""
-    is_known = values.resume or {"schedule.steps", "schedule.epochs", "schedule.minutes"} & set(named)
-    for option in ("epochs", "minutes"):
-        if getattr(values, option) == 0 and not is_known:
-            raise UserError(
-                f"--{option}: expected a number above 0, got 0, and neither --config nor --set says how long to train"
-            )
+    named = {**in_file, **given}
+    lengths = {option: f"schedule.{option}" for option in ("epochs", "minutes")}
+    is_known = values.resume or "schedule.steps" in named or any(named.get(name) for name in lengths.values())
+    for option, name in lengths.items():
+        if given.get(name) == 0 and not is_known:
+            typed = f"--{option}" if getattr(values, option) == 0 else f"--set {name}"
+            raise UserError(f"{typed}: expected a number above 0, got 0, and nothing else says how long to train")
 
 
 def _options(values: Namespace, root: str) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,14 @@ BLOCK = 16
 
 
 def rewrite_layers(network: MaskRCNN) -> MaskRCNN:
-    """Rewrite a network from `recording.plain_copy`, in place."""
+    """Rewrite layers in place.
+
+    Args:
+        network: from `recording.plain_copy`: where norms are not folded, the backbone stays as it is.
+
+    Returns:
+        The same network.
+    """
     for name, branch in network.roi_branches.items():
         if type(branch) is FCNMaskHead:
             setattr(network, name, as_a(PlainMaskHead, branch))
@@ -77,6 +84,7 @@ def _widen(pyramid: FPN) -> None:
 def _add_channels(conv: nn.Conv2d, inputs: int, outputs: int) -> None:
     """Let a convolution read channels that do not count, and give zeros in others."""
     read = inputs if conv.groups == 1 else 0  # else each output reads its own channel
+    assert conv.groups == 1 or inputs == outputs
     with torch.no_grad():
         conv.weight = nn.Parameter(F.pad(conv.weight, (0, 0, 0, 0, 0, read, 0, outputs)), requires_grad=False)
         if conv.bias is not None:
