@@ -79,6 +79,7 @@ class Fault(Enum):
     LABEL_FILE_OTHER = "file holds no labels of this form", "left out"
     LABEL_FILE_ALONE = "no image belongs to the label file", "left out"
     LABEL_FILE_SHARED = "label file of an earlier image too, whose name differs in the ending", "each has its labels"
+    SETTINGS_BROKEN = "file of classes and splits cannot be read", "labels are read without it"
     SPLIT_WITHOUT_IMAGES = "split names a place without a picture of this folder", "nothing is read for it"
     IMAGES_OF_TWO_SPLITS = "splits share images", "the first has them"
     CLASS_NUMBERED = "no printable name of a class", "its number is its name"

@@ -117,7 +117,71 @@ def test_settings_with_references_are_not_read(tmp_path: Path) -> None:
     yolo(tmp_path)
     levels = "\n".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
     write(tmp_path / "data.yaml", f"a: &a [x]\n{levels}\nnames: *i\n")
-    assert {entry["name"] for entry in read_labels(tmp_path, "yolo").coco["categories"]} == {"0", "1"}
+    content = read_labels(tmp_path)
+    assert content.class_names == ("0", "1") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "(line 2: the reference *a is not followed, write out what it stands for)" in content.report.lines[0]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "# see *images* of 2020 & *more",
+        "nc: 2  # *two",
+        "credit: 'salt &pepper, *all'",
+        "credit: salt and *pepper",
+        "download: |\n  def f(*args, **kwargs):\n    g(*args)",
+        "credit: &us [me]",
+    ],
+)
+def test_signs_of_references_are_none_in_comments_and_text(tmp_path: Path, more: str) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "data.yaml", f"train: images/train\nnames: [cat, dog]\n{more}\n")
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "dog") and content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("train: images/train\nnames: [cat, dog\n", "line 3: expected ',' or ']', but got '<stream end>' while "),
+        ("names:\n\t- cat\n\t- dog\n", r"line 2: found character '\t' that cannot start any token"),
+        ("names: ['caf\xe9']\n", "invalid continuation byte"),
+        (r'names: ["\UFFFFFFFF"]', "too large"),
+        ("names: " + "[" * 10_000, "lists within lists, too deep to be read"),
+        ("names: [cat, dog]\n" + "#" * 2**20, "of at most 1048576 bytes"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_reported(tmp_path: Path, text: str, problem: str) -> None:
+    """Labels are read without them, as where there are none: class names and splits may be elsewhere."""
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").write_bytes(text.encode("latin-1"))
+    content = read_labels(tmp_path)
+    assert content.class_names == ("0", "1") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "data.yaml: file of classes and splits cannot be read (" in content.report.lines[0]
+    assert problem in content.report.lines[0]
+    assert read_labels(tmp_path / "data.yaml").report.lines[0].endswith(content.report.lines[0].split("data.yaml: ")[1])
+
+
+def test_broken_settings_may_have_any_name_and_those_of_other_programs_are_none(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "compose.yaml", "services: [")
+    assert read_labels(tmp_path).report.counts.total() == 0
+    (tmp_path / "data.yaml").rename(tmp_path / "coco.yaml")
+    write(tmp_path / "mine.yaml", "train: images/train\nnames: [cat, dog\n")
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "dog") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "mine.yaml: " in content.report.lines[0]
+
+
+def test_of_several_settings_the_nearest_to_the_top_counts_that_names_splits(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "configs/coco.yaml", "train: images/train\nnames: [person, bicycle]\n")
+    write(tmp_path / "attributes.yaml", "names: [colour, size]\n")
+    content = read_labels(tmp_path)
+    assert (content.class_names, content.splits) == (("cat", "dog"), ["train"])
+    write(tmp_path / "data.yaml", "names: [cat, dog")
+    (tmp_path / "attributes.yaml").unlink()
+    assert read_labels(tmp_path).class_names == ("0", "1"), "those of other data are worse than none"
 
 
 def test_parts_and_holes_by_bridges(read_lines: Any, bitmaps: Bitmaps) -> None:

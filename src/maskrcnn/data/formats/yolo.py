@@ -49,6 +49,8 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     settings, builder = find_settings(listing) or YoloSettings(), ContentBuilder(listing.path, listing.root)
+    for name, error in settings.broken.items():
+        builder.failure(Fault.SETTINGS_BROKEN, name, error)
     builder.classes, pose = class_names(settings, listing, builder), pose_of(settings, builder)
     own = {label_file(picture) for picture in listing.pictures()}
     used = set[str]()

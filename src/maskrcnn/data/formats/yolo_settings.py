@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,8 +18,8 @@ from typing import Any
 import yaml
 
 from maskrcnn.data.formats.content import SPLITS, ContentBuilder, is_class_name
-from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
-from maskrcnn.data.formats.text_files import read_text
+from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of, stem_of
+from maskrcnn.data.formats.text_files import decoded, read_text
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import read_regular
@@ -40,10 +41,13 @@ class YoloSettings:
     Attributes:
         file: its name in the listing; empty where there is none.
         stated: what it says; every value is text, so that a class may be called `no` or 10.
+        broken: files that would name classes and cannot be read, with what is wrong; `file` may be one, and states
+            nothing then.
     """
 
     file: str = ""
     stated: dict[str, Any] = field(default_factory=dict)
+    broken: Mapping[str, UserError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,26 +64,77 @@ class Pose:
 
 
 def find_settings(listing: Listing) -> YoloSettings | None:
-    """The first file that names classes."""
-    found = (YoloSettings(name, _content(listing, name)) for name in listing.labels(".yaml", ".yml"))
-    return next((settings for settings in found if "names" in settings.stated), None)
+    """The file that names classes; None where there is none.
+
+    Of several, the nearest to the top: others belong to programs or to data of their own, and so a broken one there is
+    not replaced by one further down. In a folder, one that can be read, that names splits, and is first by its name.
+    """
+    stated: dict[str, dict[str, Any]] = {}
+    broken: dict[str, UserError] = {}
+    for name in listing.labels(".yaml", ".yml"):
+        try:
+            content = _content(listing, name)
+        except UserError as error:
+            if _is_meant(listing, name):
+                broken[name] = error
+        else:
+            if "names" in content:
+                stated[name] = content
+
+    def rank(name: str) -> tuple[int, bool, bool, str]:
+        return name.count("/"), name in broken, not any(_places(stated.get(name, {}))), name
+
+    file = min([*stated, *broken], key=rank, default=None)
+    return None if file is None else YoloSettings(file, stated.get(file, {}), broken)
 
 
 def _content(listing: Listing, name: str) -> dict[str, Any]:
-    """Of a small YAML file, all scalars as text; nothing where it is none."""
+    """Of a small YAML file, all scalars as text; nothing where it is no mapping.
+
+    Raises:
+        UserError: it cannot be read, or is no YAML.
+    """
+    text = read_regular(listing.file(name), MAX_YAML, "a YAML file")
     try:
-        text = _without_aliases(read_regular(listing.file(name), MAX_YAML, "a YAML file"))
-        content = yaml.load(text, yaml.BaseLoader)  # makes text, lists and mappings, and nothing else
-    except (UserError, yaml.YAMLError, RecursionError, ValueError):
-        return {}
+        content = yaml.load(text, _Loader)
+    except RecursionError:
+        raise UserError("lists within lists, too deep to be read") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape that is no character
+        raise UserError(_problem(error)) from None
     return content if isinstance(content, dict) else {}
 
 
-def _without_aliases(content: bytes) -> bytes:
-    """YAML's references can make a small file large without end; a settings file needs none."""
-    if re.search(rb"(^|[\s\[{,:-])[*&][A-Za-z0-9_]", content):
-        raise ValueError("references in a settings file")
-    return content
+def _problem(error: Exception) -> str:
+    """What is wrong, and in which line, where that is known."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error).partition("\n")[0]
+    start = error.context_mark
+    context = "" if start is None else f" {error.context} of line {start.line + 1}"
+    return f"line {error.problem_mark.line + 1}: {error.problem}{context}"
+
+
+class _Loader(yaml.BaseLoader):
+    """Makes text, lists and mappings, and nothing else.
+
+    References can make a small file large without end; a settings file needs none.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            text = f"the reference *{event.anchor} is not followed, write out what it stands for"
+            raise yaml.MarkedYAMLError(problem=text, problem_mark=event.start_mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+
+def _is_meant(listing: Listing, name: str) -> bool:
+    """Whether a file that cannot be read is YOLO's all the same, as far as its name or a line of it tells."""
+    if name == listing.chosen or stem_of(name) == "data":
+        return True
+    with suppress(OSError), listing.file(name).open("rb") as file:
+        return re.search(r"""^["']?names["']?\s*:""", decoded(file.read(MAX_YAML)), re.MULTILINE) is not None
+    return False
 
 
 # --- classes ----------------------------------------------------------------------------------------------------
