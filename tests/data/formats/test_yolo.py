@@ -93,6 +93,17 @@ def test_without_settings_classes_are_numbers_or_those_of_classes_txt(tmp_path: 
     assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["cat", "dog"]
 
 
+def test_an_empty_line_of_classes_txt_has_its_number(tmp_path: Path, bitmaps: Bitmaps) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "a/classes.txt", "those\nof\nothers\n")
+    write(tmp_path / "classes.txt", "cat\n \ndog\n\n  \n")
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "1", "dog")
+    assert [name for name, _ in bitmaps(content)] == ["cat", "1"]
+    assert content.report.counts == {Fault.CLASS_NUMBERED: 1} and "classes.txt: class 1: " in content.report.lines[0]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_text_as_windows_writes_it(tmp_path: Path, bitmaps: Bitmaps, encoding: str) -> None:
     """The mark in front of a text belongs neither to the first object nor to the first class."""

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from maskrcnn.data.formats.content import SPLITS, ContentBuilder, is_class_name
-from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of, stem_of
-from maskrcnn.data.formats.text_files import decoded, read_text
+from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, nearest, split_of, stem_of
+from maskrcnn.data.formats.text_files import decoded, numbered_lines, read_text
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import read_regular
@@ -149,11 +149,11 @@ def class_names(settings: YoloSettings, listing: Listing, builder: ContentBuilde
         ]
     if isinstance(names, list):
         return [_class_name(name, index, file, builder) for index, name in enumerate(names)]
-    listed = next((name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names")), None)
+    listed = nearest(name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names"))
     if listed is None:
         return []
-    lines = read_text(listing.file(listed), MAX_YAML, "a list of class names").splitlines()
-    return [_class_name(line.strip(), index, listed, builder) for index, line in enumerate(lines) if line.strip()]
+    lines = numbered_lines(read_text(listing.file(listed), MAX_YAML, "a list of class names"))
+    return [_class_name(line, index, listed, builder) for index, line in enumerate(lines)]
 
 
 def _numbered(names: dict[str, Any]) -> dict[int, Any]:
