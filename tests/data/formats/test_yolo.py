@@ -251,6 +251,18 @@ def test_images_without_labels_are_background(tmp_path: Path) -> None:
     assert {entry["image_id"] for entry in content.coco["annotations"]} == {1}
 
 
+@pytest.mark.parametrize("empty", ["", "\n \n"])
+def test_labels_are_recognised_behind_many_of_background(tmp_path: Path, empty: str) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "labels/train/a.txt", "\n" + (tmp_path / "labels/train/a.txt").read_text())
+    for number in range(60):
+        write(tmp_path / f"captions/{number}.txt", "a cat and a dog")
+        write(tmp_path / f"labels/background/{number}.txt", empty)
+    content = read_labels(tmp_path)
+    assert content.form == "yolo" and len(content.coco["annotations"]) == 2
+
+
 @pytest.mark.parametrize(("image", "labels"), [("A.png", "a.txt"), ("a.PNG", "A.TXT"), ("e\u0301.png", "\u00e9.txt")])
 def test_labels_are_found_by_their_letters(tmp_path: Path, image: str, labels: str) -> None:
     """As systems find them that tell no capitals apart: images of lost labels would become background, unnoticed."""

@@ -9,6 +9,7 @@ such an outline is read as it is. A last whole number above 1 behind the coordin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -41,10 +42,15 @@ OUTSIDE = 1e-3
 """Parts of the image; rounding takes coordinates a little over the edge."""
 
 
+LOOKED_AT = 50
+"""Texts that are not empty; the first ones of a folder may well be of background."""
+
+
 def recognise(listing: Listing) -> bool:
-    return find_settings(listing) is not None or any(
-        around(name, "labels") and _is_label_text(listing, name) for name in listing.labels(".txt")[:50]
-    )
+    if find_settings(listing) is not None:
+        return True
+    lines = (_first_line(listing, name) for name in listing.labels(".txt") if around(name, "labels"))
+    return any(map(_is_label, islice(filter(None, lines), LOOKED_AT)))
 
 
 def read(listing: Listing) -> LabelContent:
@@ -197,11 +203,19 @@ def _pixels(values: Flat, where: str, image: _Image) -> Flat:
 
 
 def _is_label_text(listing: Listing, name: str) -> bool:
-    """Whether the first line reads like a label."""
+    return _is_label(_first_line(listing, name))
+
+
+def _first_line(listing: Listing, name: str) -> str:
+    """That is not empty; without one, or where the file cannot be read, an empty text."""
     try:
-        with (listing.file(name)).open("rb") as file:
-            words = decoded(file.read(MAX_LINE)).split("\n", 1)[0]
+        with listing.file(name).open("rb") as file:
+            return decoded(file.read(MAX_LINE)).strip().partition("\n")[0]
     except OSError:
-        return False
-    values = _numbers(words)
+        return ""
+
+
+def _is_label(line: str) -> bool:
+    """Whether a line reads like a label."""
+    values = _numbers(line)
     return values is not None and len(values) >= 5 and values[0].is_integer()
