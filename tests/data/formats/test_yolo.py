@@ -216,6 +216,28 @@ def test_a_line_decides_for_itself_whether_it_is_a_box(read_lines: Any) -> None:
     assert content.report.counts.total() == 0
 
 
+@pytest.mark.parametrize("behind", ["0", "1", "2", "17", "0.87", "1.0", "0.87 2", "1 17"])
+def test_a_box_may_have_a_confidence_and_a_track_behind_it(read_lines: Any, behind: str) -> None:
+    content = read_lines(f"0 0.5 0.5 0.2 0.25 {behind}")
+    (box,) = content.coco["annotations"]
+    assert "segmentation" not in box and np.allclose(box["bbox"], [0.4 * 31, 0.375 * 24, 0.2 * 31, 0.25 * 24])
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("behind", ["0", "1", "2", "0.87 2"])
+def test_an_outline_may_have_a_track_behind_it(read_lines: Any, behind: str) -> None:
+    content = read_lines(f"0 0.1 0.1 0.4 0.1 0.4 0.5 {behind}")
+    (outline,) = content.coco["annotations"]
+    assert np.allclose(outline["segmentation"], [[3.1, 2.4, 12.4, 2.4, 12.4, 12]])
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("end", ["0.9 1", "0.9 0", "1 1"])
+def test_what_may_be_three_points_is(read_lines: Any, end: str) -> None:
+    (outline,) = read_lines(f"0 0.5 0.5 0.2 0.2 {end}").coco["annotations"]
+    assert len(outline["segmentation"][0]) == 6
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
@@ -227,6 +249,8 @@ def test_a_line_decides_for_itself_whether_it_is_a_box(read_lines: Any) -> None:
         ("-1 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
         ("0.5 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
         ("0 0.1 0.2 0.3 0.4 0.5 0.6 0.7", Fault.POLYGON_ODD),
+        ("0 0.1 0.2 0.3 0.4 0.5 0.6 -1", Fault.POLYGON_ODD),
+        ("0 0.1 0.2 0.3 0.4 1.5", Fault.POLYGON_ODD),
     ],
 )
 def test_a_bad_line_is_reported_with_its_number(read_lines: Any, line: str, rule: Fault) -> None:
@@ -466,6 +490,17 @@ def test_without_a_known_number_of_keypoints_lines_are_outlines_and_boxes(read_p
     assert content.report.counts == ({Fault.KEYPOINT_SHAPE: 1} if is_malformed else {})
 
 
-def test_a_line_of_other_keypoints_is_reported(read_pose: Any) -> None:
-    content = read_pose("kpt_shape: [2, 3]", "0 0.5 0.5 0.2 0.25 0.5 0.5 0.6 0.6")
+@pytest.mark.parametrize("behind", ["0", "1", "17", "0.87", "0.87 1", "1 17"])
+@pytest.mark.parametrize("keypoints", ["0.5 0.25 2 0 0 0", ""])
+def test_keypoints_may_have_a_confidence_and_a_track_behind_them(read_pose: Any, keypoints: str, behind: str) -> None:
+    content = read_pose("kpt_shape: [2, 3]", f"0 0.5 0.5 0.2 0.25 {keypoints} {behind}")
+    (entry,) = content.coco["annotations"]
+    assert np.allclose(entry["bbox"], [0.4 * 31, 0.375 * 24, 0.2 * 31, 0.25 * 24])
+    assert entry.get("keypoints") == ([15, 5.5, 2, 0, 0, 0] if keypoints else None)
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("numbers", ["0.5 0.5 0.6 0.6", "0.5 0.5 2 0 0 0 0.6 0.6", "0.5 0.5 2 0 0 0 1.5", "0.5 0.6"])
+def test_a_line_of_other_keypoints_is_reported(read_pose: Any, numbers: str) -> None:
+    content = read_pose("kpt_shape: [2, 3]", f"0 0.5 0.5 0.2 0.25 {numbers}")
     assert content.report.counts == {Fault.SHAPE_MALFORMED: 1} and content.coco["annotations"] == []

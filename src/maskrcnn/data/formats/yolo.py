@@ -3,7 +3,8 @@
 https://docs.ultralytics.com/datasets/segment/. Five numbers are a box; a line decides for itself, since tools mix both.
 Where data.yaml states `kpt_shape`, keypoints follow the box, and no line is an outline (datasets/pose/).
 The format has no parts and no holes: exporters join rings by a bridge there and back, which encloses no pixel, so that
-such an outline is read as it is. A last whole number above 1 behind the coordinates is a track.
+such an outline is read as it is. Behind a shape may stand a confidence, the number of a track, or both in this order;
+they are left out. Where they may be coordinates, they are: a box, a confidence and track 1 are three points.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ MAX_LABELS, MAX_LINE = 64 * 2**20, 100_000
 
 OUTSIDE = 1e-3
 """Parts of the image; rounding takes coordinates a little over the edge."""
-
 
 LOOKED_AT = 50
 """Texts that are not empty; the first ones of a folder may well be of background."""
@@ -137,8 +137,7 @@ def _add_line(line: str, where: str, image: _Image) -> None:
 
 def _add_shape(label: str, values: Flat, where: str, image: _Image) -> None:
     """`x1 y1 x2 y2 ...`, or `centre_x centre_y width height`."""
-    if len(values) % 2 and values[-1] > 1 and values[-1].is_integer():  # the number of a track
-        values = values[:-1]
+    values = values[: _length_alone(values)]
     if len(values) % 2:
         image.builder.fault(Fault.POLYGON_ODD, where, f"{len(values)} numbers")
     elif len(values) == 4:
@@ -147,16 +146,40 @@ def _add_shape(label: str, values: Flat, where: str, image: _Image) -> None:
         image.builder.add_polygons(image.number, label, [_pixels(values, where, image)], where)
 
 
+def _length_alone(values: Flat) -> int:
+    """How many values are the box or outline.
+
+    An odd number that ends in a fraction may lack a coordinate, unless it is one more than a box has.
+    """
+    if len(values) % 2:
+        is_more = _is_track(values[-1]) or (len(values) == 5 and _is_behind(values[4:]))
+        return len(values) - is_more
+    has_both = len(values) > 4 and values[-1] > 1 and _is_behind(values[-2:])  # up to 1 it may be a coordinate
+    return len(values) - 2 * has_both
+
+
+def _is_behind(values: Flat) -> bool:
+    """Whether these may stand behind a shape: a confidence, a track, or both; a 1 alone is either."""
+    if len(values) == 2:
+        return 0 <= values[0] <= 1 and _is_track(values[1])
+    return len(values) == 1 and (0 <= values[0] <= 1 or _is_track(values[0]))
+
+
+def _is_track(value: float) -> bool:
+    return value >= 0 and value.is_integer()
+
+
 def _add_posed(label: str, values: Flat, pose: Pose, where: str, image: _Image) -> None:
     """`centre_x centre_y width height`, then the keypoints; a line may be a box alone."""
     box, rest, expected = values[:4], values[4:], pose.dimensions * len(pose.schema)
-    if len(rest) not in (0, expected):
+    length = expected if len(rest) >= expected else 0
+    if rest[length:] and not _is_behind(rest[length:]):
         found = f"{len(rest)} numbers behind the box, by kpt_shape there are {expected}"
         image.builder.fault(Fault.SHAPE_MALFORMED, where, found)
         return
     x1, y1, x2, y2 = _corners(box, where, image)
     entry: Json = {"bbox": [x1, y1, x2 - x1, y2 - y1]}
-    if rest:
+    if rest := rest[:length]:
         image.builder.class_fields[label] = pose.schema.to_coco()
         entry |= keypoints_to_coco(_keypoints(np.array(rest).reshape(-1, pose.dimensions), image.size))
     image.builder.add_entry(image.number, label, entry, where)
