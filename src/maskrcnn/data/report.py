@@ -81,6 +81,7 @@ class Fault(Enum):
     LABEL_FILE_SHARED = "label file of an earlier image too, whose name differs in the ending", "each has its labels"
     SETTINGS_BROKEN = "file of classes and splits cannot be read", "labels are read without it"
     SPLIT_WITHOUT_IMAGES = "split names a place without a picture of this folder", "nothing is read for it"
+    SPLITS_WITHOUT_IMAGES = "split names a place without a picture, as all do", "images are read, by their folders"
     IMAGES_OF_TWO_SPLITS = "splits share images", "the first has them"
     CLASS_NUMBERED = "no printable name of a class", "its number is its name"
     KEYPOINT_SHAPE = "kpt_shape is not a number of keypoints and 2 or 3", "read as without it: boxes and outlines"

@@ -186,9 +186,10 @@ def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentB
                 shared.setdefault((first, split), set()).add(picture)
     builder.shared(settings.file, {pair: len(pictures) for pair, pictures in shared.items()})
     has_others = len(found) < len(listing.pictures())
+    fault = Fault.SPLIT_WITHOUT_IMAGES if found else Fault.SPLITS_WITHOUT_IMAGES
     for split, place in empty:
         if split != "test" or has_others:  # Roboflow names one always
-            builder.fault(Fault.SPLIT_WITHOUT_IMAGES, f"{settings.file}: {split}", place)
+            builder.fault(fault, f"{settings.file}: {split}", place)
     if not found:
         found = {name: split_of(name) for name in listing.pictures()}
     return sorted(found.items())
