@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,16 @@ def test_broken_settings_may_have_any_name_and_those_of_other_programs_are_none(
     content = read_labels(tmp_path)
     assert content.class_names == ("cat", "dog") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
     assert "mine.yaml: " in content.report.lines[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    for name in ("a.yaml", "data.yml", "labels/train/b.txt"):
+        os.mkfifo(tmp_path / name)
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "dog") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "data.yml: " in content.report.lines[0] and "a pipe" in content.report.lines[0]
 
 
 def test_of_several_settings_the_nearest_to_the_top_counts_that_names_splits(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from maskrcnn.data.formats.yolo_settings import (
 )
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.files import open_regular
 from maskrcnn.json_values import is_number
 from maskrcnn.structures import Size
 from maskrcnn.structures.masks import FloatArray
@@ -232,9 +233,9 @@ def _is_label_text(listing: Listing, name: str) -> bool:
 def _first_line(listing: Listing, name: str) -> str:
     """That is not empty; without one, or where the file cannot be read, an empty text."""
     try:
-        with listing.file(name).open("rb") as file:
+        with open_regular(listing.file(name)) as file:
             return decoded(file.read(MAX_LINE)).strip().partition("\n")[0]
-    except OSError:
+    except (UserError, OSError):
         return ""
 
 

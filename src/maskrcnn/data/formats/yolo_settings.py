@@ -22,7 +22,7 @@ from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, nearest,
 from maskrcnn.data.formats.text_files import decoded, numbered_lines, read_text
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.files import read_regular
+from maskrcnn.files import open_regular, read_regular
 from maskrcnn.structures import KeypointSchema
 from maskrcnn.text import brief
 
@@ -132,7 +132,7 @@ def _is_meant(listing: Listing, name: str) -> bool:
     """Whether a file that cannot be read is YOLO's all the same, as far as its name or a line of it tells."""
     if name == listing.chosen or stem_of(name) == "data":
         return True
-    with suppress(OSError), listing.file(name).open("rb") as file:
+    with suppress(UserError, OSError), open_regular(listing.file(name)) as file:
         return re.search(r"""^["']?names["']?\s*:""", decoded(file.read(MAX_YAML)), re.MULTILINE) is not None
     return False
 
