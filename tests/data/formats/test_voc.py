@@ -104,6 +104,20 @@ def test_named_classes_are_not_reported(tmp_path: Path, name: str) -> None:
     assert content.class_names == ("nut", "bolt") and content.report.counts.total() == 0
 
 
+def test_an_empty_line_of_class_names_has_its_number(tmp_path: Path) -> None:
+    own_classes(tmp_path)
+    write(tmp_path / "a/class_names.txt", "_background_\nthose\nof others\n")
+    write(tmp_path / "class_names.txt", "_background_\n\nbolt\n\n")
+    assert read_labels(tmp_path).class_names == ("1", "bolt")
+
+
+def test_the_colours_of_the_nearest_file_count(tmp_path: Path) -> None:
+    own_classes(tmp_path)
+    write(tmp_path / "a/labelmap.txt", "those:128,0,0::\nof others:0,128,0::\n")
+    write(tmp_path / "labelmap.txt", "nut:128,0,0::\nbolt:0,128,0::\n")
+    assert read_labels(tmp_path).class_names == ("nut", "bolt")
+
+
 def test_images_of_two_splits_of_one_folder_are_reported(tmp_path: Path) -> None:
     voc(tmp_path)
     for split in ("train", "val"):

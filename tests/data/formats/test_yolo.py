@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,17 @@ def test_without_settings_classes_are_numbers_or_those_of_classes_txt(tmp_path: 
     assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["cat", "dog"]
 
 
+def test_an_empty_line_of_classes_txt_has_its_number(tmp_path: Path, bitmaps: Bitmaps) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "a/classes.txt", "those\nof\nothers\n")
+    write(tmp_path / "classes.txt", "cat\n \ndog\n\n  \n")
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "1", "dog")
+    assert [name for name, _ in bitmaps(content)] == ["cat", "1"]
+    assert content.report.counts == {Fault.CLASS_NUMBERED: 1} and "classes.txt: class 1: " in content.report.lines[0]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_text_as_windows_writes_it(tmp_path: Path, bitmaps: Bitmaps, encoding: str) -> None:
     """The mark in front of a text belongs neither to the first object nor to the first class."""
@@ -117,7 +129,81 @@ def test_settings_with_references_are_not_read(tmp_path: Path) -> None:
     yolo(tmp_path)
     levels = "\n".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
     write(tmp_path / "data.yaml", f"a: &a [x]\n{levels}\nnames: *i\n")
-    assert {entry["name"] for entry in read_labels(tmp_path, "yolo").coco["categories"]} == {"0", "1"}
+    content = read_labels(tmp_path)
+    assert content.class_names == ("0", "1") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "(line 2: the reference *a is not followed, write out what it stands for)" in content.report.lines[0]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "# see *images* of 2020 & *more",
+        "nc: 2  # *two",
+        "credit: 'salt &pepper, *all'",
+        "credit: salt and *pepper",
+        "download: |\n  def f(*args, **kwargs):\n    g(*args)",
+        "credit: &us [me]",
+    ],
+)
+def test_signs_of_references_are_none_in_comments_and_text(tmp_path: Path, more: str) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "data.yaml", f"train: images/train\nnames: [cat, dog]\n{more}\n")
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "dog") and content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("train: images/train\nnames: [cat, dog\n", "line 3: expected ',' or ']', but got '<stream end>' while "),
+        ("names:\n\t- cat\n\t- dog\n", r"line 2: found character '\t' that cannot start any token"),
+        ("names: ['caf\xe9']\n", "invalid continuation byte"),
+        (r'names: ["\UFFFFFFFF"]', "too large"),
+        ("names: " + "[" * 10_000, "lists within lists, too deep to be read"),
+        ("names: [cat, dog]\n" + "#" * 2**20, "of at most 1048576 bytes"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_reported(tmp_path: Path, text: str, problem: str) -> None:
+    """Labels are read without them, as where there are none: class names and splits may be elsewhere."""
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").write_bytes(text.encode("latin-1"))
+    content = read_labels(tmp_path)
+    assert content.class_names == ("0", "1") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "data.yaml: file of classes and splits cannot be read (" in content.report.lines[0]
+    assert problem in content.report.lines[0]
+    assert read_labels(tmp_path / "data.yaml").report.lines[0].endswith(content.report.lines[0].split("data.yaml: ")[1])
+
+
+def test_broken_settings_may_have_any_name_and_those_of_other_programs_are_none(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "compose.yaml", "services: [")
+    assert read_labels(tmp_path).report.counts.total() == 0
+    (tmp_path / "data.yaml").rename(tmp_path / "coco.yaml")
+    write(tmp_path / "mine.yaml", "train: images/train\nnames: [cat, dog\n")
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "dog") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "mine.yaml: " in content.report.lines[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    for name in ("a.yaml", "data.yml", "labels/train/b.txt"):
+        os.mkfifo(tmp_path / name)
+    content = read_labels(tmp_path)
+    assert content.class_names == ("cat", "dog") and content.report.counts == {Fault.SETTINGS_BROKEN: 1}
+    assert "data.yml: " in content.report.lines[0] and "a pipe" in content.report.lines[0]
+
+
+def test_of_several_settings_the_nearest_to_the_top_counts_that_names_splits(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "configs/coco.yaml", "train: images/train\nnames: [person, bicycle]\n")
+    write(tmp_path / "attributes.yaml", "names: [colour, size]\n")
+    content = read_labels(tmp_path)
+    assert (content.class_names, content.splits) == (("cat", "dog"), ["train"])
+    write(tmp_path / "data.yaml", "names: [cat, dog")
+    (tmp_path / "attributes.yaml").unlink()
+    assert read_labels(tmp_path).class_names == ("0", "1"), "those of other data are worse than none"
 
 
 def test_parts_and_holes_by_bridges(read_lines: Any, bitmaps: Bitmaps) -> None:
@@ -141,6 +227,28 @@ def test_a_line_decides_for_itself_whether_it_is_a_box(read_lines: Any) -> None:
     assert content.report.counts.total() == 0
 
 
+@pytest.mark.parametrize("behind", ["0", "1", "2", "17", "0.87", "1.0", "0.87 2", "1 17"])
+def test_a_box_may_have_a_confidence_and_a_track_behind_it(read_lines: Any, behind: str) -> None:
+    content = read_lines(f"0 0.5 0.5 0.2 0.25 {behind}")
+    (box,) = content.coco["annotations"]
+    assert "segmentation" not in box and np.allclose(box["bbox"], [0.4 * 31, 0.375 * 24, 0.2 * 31, 0.25 * 24])
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("behind", ["0", "1", "2", "0.87 2"])
+def test_an_outline_may_have_a_track_behind_it(read_lines: Any, behind: str) -> None:
+    content = read_lines(f"0 0.1 0.1 0.4 0.1 0.4 0.5 {behind}")
+    (outline,) = content.coco["annotations"]
+    assert np.allclose(outline["segmentation"], [[3.1, 2.4, 12.4, 2.4, 12.4, 12]])
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("end", ["0.9 1", "0.9 0", "1 1"])
+def test_what_may_be_three_points_is(read_lines: Any, end: str) -> None:
+    (outline,) = read_lines(f"0 0.5 0.5 0.2 0.2 {end}").coco["annotations"]
+    assert len(outline["segmentation"][0]) == 6
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
@@ -152,6 +260,8 @@ def test_a_line_decides_for_itself_whether_it_is_a_box(read_lines: Any) -> None:
         ("-1 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
         ("0.5 0.1 0.2 0.3 0.4 0.5 0.6", Fault.UNKNOWN_CATEGORY),
         ("0 0.1 0.2 0.3 0.4 0.5 0.6 0.7", Fault.POLYGON_ODD),
+        ("0 0.1 0.2 0.3 0.4 0.5 0.6 -1", Fault.POLYGON_ODD),
+        ("0 0.1 0.2 0.3 0.4 1.5", Fault.POLYGON_ODD),
     ],
 )
 def test_a_bad_line_is_reported_with_its_number(read_lines: Any, line: str, rule: Fault) -> None:
@@ -174,6 +284,18 @@ def test_images_without_labels_are_background(tmp_path: Path) -> None:
     content = read_labels(tmp_path)
     assert [image["file_name"][-5:] for image in content.coco["images"]] == ["a.png", "b.png", "c.png"]
     assert {entry["image_id"] for entry in content.coco["annotations"]} == {1}
+
+
+@pytest.mark.parametrize("empty", ["", "\n \n"])
+def test_labels_are_recognised_behind_many_of_background(tmp_path: Path, empty: str) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "labels/train/a.txt", "\n" + (tmp_path / "labels/train/a.txt").read_text())
+    for number in range(60):
+        write(tmp_path / f"captions/{number}.txt", "a cat and a dog")
+        write(tmp_path / f"labels/background/{number}.txt", empty)
+    content = read_labels(tmp_path)
+    assert content.form == "yolo" and len(content.coco["annotations"]) == 2
 
 
 @pytest.mark.parametrize(("image", "labels"), [("A.png", "a.txt"), ("a.PNG", "A.TXT"), ("e\u0301.png", "\u00e9.txt")])
@@ -322,7 +444,8 @@ def test_one_folder_is_not_taken_for_several_that_are_missing(tmp_path: Path, tr
     places = f"train: {train}\nval: ../valid/images\ntest: ../test/images\n"
     write(tmp_path / "data.yaml", f"{places}names: [cat, dog]\n")
     content = read_labels(tmp_path)
-    assert len(content.coco["images"]) == 2 and content.report.counts == {Fault.SPLIT_WITHOUT_IMAGES: len(missing)}
+    fault = Fault.SPLITS_WITHOUT_IMAGES if len(missing) == 3 else Fault.SPLIT_WITHOUT_IMAGES
+    assert len(content.coco["images"]) == 2 and content.report.counts == {fault: len(missing)}
     assert all(f"data.yaml: {split}: " in line for split, line in zip(missing, content.report.lines, strict=True))
 
 
@@ -379,6 +502,17 @@ def test_without_a_known_number_of_keypoints_lines_are_outlines_and_boxes(read_p
     assert content.report.counts == ({Fault.KEYPOINT_SHAPE: 1} if is_malformed else {})
 
 
-def test_a_line_of_other_keypoints_is_reported(read_pose: Any) -> None:
-    content = read_pose("kpt_shape: [2, 3]", "0 0.5 0.5 0.2 0.25 0.5 0.5 0.6 0.6")
+@pytest.mark.parametrize("behind", ["0", "1", "17", "0.87", "0.87 1", "1 17"])
+@pytest.mark.parametrize("keypoints", ["0.5 0.25 2 0 0 0", ""])
+def test_keypoints_may_have_a_confidence_and_a_track_behind_them(read_pose: Any, keypoints: str, behind: str) -> None:
+    content = read_pose("kpt_shape: [2, 3]", f"0 0.5 0.5 0.2 0.25 {keypoints} {behind}")
+    (entry,) = content.coco["annotations"]
+    assert np.allclose(entry["bbox"], [0.4 * 31, 0.375 * 24, 0.2 * 31, 0.25 * 24])
+    assert entry.get("keypoints") == ([15, 5.5, 2, 0, 0, 0] if keypoints else None)
+    assert content.report.counts.total() == 0
+
+
+@pytest.mark.parametrize("numbers", ["0.5 0.5 0.6 0.6", "0.5 0.5 2 0 0 0 0.6 0.6", "0.5 0.5 2 0 0 0 1.5", "0.5 0.6"])
+def test_a_line_of_other_keypoints_is_reported(read_pose: Any, numbers: str) -> None:
+    content = read_pose("kpt_shape: [2, 3]", f"0 0.5 0.5 0.2 0.25 {numbers}")
     assert content.report.counts == {Fault.SHAPE_MALFORMED: 1} and content.coco["annotations"] == []

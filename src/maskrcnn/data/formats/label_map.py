@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from maskrcnn.data.formats.content import is_class_name
-from maskrcnn.data.formats.listing import Listing
+from maskrcnn.data.formats.listing import Listing, nearest
 from maskrcnn.data.formats.text_files import read_text
 
 NAME = "labelmap.txt"
@@ -15,8 +15,8 @@ MAX_BYTES = 2**24
 
 def find_label_map(listing: Listing) -> Path | None:
     """The file that the user named, or else that of the folder."""
-    found = (listing.file(name) for name in listing.names if PurePosixPath(name).name == NAME)
-    return listing.colours or next(found, None)
+    found = nearest(name for name in listing.names if PurePosixPath(name).name == NAME)
+    return listing.colours or (None if found is None else listing.file(found))
 
 
 def read_label_map(listing: Listing) -> dict[int, str]:

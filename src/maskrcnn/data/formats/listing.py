@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -140,6 +140,11 @@ class Listing:
     @cached_property
     def _by_stem(self) -> dict[str, str]:
         return {normalize("NFC", _without_ending(name)): name for name in reversed(self.pictures())}
+
+
+def nearest(names: Iterable[str]) -> str | None:
+    """The file nearest to the top, and of several the first by name: those below may belong to data of their own."""
+    return min(names, key=lambda name: (name.count("/"), name), default=None)
 
 
 def folder_of(name: str) -> str:

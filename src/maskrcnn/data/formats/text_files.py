@@ -13,6 +13,14 @@ def read_text(path: Path, limit: int, expected: str) -> str:
     return decoded(read_regular(path, limit, expected))
 
 
+def numbered_lines(text: str) -> list[str]:
+    """The lines of a list whose items are known by their place, without the space around them.
+
+    Empty ones at the end are left out, others are items.
+    """
+    return [line.strip() for line in text.rstrip().splitlines()]
+
+
 def decoded(content: bytes) -> str:
     """UTF-8, or UTF-16 where its mark says so; Windows puts a mark in front of either, which is no text."""
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

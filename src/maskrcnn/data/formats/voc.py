@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -19,7 +20,8 @@ import numpy as np
 from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers
 from maskrcnn.data.formats.content import SPLITS, ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import read_label_map, read_lines
-from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
+from maskrcnn.data.formats.listing import Listing, folder_of, nearest, split_of, stem_of
+from maskrcnn.data.formats.text_files import numbered_lines, read_text
 from maskrcnn.data.formats.xml import number_of, read_xml, size_of, text_of
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
@@ -90,8 +92,8 @@ class _Names:
 
     def __init__(self, listing: Listing) -> None:
         self.of_colour = read_label_map(listing)
-        file = next((name for name in listing.names if stem_of(name) == "class_names"), None)
-        self.of_file = read_lines(listing.file(file))[1:] if file else list(self.of_colour.values())
+        file = nearest(name for name in listing.names if stem_of(name) == "class_names")
+        self.of_file = _class_names(listing.file(file)) if file else list(self.of_colour.values())
         self.of_index = self.of_file or CLASSES
         self.assumed: dict[int, str] = {}
 
@@ -104,6 +106,12 @@ class _Names:
         if not self.of_file:
             self.assumed[index] = self.of_index[index - 1]
         return self.of_index[index - 1]
+
+
+def _class_names(file: Path) -> list[str]:
+    """Those of numbers from 1, background left out; a line without a name is called after its number."""
+    lines = numbered_lines(read_text(file, MAX_LIST, "a list of class names"))
+    return [line or str(number) for number, line in enumerate(lines)][1:]
 
 
 def palette() -> IntArray:

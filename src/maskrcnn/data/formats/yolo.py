@@ -3,12 +3,14 @@
 https://docs.ultralytics.com/datasets/segment/. Five numbers are a box; a line decides for itself, since tools mix both.
 Where data.yaml states `kpt_shape`, keypoints follow the box, and no line is an outline (datasets/pose/).
 The format has no parts and no holes: exporters join rings by a bridge there and back, which encloses no pixel, so that
-such an outline is read as it is. A last whole number above 1 behind the coordinates is a track.
+such an outline is read as it is. Behind a shape may stand a confidence, the number of a track, or both in this order;
+they are left out. Where they may be coordinates, they are: a box, a confidence and track 1 are three points.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from maskrcnn.data.formats.yolo_settings import (
 )
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
+from maskrcnn.files import open_regular
 from maskrcnn.json_values import is_number
 from maskrcnn.structures import Size
 from maskrcnn.structures.masks import FloatArray
@@ -40,15 +43,21 @@ MAX_LABELS, MAX_LINE = 64 * 2**20, 100_000
 OUTSIDE = 1e-3
 """Parts of the image; rounding takes coordinates a little over the edge."""
 
+LOOKED_AT = 50
+"""Texts that are not empty; the first ones of a folder may well be of background."""
+
 
 def recognise(listing: Listing) -> bool:
-    return find_settings(listing) is not None or any(
-        around(name, "labels") and _is_label_text(listing, name) for name in listing.labels(".txt")[:50]
-    )
+    if find_settings(listing) is not None:
+        return True
+    lines = (_first_line(listing, name) for name in listing.labels(".txt") if around(name, "labels"))
+    return any(map(_is_label, islice(filter(None, lines), LOOKED_AT)))
 
 
 def read(listing: Listing) -> LabelContent:
     settings, builder = find_settings(listing) or YoloSettings(), ContentBuilder(listing.path, listing.root)
+    for name, error in settings.broken.items():
+        builder.failure(Fault.SETTINGS_BROKEN, name, error)
     builder.classes, pose = class_names(settings, listing, builder), pose_of(settings, builder)
     own = {label_file(picture) for picture in listing.pictures()}
     used = set[str]()
@@ -129,8 +138,7 @@ def _add_line(line: str, where: str, image: _Image) -> None:
 
 def _add_shape(label: str, values: Flat, where: str, image: _Image) -> None:
     """`x1 y1 x2 y2 ...`, or `centre_x centre_y width height`."""
-    if len(values) % 2 and values[-1] > 1 and values[-1].is_integer():  # the number of a track
-        values = values[:-1]
+    values = values[: _length_alone(values)]
     if len(values) % 2:
         image.builder.fault(Fault.POLYGON_ODD, where, f"{len(values)} numbers")
     elif len(values) == 4:
@@ -139,16 +147,40 @@ def _add_shape(label: str, values: Flat, where: str, image: _Image) -> None:
         image.builder.add_polygons(image.number, label, [_pixels(values, where, image)], where)
 
 
+def _length_alone(values: Flat) -> int:
+    """How many values are the box or outline.
+
+    An odd number that ends in a fraction may lack a coordinate, unless it is one more than a box has.
+    """
+    if len(values) % 2:
+        is_more = _is_track(values[-1]) or (len(values) == 5 and _is_behind(values[4:]))
+        return len(values) - is_more
+    has_both = len(values) > 4 and values[-1] > 1 and _is_behind(values[-2:])  # up to 1 it may be a coordinate
+    return len(values) - 2 * has_both
+
+
+def _is_behind(values: Flat) -> bool:
+    """Whether these may stand behind a shape: a confidence, a track, or both; a 1 alone is either."""
+    if len(values) == 2:
+        return 0 <= values[0] <= 1 and _is_track(values[1])
+    return len(values) == 1 and (0 <= values[0] <= 1 or _is_track(values[0]))
+
+
+def _is_track(value: float) -> bool:
+    return value >= 0 and value.is_integer()
+
+
 def _add_posed(label: str, values: Flat, pose: Pose, where: str, image: _Image) -> None:
     """`centre_x centre_y width height`, then the keypoints; a line may be a box alone."""
     box, rest, expected = values[:4], values[4:], pose.dimensions * len(pose.schema)
-    if len(rest) not in (0, expected):
+    length = expected if len(rest) >= expected else 0
+    if rest[length:] and not _is_behind(rest[length:]):
         found = f"{len(rest)} numbers behind the box, by kpt_shape there are {expected}"
         image.builder.fault(Fault.SHAPE_MALFORMED, where, found)
         return
     x1, y1, x2, y2 = _corners(box, where, image)
     entry: Json = {"bbox": [x1, y1, x2 - x1, y2 - y1]}
-    if rest:
+    if rest := rest[:length]:
         image.builder.class_fields[label] = pose.schema.to_coco()
         entry |= keypoints_to_coco(_keypoints(np.array(rest).reshape(-1, pose.dimensions), image.size))
     image.builder.add_entry(image.number, label, entry, where)
@@ -195,11 +227,19 @@ def _pixels(values: Flat, where: str, image: _Image) -> Flat:
 
 
 def _is_label_text(listing: Listing, name: str) -> bool:
-    """Whether the first line reads like a label."""
+    return _is_label(_first_line(listing, name))
+
+
+def _first_line(listing: Listing, name: str) -> str:
+    """That is not empty; without one, or where the file cannot be read, an empty text."""
     try:
-        with (listing.file(name)).open("rb") as file:
-            words = decoded(file.read(MAX_LINE)).split("\n", 1)[0]
-    except OSError:
-        return False
-    values = _numbers(words)
+        with open_regular(listing.file(name)) as file:
+            return decoded(file.read(MAX_LINE)).strip().partition("\n")[0]
+    except (UserError, OSError):
+        return ""
+
+
+def _is_label(line: str) -> bool:
+    """Whether a line reads like a label."""
+    values = _numbers(line)
     return values is not None and len(values) >= 5 and values[0].is_integer()

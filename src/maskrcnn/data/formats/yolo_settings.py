@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,11 +18,11 @@ from typing import Any
 import yaml
 
 from maskrcnn.data.formats.content import SPLITS, ContentBuilder, is_class_name
-from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
-from maskrcnn.data.formats.text_files import read_text
+from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, nearest, split_of, stem_of
+from maskrcnn.data.formats.text_files import decoded, numbered_lines, read_text
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
-from maskrcnn.files import read_regular
+from maskrcnn.files import open_regular, read_regular
 from maskrcnn.structures import KeypointSchema
 from maskrcnn.text import brief
 
@@ -40,10 +41,13 @@ class YoloSettings:
     Attributes:
         file: its name in the listing; empty where there is none.
         stated: what it says; every value is text, so that a class may be called `no` or 10.
+        broken: files that would name classes and cannot be read, with what is wrong; `file` may be one, and states
+            nothing then.
     """
 
     file: str = ""
     stated: dict[str, Any] = field(default_factory=dict)
+    broken: Mapping[str, UserError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,26 +64,77 @@ class Pose:
 
 
 def find_settings(listing: Listing) -> YoloSettings | None:
-    """The first file that names classes."""
-    found = (YoloSettings(name, _content(listing, name)) for name in listing.labels(".yaml", ".yml"))
-    return next((settings for settings in found if "names" in settings.stated), None)
+    """The file that names classes; None where there is none.
+
+    Of several, the nearest to the top: others belong to programs or to data of their own, and so a broken one there is
+    not replaced by one further down. In a folder, one that can be read, that names splits, and is first by its name.
+    """
+    stated: dict[str, dict[str, Any]] = {}
+    broken: dict[str, UserError] = {}
+    for name in listing.labels(".yaml", ".yml"):
+        try:
+            content = _content(listing, name)
+        except UserError as error:
+            if _is_meant(listing, name):
+                broken[name] = error
+        else:
+            if "names" in content:
+                stated[name] = content
+
+    def rank(name: str) -> tuple[int, bool, bool, str]:
+        return name.count("/"), name in broken, not any(_places(stated.get(name, {}))), name
+
+    file = min([*stated, *broken], key=rank, default=None)
+    return None if file is None else YoloSettings(file, stated.get(file, {}), broken)
 
 
 def _content(listing: Listing, name: str) -> dict[str, Any]:
-    """Of a small YAML file, all scalars as text; nothing where it is none."""
+    """Of a small YAML file, all scalars as text; nothing where it is no mapping.
+
+    Raises:
+        UserError: it cannot be read, or is no YAML.
+    """
+    text = read_regular(listing.file(name), MAX_YAML, "a YAML file")
     try:
-        text = _without_aliases(read_regular(listing.file(name), MAX_YAML, "a YAML file"))
-        content = yaml.load(text, yaml.BaseLoader)  # makes text, lists and mappings, and nothing else
-    except (UserError, yaml.YAMLError, RecursionError, ValueError):
-        return {}
+        content = yaml.load(text, _Loader)
+    except RecursionError:
+        raise UserError("lists within lists, too deep to be read") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape that is no character
+        raise UserError(_problem(error)) from None
     return content if isinstance(content, dict) else {}
 
 
-def _without_aliases(content: bytes) -> bytes:
-    """YAML's references can make a small file large without end; a settings file needs none."""
-    if re.search(rb"(^|[\s\[{,:-])[*&][A-Za-z0-9_]", content):
-        raise ValueError("references in a settings file")
-    return content
+def _problem(error: Exception) -> str:
+    """What is wrong, and in which line, where that is known."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error).partition("\n")[0]
+    start = error.context_mark
+    context = "" if start is None else f" {error.context} of line {start.line + 1}"
+    return f"line {error.problem_mark.line + 1}: {error.problem}{context}"
+
+
+class _Loader(yaml.BaseLoader):
+    """Makes text, lists and mappings, and nothing else.
+
+    References can make a small file large without end; a settings file needs none.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            text = f"the reference *{event.anchor} is not followed, write out what it stands for"
+            raise yaml.MarkedYAMLError(problem=text, problem_mark=event.start_mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+
+def _is_meant(listing: Listing, name: str) -> bool:
+    """Whether a file that cannot be read is YOLO's all the same, as far as its name or a line of it tells."""
+    if name == listing.chosen or stem_of(name) == "data":
+        return True
+    with suppress(UserError, OSError), open_regular(listing.file(name)) as file:
+        return re.search(r"""^["']?names["']?\s*:""", decoded(file.read(MAX_YAML)), re.MULTILINE) is not None
+    return False
 
 
 # --- classes ----------------------------------------------------------------------------------------------------
@@ -94,11 +149,11 @@ def class_names(settings: YoloSettings, listing: Listing, builder: ContentBuilde
         ]
     if isinstance(names, list):
         return [_class_name(name, index, file, builder) for index, name in enumerate(names)]
-    listed = next((name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names")), None)
+    listed = nearest(name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names"))
     if listed is None:
         return []
-    lines = read_text(listing.file(listed), MAX_YAML, "a list of class names").splitlines()
-    return [_class_name(line.strip(), index, listed, builder) for index, line in enumerate(lines) if line.strip()]
+    lines = numbered_lines(read_text(listing.file(listed), MAX_YAML, "a list of class names"))
+    return [_class_name(line, index, listed, builder) for index, line in enumerate(lines)]
 
 
 def _numbered(names: dict[str, Any]) -> dict[int, Any]:
@@ -131,9 +186,10 @@ def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentB
                 shared.setdefault((first, split), set()).add(picture)
     builder.shared(settings.file, {pair: len(pictures) for pair, pictures in shared.items()})
     has_others = len(found) < len(listing.pictures())
+    fault = Fault.SPLIT_WITHOUT_IMAGES if found else Fault.SPLITS_WITHOUT_IMAGES
     for split, place in empty:
         if split != "test" or has_others:  # Roboflow names one always
-            builder.fault(Fault.SPLIT_WITHOUT_IMAGES, f"{settings.file}: {split}", place)
+            builder.fault(fault, f"{settings.file}: {split}", place)
     if not found:
         found = {name: split_of(name) for name in listing.pictures()}
     return sorted(found.items())
