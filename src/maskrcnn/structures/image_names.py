@@ -51,17 +51,18 @@ class _Ends:
     def __init__(self, names: Sequence[str]) -> None:
         self._whole: dict[str, int | None] = {}
         self._of_ends: dict[str, int | None] = {}
-        for i, name in enumerate(names):
+        for i, name in enumerate(map(_plain, names)):
             self._whole[name] = None if name in self._whole else i
             for end in set(ends_of(name)):
                 self._of_ends[end] = None if end in self._of_ends else i
 
     def __contains__(self, stated: str) -> bool:
-        return stated in self._of_ends
+        return _plain(stated) in self._of_ends
 
     def find(self, stated: str) -> int | None:
-        found = (self._whole[end] for end in ends_of(stated) if end in self._whole)
-        return next(found, self._of_ends.get(stated))
+        name = _plain(stated)
+        found = (self._whole[end] for end in ends_of(name) if end in self._whole)
+        return next(found, self._of_ends.get(name))
 
 
 def ends_of(name: str) -> Iterator[str]:
@@ -69,6 +70,11 @@ def ends_of(name: str) -> Iterator[str]:
     parts = re.split(r"[/\\]", name)[-_LONGEST_END:]
     yield name
     yield from ("/".join(parts[first:]) for first in range(len(parts)))
+
+
+def _plain(name: str) -> str:
+    """With slashes where Windows has backslashes, and without `./` in front."""
+    return name.replace("\\", "/").removeprefix("./")
 
 
 def _without_ending(name: str) -> str:
