@@ -101,6 +101,10 @@ def test_a_category_name_decides_the_class() -> None:
     ("entries", "message"),
     [
         ([result(9, file_name="q.png")], "expected images of the labels, such as a.png, got q.png; --images DIR"),
+        (
+            [result(i, file_name=name) for i, name in enumerate(("q.png", "r.png"), start=1)],
+            "expected images of the labels, such as a.png, got q.png, r.png; --images DIR",
+        ),
         ([result(category_name="owl")], r"expected classes of the labels \(cat, dog\), got owl; --class-map"),
         (
             [result(file_name=name) for name in ("train/a.png", "val/a.png")],
@@ -187,17 +191,19 @@ def test_an_image_of_its_own_name_is_not_that_of_another(other: str) -> None:
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        ([(1, "COCO_1.jpg"), (2, "COCO_2.jpg")], [1, 2]),
         ([(1, "1.jpg"), (2, "COCO_2.jpg"), (2, "COCO_2.jpg")], [1, 2, 2]),
         ([(1, "1.jpg"), (9, "COCO_2.jpg")], [1]),  # the labels have no such id
         ([(1, "1.jpg"), (1, "COCO_2.jpg")], [1]),  # which is that of another name
         ([(1, "1.jpg"), (3, "x.jpg"), (3, "y.jpg")], [1]),
         ([(1, "1.jpg"), (2, "x.jpg"), (3, "x.jpg")], [1]),
         ([(3, "1.jpg"), (2, "COCO_2.jpg")], [1]),  # ids of another list
+        ([(None, "1.jpg"), (2, "COCO_2.jpg")], [1]),  # nothing says that they are those of the labels
     ],
 )
-def test_names_that_the_labels_lack_go_by_ids_that_agree(stated: list[tuple[int, str]], expected: list[int]) -> None:
-    entries = [result(image_id, file_name=name) for image_id, name in stated]
+def test_names_that_the_labels_lack_go_by_ids_that_agree(
+    stated: list[tuple[int | None, str]], expected: list[int]
+) -> None:
+    entries = [{**result(file_name=name), "image_id": image_id} for image_id, name in stated]
     found, lines = joined(entries, truth_of("1.jpg", "2.jpg", "3.jpg"), {})
     assert [entry["image_id"] for entry in found] == expected
     decided = [line for line in lines if "so that image_id decides: COCO_" in line]
@@ -216,10 +222,11 @@ def test_names_that_the_labels_lack_go_by_ids_that_agree(stated: list[tuple[int,
         ),
         ([(1, "cat"), (1, "autobus")], [1], "1 prediction left out: no class autobus"),
         ([(2, "cat"), (3, "autobus")], [1], "1 prediction left out: no class autobus"),
+        ([(None, "cat"), (3, "autobus")], [1], "1 prediction left out: no class autobus"),
     ],
 )
-def test_classes_spelled_otherwise(stated: list[tuple[int, str]], expected: list[int], line: str) -> None:
-    entries = [result(1, category_id, category_name=name) for category_id, name in stated]
+def test_classes_spelled_otherwise(stated: list[tuple[int | None, str]], expected: list[int], line: str) -> None:
+    entries = [{**result(category_name=name), "category_id": category_id} for category_id, name in stated]
     found, lines = joined(entries, truth_of("a.png", classes=("cat", "dog", "bus")), {})
     assert [entry["category_id"] for entry in found] == expected
     assert all(said.startswith(line) for said in lines[:1]) and bool(lines) == bool(line)

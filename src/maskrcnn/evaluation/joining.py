@@ -1,8 +1,8 @@
 """Results and labels joined: by the names of images and classes where results carry them, else by ids.
 
 Whoever writes results numbers images and classes by a list of their own, as `predict` does; names mean the same
-everywhere. A name that the labels lack may still be spelled or translated otherwise: where all other names agree with
-their ids, its id says what it means.
+everywhere. A name that the labels lack may still be spelled or translated otherwise: where there are others and all
+agree with their ids, its id says what it means.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _with_image_ids(results: Sequence[Result], truth: GroundTruth) -> tuple[Sequ
     _require_different(places, called)
     meant = {name: None if place is None else ids[place] for name, place in places.items()}
     by_id = _IMAGE.decided_by_id(results, meant, truth.images)
-    if len(by_id) < len(meant) and not any(image_id is not None for image_id in meant.values()):
+    if meant and not any(image_id is not None for image_id in meant.values()):
         raise UserError(
             f"predictions: expected images of {truth.source}, such as {one_line(called[0])}, got {_listed(stated)}; "
             "--images DIR finds the files that the labels mean, and without file_name the ids decide"
@@ -156,24 +156,31 @@ class _Key:
         keys = dict.fromkeys(self.of(entry) for entry in results if self.name_key in entry)
         return [key for key in keys if isinstance(key, str)]
 
+    def ids_of(self, results: Sequence[Result]) -> Mapping[str, set[float]]:
+        """The ids that are beside each name; a name without any is not there."""
+        ids = defaultdict[str, set[float]](set)
+        for entry in results:
+            name, number = self.of(entry), entry.get(self.id_key)
+            if isinstance(name, str) and is_number(number):
+                ids[name].add(number)
+        return ids
+
     def decided_by_id(
         self, results: Sequence[Result], meant: Mapping[str, int | None], ids: Container[float]
     ) -> dict[str, float]:
         """The names that mean nothing, and the ids by which they do.
 
-        None, where a name that is known contradicts its id; else those of one id, which no other name has.
+        None, unless known names have ids beside them, all of which agree; else those of one id, which no other name
+        has.
         """
         if None not in meant.values():
             return {}
-        stated = defaultdict[str, set[float]](set)
-        for entry in results:
-            name, number = self.of(entry), entry.get(self.id_key)
-            if isinstance(name, str) and is_number(number):
-                stated[name].add(number)
-        if any(numbers != {meant[name]} for name, numbers in stated.items() if meant.get(name) is not None):
+        stated = self.ids_of(results)
+        known = [(meant[name], numbers) for name, numbers in stated.items() if meant.get(name) is not None]
+        if not known or any(numbers != {number} for number, numbers in known):
             return {}
         times = Counter(number for numbers in stated.values() for number in numbers)
-        unknown = {name: min(stated[name]) for name, new in meant.items() if new is None and len(stated[name]) == 1}
+        unknown = {name: min(stated[name]) for name, new in meant.items() if new is None and len(stated.get(name, ())) == 1}
         return {name: number for name, number in unknown.items() if times[number] == 1 and number in ids}
 
     def said(self, by_id: Mapping[str, float], called: Mapping[Any, str], source: str) -> list[str]:
