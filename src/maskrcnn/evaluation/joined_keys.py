@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +62,14 @@ class Key:
         by_id = {name: min(stated[name]) for name in unknown}
         return {name: number for name, number in by_id.items() if times[number] == 1 and number in ids}
 
-    def said(self, by_id: Mapping[str, float], called: Mapping[Any, str], source: str) -> list[str]:
-        """A line on the names for which the ids decide."""
-        pairs = [f"{one_line(name)} is {one_line(called[number])}" for name, number in by_id.items()]
-        what = f"{counted(len(by_id), self.name_key)} not in {source}, so that {self.id_key} decides"
-        return [f"{what}: {listed_names(pairs)}"] if pairs else []
+    def said_unknown(self, by_id: Mapping[str, float], called: Mapping[Any, str], source: str) -> list[str]:
+        """A line on the names that labels lack and for which the ids decide."""
+        return self.said(f"{counted(len(by_id), self.name_key)} not in {source}", by_id.items(), called)
+
+    def said(self, what: str, decided: Iterable[tuple[str, float]], called: Mapping[Any, str]) -> list[str]:
+        """A line on names and the ids that decide for them; none where there are no such names."""
+        pairs = [f"{one_line(name)} is {one_line(called[number])}" for name, number in decided]
+        return [f"{what}, so that {self.id_key} decides: {listed_names(pairs)}"] if pairs else []
 
     def moved(
         self, results: Sequence[Result], meant: Mapping[Any, int | None], source: str, *, has_own_ids: bool = True

@@ -2,7 +2,7 @@
 
 Whoever writes results numbers images and classes by a list of their own, as `predict` does; names mean the same
 everywhere. A name that the labels lack may still be spelled or translated otherwise: where there are others and all
-agree with their ids, its id says what it means.
+agree with their ids, its id says what it means. It also does where a file name without its folders fits several images.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def joined(results: Any, truth: GroundTruth, renamed: Renamed) -> tuple[Any, lis
     """Results with the ids of the labels, and a line on whatever is not as it says.
 
     The `file_name` of an entry says which image is meant (one of the two names may have more folders in front), and
-    its `category_name` which class; only without them `image_id` and `category_id` do.
+    its `category_name` which class; only without them `image_id` and `category_id` do. Where a file name fits several
+    images, `image_id` says which of these it is.
 
     Args:
         results: COCO results, not checked yet; they stay as they are.
@@ -38,8 +39,8 @@ def joined(results: Any, truth: GroundTruth, renamed: Renamed) -> tuple[Any, lis
         The results, without those of images and classes that the labels do not have; and the lines.
 
     Raises:
-        UserError: no name is known, two file names mean one image, the class map gives a class the name that another
-            had, or an id is not one that it renames.
+        UserError: no name is known, two file names mean one image, one fits several images and a name contradicts its
+            id, the class map gives a class the name that another had, or an id is not one that it renames.
     """
     if not isinstance(results, Sequence) or not all(isinstance(entry, Mapping) for entry in results):
         return results, []  # `read_predictions` says what is wrong
@@ -71,7 +72,7 @@ def _with_category_ids(
         return _through_class_map(results, {**of_ids, **meant}, truth.source)
     by_id = CLASS.decided_by_id(results, meant, truth.categories.ids)
     moved, lines = CLASS.moved(results, without(meant, by_id), truth.source)
-    return moved, CLASS.said(by_id, dict(zip(truth.categories.ids, names, strict=True)), truth.source) + lines
+    return moved, CLASS.said_unknown(by_id, dict(zip(truth.categories.ids, names, strict=True)), truth.source) + lines
 
 
 def _require_one_meaning(stated: Iterable[str | None], names: Sequence[str], renamed: Renamed) -> None:
