@@ -38,17 +38,22 @@ def scene(folder: Path, num_images: int = 24) -> tuple[Path, Path, Path]:
     return paths
 
 
+def as_given(path: Path) -> Side:
+    """A file of results that the command was given."""
+    return Side(path, str(path))
+
+
 def compared(folder: Path, **how: Any) -> dict[IouType, Comparison]:
     """The scene in a folder, into `out` in it."""
     annotations, first, second = scene(folder)
-    return compare_results(annotations, Side.of_file(first), Side.of_file(second), folder / "out", **how)
+    return compare_results(annotations, as_given(first), as_given(second), folder / "out", **how)
 
 
 def test_tables_page_and_numbers(tmp_path: Path) -> None:
     lines: list[str] = []
     found = compared(tmp_path, images=tmp_path / "images", say=lines.append)
     assert "B is better by" in found["mask"].verdict and found["mask"].summary[0].second == pytest.approx(1)
-    assert "A: a.json" in lines[0] and "AP of a class" in lines[0]
+    assert f"A: {tmp_path / 'a.json'}" in lines[0] and "AP of a class" in lines[0]
     page = (tmp_path / "out" / "comparison.html").read_text()
     assert page.count("<figure") == 6 and page.count("data:image/jpeg") == 18 and "B is better by" in page
     numbers = json.loads((tmp_path / "out" / "comparison.json").read_text())
@@ -73,10 +78,10 @@ def test_results_with_nothing_in_common(tmp_path: Path) -> None:
     annotations, first, second = scene(tmp_path)
     second.write_text("[]")
     with pytest.raises(UserError, match="expected results with masks, boxes or keypoints in both"):
-        compare_results(annotations, Side.of_file(first), Side.of_file(second), tmp_path / "out")
+        compare_results(annotations, as_given(first), as_given(second), tmp_path / "out")
     second.write_text(json.dumps([{"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}]))
     with pytest.raises(UserError, match=r"b\.json: .*category_id 9"):
-        compare_results(annotations, Side.of_file(first), Side.of_file(second), tmp_path / "out")
+        compare_results(annotations, as_given(first), as_given(second), tmp_path / "out")
 
 
 def test_what_files_leave_open_is_said(tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ def test_what_files_leave_open_is_said(tmp_path: Path) -> None:
     annotations, first, second = scene(tmp_path)
     second.write_text(json.dumps([entry for entry in json.loads(second.read_text()) if entry["image_id"] > 9]))
     lines: list[str] = []
-    sides = Side.of_file(first), Side.of_file(second)
+    sides = as_given(first), as_given(second)
     compare_results(annotations, *sides, tmp_path / "out", max_detections=1, say=lines.append)
     warnings = json.loads((tmp_path / "out" / "comparison.json").read_text())["warnings"]
     limit = "max_detections = 1: {} of 24 images have more {} of one class (up to 2)"
@@ -130,7 +135,7 @@ def test_where_no_object_has_a_mask_boxes_are_compared(tmp_path: Path) -> None:
     content = json.loads(annotations.read_text())
     content["annotations"] = [{**entry, "segmentation": []} for entry in content["annotations"]]
     annotations.write_text(json.dumps(content))
-    found = compare_results(annotations, Side.of_file(first), Side.of_file(second), tmp_path / "out")
+    found = compare_results(annotations, as_given(first), as_given(second), tmp_path / "out")
     assert list(found) == ["box"] and found["box"].summary[0].second == pytest.approx(1)
 
 
@@ -143,7 +148,7 @@ def test_names_decide_and_missing_images_are_said(tmp_path: Path) -> None:
     ]
     second.write_text(json.dumps(moved))
     said: list[str] = []
-    sides = Side.of_file(first), Side.of_file(second)
+    sides = as_given(first), as_given(second)
     found = compare_results(annotations, *sides, tmp_path / "out", say=said.append)
     assert found["box"].summary[0].second == pytest.approx(np.floor(101 * 40 / 48) / 101, abs=1e-6)
     note = "B: no predictions in 4 of 24 images with objects"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,6 @@ class Side:
     results: Path
     name: str
     metrics: Metrics | None = None
-
-    @classmethod
-    def of_file(cls, path: str | PathLike[str]) -> Side:
-        """Results that are there already."""
-        return cls(Path(path), Path(path).name)
 
     @property
     def seen(self) -> frozenset[int] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from maskrcnn.data.channels import UNKNOWN
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure
@@ -17,6 +17,9 @@ from maskrcnn.errors import UserError
 from maskrcnn.evaluator import as_measured
 from maskrcnn.loading import ModelFacts
 from maskrcnn.scoring import require_groups
+
+_Setting = Literal["crowd", "group_by"]
+"""Of models, in `data`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class LabelRules:
     group_by: str = ""
 
     def __post_init__(self) -> None:
-        self._wanted("crowd"), self._wanted("group_by")  # an error now, not after the models' work
+        for name in get_args(_Setting):
+            self._wanted(name)  # an error now, not after the models' work
         if len({model.config.tells_classes for model in self.models.values()}) > 1:
             raise UserError("expected two models that tell classes apart, or two that do not (RPN), got one of each")
 
@@ -68,7 +72,7 @@ class LabelRules:
             data = as_measured(data, model.categories, model.config)
         return data
 
-    def _wanted(self, name: Literal["crowd", "group_by"]) -> str:
+    def _wanted(self, name: _Setting) -> str:
         """What is given, else what the models' settings say; empty where neither says anything."""
         if given := getattr(self, name):
             return str(given)

@@ -18,7 +18,7 @@ _HEAD = 4096
 
 
 def mark_options(kind: str) -> dict[str, Any]:
-    """What Pillow's `save` is to write of it into a file of this format; nothing but into PNG and JPEG."""
+    """Options for Pillow's `save` that write the mark; empty for formats other than PNG and JPEG."""
     if kind == "PNG":
         from PIL.PngImagePlugin import PngInfo
 

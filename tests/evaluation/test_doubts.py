@@ -72,6 +72,28 @@ def test_numbers_of_another_kind(change: Callable[[Json], Json], line: str) -> N
     assert said.startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (
+            [0.2, 0.3, 2, 0.9, 1, 1],
+            ["no coordinate of keypoints is above 1: COCO's are pixels; are these fractions of"],
+        ),
+        ([0.2, 0.3, 2, 0.9, 1.5, 0], []),
+        ([1.5, 0.3, 2, 0.9, 1, 0], []),
+    ],
+)
+def test_fractions_as_keypoints(points: list[float], said: list[str]) -> None:
+    """The third number of each, 2 where it is seen, is no coordinate."""
+    image = {"id": 1, "file_name": "1.png", "width": 64, "height": 48}
+    category = {"id": 1, "name": "worm", "keypoints": ["head", "tail"], "skeleton": [[1, 2]]}
+    label = {"id": 1, "iscrowd": 0, **entry(BOXES[0]), "keypoints": [3, 4, 2, 20, 10, 2], "num_keypoints": 2}
+    truth = ground_truth_of(read_coco({"images": [image], "annotations": [label], "categories": [category]}))
+    results = [{"image_id": 1, "category_id": 1, "score": 0.9, "keypoints": points}]
+    lines = doubts_of(results, truth, ("keypoints",))
+    assert len(lines) == len(said) and all(map(str.startswith, lines, said))
+
+
 def test_entries_that_are_there_already() -> None:
     results = found()
     alike = [{**results[0], "bbox": [2, 3, 20, 11]}, {**results[0], "image_id": 2}]

@@ -48,7 +48,6 @@ def ids(results: list[Json]) -> list[tuple[int, int]]:
         ("c.png", 3),  # the labels have more folders in front
         ("left/d.png", 4),
         ("x/right/d.png", 5),
-        ("d.png", 1),  # an end of two names says nothing, so that the id does
         ("", 1),
         (7, 1),
         (["b.png"], 1),
@@ -61,6 +60,60 @@ def test_a_file_name_decides_the_image(stated: object, expected: int) -> None:
     found, lines = joined(entries, truth, {})
     assert ids(found) == [(expected, 1), (3, 1)] and entries == before
     assert lines == ["image_id is another in the labels for 1 name: file_name decides the image"] * (expected != 1)
+
+
+FOLDERS = ("a.png", "left/d.png", "right/d.png", "left/e.jpg", "right/e.jpg")
+
+
+def named(*stated: tuple[object, str]) -> list[Json]:
+    """Results of these image ids and file names; no id: without one."""
+    entries = [{**result(file_name=name), "image_id": image_id} for image_id, name in stated]
+    return [{key: value for key, value in entry.items() if value is not None} for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("stated", "lines"),
+    [
+        (
+            [(2, "d.png"), (3, "d.png"), (2, "d.png"), (1, "a.png")],
+            ["file_name of 2 images fits several of the labels, so that image_id decides: "
+             "d.png is left/d.png, d.png is right/d.png"],
+        ),
+        ([(5, "e.png")], ["file_name of 1 image fits several of the labels, so that image_id decides: "
+                          "e.png is right/e.jpg"]),
+        (
+            [(3, "d.png"), (9, "x.png"), (9, "d.png"), (9, "e.jpg"), (None, "e.jpg"), ([3], "d.png")],
+            [
+                "file_name of 1 image fits several of the labels, so that image_id decides: d.png is right/d.png",
+                "4 predictions left out: file_name fits several images of the labels, and image_id is that of none: "
+                "d.png, e.jpg",
+                "1 prediction left out: no image x.png in the labels",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_ids_decide_among_images_that_a_file_name_fits(stated: list[tuple[Any, str]], lines: list[str]) -> None:
+    entries = named(*stated)
+    found, said = joined(entries, truth_of(*FOLDERS), {})
+    assert found == [entry for entry in entries if entry.get("image_id") in (1, 2, 3, 5)] and said == lines
+
+
+@pytest.mark.parametrize(
+    ("stated", "fault"),
+    [
+        ([(1, "d.png")], "d.png has 1, which is a.png there"),
+        ([(2, "d.png"), (2, "e.jpg")], "e.jpg has 2, which is left/d.png there"),
+        ([(2, "d.png"), (3, "a.png")], "a.png has 3, which is right/d.png there"),
+        ([(2, "d.png"), (9, "a.png")], "a.png has 9, which is no image there"),
+    ],
+)
+def test_ids_of_another_list_do_not_decide(stated: list[tuple[int, str]], fault: str) -> None:
+    message = (
+        "predictions: expected file_name with the folders that tell images of the labels apart, such as left/d.png, "
+        f"got d.png; image_id cannot decide, since {fault}"
+    )
+    with pytest.raises(UserError, match=f"^{message}$"):
+        joined(named(*stated), truth_of(*FOLDERS), {})
 
 
 def test_names_stand_in_for_ids_that_are_missing() -> None:
@@ -101,16 +154,25 @@ def test_a_category_name_decides_the_class() -> None:
     ("entries", "message"),
     [
         ([result(9, file_name="q.png")], "expected images of the labels, such as a.png, got q.png; --images DIR"),
+        (
+            [result(i, file_name=name) for i, name in enumerate(("q.png", "r.png"), start=1)],
+            "expected images of the labels, such as a.png, got q.png, r.png; --images DIR",
+        ),
         ([result(category_name="owl")], r"expected classes of the labels \(cat, dog\), got owl; --class-map"),
         (
             [result(file_name=name) for name in ("train/a.png", "val/a.png")],
             "expected one file_name for each image, got train/a.png and val/a.png, which both may be a.png",
         ),
+        (
+            named((4, "left/e.jpg"), (4, "e.jpg")),
+            "expected one file_name for each image, got left/e.jpg and e.jpg, which both may be left/e.jpg",
+        ),
+        (named((9, "e.jpg")), "expected images of the labels, such as a.png, got e.jpg; --images DIR"),
     ],
 )
 def test_names_that_do_not_fit(entries: list[Json], message: str) -> None:
     with pytest.raises(UserError, match=f"^predictions: {message}") as caught:
-        joined(entries, truth_of("a.png", "b.png"), {})
+        joined(entries, truth_of("a.png", "b.png", "c.png", "left/e.jpg", "right/e.jpg"), {})
     assert "\n" not in str(caught.value)
 
 
@@ -187,17 +249,19 @@ def test_an_image_of_its_own_name_is_not_that_of_another(other: str) -> None:
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        ([(1, "COCO_1.jpg"), (2, "COCO_2.jpg")], [1, 2]),
         ([(1, "1.jpg"), (2, "COCO_2.jpg"), (2, "COCO_2.jpg")], [1, 2, 2]),
         ([(1, "1.jpg"), (9, "COCO_2.jpg")], [1]),  # the labels have no such id
         ([(1, "1.jpg"), (1, "COCO_2.jpg")], [1]),  # which is that of another name
         ([(1, "1.jpg"), (3, "x.jpg"), (3, "y.jpg")], [1]),
         ([(1, "1.jpg"), (2, "x.jpg"), (3, "x.jpg")], [1]),
         ([(3, "1.jpg"), (2, "COCO_2.jpg")], [1]),  # ids of another list
+        ([(None, "1.jpg"), (2, "COCO_2.jpg")], [1]),  # nothing says that they are those of the labels
     ],
 )
-def test_names_that_the_labels_lack_go_by_ids_that_agree(stated: list[tuple[int, str]], expected: list[int]) -> None:
-    entries = [result(image_id, file_name=name) for image_id, name in stated]
+def test_names_that_the_labels_lack_go_by_ids_that_agree(
+    stated: list[tuple[int | None, str]], expected: list[int]
+) -> None:
+    entries = [{**result(file_name=name), "image_id": image_id} for image_id, name in stated]
     found, lines = joined(entries, truth_of("1.jpg", "2.jpg", "3.jpg"), {})
     assert [entry["image_id"] for entry in found] == expected
     decided = [line for line in lines if "so that image_id decides: COCO_" in line]
@@ -216,10 +280,11 @@ def test_names_that_the_labels_lack_go_by_ids_that_agree(stated: list[tuple[int,
         ),
         ([(1, "cat"), (1, "autobus")], [1], "1 prediction left out: no class autobus"),
         ([(2, "cat"), (3, "autobus")], [1], "1 prediction left out: no class autobus"),
+        ([(None, "cat"), (3, "autobus")], [1], "1 prediction left out: no class autobus"),
     ],
 )
-def test_classes_spelled_otherwise(stated: list[tuple[int, str]], expected: list[int], line: str) -> None:
-    entries = [result(1, category_id, category_name=name) for category_id, name in stated]
+def test_classes_spelled_otherwise(stated: list[tuple[int | None, str]], expected: list[int], line: str) -> None:
+    entries = [{**result(category_name=name), "category_id": category_id} for category_id, name in stated]
     found, lines = joined(entries, truth_of("a.png", classes=("cat", "dog", "bus")), {})
     assert [entry["category_id"] for entry in found] == expected
     assert all(said.startswith(line) for said in lines[:1]) and bool(lines) == bool(line)

@@ -52,7 +52,10 @@ def is_plain_name(name: object) -> TypeGuard[str]:
 
 
 def _named(line: bytes) -> Iterator[tuple[str, object]]:
-    """Folder and name of each file of a row; of what is no row none: whoever keeps rows says so."""
+    """Folder and name of each file of a row.
+
+    Nothing for a line that is no row; `ResultRows` reports those, unless all rows are replaced.
+    """
     try:
         row = json.loads(line) if b'"picture"' in line or b'"label_map"' in line else None
     except (ValueError, RecursionError):

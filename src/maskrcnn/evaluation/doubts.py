@@ -15,7 +15,7 @@ from maskrcnn.structures.masks import IntArray
 from maskrcnn.text import counted
 
 _FEW_IMAGES, _FEW_OF_ALL = 1, 0.1
-"""So many images, or such a share of them, a threshold of scores leaves without predictions as a matter of course."""
+"""A threshold of scores usually leaves this many images, or this share of them, without predictions."""
 _MANY, _SOME = 0.5, 0.2
 """Shares of boxes that reach outside their images; some are enough where all could be corners."""
 
@@ -77,7 +77,7 @@ def _no_probabilities(scores: Sequence[float]) -> str:
 
 
 def _fractions(of_types: Mapping[IouType, Sequence[Result]]) -> str:
-    """The first coordinate that is larger ends the search."""
+    """A line if no coordinate of a kind is above 1; the first that is larger ends the search."""
     keys = [
         GEOMETRY[kind]
         for kind, results in of_types.items()
