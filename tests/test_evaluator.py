@@ -214,6 +214,18 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(folder: Path) 
     assert not oracle.asked
 
 
+def test_results_of_predict_stay(folder: Path) -> None:
+    """Their file has the name that an evaluation gives its own."""
+    out = folder / "out"
+    out.mkdir()
+    for name in ("predictions.json", "predictions.jsonl"):
+        (out / name).write_text("of predict")
+    oracle = Oracle()
+    with pytest.raises(UserError, match=r"out: results of predict.*choose another output"):
+        run(folder, model_of(oracle), out)
+    assert not oracle.asked and (out / "predictions.json").read_text() == "of predict"
+
+
 def test_labels_made_on_the_stored_pixels_of_a_turned_photograph(folder: Path) -> None:
     """An EXIF orientation that the labels ignore is ignored for the model too, so that both see the same picture."""
     exif = Image.Exif()

@@ -340,6 +340,7 @@ WIDE = np.zeros((5, 9, 3), np.uint8)
         (WIDE / 255, r"expected uint8 .* got float64; .*\(array \* 255\)\.round\(\)\.astype\(np\.uint8\)"),
         (WIDE.astype(np.int64), r"got int64; .*array\.astype\(np\.uint8\)"),
         (WIDE.transpose(2, 0, 1), r"expected shape \(H, W, 3\).* got \(3, 5, 9\); .*array\.transpose\(1, 2, 0\)"),
+        (np.dstack([WIDE[..., 0]] * 2), r"expected shape \(H, W, 3\) in RGB, \(H, W, 4\) or .* got \(5, 9, 2\)"),
         (np.zeros((2, 5, 9, 3), np.uint8), r"expected one image, .* got \(2, 5, 9, 3\); give a list"),
         (np.zeros((5, 4, 7), np.uint8), r"got \(5, 4, 7\)"),
         (np.zeros((0, 4, 3), np.uint8), r"got \(0, 4, 3\)"),

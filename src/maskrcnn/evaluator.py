@@ -14,6 +14,7 @@ from maskrcnn.config import Config
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import open_labels, read_any
+from maskrcnn.data.outputs import is_output
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.data.stuff import with_stuff_of
 from maskrcnn.dataset_prediction import Found, predict_dataset
@@ -81,7 +82,7 @@ def evaluate(
         say: gets the lines of progress and the table of results.
 
     Raises:
-        UserError: unreadable data, no class in common, or `output` cannot be written.
+        UserError: unreadable data, no class in common, or `output` cannot be written or holds results of `predict`.
     """
     if not isinstance(model, Predictor):
         raise UserError(f"evaluate: expected a model, such as load('nuclei'), got {brief(model)}")
@@ -100,6 +101,10 @@ def evaluate(
     require_groups(data, group_by)
     if target is not None:  # before the predictions, which take time
         make_folder(target)
+        if is_output(target):
+            raise UserError(
+                f"{target}: results of predict, of which an evaluation replaces predictions.json; choose another output"
+            )
     run = observed(
         model,
         data,

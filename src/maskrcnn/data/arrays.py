@@ -25,6 +25,9 @@ NPY = b"\x93NUMPY"
 """The first bytes of a `.npy` file."""
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_COLOURS = (1, 3, 4)
+"""Channels of grey, RGB and RGBA. Two are as often two stains as grey and its opacity, so that nobody guesses."""
+
 _NUMBERS = "buif"
 """NumPy's letters of truth values, whole numbers and floats."""
 
@@ -120,15 +123,15 @@ def array_pixels(array: Numbers) -> ByteArray:
 
 
 def _check_array(array: Numbers) -> Numbers:
-    """An (H, W) or (H, W, C) array of uint8, uint16 or bool, C from 2 to 4."""
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 2, 3, 4):
+    """An (H, W), (H, W, 3) or (H, W, 4) array of uint8, uint16 or bool."""
+    if array.ndim == 3 and array.shape[0] in _COLOURS and array.shape[2] not in _COLOURS:
         raise UserError(
             f"image array: expected shape (H, W, 3) in RGB, got {array.shape}; "
             "put the channels last: array.transpose(1, 2, 0)"
         )
     if array.ndim == 4:
         raise UserError(f"image array: expected one image, (H, W, 3), got {array.shape}; give a list: list(array)")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)) or 0 in array.shape:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _COLOURS) or 0 in array.shape:
         raise UserError(f"image array: expected shape (H, W, 3) in RGB, (H, W, 4) or (H, W) in grey, got {array.shape}")
     if array.dtype.kind == "f":
         raise UserError(
