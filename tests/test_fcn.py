@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from maskrcnn.errors import UserError
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "examples" / "nuclei_mini"
 PAGE, FAMILY = ((ROOT / "docs" / name).read_text() for name in ("fcn.md", "family.md"))
+SNIPPET = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
 COMMANDS = [shlex.split(line)[1:] for line in re.findall(r"^maskrcnn .*[^\\]$", PAGE, re.MULTILINE)]
 
 
@@ -58,6 +61,13 @@ def test_the_commands_of_the_page(
     prediction = maskrcnn.load("outputs/fcn/best.safetensors", "cpu").predict(image)
     assert prediction.semantic is not None and np.array_equal(prediction.semantic, label_map)
     assert len(prediction) == 0
+
+    shutil.copy(image, "cells.png")
+    found: dict[str, Any] = {}
+    exec(SNIPPET, found)
+    assert found["shares"] == {"nucleus": (label_map == 0).mean()}
+    with Image.open("cells_classes.png") as written:
+        assert np.array_equal(np.asarray(written), label_map)
 
 
 def _pixels_of_val() -> int:

@@ -21,7 +21,7 @@ from maskrcnn.data.formats.table import open_labels, read_any
 from maskrcnn.masks.rle import rle_area
 from maskrcnn.structures import RLE
 
-FAMILY = (Path(__file__).parents[1] / "docs" / "family.md").read_text()
+PAGE, FAMILY = ((Path(__file__).parents[1] / "docs" / name).read_text() for name in ("panoptic.md", "family.md"))
 STUFF = ("facade", "street", "vegetation")
 
 
@@ -137,6 +137,16 @@ def test_images_of_one_name_keep_their_segments_apart(run: Path, tmp_path: Path)
     assert {entry["file_name"] for entry in content["annotations"]} == {"x.png", "x_2.png"}
     assert {path.name for path in (run / "same" / "panoptic").iterdir()} == {"x.png", "x_2.png"}
     assert (run / "same" / "x.png").is_file() and (run / "same" / "x_2.png").is_file()
+
+
+def test_the_code_of_the_page(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "panoptic").symlink_to(run / "run")
+    shutil.copy(sorted((run / "images").iterdir())[0], tmp_path / "street.png")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], found)
+    assert found["panoptic"].numbers.shape == (160, 160)
 
 
 def test_an_overlay_shows_things_as_objects_and_stuff_in_what_they_leave(run: Path) -> None:

@@ -57,7 +57,7 @@ class Prediction(DetectedObjects):
         limited: in how many passes, of the image or of its tiles, as many objects were found as are looked for: there
             may be more, which a larger `max_detections` finds.
         shrunk: the scale at which the network saw the image, 0.25 for sides of a quarter, where small objects are lost
-            by it and `predict_large` finds them; None as a rule.
+            by it; `predict_large` finds them, unless the model tells the class of every pixel. None as a rule.
         channels: of the image, and which of them are drawn.
     """
 

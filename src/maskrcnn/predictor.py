@@ -103,7 +103,8 @@ class Predictor(PredictsLarge, Generic[Image]):
         """Find the objects in an image, or in each of several images.
 
         Each goes through the network as a whole. Where that makes it so small that objects are lost, a warning
-        (`ShrunkImage`) says so once a call: `predict_large` sees it in tiles, as the command `predict` does.
+        (`ShrunkImage`) says so once a call: `predict_large` sees it in tiles, as the command `predict` does; a model
+        that tells the class of every pixel cannot.
 
         Args:
             source: a file, its bytes, an open binary file, a Pillow image, an (H, W, 3) uint8 array or a (3, H, W)

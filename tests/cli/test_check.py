@@ -175,6 +175,37 @@ def test_suggestions_cure_what_they_complain_about() -> None:
     assert better.box_head.max_detections == 500 and better.anchors.sizes[0] == (12.0,)
 
 
+@pytest.mark.parametrize(("side", "stays"), [(1, False), (44, True)])
+def test_suggestions_are_those_for_the_model_that_a_training_starts_from(
+    run: Run, dataset: Path, side: int, stays: bool
+) -> None:
+    """A bundled model keeps the anchors that it learned with, whether or not they fit."""
+    for split in ("train", "val"):
+        file = dataset / f"instances_{split}.json"
+        content = json.loads(file.read_text())
+        content["categories"] = [{"id": 3, "name": "nucleus"}]
+        for entry in content["annotations"]:
+            entry |= {"bbox": [0, 0, side, side], "area": side**2}
+            entry["segmentation"] = [[0, 0, side, 0, side, side, 0, side]]
+        file.write_text(json.dumps(content))
+    for data in (dataset, dataset / "instances_val.json"):
+        code, out, _ = run("check", data, "--headers-only")
+        assert code == 0 and "of the preset" not in out and "--set 'anchors.sizes" not in out
+        assert ("the settings of the bundled model nuclei fit these objects" in out) is not stays
+        assert ("anchors.sizes stays, though objects measure 587 to 587 input pixels" in out) is stays
+    code, out, _ = run("check", dataset, "--preset", "light")
+    assert code == 0 and "suggested changes to the preset light" in out and "--set 'anchors.sizes" in out
+
+
+def test_a_class_map_decides_which_model_is_compared_with(run: Run, dataset: Path) -> None:
+    names = dataset.parent / "names.txt"
+    names.write_text("round: nucleus\nlong: null\n")
+    _, out, _ = run("check", dataset, "--headers-only")
+    assert "the preset light" in out and "bundled" not in out
+    _, out, _ = run("check", dataset, "--headers-only", "--class-map", names, "--set", "rpn.post_nms_top_k_test=2")
+    assert "suggested changes to the bundled model nuclei:" in out and "the setting is 2)" in out
+
+
 def test_nothing_is_suggested_without_need() -> None:
     assert suggest(ObjectStatistics(np.geomspace(40, 300, 50), 20), preset("small")) == []
     assert suggest(ObjectStatistics(np.zeros(0), 0), preset("small")) == []

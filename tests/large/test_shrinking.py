@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from large.drawn import find_colours
-from maskrcnn.config import Config, InputConfig
+from maskrcnn.config import Config, InputConfig, SemanticHeadConfig
 from maskrcnn.large.shrinking import Shrinking, ShrunkImage, lost_scale, warned
 from maskrcnn.prediction import Prediction
 
@@ -24,6 +24,13 @@ def test_images_that_lose_most_of_their_size_are_named_once() -> None:
     assert shrinking.num_images == 2 and shrinking.largest_size == (9000, 12000)
     warning = shrinking.warning() or ""
     assert "2 images were" in warning and "11.3 times (12000 x 9000" in warning and "--tile 768" in warning
+
+
+def test_a_model_of_every_pixel_is_not_told_of_tiles() -> None:
+    shrinking = Shrinking(Config(semantic_head=SemanticHeadConfig(enabled=True)))
+    shrinking.add((9000, 12000))
+    warning = shrinking.warning() or ""
+    assert "11.3 times (12000 x 9000" in warning and "input.max_size" in warning and "--tile" not in warning
 
 
 def test_what_shrinks_a_little_or_grows_is_not_mentioned() -> None:
@@ -61,3 +68,6 @@ def test_a_warning_once_a_call_at_the_first_such_image() -> None:
     assert [warning.category for warning in said] == [ShrunkImage]
     assert "an image of 6 x 8 pixels was made 4.0 times smaller" in str(said[0].message)
     assert "predict_large" in str(said[0].message)
+    with pytest.warns(ShrunkImage, match=r"input\.max_size") as said:
+        list(warned([replace(small, semantic=np.zeros((8, 6), np.uint8))]))
+    assert "predict_large" not in str(said[0].message)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 from maskrcnn.cli.arguments import CommandParser, add_device_option, add_naming_options
 from maskrcnn.cli.contents import print_contents
 from maskrcnn.cli.convert import require_new
+from maskrcnn.cli.training_settings import DEFAULT_PRESET
 from maskrcnn.errors import UserError
 from maskrcnn.text import counted, one_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from maskrcnn.cli.suggestions import ObjectStatistics
+    from maskrcnn.cli.suggestions import Suggestion
     from maskrcnn.config import Config
     from maskrcnn.data.coco import LabelledImages
     from maskrcnn.data.formats.table import Labels
+
+_COST = "; a model that is trained further (--init) has anchors of its own, and would first learn others"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,9 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.presets import preset
     from maskrcnn.settings import parse_assignments, update_config
 
-    config = update_config(preset(values.preset), parse_assignments(values.set), "--set")
+    given = parse_assignments(values.set)
+    config = update_config(preset(values.preset or DEFAULT_PRESET), given, "--set")
     _require_targets(values)
     labels = _labels(values, config)
+    start = None if values.preset else _bundled_start(values, labels, config)
+    if start is not None:
+        config = update_config(_trained_settings(start), given, "--set")
     splits = [with_stuff(_through_reader(part, values, config), config.data.stuff) for part in labels]
     broken = [[] if values.headers_only else _undecodable(split) for split in splits]
     faults = sum(
@@ -44,8 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     for line in between:
         print(f"fault: {line}", file=sys.stderr)
     _print_left_out(Path(values.data), labels, splits)
-    suggestions = _suggestions(splits, config)
-    _print_suggestions(suggestions, values.preset)
+    suggestions, costly = _suggestions(splits, config, is_trained=start is not None)
+    chosen = f"the preset {values.preset or DEFAULT_PRESET}"
+    _print_suggestions(suggestions, costly, chosen if start is None else f"the bundled model {start}")
     if values.fix:
         _fix(labels, values, config)
     if values.output:
@@ -63,7 +73,10 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--images", metavar="DIR", help="the images, if not in images/ beside the annotations")
     parser.add_argument(
-        "--preset", default="light", metavar="NAME", help="the settings to compare with (default: %(default)s)"
+        "--preset",
+        metavar="NAME",
+        help="the settings to compare with (default: those of the bundled model that knows the classes, as "
+        f"`maskrcnn train` starts from it, else {DEFAULT_PRESET})",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="one setting; may be repeated"
@@ -195,20 +208,58 @@ def _print_left_out(data: Path, labels: Sequence[Labels], splits: Sequence[Label
         print(f"{data}: {counted(len(names), 'picture')} that no label names, such as {one_line(names[0])}; left out")
 
 
-def _suggestions(splits: Sequence[LabelledImages], config: Config) -> list[str]:
-    from maskrcnn.cli.suggestions import suggest
+def _bundled_start(values: Namespace, labels: Sequence[Labels], config: Config) -> str | None:
+    """The bundled model that `train --data` would start from without a preset, if one knows the classes."""
+    from maskrcnn.cli.labelled_classes import labelled_classes
+    from maskrcnn.data.formats.content import LabelContent
+    from maskrcnn.training.published import fitting_model
 
-    found = suggest(_statistics(splits, config), config)
-    return [f"--set '{suggestion.assignment}'  ({suggestion.reason})" for suggestion in found]
+    first = labels[0]
+    if isinstance(first, LabelContent):
+        return fitting_model(first.class_names)
+    images = os.path.abspath(values.images) if values.images else config.data.images
+    names, _ = labelled_classes(replace(config, data=replace(config.data, root=values.data, images=images)))
+    return fitting_model(names)
 
 
-def _print_suggestions(suggestions: Sequence[str], preset: str) -> None:
-    if not suggestions:
-        print(f"the settings of the preset {preset} fit these objects")
-        return
-    print(f"suggested changes to the preset {preset}:")
+def _trained_settings(name: str) -> Config:
+    """Those with which `train` goes on from a bundled model; its weights are not read."""
+    from maskrcnn.loading import bundled_models
+    from maskrcnn.presets.fine_tuning import fine_tuned
+    from maskrcnn.weights.checkpoint import read_header
+
+    config, *_ = read_header(bundled_models()[name])
+    return fine_tuned(config)
+
+
+def _suggestions(
+    splits: Sequence[LabelledImages], config: Config, *, is_trained: bool
+) -> tuple[list[str], list[Suggestion]]:
+    """What to set, as lines; and what a trained model would lose its start by, so that it is not suggested."""
+    from maskrcnn.cli.suggestions import statistics_of, suggest
+
+    found = suggest(statistics_of(splits, config), config)
+    costly = [suggestion for suggestion in found if is_trained and suggestion.costs_start]
+    lines = [
+        f"--set '{suggestion.assignment}'  ({suggestion.reason}{_COST if suggestion.costs_start else ''})"
+        for suggestion in found
+        if suggestion not in costly
+    ]
+    return lines, costly
+
+
+def _print_suggestions(suggestions: Sequence[str], costly: Sequence[Suggestion], compared: str) -> None:
+    if suggestions:
+        print(f"suggested changes to {compared}:")
+    elif not costly:
+        print(f"the settings of {compared} fit these objects")
+    else:
+        print(f"nothing to change in {compared}")
     for suggestion in suggestions:
         print(f"  {suggestion}")
+    for kept in costly:
+        name, _, _ = kept.assignment.partition("=")
+        print(f"{name} stays, though {kept.reason}: {compared} learned with it, and would first learn another")
 
 
 def _fix(labels: Sequence[Labels], values: Namespace, config: Config) -> None:
@@ -240,21 +291,3 @@ def _write_page(
     for kind, count in Counter(suspect.kind for part in found for suspect in part.suspects).items():
         print(f"{counted(count, 'object')} {kind}")
     print(f"page: {path}")
-
-
-def _statistics(splits: Sequence[LabelledImages], config: Config) -> ObjectStatistics:
-    import numpy as np
-
-    from maskrcnn.cli.suggestions import ObjectStatistics, input_scale
-
-    sides, most = [np.zeros(0)], 0
-    for split in splits:
-        labels = split.labels
-        corners = labels.boxes.double().numpy()
-        for image in range(len(labels)):
-            objects = labels.objects(image)
-            part = slice(objects.start, objects.stop)
-            own = corners[part][labels.are_objects(image).numpy()]
-            sides.append(np.sqrt((own[:, 2:] - own[:, :2]).prod(axis=1)) * input_scale(labels.size(image), config))
-            most = max(most, len(own))
-    return ObjectStatistics(np.concatenate(sides), most)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskrcnn.config import Config
 from maskrcnn.large.tiling import large_images
 from maskrcnn.structures.masks import FloatArray
+
+if TYPE_CHECKING:
+    from maskrcnn.data.coco import LabelledImages
 
 _DETECTIONS = (100, 200, 300, 500, 1000, 2000, 5000)
 _FINEST_ANCHORS = (4, 6, 8, 12, 16, 24, 32)
@@ -32,15 +36,37 @@ class ObjectStatistics:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One setting, written as for `--set`, and the reason."""
+    """One setting.
+
+    Attributes:
+        assignment: written as for `--set`.
+        reason: what in the objects asks for it.
+        costs_start: whether a model that is trained further would first learn it anew.
+    """
 
     assignment: str
     reason: str
+    costs_start: bool = False
 
 
 def input_scale(size: tuple[int, int], config: Config) -> float:
     """How much larger an image of `size` is in the `input` frame."""
     return large_images(config).input_size(size, config.input)[0] / size[0]
+
+
+def statistics_of(splits: Iterable[LabelledImages], config: Config) -> ObjectStatistics:
+    """Those of all objects that are not crowds or stuff, as large as `config` makes them for the network."""
+    sides, most = [np.zeros(0)], 0
+    for split in splits:
+        labels = split.labels
+        corners = labels.boxes.double().numpy()
+        for image in range(len(labels)):
+            objects = labels.objects(image)
+            part = slice(objects.start, objects.stop)
+            own = corners[part][labels.are_objects(image).numpy()]
+            sides.append(np.sqrt((own[:, 2:] - own[:, :2]).prod(axis=1)) * input_scale(labels.size(image), config))
+            most = max(most, len(own))
+    return ObjectStatistics(np.concatenate(sides), most)
 
 
 def suggest_detections(statistics: ObjectStatistics, config: Config) -> list[Suggestion]:
@@ -78,11 +104,8 @@ def suggest_anchors(statistics: ObjectStatistics, config: Config) -> list[Sugges
         return []
     finest = max((s for s in _FINEST_ANCHORS if s / reach <= small), default=_FINEST_ANCHORS[0])
     doubled = ",".join(f"[{finest * 2**level}]" for level in range(_LEVELS))
-    reason = (
-        f"objects measure {small:.0f} to {large:.0f} input pixels, anchors {min(sizes):g} to {max(sizes):g}; a model"
-    )
-    reason += " that is trained further (--init) has anchors of its own, and would first learn others"
-    return [Suggestion(f"anchors.sizes=[{doubled}]", reason)]
+    reason = f"objects measure {small:.0f} to {large:.0f} input pixels, anchors {min(sizes):g} to {max(sizes):g}"
+    return [Suggestion(f"anchors.sizes=[{doubled}]", reason, costs_start=True)]
 
 
 RULES: tuple[Callable[[ObjectStatistics, Config], Sequence[Suggestion]], ...] = (

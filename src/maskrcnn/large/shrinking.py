@@ -15,6 +15,12 @@ from maskrcnn.structures import Size
 MOST = 4.0
 """Times that a side may shrink without a report. A large photograph shrinks threefold for a model trained on COCO."""
 
+_IN_TILES = "predict_large finds it, in tiles"
+_DENSE = (
+    "a model that tells the class of every pixel does not take tiles: train one with a larger input.max_size (and "
+    "input.min_size)"
+)
+
 
 class ShrunkImage(UserWarning):
     """An image should have been cut into tiles; the commands say it in their own words."""
@@ -40,9 +46,10 @@ def warned(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
     for prediction in predictions:
         if prediction.shrunk is not None and not said:
             height, width = prediction.image_size
+            is_dense = prediction.semantic is not None
             warnings.warn(
                 f"an image of {width} x {height} pixels was made {1 / prediction.shrunk:.1f} times smaller for the "
-                "network, which does not see small objects in it; predict_large finds them, in tiles",
+                f"network, which does not see what is small in it; {_DENSE if is_dense else _IN_TILES}",
                 ShrunkImage,
                 stacklevel=2,
             )
@@ -74,6 +81,10 @@ class Shrinking:
         images = "1 image was" if self.num_images == 1 else f"{self.num_images} images were"
         return (
             f"warning: {images} made much smaller for the network, up to {self.largest:.1f} times ({width} x {height} "
-            "pixels); small objects in them are not found: cut such images into tiles, for example with --tile "
-            f"{natural_tile(self.config.input)}"
+            f"pixels); what is small in them is not found: {self._advice()}"
         )
+
+    def _advice(self) -> str:
+        if self.config.semantic_head.enabled:
+            return _DENSE
+        return f"cut such images into tiles, for example with --tile {natural_tile(self.config.input)}"

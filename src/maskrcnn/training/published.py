@@ -8,7 +8,7 @@ from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.loading import bundled_models
 from maskrcnn.training.initial import Initial, read_initial
-from maskrcnn.weights.checkpoint import read_checkpoint
+from maskrcnn.weights.checkpoint import read_header
 from maskrcnn.weights.hub import PUBLISHED, is_downloaded
 
 _STEM = 64
@@ -52,7 +52,8 @@ def fitting_model(classes: Sequence[str]) -> str | None:
     """
     wanted = {_ALSO_CALLED.get(name.casefold(), name.casefold()) for name in classes}
     for name, path in bundled_models().items():
-        known = {own.casefold() for own in read_checkpoint(path).categories.names}
+        _, categories, _ = read_header(path)
+        known = {own.casefold() for own in categories.names}
         if wanted and wanted <= known and len(known) <= 2 * len(wanted):
             return name
     return None
