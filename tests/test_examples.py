@@ -26,9 +26,10 @@ def run_cells(path: Path) -> list[Any]:
     return shown
 
 
-def test_from_images_to_a_table_and_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "examples"])
+def test_from_images_to_a_table_and_a_figure(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     pytest.importorskip("pandas")
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     _, picture, table, _ = run_cells(ROOT / "examples" / "measure_nuclei.ipynb")
     assert "data:image/jpeg" in picture._repr_html_()

@@ -19,6 +19,8 @@ def test_doctor_names_versions_and_passes_its_self_test(run: Run) -> None:
     code, out, _ = run("doctor")
     assert code == 0
     assert f"torch                   {metadata.version('torch')}" in out
+    subjects = [line[:23].rstrip() for line in out.splitlines()]
+    assert len(subjects) == len(set(subjects)) and "onnxruntime" in subjects
     assert re.search(r"^allocator settings      (active|not active: .+|none on this system)$", out, re.MULTILINE)
     assert "self-test               passed" in out and "pytest" not in out
     assert re.search(r"^CPU matrix products     float32 \d+ GFLOP/s, bfloat16 \d+ GFLOP/s$", out, re.MULTILINE)

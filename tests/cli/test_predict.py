@@ -359,6 +359,20 @@ def test_forms_are_written_at_the_end_and_again_without_the_model(
     assert len((tmp_path / "later/csv/summary.csv").read_text().splitlines()) == 4
 
 
+def test_tables_that_lose_their_unit_are_named(run: Run, images: Path, model_file: Path, tmp_path: Path) -> None:
+    def save(*more: str) -> str:
+        options = ("--output", tmp_path / "out", "--score-threshold", "0.01", "--no-overlays", "--save", "csv,labels")
+        code, _, err = run("predict", images, "--model", model_file, *options, *more)
+        assert code == 0
+        return err
+
+    lost = f"{tmp_path / 'out/csv'}: written in pixels, where it had --pixel-size 0.25; give that again for its unit"
+    assert lost not in save("--pixel-size", "0.25")
+    assert lost not in save("--pixel-size", "0.25", "--resume")
+    assert lost in save("--resume").splitlines()
+    assert lost not in save("--resume"), "by then it is in pixels"
+
+
 def test_what_was_made_of_replaced_results_goes_with_them(
     run: Run, images: Path, model_file: Path, tmp_path: Path
 ) -> None:

@@ -30,6 +30,17 @@ def test_a_tiff_that_pillow_does_not_read_is_not_called_broken(
         read_image(path)
 
 
+def test_planes_that_pillow_does_not_read_are_named(tmp_path: Path) -> None:
+    """It ends in an error of Python's, which tells nobody anything."""
+    tifffile = pytest.importorskip("tifffile")
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, np.zeros((2, 24, 31), np.uint8), photometric="minisblack", planarconfig="separate")
+    what = "2 x 8-bit whole numbers per pixel, one plane behind the other, which Pillow does not read; save it as grey"
+    with pytest.raises(UserError, match=rf"x\.tif: a TIFF of {what}") as error:
+        read_image(path)
+    assert "index" not in str(error.value)
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_planes_one_behind_the_other(tmp_path: Path, dtype: str, compression: str | None) -> None:

@@ -12,6 +12,7 @@ from maskrcnn.export.program import write_program
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("error")
 def test_the_dense_part_for_any_size(tmp_path: Path) -> None:
     config, lines = small(), list[str]()
     network = network_of(config)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from maskrcnn.viz.colours import Colour
 from maskrcnn.viz.labels import Label, draw_legend
@@ -45,6 +46,16 @@ def test_a_box_at_the_edge_keeps_its_label_in_the_picture() -> None:
         picture = draw_labels(blank(), [Label("cat", box, RED)], 14)
         x1, y1, x2, y2 = plate(picture, RED)
         assert x2 - x1 > 20 and y2 - y1 > 12
+
+
+@pytest.mark.parametrize("box", [(60, 0, 72, 9), (-4, 0, 8, 9), (192, 0, 206, 9), (60, -6, 72, 4)])
+def test_a_small_object_at_the_upper_edge_is_not_under_its_label(box: tuple[int, int, int, int]) -> None:
+    _, y1, _, _ = plate(draw_labels(blank(), [Label("cat", box, RED)], 14), RED)
+    assert y1 > box[3]
+
+
+def test_a_label_over_its_object_is_better_than_none() -> None:
+    assert plate(draw_labels(blank(20, 60), [Label("cat", (20, 4, 40, 14), RED)], 14), RED) is not None
 
 
 def test_labels_do_not_cover_each_other() -> None:

@@ -109,6 +109,8 @@ def test_which_names_are_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not is_published(name)
     with pytest.raises(UserError, match=r"did you mean torchvision/maskrcnn_resnet50_fpn\?"):
         is_published("torchvision/mask_rcnn_resnet50_fpn")
+    with pytest.raises(UserError, match=r"no file.* did you mean torchvision/maskrcnn_resnet50_fpn\?"):
+        is_published("torchvison/maskrcnn_resnet50_fpn")
     with pytest.raises(UserError, match="`maskrcnn models` lists them"):
         is_published("detectron2/retinanet")
     monkeypatch.chdir(tmp_path)

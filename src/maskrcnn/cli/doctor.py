@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 
 from maskrcnn.cli.arguments import CommandParser
@@ -39,7 +39,7 @@ def _say(subject: str, fact: str) -> None:
 def _report_packages() -> list[str]:
     """Print the version of each dependency, and return those that are not there."""
     missing = []
-    for name, optional in _requirements():
+    for name, optional in _requirements().items():
         try:
             _say(name, metadata.version(name))
         except metadata.PackageNotFoundError:
@@ -48,12 +48,18 @@ def _report_packages() -> list[str]:
     return missing
 
 
-def _requirements() -> Iterator[tuple[str, bool]]:
-    """The dependencies the package declares, and whether each is optional; tools for development are left out."""
+def _requirements() -> dict[str, bool]:
+    """The dependencies the package declares, and whether each is optional; tools for development are left out.
+
+    One that several extras have is there once.
+    """
+    found: dict[str, bool] = {}
     for requirement in metadata.requires("maskrcnn") or []:
-        name, _, marker = requirement.partition(";")
+        stated, _, marker = requirement.partition(";")
         if "dev" not in marker:
-            yield re.split(r"[^\w.-]", name.strip())[0], "extra" in marker
+            name = re.split(r"[^\w.-]", stated.strip())[0]
+            found[name] = found.get(name, True) and "extra" in marker
+    return found
 
 
 def _report_devices() -> None:

@@ -136,10 +136,21 @@ class Run:
         if self.rows.gone:
             gone = f"{counted(len(self.rows.gone), 'image')} of earlier runs no longer there"
             self.reporter.warn(f"{gone}: left out of --save {','.join(values.save)}")
+        self._tell_of_units(values)
         finished = Finished(rows, names, facts.categories, values.pixel_size or 1.0, channels)
         for form, loss in save_forms(finished, self.results.parent, values.save).items():
             for sentence, count in loss.items():
                 self.reporter.warn(f"{self.results.parent / form}: {count} {sentence}")
+
+    def _tell_of_units(self, values: Namespace) -> None:
+        """Where tables in another unit become tables in pixels: their columns look the same."""
+        from maskrcnn.results.tables import pixel_size_of
+
+        tables = self.results.parent / "csv"
+        if "csv" in values.save and values.pixel_size is None and (earlier := pixel_size_of(tables)) != 1:
+            self.reporter.warn(
+                f"{tables}: written in pixels, where it had --pixel-size {earlier:g}; give that again for its unit"
+            )
 
     def write_results(self) -> None:
         """COCO's results of everything finished; what lies there stays as long as nothing is."""

@@ -210,7 +210,9 @@ def _unreadable(path: ImagePath, image_class: type[ImageFile], stream: BinaryIO,
     if isinstance(error, Image.DecompressionBombError):
         return UserError(f"{path}: more pixels than Pillow decodes in this format ({error}); save it as PNG")
     if image_class is TiffImageFile and isinstance(error, SyntaxError) and (kind := unread_kind(stream)):
-        return UserError(f"{path}: a TIFF of {kind}, which Pillow does not read ({error}); save it as 8 or 16 bits")
+        return UserError(
+            f"{path}: a TIFF of {kind}, which Pillow does not read; save it as grey or RGB of 8 or 16 bits"
+        )
     reason = str(error) or type(error).__name__
     return UserError(f"{path}: broken or incomplete image file ({reason}); replace it")
 

@@ -28,7 +28,8 @@ def unread_kind(stream: BinaryIO) -> str:
         stream.seek(tags.next)
         tags.load(stream)
         bits, kind = tags.get(_BITS_PER_SAMPLE, (1,))[0], tags.get(_SAMPLE_FORMAT, (1,))[0]
-        return f"{tags.get(_SAMPLES_PER_PIXEL, 1)} x {bits}-bit {_FORMATS.get(kind, 'numbers')} per pixel"
+        planes = ", one plane behind the other" if tags.get(_PLANES) == _APART else ""
+        return f"{tags.get(_SAMPLES_PER_PIXEL, 1)} x {bits}-bit {_FORMATS.get(kind, 'numbers')} per pixel{planes}"
     except Exception:  # a damaged directory can go wrong anywhere
         return ""
 

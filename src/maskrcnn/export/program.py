@@ -5,7 +5,6 @@ What follows depends on values: which boxes there are. That part cannot be such 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
-from maskrcnn.export.recording import plain_copy
+from maskrcnn.export.recording import plain_copy, quietly
 from maskrcnn.export.refusals import require_exportable
 from maskrcnn.files import make_folder, write_atomically
 from maskrcnn.models.mask_rcnn import MaskRCNN
@@ -71,7 +70,7 @@ def write_program(
 
 
 def _save(program: torch.export.ExportedProgram, partial: Path) -> None:
-    with partial.open("wb") as file:
+    with quietly("torch.export"), partial.open("wb") as file:
         torch.export.save(program, file)
 
 
@@ -87,8 +86,7 @@ def _exported(dense: DensePart, channels: int) -> torch.export.ExportedProgram:
     batch, height, width = _MADE_WITH
     dim = torch.export.Dim.DYNAMIC
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly("torch.export"):
             return torch.export.export(
                 dense, (torch.rand(batch, channels, height, width),), dynamic_shapes=({0: dim, 2: dim, 3: dim},)
             )

@@ -26,6 +26,9 @@ HEAD = (*COLUMNS, *SHAPE, INTENSITY)
 SUMMARY = ("file_name", "height", "width", "objects"), ("mean_area", "total_area", "error")
 """What is known of an image, before and behind the counts of its classes."""
 
+PIXEL_SIZE = "pixel_size.txt"
+"""Beside tables that are not in pixels: the length of a pixel's side in their unit."""
+
 DIGITS = 7
 """That count, whatever the unit: areas in square metres may be small."""
 
@@ -42,10 +45,20 @@ def object_rows(prediction: Prediction, pixel_size: float = 1.0) -> Iterator[lis
 
 
 def write(finished: Finished, folder: Path) -> Counter[str]:
-    """`objects.csv` and `summary.csv`."""
+    """`objects.csv` and `summary.csv`, and the size of a pixel where there is one."""
     _write(folder / "objects.csv", _all_objects(finished))
     _write(folder / "summary.csv", _summary(finished))
+    if finished.pixel_size != 1:
+        (folder / PIXEL_SIZE).write_text(f"{finished.pixel_size:g}\n")
     return Counter()
+
+
+def pixel_size_of(folder: Path) -> float:
+    """Of the tables that `write` left in a folder; 1 where they are in pixels, or there are none."""
+    try:
+        return float((folder / PIXEL_SIZE).read_text())
+    except (OSError, ValueError):
+        return 1.0
 
 
 def _all_objects(finished: Finished) -> Iterator[list[Any]]:

@@ -20,6 +20,9 @@ Box = tuple[float, float, float, float]
 LONGEST_NAME = 30
 """Characters of a name in a legend."""
 
+MOST = 0.5
+"""Of the box of an object: a plate that covers more hides it."""
+
 _LEGEND = (24, 26, 30)
 """Its background."""
 
@@ -106,16 +109,34 @@ def _free_place(
     taken: FloatArray,
     occupancy: Occupancy | None,
 ) -> Box | None:
-    """The first place beside the box, inside the picture, where neither a plate nor another object is."""
+    """The first place beside the box, inside the picture, where neither a plate nor another object is.
+
+    Moved into the picture, a plate may lie on its own object: one that leaves it to be seen is taken before.
+    """
     width, height = plate
+    hiding: Box | None = None
     for x, y in _places(label.box, width, height):
         x1 = float(round(min(max(x, 0), max(picture[1] - width - 1, 0))))
         y1 = float(round(min(max(y, 0), max(picture[0] - height - 1, 0))))
         x2, y2 = x1 + width, y1 + height
         overlaps = (taken[:, 0] <= x2) & (taken[:, 2] >= x1) & (taken[:, 1] <= y2) & (taken[:, 3] >= y1)
         if not overlaps.any() and (occupancy is None or not occupancy.covered((x1, y1, x2, y2), label.index)):
-            return x1, y1, x2, y2
-    return None
+            if not _hides((x1, y1, x2, y2), label.box, picture):
+                return x1, y1, x2, y2
+            hiding = hiding or (x1, y1, x2, y2)
+    return hiding
+
+
+def _hides(plate: Box, box: Box, picture: tuple[int, ...]) -> bool:
+    """Whether most of what the picture (H, W) has of the box is under the plate."""
+    shown = (max(box[0], 0), max(box[1], 0), min(box[2], picture[1]), min(box[3], picture[0]))
+    return _shared_area(plate, shown) > MOST * _shared_area(shown, shown)
+
+
+def _shared_area(first: Box, second: Box) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return max(width, 0.0) * max(height, 0.0)
 
 
 def _places(box: Box, width: float, height: float) -> Iterator[tuple[float, float]]:

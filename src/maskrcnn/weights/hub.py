@@ -115,11 +115,13 @@ def is_published(name: str) -> bool:
     """Whether a name means one of these models.
 
     Raises:
-        UserError: it begins as theirs do, but there is no such model (and no such file).
+        UserError: it begins as theirs do, or is nearly one of them, but there is no such model (and no such file).
     """
-    if name in PUBLISHED or name.partition("/")[0] not in _LIBRARIES or Path(name).exists():
+    if name in PUBLISHED or "/" not in name or Path(name).exists():
         return name in PUBLISHED
     close = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.85)
+    if not close and name.partition("/")[0] not in _LIBRARIES:
+        return False
     hint = f"did you mean {close[0]}?" if close else "`maskrcnn models` lists them"
     raise UserError(f"model {name!r}: no file, and not among the published models; {hint}")
 

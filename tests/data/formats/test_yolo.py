@@ -427,14 +427,26 @@ def test_images_of_two_splits_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["images/train", "/elsewhere/images/train", "../images/train"])
-def test_splits_that_are_the_same_on_purpose_are_one_fault(tmp_path: Path, place: str) -> None:
+def test_splits_that_are_the_same_are_one_and_a_fault_where_images_are_left_over(tmp_path: Path, place: str) -> None:
     """As in coco128.yaml."""
     yolo(tmp_path)
     picture(tmp_path / "images/train/b.png")
     write(tmp_path / "data.yaml", f"train: {place}\nval: {place}\nnames: [cat, dog]\n")
     content = read_labels(tmp_path)
+    assert content.splits == ["train"] and len(content.coco["images"]) == 2 and not content.report.counts
+    picture(tmp_path / "images/val/c.png")
+    content = read_labels(tmp_path)
     assert content.splits == ["train"] and content.report.counts == {Fault.IMAGES_OF_TWO_SPLITS: 1}
     assert "(2 images of train and val)" in content.report.lines[0]
+
+
+def test_a_stand_in_is_the_split_that_its_folder_is_named_after(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    (tmp_path / "images/train").rename(tmp_path / "images/valid")
+    (tmp_path / "labels/train").rename(tmp_path / "labels/valid")
+    write(tmp_path / "data.yaml", "train: images/valid\nval: images/valid\nnames: [cat, dog]\n")
+    content = read_labels(tmp_path)
+    assert content.splits == ["val"] and len(content.coco["annotations"]) > 0 and not content.report.counts
 
 
 @pytest.mark.parametrize(("train", "missing"), [("../train/images", ["train", "val", "test"]), ("images", ["val"])])

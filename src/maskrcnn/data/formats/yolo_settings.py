@@ -173,19 +173,28 @@ def _class_name(name: Any, index: int, file: str, builder: ContentBuilder) -> st
 
 
 def images_of_splits(settings: YoloSettings, listing: Listing, builder: ContentBuilder) -> list[tuple[str, str]]:
-    """Images with their splits, as the settings list them; all, by their folders, where they list none."""
+    """Images with their splits, as the settings list them; all, by their folders, where they list none.
+
+    Ultralytics wants both `train` and `val`, so that one may stand in for the other: two splits of the same images are
+    one, that which the folder is named after, else the first. Where other images are left over, it is a fault.
+    """
     found: dict[str, str] = {}
     empty: list[tuple[str, str]] = []
     shared: dict[tuple[str, str], set[str]] = {}
+    of_split: dict[str, set[str]] = {}
     for split, place, pictures in _found_places(settings, listing):
+        of_split.setdefault(split, set()).update(pictures)
         if not pictures:
             empty.append((split, place))
         for picture in pictures:
             first = found.setdefault(picture, split)
             if first != split:
                 shared.setdefault((first, split), set()).add(picture)
-    builder.shared(settings.file, {pair: len(pictures) for pair, pictures in shared.items()})
     has_others = len(found) < len(listing.pictures())
+    stand_ins = [] if has_others else [pair for pair in shared if of_split[pair[0]] == of_split[pair[1]]]
+    for pair in stand_ins:
+        found |= {picture: pair[1] for picture in shared.pop(pair) if split_of(picture) == pair[1]}
+    builder.shared(settings.file, {pair: len(pictures) for pair, pictures in shared.items()})
     fault = Fault.SPLIT_WITHOUT_IMAGES if found else Fault.SPLITS_WITHOUT_IMAGES
     for split, place in empty:
         if split != "test" or has_others:  # Roboflow names one always

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from maskrcnn.data.channels import UNKNOWN
+from maskrcnn.data.formats.content import SPLITS
 from maskrcnn.data.formats.writers.scene import CROWD, SCORES, Item, Loss, Picture, Ring, Scene, copy_picture, save
 from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.structures import Size
@@ -26,9 +27,19 @@ def write(scene: Scene, folder: Path) -> Loss:
         loss[CROWD] += sum(item.crowd for item in picture.items)
         loss[SCORES] += sum(item.score is not None for item in picture.items)
         save(folder / "labels" / split / f"{picture.stem}.txt", "".join(f"{line}\n" for line in lines))
-    settings = {"path": ".", **splits, "names": dict(enumerate(scene.classes))}
+    settings = {**_places(splits), "names": dict(enumerate(scene.classes))}
     save(folder / "data.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     return +loss
+
+
+def _places(splits: dict[str, str]) -> dict[str, str]:
+    """Where each split is, seen from data.yaml: with a `path`, Ultralytics takes them from its working directory.
+
+    It refuses data without `train` or `val`, and a `val` without pictures: one that is missing is the first there is.
+    """
+    there = {split: splits[split] for split in SPLITS if split in splits}
+    stand_ins = dict.fromkeys(("train", "val"), next(iter(there.values()))) if there else {}
+    return {**stand_ins, **there}
 
 
 Turn = Callable[[float, float], tuple[float, float]]
