@@ -100,11 +100,7 @@ def evaluate(
     )
     require_groups(data, group_by)
     if target is not None:  # before the predictions, which take time
-        make_folder(target)
-        if is_output(target):
-            raise UserError(
-                f"{target}: results of predict, of which an evaluation replaces predictions.json; choose another output"
-            )
+        _make_output(target)
     run = observed(
         model,
         data,
@@ -117,6 +113,14 @@ def evaluate(
         say=say,
     )
     return concluded(run, model, target, report=report, say=say)
+
+
+def _make_output(folder: Path) -> None:
+    make_folder(folder)
+    if is_output(folder):
+        raise UserError(
+            f"{folder}: results of predict, of which an evaluation replaces predictions.json; choose another output"
+        )
 
 
 def observed(

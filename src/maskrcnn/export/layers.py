@@ -31,7 +31,7 @@ def rewrite_layers(network: MaskRCNN) -> MaskRCNN:
     """
     for name, branch in network.roi_branches.items():
         if type(branch) is FCNMaskHead:
-            setattr(network, name, as_a(PlainMaskHead, branch))
+            setattr(network, name, plain_mask_head(branch))
     if isinstance(network.backbone, FPN):
         _widen(network.backbone)
     return network
@@ -40,24 +40,40 @@ def rewrite_layers(network: MaskRCNN) -> MaskRCNN:
 class PlainMaskHead(FCNMaskHead):
     """`FCNMaskHead` in 1x1 convolutions and products of matrices, where classes do not compete.
 
-    The deconvolution makes four pixels of one, each by a 1x1 convolution; of all classes, one is computed.
+    Of all classes, one is computed.
+
+    Attributes:
+        fours: the deconvolution as a 1x1 convolution (R, C, S, S) to (R, 2 2 K, S, S), since it makes four pixels of
+            one, each by itself.
     """
+
+    fours: nn.Conv2d
 
     def forward(self, roi_features: Tensor, labels: Tensor) -> Tensor:
         """Mask logits (R, 2S, 2S), as `MaskHead.forward`."""
         if self.competing:
             return super().forward(roi_features, labels)
         x = self.convs(roi_features)
-        regions, channels, height, width = x.shape  # no -1 in what follows: of no regions it has no size
-        four_layers = self.upsample.weight.permute(2, 3, 1, 0).reshape(-1, channels, 1, 1)  # (2 2 K, C, 1, 1)
-        assert self.upsample.bias is not None and self.mask_logits.bias is not None
-        pixels = F.relu(F.conv2d(x, four_layers, self.upsample.bias.repeat(4)))
-        pixels = pixels.view(regions, 4, self.upsample.out_channels, height * width)
+        regions, _, height, width = x.shape  # no -1 in what follows: of no regions it has no size
+        pixels = F.relu(self.fours(x)).view(regions, 4, self.upsample.out_channels, height * width)
         own = self.mask_index(labels)
+        assert self.mask_logits.bias is not None
         weight, bias = self.mask_logits.weight[own, :, 0, 0], self.mask_logits.bias[own]
         logits: Tensor = weight[:, None, None] @ pixels + bias[:, None, None, None]  # (R, 4, 1, S S)
         fours = logits.view(regions, 2, 2, height, width).permute(0, 3, 1, 4, 2)
         return fours.reshape(regions, 2 * height, 2 * width)
+
+
+@torch.no_grad()
+def plain_mask_head(head: FCNMaskHead) -> PlainMaskHead:
+    """The same head, with the very same parts, in the other form."""
+    plain, upsample = as_a(PlainMaskHead, head), head.upsample
+    assert upsample.bias is not None
+    plain.fours = nn.Conv2d(upsample.in_channels, 4 * upsample.out_channels, 1).requires_grad_(False)
+    plain.fours.weight.copy_(upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)[..., None, None])
+    assert plain.fours.bias is not None
+    plain.fours.bias.copy_(upsample.bias.repeat(4))
+    return plain
 
 
 def _widen(pyramid: FPN) -> None:
