@@ -35,13 +35,17 @@ def mask_logits_reference(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tenso
 
 def mask_logits_by_region(x: Tensor, upsample: nn.ConvTranspose2d, weight: Tensor, bias: Tensor) -> Tensor:
     """The same region by region: the deconvolution makes four pixels of one, a linear layer each."""
-    regions, channels, height, width = x.shape
-    four_layers = upsample.weight.permute(2, 3, 1, 0).reshape(-1, channels)  # (2 2 K, C)
-    assert upsample.bias is not None
+    regions, _, height, width = x.shape
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
-    logits: Tensor = _ByRegion.apply(pixels, four_layers, upsample.bias.repeat(4), weight)
+    logits: Tensor = _ByRegion.apply(pixels, *four_layers(upsample), weight)
     fours = (logits + bias[:, None]).view(regions, height, width, 2, 2)
     return fours.transpose(2, 3).reshape(regions, 2 * height, 2 * width)
+
+
+def four_layers(upsample: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
+    """A 2x2 deconvolution with stride 2, from C to K channels, as a linear layer: weight (2 2 K, C), bias (2 2 K,)."""
+    assert upsample.bias is not None
+    return upsample.weight.permute(2, 3, 1, 0).flatten(0, 2), upsample.bias.repeat(4)
 
 
 class _ByRegion(torch.autograd.Function):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -36,14 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     from maskrcnn.data.stuff import with_stuff
     from maskrcnn.presets import preset
     from maskrcnn.settings import parse_assignments, update_config
+    from maskrcnn.training.published import fitting_model
 
     given = parse_assignments(values.set)
     config = update_config(preset(values.preset or DEFAULT_PRESET), given, "--set")
     _require_targets(values)
     labels = _labels(values, config)
-    start = None if values.preset else _bundled_start(values, labels, config)
-    if start is not None:
-        config = update_config(_trained_settings(start), given, "--set")
     splits = [with_stuff(_through_reader(part, values, config), config.data.stuff) for part in labels]
     broken = [[] if values.headers_only else _undecodable(split) for split in splits]
     faults = sum(
@@ -53,9 +49,13 @@ def main(arguments: Sequence[str]) -> int:
     for line in between:
         print(f"fault: {line}", file=sys.stderr)
     _print_left_out(Path(values.data), labels, splits)
-    suggestions, costly = _suggestions(splits, config, is_trained=start is not None)
-    chosen = f"the preset {values.preset or DEFAULT_PRESET}"
-    _print_suggestions(suggestions, costly, chosen if start is None else f"the bundled model {start}")
+    start = None if values.preset else fitting_model(splits[0].categories.names)  # as `train` without a preset
+    if start is None:
+        compared, starting = f"the preset {values.preset or DEFAULT_PRESET}", config
+    else:
+        compared, starting = f"the bundled model {start}", update_config(_trained_settings(start), given, "--set")
+    suggestions, costly = _suggestions(splits, starting, is_trained=start is not None)
+    _print_suggestions(suggestions, costly, compared)
     if values.fix:
         _fix(labels, values, config)
     if values.output:
@@ -206,20 +206,6 @@ def _print_left_out(data: Path, labels: Sequence[Labels], splits: Sequence[Label
     forms = (FORMATS[part.form if isinstance(part, LabelContent) else "coco"] for part in labels)
     if data.is_dir() and not any(form.has_pictures for form in forms) and (names := left_out(splits)):
         print(f"{data}: {counted(len(names), 'picture')} that no label names, such as {one_line(names[0])}; left out")
-
-
-def _bundled_start(values: Namespace, labels: Sequence[Labels], config: Config) -> str | None:
-    """The bundled model that `train --data` would start from without a preset, if one knows the classes."""
-    from maskrcnn.cli.labelled_classes import labelled_classes
-    from maskrcnn.data.formats.content import LabelContent
-    from maskrcnn.training.published import fitting_model
-
-    first = labels[0]
-    if isinstance(first, LabelContent):
-        return fitting_model(first.class_names)
-    images = os.path.abspath(values.images) if values.images else config.data.images
-    names, _ = labelled_classes(replace(config, data=replace(config.data, root=values.data, images=images)))
-    return fitting_model(names)
 
 
 def _trained_settings(name: str) -> Config:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.acceleration.mask_head import four_layers
 from maskrcnn.acceleration.replacing import as_a
 from maskrcnn.models.backbones.efficientnet_lite import EfficientNetLite0
 from maskrcnn.models.backbones.resnet import ResNet
@@ -67,12 +68,10 @@ class PlainMaskHead(FCNMaskHead):
 @torch.no_grad()
 def plain_mask_head(head: FCNMaskHead) -> PlainMaskHead:
     """The same head, with the very same parts, in the other form."""
-    plain, upsample = as_a(PlainMaskHead, head), head.upsample
-    assert upsample.bias is not None
-    plain.fours = nn.Conv2d(upsample.in_channels, 4 * upsample.out_channels, 1).requires_grad_(False)
-    plain.fours.weight.copy_(upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)[..., None, None])
-    assert plain.fours.bias is not None
-    plain.fours.bias.copy_(upsample.bias.repeat(4))
+    plain = as_a(PlainMaskHead, head)
+    weight, bias = four_layers(head.upsample)
+    plain.fours = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+    plain.fours.weight, plain.fours.bias = nn.Parameter(weight[..., None, None], False), nn.Parameter(bias, False)
     return plain
 
 
