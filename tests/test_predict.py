@@ -359,17 +359,15 @@ def test_the_bundled_model_says_what_it_learned_from_and_which_threshold_is_best
 # --- memory ---------------------------------------------------------------------------------------------------------
 
 _MEMORY = """
-import resource, sys
+import sys
 from dataclasses import replace
 import numpy as np
 import torch
+from maskrcnn.benchmark.memory import peak_resident_bytes as peak
 from maskrcnn.build import build_model
 from maskrcnn.model import Model
 from maskrcnn.presets import preset
 from maskrcnn.structures import Categories
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 torch.manual_seed(0)
 config = preset("nuclei")

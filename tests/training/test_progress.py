@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,20 @@ def test_with_tensorboard_the_numbers_arrive(tmp_path: Path) -> None:
 
 def test_memory_is_that_of_this_process() -> None:
     assert 50 < memory_mib(torch.device("cpu")) < 100_000
+
+
+_OF_A_LARGE_PARENT = """
+import subprocess, sys
+held = b"1" * (1 << 30)
+child = "import torch; from maskrcnn.training.progress import memory_mib; print(memory_mib(torch.device('cpu')))"
+print(subprocess.check_output([sys.executable, "-c", child], text=True))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's report on a process's memory")
+def test_memory_is_not_that_of_the_program_that_started_this_one() -> None:
+    """Whose peak `getrusage` hands on, so that no image would seem to take any."""
+    assert int(subprocess.check_output([sys.executable, "-c", _OF_A_LARGE_PARENT], text=True)) < 900
 
 
 def test_a_terminal_gets_a_bar(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from maskrcnn.benchmark.memory import peak_bytes
 from maskrcnn.config import Config
 from maskrcnn.errors import UserError
 from maskrcnn.files import write_atomically
@@ -182,14 +182,7 @@ def _pace(entry: Mapping[str, Any]) -> str:
 
 def memory_mib(device: torch.device) -> int:
     """The largest amount of memory used so far: the GPU's, or this process's on the CPU (0 where unknown)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) >> 20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak >> (20 if sys.platform == "darwin" else 10)  # macOS counts bytes, Linux KiB
+    return (peak_bytes(device) or 0) >> 20
 
 
 class SilentLog:
