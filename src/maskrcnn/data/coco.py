@@ -23,7 +23,7 @@ import torch
 
 from maskrcnn.data.channel_files import left_out
 from maskrcnn.data.channels import RGB, Channels
-from maskrcnn.data.coco_annotations import MISSING, Annotations, load_coco
+from maskrcnn.data.coco_annotations import MISSING, Annotations, Plain, load_coco
 from maskrcnn.data.coco_areas import note_wrong_areas
 from maskrcnn.data.coco_categories import read_categories
 from maskrcnn.data.coco_federated import read_federated
@@ -178,18 +178,23 @@ class _CocoReader:
         """Those that are plain and faultless together, the others one by one; in the order of `owned`."""
         found = owned(table, images, self.images, self.report)
         labels = looked_up(np.asarray(table.category_ids)[found.places], {id_: n for n, id_ in enumerate(classes.ids)})
-        plain, plain_numbers = _plain_objects(table, found, labels, images, classes)
+        packed = [part for part in table.plain if len(part.objects)]
+        plain = [_plain_objects(part, found, labels, images, classes) for part in packed]
         is_left = np.ones(len(labels), dtype=bool)
-        is_left[plain_numbers[plain_numbers >= 0]] = False
+        for _, own in plain:
+            is_left[own[own >= 0]] = False
         others, other_numbers = self._others(table, found, np.flatnonzero(is_left), labels, images, classes)
-        if not len(plain_numbers):
+        if not packed:
             return others
         numbers = np.full(len(labels) + 1, -1)  # the last stands for what is left out
-        kept = np.union1d(plain_numbers[plain_numbers >= 0], other_numbers)
+        is_left[other_numbers] = False
+        kept = np.flatnonzero(~is_left)
         numbers[kept] = np.arange(len(kept))
         first_object = np.searchsorted(found.images[kept], np.arange(len(images) + 1))
-        packed = Part(plain, numbers[plain_numbers], table.plain.points)
-        return merged(others, first_object, [packed, Part(others, numbers[other_numbers])])
+        parts = [
+            Part(store, numbers[own], part.objects.points) for part, (store, own) in zip(packed, plain, strict=True)
+        ]
+        return merged(others, first_object, [*parts, Part(others, numbers[other_numbers])])
 
     def _others(
         self,
@@ -256,14 +261,14 @@ class _CocoReader:
 
 
 def _plain_objects(
-    table: Annotations, found: Owned, labels: IntArray, images: Sequence[ImageEntry], classes: Categories
+    plain: Plain, found: Owned, labels: IntArray, images: Sequence[ImageEntry], classes: Categories
 ) -> tuple[LabelStore, IntArray]:
     """Plain annotations as objects, and which of `found` each is; -1 for those that are not faultless."""
-    number_of_place = np.full(len(table) + 1, -1)  # the last is where -1 points
+    number_of_place = np.full(max(found.places.max(initial=-1), plain.places.max(initial=-1)) + 2, -1)
     number_of_place[found.places[labels >= 0]] = np.flatnonzero(labels >= 0)
-    numbers = number_of_place[table.plain_places]
+    numbers = number_of_place[plain.places]  # -1 points to the last, which is -1
     sizes = np.array([*(image.size for image in images), (0, 0)])  # the last is that of no image
-    good, boxes = table.plain.judged(sizes[np.append(found.images, -1)[numbers]])
+    good, boxes = plain.objects.judged(sizes[np.append(found.images, -1)[numbers]])
     numbers[~good] = -1
     own_labels = np.append(labels, -1)[numbers]
-    return table.plain.store(np.append(found.ids, -1)[numbers], own_labels, boxes, classes.stuff), numbers
+    return plain.objects.store(np.append(found.ids, -1)[numbers], own_labels, boxes, classes.stuff), numbers

@@ -137,8 +137,15 @@ class LargeFile:
         if os.fstat(self.file.fileno()).st_size > LARGEST_FILE:
             raise UserError(f"{path}: expected a JSON file, of at most {LARGEST_FILE} bytes, but the file is larger")
 
+    @property
+    def is_object(self) -> bool:
+        """Whether its text begins as that of a JSON object, and not of a list."""
+        self.file.seek(0)
+        return self.file.read(WINDOW).decode("latin-1").removeprefix(_BOM).lstrip(_SPACE).startswith("{")
+
     def scan(self, take: dict[str, Take]) -> tuple[set[str], dict[str, Any]]:
         """`scan_lists`, with an error for people."""
+        self.file.seek(0)
         try:
             return scan_lists(self.file, take)
         except RecursionError:

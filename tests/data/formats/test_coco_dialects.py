@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.formats.scenes import coco, write
+import torch
+from tests.data.formats.scenes import coco, picture, write
 
 from maskrcnn.data.coco import read_coco
+from maskrcnn.data.coco_annotations import Annotations, load_coco
+from maskrcnn.data.file_names import ImageFolder
+from maskrcnn.data.formats import listing
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import labelled_images, read_labels
@@ -133,6 +138,18 @@ def test_coco_annotator_marks_what_is_deleted_and_what_is_a_box(read_changed: An
     assert len(boxes) == 2 and not any("segmentation" in entry for entry in boxes)
 
 
+def test_coco_annotators_marks_mean_the_same_beside_a_folder_of_images(tmp_path: Path) -> None:
+    """Where the file goes to the one reader as it is."""
+    coco(tmp_path)
+    content = json.loads((tmp_path / "result.json").read_text())
+    first, second = content["annotations"]
+    content["annotations"] = [{**first, "deleted": True}, {**second, "isbbox": True}, {**second, "id": 11}]
+    write(tmp_path / "result.json", content)
+    data = read_coco(tmp_path / "result.json", tmp_path / "images")
+    assert data.labels.annotation_ids.tolist() == [8, 11] and data.report.counts == {Fault.MASK_UNUSABLE: 1}
+    assert data.labels.ignore.tolist() == [True, False]
+
+
 def test_keypoints_and_further_fields_are_kept(read_changed: Any) -> None:
     points = {"keypoints": [2, 3, 2], "num_keypoints": 1}
     schema = {"id": 9, "name": "cat", "keypoints": ["nose"], "skeleton": []}
@@ -153,3 +170,88 @@ def test_ids_are_numbered_anew_over_several_files(tmp_path: Path) -> None:
     content = read_labels(tmp_path)
     assert [image["id"] for image in content.coco["images"]] == [1, 2] and content.splits == ["train", "val"]
     assert [entry["id"] for entry in content.coco["annotations"]] == [1, 2, 3, 4]
+
+
+def official(folder: Path) -> None:
+    """As COCO is downloaded: pictures of the same name in both parts, and every file of annotations."""
+    for split in ("train", "val"):
+        coco(folder)
+        (folder / f"{split}2017").mkdir()
+        (folder / "images/a.png").rename(folder / f"{split}2017/a.png")
+        text = (folder / "result.json").read_text()
+        for kind in ("instances", "person_keypoints"):
+            write(folder / f"annotations/{kind}_{split}2017.json", text)
+        captions = {**json.loads(text), "annotations": [{"id": 1, "image_id": 5, "caption": "a cat and a dog"}]}
+        write(folder / f"annotations/captions_{split}2017.json", captions | {"categories": []})
+        (folder / "result.json").unlink()
+
+
+def test_coco_as_it_is_downloaded(tmp_path: Path) -> None:
+    """Persons would be there twice, and each picture be one of two of its name."""
+    official(tmp_path)
+    content = read_labels(tmp_path)
+    assert [image["file_name"] for image in content.coco["images"]] == ["train2017/a.png", "val2017/a.png"]
+    assert len(content.coco["annotations"]) == 4 and content.report.counts.total() == 0
+    kinds = [note.partition("annotations/")[2].split("_")[0] for note in labelled_images(content).report.notes]
+    assert sorted(kinds) == ["captions", "captions", "person", "person"]
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/instances_{split}2017.json").unlink()
+        (tmp_path / f"annotations/captions_{split}2017.json").unlink()
+    assert len(read_labels(tmp_path).coco["annotations"]) == 4, "where there is nothing else, the persons count"
+
+
+@pytest.mark.parametrize("num_large", [1, 2])
+def test_annotations_that_stay_in_large_files_are_those_of_small_ones(
+    tmp_path: Path, num_large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two files, one or both; each with faults of every kind, and its classes in another order."""
+    official(tmp_path)
+    for split, names in (("train", "cat dog cow"), ("val", "dog\0 cow dog cat")):
+        path = tmp_path / f"annotations/instances_{split}2017.json"
+        content = json.loads(path.read_text())
+        first, second = content["annotations"]
+        content["annotations"] = [
+            {**first, "image_id": 99},
+            {**second, "category_id": 99},
+            "no annotation",
+            {**second, "iscrowd": 1, "score": 0.5},
+            first,
+            {**second, "keypoints": [1, 2, 3]},
+            {**second, "isbbox": True},
+            {**first, "deleted": True},
+            {**second, "category_id": 11},
+        ]
+        content["categories"] = [{"id": 9 + k, "name": name} for k, name in enumerate(names.split())]
+        write(path, json.dumps(content) + " " * 100_000 * (split == "train"))
+    small = read_labels(tmp_path)
+    monkeypatch.setattr(listing, "load_coco", partial(load_coco, large=(100_000, 0)[num_large - 1]))
+    large = read_labels(tmp_path)
+    assert isinstance(large.coco["annotations"], Annotations) and small.report.counts == large.report.counts
+    kept = ("id", "image_id", "category_id", "segmentation", "bbox", "keypoints")
+    in_order = [{key: entry.get(key) for key in kept} for entry in small.coco["annotations"]]
+    stored = [{key: entry.get(key) for key in kept} for entry in large.coco["annotations"]]
+    assert by_content(stored) == by_content(in_order) and {entry["id"] for entry in stored} == set(range(1, 10))
+    for part in (lambda whole: whole, lambda whole: whole.split("train"), lambda whole: whole.split("val")):
+        a, b = (labelled_images(part(content), check_files=True) for content in (small, large))
+        assert a.report.counts == b.report.counts and a.categories == b.categories
+        for name in ("labels", "boxes", "ignore", "mask_kinds", "first_object"):
+            assert torch.equal(getattr(a.labels, name), getattr(b.labels, name)), name
+
+
+def by_content(entries: list[dict[str, Any]]) -> list[str]:
+    """Without the ids, which may be counted in another order of the files."""
+    return sorted(json.dumps({key: value for key, value in entry.items() if key != "id"}) for entry in entries)
+
+
+def test_a_folder_is_listed_once_for_all_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each image that does not lie beside its labels."""
+    images = [{"id": n, "file_name": f"{n}.png", "height": 24, "width": 31} for n in range(50)]
+    for image in images:
+        picture(tmp_path / "pictures" / image["file_name"])
+    write(
+        tmp_path / "labels/result.json", {"images": images, "annotations": [], "categories": [{"id": 1, "name": "x"}]}
+    )
+    walked: list[Path] = []
+    monkeypatch.setattr(ImageFolder, "_files", lambda self: walked.append(self.path) or iter(()))
+    assert read_labels(tmp_path).coco["images"][49]["file_name"] == "pictures/49.png"
+    assert len(walked) == len(set(walked))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 from PIL import Image
 from tests.data.formats.scenes import AREAS, OTHER_NAMES, SCENES, coco, labelme, masks, picture, write
 
+from maskrcnn.data.coco_annotations import Annotations, load_coco
+from maskrcnn.data.formats import listing, table
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.formats.table import FORMATS, labelled_images, read_labels, recognise
+from maskrcnn.data.formats.table import FORMATS, is_coco_file, labelled_images, read_labels, recognise
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.structures.masks import ByteArray
@@ -34,6 +38,32 @@ def test_the_same_scene_in_every_form_is_the_same_objects(tmp_path: Path, scene:
     assert [name for name, _ in objects] == OTHER_NAMES.get(scene, ["cat", "dog"])
     for (_, mask), expected in zip(objects, masks().values(), strict=True):
         assert np.array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_file_too_large_to_be_parsed_at_once_is_of_the_same_form(
+    tmp_path: Path, scene: str, bitmaps: Bitmaps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form, make = SCENES[scene]
+    make(tmp_path / "data")
+    as_small = bitmaps(read_labels(tmp_path / "data"))
+    monkeypatch.setattr(listing, "load_coco", partial(load_coco, large=0))
+    content = read_labels(tmp_path / "data")
+    assert content.form == form and content.report.counts.total() == 0, content.report.lines
+    assert isinstance(content.coco["annotations"], Annotations) == (form == "coco")
+    as_large = bitmaps(replace(content, coco={**content.coco, "annotations": [*content.coco["annotations"]]}))
+    assert [name for name, _ in as_large] == [name for name, _ in as_small]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(as_large, as_small, strict=True))
+    monkeypatch.setattr(table, "LARGE", 0)
+    files = sorted((tmp_path / "data").rglob("*.json"))
+    assert all(is_coco_file(file) == (form == "coco") for file in files if recognises(file, form))
+
+
+def recognises(file: Path, form: str) -> bool:
+    try:
+        return recognise(file) == form
+    except UserError:
+        return False
 
 
 def state_size(folder: Path, height: int, width: int) -> None:

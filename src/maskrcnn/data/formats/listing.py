@@ -11,10 +11,10 @@ from typing import Any
 from unicodedata import normalize
 
 from maskrcnn.data.channels import UNKNOWN
-from maskrcnn.data.file_names import find_image, is_safe_name
+from maskrcnn.data.coco_annotations import Annotations, load_coco
+from maskrcnn.data.file_names import ImageFolder, is_safe_name
 from maskrcnn.data.windowed.files import labelled_header
 from maskrcnn.errors import UserError
-from maskrcnn.json_values import load_json
 from maskrcnn.structures import Size
 from maskrcnn.structures.spelling import by_letters, letters_of
 
@@ -47,6 +47,8 @@ class Listing:
         self.colours = colours
         self.names = sorted(_walk(self.root))
         self._parsed: tuple[str, Any] = ("", None)
+        self._large: dict[str, Any] = {}
+        self._folders: dict[str, ImageFolder] = {}
 
     def labels(self, *endings: str) -> list[str]:
         """The files with one of these endings; only the chosen one where the user named a file."""
@@ -78,9 +80,18 @@ class Listing:
         return self.root / name
 
     def json(self, name: str) -> Any:
-        """The content of a JSON file; the last one is remembered, since recognising a form and reading it both ask."""
+        """The content of a JSON file, as `load_coco` reads it.
+
+        The last one is remembered, and each whose annotations stay in the file: every form asks, and then the reader.
+        """
+        if name in self._large:
+            return self._large[name]
         if self._parsed[0] != name:
-            self._parsed = (name, load_json(self.file(name)))
+            content = load_coco(self.file(name))
+            if isinstance(content, dict) and isinstance(content.get("annotations"), Annotations):
+                self._large[name] = content
+                return content
+            self._parsed = (name, content)
         return self._parsed[1]
 
     def peek(self, name: str) -> Any:
@@ -90,15 +101,17 @@ class Listing:
         except UserError:
             return None
 
-    def picture(self, stated: str, beside: str = "") -> str:
+    def picture(self, stated: str, beside: str = "", part: str = "") -> str:
         """The image file that a label file in the folder `beside` means; the stated name where there is none.
 
-        Looked for beside the label file, in `images` there, at the top, in `images` there, and last as the only file of
-        that name.
+        Looked for beside the label file, in `images` there, in the folder `part` (`val2017`) of both and of the top,
+        at the top, in `images` there, and last as the only file of that name.
         """
-        for base in dict.fromkeys((beside, _joined(beside, "images"), "", "images")):
-            name = find_image(self.root / base, stated)
-            if name is not None and self.has(inside := _joined(base, name)):
+        own = (beside, _joined(beside, "images"))
+        of_part = [_joined(base, part) for base in (*own, "", "images")] if part else []
+        for base in dict.fromkeys((*own, *of_part, "", "images")):
+            found = self._folder(base).find(stated)
+            if found is not None and self.has(inside := _joined(base, found.name)):
                 return inside
         same = self._by_file_name.get(_last_part(stated), [])
         return same[0] if len(same) == 1 else _joined(beside, stated)
@@ -121,6 +134,12 @@ class Listing:
             return None
         drawn = self.size(drawn) if isinstance(drawn, str) else drawn
         return header.raw_size if drawn is not None and header.is_labelled_raw(drawn) else header.size
+
+    def _folder(self, name: str) -> ImageFolder:
+        """A folder below, the same one each time: it lists its files once, for all pictures that are looked for."""
+        if name not in self._folders:
+            self._folders[name] = ImageFolder(self.root / name)
+        return self._folders[name]
 
     @cached_property
     def _known(self) -> frozenset[str]:

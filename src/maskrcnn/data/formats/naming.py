@@ -93,7 +93,7 @@ def _with_classes(annotations: Sequence[Json], new: Mapping[int, int | None]) ->
     if isinstance(annotations, Annotations):
         stated = np.asarray(annotations.category_ids)
         ids = looked_up(stated, {old: number for old, number in new.items() if number is not None})
-        return annotations.chosen(~np.isin(stated, list(left_out)), ids)
+        return annotations.chosen(~np.isin(stated, list(left_out)), category_ids=ids)
     numbers = [id_number(entry.get("category_id")) for entry in annotations]
     return [
         {**entry, "category_id": None if number is None else new.get(number)}

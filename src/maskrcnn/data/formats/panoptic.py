@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn.data.coco_annotations import Annotations
 from maskrcnn.data.formats import mapillary
 from maskrcnn.data.formats.bitmaps import Values
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
@@ -44,8 +45,9 @@ def read(listing: Listing) -> LabelContent:
 
 
 def _is_panoptic(content: Any) -> bool:
-    annotations = entries(content.get("annotations")) if isinstance(content, dict) else []
-    return bool(annotations) and isinstance(annotations[0].get("segments_info"), list)
+    annotations = content.get("annotations") if isinstance(content, dict) else []
+    first = entries(annotations[:1]) if isinstance(annotations, list | Annotations) else []
+    return bool(first) and isinstance(first[0].get("segments_info"), list)
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> list[str]:
@@ -55,7 +57,9 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     add_class_fields(categories, builder)
     images = {id_number(entry.get("id")): entry for entry in entries(content.get("images"))}
     split = split_of(name) or split_of(f"{stem_of(name).rpartition('_')[2]}/x")
-    for number, entry in enumerate(entries(content["annotations"])):
+    for number, entry in enumerate(content["annotations"]):
+        if not isinstance(entry, dict):
+            continue
         image = images.get(id_number(entry.get("image_id")))
         if image is None or not isinstance(image.get("file_name"), str):
             builder.fault(Fault.UNKNOWN_IMAGE, f"{name}: annotation {number}", brief(entry.get("image_id")))

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from maskrcnn.data.coco import LabelledImages, read_coco
-from maskrcnn.data.coco_annotations import LARGE, Annotations, load_coco
+from maskrcnn.data.coco_annotations import LARGE, Annotations, begins_as_coco, load_coco
 from maskrcnn.data.formats import (
     ade20k,
     cityscapes,
@@ -170,7 +170,7 @@ def is_coco_file(path: Path) -> bool:
     Raises:
         UserError: there is no such file.
     """
-    if path.is_file() and path.stat().st_size > LARGE:  # not parsed only to be recognised; no other form is so large
+    if path.is_file() and path.stat().st_size > LARGE and begins_as_coco(path):  # not parsed only to be recognised
         return True
     listing = Listing(path)
     is_coco = FORMATS["coco"].recognise(listing)
