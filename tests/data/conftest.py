@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ from maskrcnn.data.coco import LabelledImages, read_coco
 Json = dict[str, Any]
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]
 """A polygon over x 2..6, y 3..8: 20 pixels."""
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """For a test that allocates no more than 50 MB at a time: of Python and NumPy, whatever the process held before."""
+    tracemalloc.start()
+    yield
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 50 << 20
 
 
 @pytest.fixture

@@ -44,12 +44,14 @@ def test_best_first_by_name_and_by_id(tmp_path: Path) -> None:
 def test_names_of_files_may_begin_at_another_folder(tmp_path: Path) -> None:
     """`predict` writes paths as they were typed and numbers the images anew: a number beside a name says nothing."""
     names = ("a.png", "left/b.png", "right/b.png")
-    stated = {"my data/images/a.png": [0], "right/b.png": [2], "/x/left/b.png": [1], "b.png": [], "c.png": []}
+    stated = {"my data/images/a.png": [0], "right/b.png": [2], "/x/left/b.png": [1], "c.png": []}
     for name, expected in stated.items():
         entries = [proposal(0.5, [0, 0, 4, 4], image_id=5, file_name=name), proposal(0.1, [0, 0, 1, 1], image_id=7)]
         store = read_proposals(write(tmp_path, entries), names, (7, 3, 5))
         assert [i for i in range(3) if [0, 0, 4, 4] in store.of(i).tolist()] == expected, name
     path = write(tmp_path, [proposal(0.5, [0, 0, 4, 4], file_name="b.png")])
+    with pytest.raises(UserError, match=r"proposal number 0: .*'b\.png' fits several, such as 'left/b\.png' and"):
+        read_proposals(path, names, (7, 3, 5))
     assert len(read_proposals(path, ("photos/b.png",), (1,)).of(0)) == 1
 
 

@@ -57,26 +57,30 @@ def read_proposals(
 
     Args:
         path: a JSON list of COCO results. Where an entry has a `file_name`, that alone says which image is meant (one
-            of the two names may have more folders in front, or be spelled otherwise; one that fits several images means
-            none); otherwise its `image_id` does.
+            of the two names may have more folders in front, or be spelled otherwise); otherwise its `image_id` does.
         file_names: N.
         image_ids: N.
         limit: so many of an image are kept, those of the highest scores.
 
     Raises:
-        UserError: not such a list, or not one of the images has a proposal.
+        UserError: not such a list, a name that fits several images, or not one of the images has a proposal.
     """
     results = load_json(path)
     if not isinstance(results, list):
         raise UserError(f"{path}: expected a list of proposals (image_id, bbox, score), got {brief(results)}")
     stated = {name for entry in results if isinstance(entry, dict) and isinstance(name := entry.get("file_name"), str)}
     found, by_id = ImageNames(file_names).find_all(stated), {image_id: i for i, image_id in enumerate(image_ids)}
-    by_name = {name: min(places) for name, places in found.items() if len(places) == 1}
     of_image = defaultdict[int, list[tuple[float, list[float]]]](list)
     for number, entry in enumerate(results):
         name, image_id, score, box = _checked(path, number, entry)
-        image = by_name.get(name) if name else None if image_id is None else by_id.get(image_id)
-        if image is not None:
+        places = found[name] if name else [by_id[image_id]] if image_id in by_id else []
+        if len(places) > 1:
+            one, other, *_ = (file_names[place] for place in sorted(places))
+            raise UserError(
+                f"{path}: proposal number {number}: expected the name of one image, but {brief(name)} fits several, "
+                f"such as {brief(one)} and {brief(other)}; state its folder too"
+            )
+        for image in places:
             of_image[image].append((score, box))
     if not of_image:
         raise UserError(f"{path}: expected proposals for the given images, got none; do image_id or file_name agree?")

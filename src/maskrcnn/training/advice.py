@@ -30,8 +30,8 @@ def advice(losses: Sequence[tuple[int, float]], scores: Sequence[tuple[int, floa
         )
     if len(scores) > 1 and max(score for _, score in scores[1:]) <= 0:
         lines.append(
-            "nothing is found yet that counts: are objects large enough after resizing (input.min_size), and do "
-            "anchors.sizes fit them? maskrcnn check suggests both"
+            "nothing is found yet that counts: do anchors.sizes fit the objects after resizing? maskrcnn check says "
+            "how large those are; a larger input.min_size keeps small ones"
         )
     if (best := _overfitted(scores)) is not None:
         lines.append(
