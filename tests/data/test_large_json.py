@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from maskrcnn.data import coco, coco_annotations, large_json
 from maskrcnn.data.coco import LabelledImages, read_coco
-from maskrcnn.data.coco_annotations import Annotations, load_coco
+from maskrcnn.data.coco_annotations import Annotations, begins_as_coco, load_coco
 from maskrcnn.data.formats import table
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
@@ -120,6 +121,9 @@ def test_annotations_stay_in_the_file(tmp_path: Path) -> None:
         lambda text: "[1, 2]",
         lambda text: "",
         lambda text: text.replace("}]}", "},]}"),
+        lambda text: "{[1]: 2, " + text[1:],
+        lambda text: '{{"a": 1}: 2, ' + text[1:],
+        lambda text: "{1: 2, " + text[1:],
     ],
 )
 def test_what_is_broken_is_refused_in_pieces_too(
@@ -130,6 +134,27 @@ def test_what_is_broken_is_refused_in_pieces_too(
     whole, pieces = both(path)
     assert isinstance(whole, str) and isinstance(pieces, str), (whole, pieces)
     assert pieces.startswith(str(path)) and pieces.count("\n") == 0
+
+
+def test_a_list_that_is_there_twice_is_not_joined(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(content())[:-1] + ', "annotations": []}')
+    assert load_coco(path)["annotations"] == []
+    with pytest.raises(UserError, match="Expecting one list 'annotations', found a second"):
+        load_coco(path, large=0)
+
+
+@pytest.mark.parametrize("text", ['{"type": "FeatureCollection", "features": [1]}', "[1, 2]", '{"images": [1]}'])
+def test_a_large_file_of_another_form_is_read_as_a_whole_and_closed(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        assert load_coco(path, large=0) == json.loads(text) and not begins_as_coco(path)
+        path.write_text(json.dumps(content()))
+        assert begins_as_coco(path)
+        path.write_text(json.dumps({**content(), "annotations": [{"image_id": 1, "segments_info": []}]}))
+        assert not begins_as_coco(path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path, both: Callable[[Path], list[Any]]) -> None:

@@ -23,7 +23,7 @@ import torch
 
 from maskrcnn.data.channel_files import left_out
 from maskrcnn.data.channels import RGB, Channels
-from maskrcnn.data.coco_annotations import MISSING, Annotations, Plain, load_coco
+from maskrcnn.data.coco_annotations import MISSING, Annotations, Plain, load_coco, understood
 from maskrcnn.data.coco_areas import note_wrong_areas
 from maskrcnn.data.coco_categories import read_categories
 from maskrcnn.data.coco_federated import read_federated
@@ -118,7 +118,7 @@ def read_coco(
     Raises:
         UserError: not COCO instances, or none of the images is usable.
     """
-    content = load_coco(annotations) if isinstance(annotations, Path) else annotations
+    content = load_coco(annotations) if isinstance(annotations, Path) else understood(annotations)
     report = DataReport(source or (str(annotations) if isinstance(annotations, Path) else "the labels"))
     image_reader = ImageReader(images, check_files, max_pixels, group_by, report, channels)
     return _CocoReader(report, image_reader, need_masks, crowd).read(content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -27,6 +28,7 @@ LARGE = 64 * 2**20
 MISSING = -(2**63)
 """In place of an id that is none."""
 
+_LISTS = ("images", "annotations", "categories")
 _FIELDS = {"ids": "id", "image_ids": "image_id", "category_ids": "category_id"}
 
 
@@ -192,26 +194,38 @@ def load_coco(path: Path, large: int = LARGE) -> Any:
         UserError: the file cannot be read or is not JSON.
     """
     if not path.is_file() or path.stat().st_size <= large:
-        return _understood(load_json(path))
-    file = LargeFile(path)
-    if not file.is_object:
-        return load_json(path)
+        return understood(load_json(path))
+    with ExitStack() as closed_at_the_end:
+        file = LargeFile(path)
+        closed_at_the_end.callback(file.close)
+        content = _content_of(file)
+        if content is not None:
+            closed_at_the_end.pop_all()
+            return content
+    return understood(load_json(path))
+
+
+def _content_of(file: LargeFile) -> dict[str, Any] | None:
+    """Of a COCO file, with the annotations left in it; None of one in another form, whose lists are wanted."""
+    if not file.may_have(_LISTS):
+        return None
     annotations, content = _Stored(file), {"images": list[Any](), "categories": list[Any]()}
     lists = {name: lambda entry, *_, entries=entries: entries.append(entry) for name, entries in content.items()}
     found, others = file.scan({**lists, "annotations": annotations.take})
-    if not found.issuperset(lists) or "annotations" not in found:  # of another form, whose lists are wanted
-        return _understood(load_json(path))
-    return {**others, **content, "annotations": annotations}
+    return {**others, **content, "annotations": annotations} if found.issuperset(_LISTS) else None
 
 
 def begins_as_coco(path: Path) -> bool:
     """Whether a JSON file has annotations of which the first is COCO's; it is read no further."""
-    try:
-        LargeFile(path).scan({"images": _skip, "categories": _skip, "annotations": _stop})
-    except _Stopped as stopped:
-        return isinstance(stopped.entry, dict) and {"image_id", "category_id"} <= stopped.entry.keys()
-    except UserError:
-        pass
+    with closing(LargeFile(path)) as file:
+        if not file.may_have(_LISTS):
+            return False
+        try:
+            file.scan({"images": _skip, "categories": _skip, "annotations": _stop})
+        except _Stopped as stopped:
+            return isinstance(stopped.entry, dict) and {"image_id", "category_id"} <= stopped.entry.keys()
+        except UserError:  # which whoever reads it gets
+            return False
     return False
 
 
@@ -228,7 +242,8 @@ def _skip(*_: Any) -> None:
     pass
 
 
-def _understood(content: Any) -> Any:
+def understood(content: Any) -> Any:
+    """A COCO file's content, of annotations in memory, without what COCO Annotator alone writes."""
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
         return content

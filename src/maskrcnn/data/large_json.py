@@ -8,8 +8,9 @@ as UTF-8 where they are not plain ASCII.
 from __future__ import annotations
 
 import json
+import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,6 +45,10 @@ def scan_lists(file: BinaryIO, take: dict[str, Take]) -> tuple[set[str], dict[st
     text.expect("{")
     while text.next() != "}":
         name = text.value()[0]
+        if not isinstance(name, str):
+            raise JSONDecodeError("Expecting property name enclosed in double quotes", text.text, text.place)
+        if name in found:
+            raise JSONDecodeError(f"Expecting one list {name!r}, found a second", text.text, text.place)
         text.expect(":")
         if name in take and text.next() == "[":
             found.add(name)
@@ -137,11 +142,17 @@ class LargeFile:
         if os.fstat(self.file.fileno()).st_size > LARGEST_FILE:
             raise UserError(f"{path}: expected a JSON file, of at most {LARGEST_FILE} bytes, but the file is larger")
 
-    @property
-    def is_object(self) -> bool:
-        """Whether its text begins as that of a JSON object, and not of a list."""
+    def close(self) -> None:
+        """Nothing is read from it any more."""
+        self.file.close()
+
+    def may_have(self, names: Iterable[str]) -> bool:
+        """Whether it looks like an object with all of these names, at a glance: one of another form is not scanned."""
         self.file.seek(0)
-        return self.file.read(WINDOW).decode("latin-1").removeprefix(_BOM).lstrip(_SPACE).startswith("{")
+        if not self.file.read(WINDOW).decode("latin-1").removeprefix(_BOM).lstrip(_SPACE).startswith("{"):
+            return False
+        with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return all(content.find(json.dumps(name).encode()) >= 0 for name in names)
 
     def scan(self, take: dict[str, Take]) -> tuple[set[str], dict[str, Any]]:
         """`scan_lists`, with an error for people."""

@@ -32,7 +32,7 @@ from maskrcnn.structures import Categories
 from maskrcnn.structures.labels import LabelStore, StoreBuilder
 from maskrcnn.weights.tensor_file import read_tensors, write_tensors
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when labels are read otherwise than before."""
 KEEP = 8
 """Files and settings that are remembered; those that were not used for the longest time go."""

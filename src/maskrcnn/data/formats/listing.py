@@ -101,15 +101,16 @@ class Listing:
         except UserError:
             return None
 
-    def picture(self, stated: str, beside: str = "", part: str = "") -> str:
+    def picture(self, stated: str, beside: str = "", split: str = "") -> str:
         """The image file that a label file in the folder `beside` means; the stated name where there is none.
 
-        Looked for beside the label file, in `images` there, in the folder `part` (`val2017`) of both and of the top,
-        at the top, in `images` there, and last as the only file of that name.
+        Looked for beside the label file, in `images` there, at the top, in `images` there; then in a folder `split`
+        (such as `val2017`) in any of these, and last as the only file of that name.
         """
-        own = (beside, _joined(beside, "images"))
-        of_part = [_joined(base, part) for base in (*own, "", "images")] if part else []
-        for base in dict.fromkeys((*own, *of_part, "", "images")):
+        bases = [beside, _joined(beside, "images"), "", "images"]
+        if split:
+            bases += [_joined(base, split) for base in bases]
+        for base in dict.fromkeys(bases):
             found = self._folder(base).find(stated)
             if found is not None and self.has(inside := _joined(base, found.name)):
                 return inside
@@ -192,6 +193,12 @@ def split_of(name: str) -> str:
             if part.lower() in spellings:
                 return split
     return ""
+
+
+def split_folder_of(name: str) -> str:
+    """The folder that holds the pictures of a label file such as `instances_val2017.json`; empty for other names."""
+    folder = stem_of(name).rpartition("_")[2]
+    return folder if split_of(f"{folder}/x") else ""
 
 
 _SPLITS = {
