@@ -81,3 +81,12 @@ def test_its_panoptic_pictures_are_no_other_form(tmp_path: Path) -> None:
     cityscapes(tmp_path)
     panoptic(tmp_path / "gtFine")
     assert recognise(tmp_path) == "cityscapes"
+
+
+def test_archives_in_a_folder_each(tmp_path: Path) -> None:
+    cityscapes(tmp_path / "x")
+    for kind in ("gtFine", "leftImg8bit"):
+        (tmp_path / f"{kind}_trainvaltest").mkdir()
+        (tmp_path / "x" / kind).rename(tmp_path / f"{kind}_trainvaltest" / kind)
+    (image,) = read_labels(tmp_path).coco["images"]
+    assert image["file_name"] == "leftImg8bit_trainvaltest/leftImg8bit/train/ulm/ulm_0_leftImg8bit.png"

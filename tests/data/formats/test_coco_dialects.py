@@ -226,6 +226,17 @@ def test_what_else_may_be_downloaded_with_coco_is_left_out(tmp_path: Path) -> No
     assert recognise(tmp_path) == "panoptic", "where there are no instances"
 
 
+def test_archives_of_coco_in_a_folder_each(tmp_path: Path) -> None:
+    """Only COCO's own names are known to be of the same images wherever they lie."""
+    official(tmp_path)
+    text = (tmp_path / "annotations/instances_val2017.json").read_text()
+    write(tmp_path / "stuff_annotations_trainval2017/annotations/stuff_val2017.json", text)
+    assert len(read_labels(tmp_path).coco["annotations"]) == 4
+    write(tmp_path / "others/stuff_val.json", text)
+    write(tmp_path / "annotations/instances_val.json", text)
+    assert len(read_labels(tmp_path).coco["annotations"]) == 8
+
+
 def test_images_that_no_split_has_are_counted(tmp_path: Path) -> None:
     """`all.json` has one of a split again, of which there is nothing to say."""
     official(tmp_path)

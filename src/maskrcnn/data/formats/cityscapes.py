@@ -57,12 +57,13 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder, num_void = ContentBuilder(listing.path, listing.root, CLASSES.values()), 0
-    for mask, picture in _masks(listing):
+    for mask, stated in _masks(listing):
         values = _values(listing, mask, builder)
         if values is not None and np.isin(values, VOID_CLASSES).all():
             num_void += 1
             continue
         fields = {} if values is None else {FIELD: _pixels(values)}
+        picture = stated if listing.has(stated) else listing.picture(stated)  # each archive in a folder of its own
         image = builder.add_image(picture, listing.size(picture, mask), split_of(mask), **fields)
         if values is None:
             continue

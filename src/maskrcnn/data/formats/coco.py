@@ -8,6 +8,7 @@ Annotator's as `coco_annotations.py` says. CVAT marks every bitmap as a crowd: `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +36,9 @@ _BESIDE_INSTANCES = {
     "panoptic": "its objects are in {instances} too; for its stuff give a folder without that file",
 }
 """What COCO puts beside `instances_SPLIT.json`, by the start of its name, and why it is left out there."""
+
+_OFFICIAL = re.compile(r"(train|val)20(14|17)\.json")
+"""The ends of COCO's own names, known wherever they lie: its archives may be unpacked in a folder each."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,16 @@ def _label_files(listing: Listing, builder: ContentBuilder) -> list[str]:
 
 def why_left_out(name: str, names: Collection[str]) -> str:
     """Why a file is not read where `names` has the instances of the same images; empty where it is."""
-    start, _, split = name.rpartition("/")[2].rpartition("_")
-    instances = name.removesuffix(f"{start}_{split}") + f"instances_{split}"
-    is_beside = start in _BESIDE_INSTANCES and instances in names
-    return _BESIDE_INSTANCES[start].format(instances=instances) if is_beside else ""
+    folder, _, last = name.rpartition("/")
+    start, _, split = last.rpartition("_")
+    if start not in _BESIDE_INSTANCES:
+        return ""
+    instances, found = f"instances_{split}", list[str]()
+    if (beside := f"{folder}/{instances}".removeprefix("/")) in names:
+        found = [beside]
+    elif _OFFICIAL.fullmatch(split):
+        found = [other for other in names if other.rpartition("/")[2] == instances]
+    return _BESIDE_INSTANCES[start].format(instances=found[0]) if found else ""
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder, stored: list[_Stored]) -> list[str]:
