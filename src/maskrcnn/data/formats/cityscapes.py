@@ -74,7 +74,9 @@ def read(listing: Listing) -> LabelContent:
             elif number in IGNORED:
                 builder.add_rle(image, None, rle, f"{mask}: value {value}", crowd=True)
     if num_void:
-        builder.report.note(f"{counted(num_void, 'image')} left out: all of it is void, so that nobody has labelled it")
+        builder.report.note(
+            f"{counted(num_void, 'image')} left out: void throughout, as where labels are not given away"
+        )
     return builder.content()
 
 
