@@ -91,3 +91,16 @@ def test_labels_for_testing_alone_are_nothing_to_learn_from(tmp_path: Path) -> N
     several(tmp_path / "data/test", 3)
     with pytest.raises(UserError, match=r"expected images to learn from \(train\)"):
         opened(tmp_path / "split", root=str(tmp_path / "data"))
+
+
+def test_a_split_for_testing_is_not_divided_and_not_kept(tmp_path: Path) -> None:
+    """As the data of Cellpose and StarDist comes."""
+    several(tmp_path / "data/train", 4)
+    several(tmp_path / "data/test", 2)
+    data, said = opened(tmp_path / "split", root=str(tmp_path / "data"), val_fraction=0.5)
+    assert "2 of 4 are" in said
+    data.division.keep(tmp_path / "split")
+    assert sorted(path.name for path in (tmp_path / "split").iterdir()) == [
+        "instances_train.json",
+        "instances_val.json",
+    ]

@@ -83,7 +83,8 @@ def find_division(config: Config, kept: Path, say: Say, content: LabelContent | 
         raise UserError(f"{root}: expected images to learn from (train), found only {' and '.join(splits)}")
     if "val" not in splits:
         say(f"{root}: no images to measure on (val), so nothing is evaluated")
-    return Division(dict(splits), splits if is_divided and "val" in splits else {}, _folder_of(root))
+    made = {split: splits[split] for split in NAMES} if is_divided and "val" in splits else {}
+    return Division(dict(splits), made, _folder_of(root))
 
 
 def undivided_labels(config: Config) -> LabelContent | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.data.formats.scenes import coco, picture, write
+from tests.data.formats.scenes import coco, panoptic, picture, write
 
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.coco_annotations import Annotations, load_coco
@@ -19,7 +20,7 @@ from maskrcnn.data.file_names import ImageFolder
 from maskrcnn.data.formats import listing
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
-from maskrcnn.data.formats.table import labelled_images, read_labels
+from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 
@@ -198,6 +199,55 @@ def test_coco_as_it_is_downloaded(tmp_path: Path) -> None:
         (tmp_path / f"annotations/instances_{split}2017.json").unlink()
         (tmp_path / f"annotations/captions_{split}2017.json").unlink()
     assert len(read_labels(tmp_path).coco["annotations"]) == 4, "where there is nothing else, the persons count"
+
+
+def test_what_else_may_be_downloaded_with_coco_is_left_out(tmp_path: Path) -> None:
+    """Lists of images to test on stand before the labels, stuff is no objects, and panoptic has each of them again."""
+    official(tmp_path)
+    text = (tmp_path / "annotations/instances_train2017.json").read_text()
+    listed = {name: entries for name, entries in json.loads(text).items() if name != "annotations"}
+    for part in ("test-dev2017", "test2017", "unlabeled2017"):
+        write(tmp_path / f"annotations/image_info_{part}.json", listed)
+    write(tmp_path / "lvis_v1_image_info_test_dev.json", listed)
+    panoptic(tmp_path / "panoptic")
+    for split in ("train", "val"):
+        write(tmp_path / f"annotations/stuff_{split}2017.json", text)
+        file = tmp_path / "panoptic/annotations/panoptic_train.json"
+        write(tmp_path / f"annotations/panoptic_{split}2017.json", file.read_text())
+    shutil.rmtree(tmp_path / "panoptic")
+    assert recognise(tmp_path) == "coco"
+    content = read_labels(tmp_path)
+    assert len(content.coco["images"]) == 2 and len(content.coco["annotations"]) == 4
+    assert content.report.counts.total() == 0 and len(content.report.notes) == 4 + 4 + 4
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/instances_{split}2017.json").unlink()
+        (tmp_path / f"annotations/person_keypoints_{split}2017.json").unlink()
+        (tmp_path / f"annotations/stuff_{split}2017.json").unlink()
+    assert recognise(tmp_path) == "panoptic", "where there are no instances"
+
+
+def test_archives_of_coco_in_a_folder_each(tmp_path: Path) -> None:
+    """Only COCO's own names are known to be of the same images wherever they lie."""
+    official(tmp_path)
+    text = (tmp_path / "annotations/instances_val2017.json").read_text()
+    write(tmp_path / "stuff_annotations_trainval2017/annotations/stuff_val2017.json", text)
+    assert len(read_labels(tmp_path).coco["annotations"]) == 4
+    write(tmp_path / "others/stuff_val.json", text)
+    write(tmp_path / "annotations/instances_val.json", text)
+    assert len(read_labels(tmp_path).coco["annotations"]) == 8
+
+
+def test_images_that_no_split_has_are_counted(tmp_path: Path) -> None:
+    """`all.json` has one of a split again, of which there is nothing to say."""
+    official(tmp_path)
+    text = (tmp_path / "annotations/instances_train2017.json").read_text()
+    write(tmp_path / "annotations/all.json", text.replace("a.png", "train2017/a.png"))
+    picture(tmp_path / "more/b.png")
+    write(tmp_path / "more/others.json", text.replace("a.png", "b.png"))
+    content = read_labels(tmp_path)
+    (note,) = (note for note in content.split("train").report.notes if "no split" in note)
+    assert "1 image left out that no split has, such as more/b.png" in note
+    assert content.split("val").report.notes == []
 
 
 @pytest.mark.parametrize("num_large", [1, 2])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.formats.scenes import colour_masks, masks, picture, save, write
+from tests.data.formats.scenes import colour_masks, label_images, masks, picture, save, write
 
 from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.report import Fault
@@ -77,3 +77,23 @@ def test_colours_of_a_palette_and_of_grey(
     content = read_labels(tmp_path)
     ((name, mask),) = bitmaps(content)
     assert name == "cat" and np.array_equal(mask, masks()["cat"]) and content.report.counts.total() == 0
+
+
+def test_masks_of_roboflow_have_the_names_of_their_values(tmp_path: Path, bitmaps: Any) -> None:
+    values = np.zeros((24, 31), np.uint8)
+    for value, mask in enumerate(masks().values(), start=1):
+        values[mask] = value
+    for split in ("train", "valid"):
+        picture(tmp_path / split / "a_jpg.rf.0123.jpg")
+        save(tmp_path / split / "a_jpg.rf.0123_mask.png", values)
+        write(tmp_path / split / "_classes.csv", "Pixel Value, Class\n0, background\n1, cat\n2, dog\n")
+    assert recognise(tmp_path) == "colour-masks"
+    content = read_labels(tmp_path)
+    assert content.splits == ["train", "val"] and content.report.counts.total() == 0
+    assert [(name, int(mask.sum())) for name, mask in bitmaps(content)] == [("cat", 30), ("dog", 80)] * 2
+
+
+def test_a_list_of_the_classes_of_whole_images_names_no_values(tmp_path: Path) -> None:
+    label_images(tmp_path)
+    write(tmp_path / "_classes.csv", "filename, cat, dog\na.png, 1, 0\n")
+    assert recognise(tmp_path) == "label-images"

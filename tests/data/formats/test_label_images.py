@@ -52,6 +52,7 @@ def test_every_depth(tmp_path: Path, dtype: str, ending: str) -> None:
         ("images/train/a.png", "labels/train/a.png"),
         ("a.png", "a_masks.png"),
         ("a.png", "a_cp_masks.png"),
+        ("train/000_img.png", "train/000_masks.png"),
         ("x/a.tif", "x/a_mask.tif"),
         ("images/a.png", "masks/a_mask.png"),
         ("Images/a.png", "Masks/a.png"),

@@ -11,7 +11,7 @@ import numpy as np
 from tests.data.formats.scenes import mapillary, save
 
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.formats.table import read_labels
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.report import Fault
 
 ReadForm = Callable[[Path, str], LabelContent]
@@ -41,3 +41,10 @@ def test_classes_beyond_the_configuration(tmp_path: Path) -> None:
     mapillary(tmp_path)
     save(tmp_path / "training/instances/a.png", np.full((24, 31), 3 * 256, np.uint16))
     assert read_labels(tmp_path).report.counts == {Fault.UNKNOWN_CATEGORY: 1}
+
+
+def test_pictures_of_classes_are_no_label_images(tmp_path: Path) -> None:
+    """Version 1.1 has `labels` beside `images`."""
+    mapillary(tmp_path)
+    save(tmp_path / "training/labels/a.png", np.zeros((24, 31), np.uint8))
+    assert recognise(tmp_path) == "mapillary"

@@ -84,3 +84,15 @@ def test_images_without_masks_are_reported(tmp_path: Path) -> None:
     content = read_labels(tmp_path)
     assert content.report.counts == {Fault.MASK_FILE: 1} and "late/images/late.png: " in content.report.lines[0]
     assert len(content.coco["images"]) == before
+
+
+def test_samples_to_be_predicted_have_no_masks(tmp_path: Path) -> None:
+    """As in the `stage1_test` of the Data Science Bowl; one without masks among others that have some is a fault."""
+    object_masks(tmp_path / "stage1_train")
+    for name in ("y", "z"):
+        picture(tmp_path / f"stage1_test/{name}/images/{name}.png")
+    content = read_labels(tmp_path)
+    assert content.report.counts.total() == 0 and len(content.coco["images"]) == 1
+    assert content.report.notes == [f"{tmp_path}: 2 images below stage1_test left out: nobody there has masks"]
+    picture(tmp_path / "stage1_train/y/images/y.png")
+    assert read_labels(tmp_path).report.counts == {Fault.MASK_FILE: 1}

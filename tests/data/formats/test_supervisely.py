@@ -100,3 +100,15 @@ def test_a_packed_bitmap_does_not_unpack_without_end(tmp_path: Path, monkeypatch
     write(path, content)
     read = read_labels(tmp_path)
     assert read.report.counts == {Fault.SHAPE_MALFORMED: 1} and "at most 1000 bytes" in read.report.lines[0]
+
+
+def test_other_files_of_a_project_are_no_labels(tmp_path: Path) -> None:
+    supervisely(tmp_path)
+    for name in (
+        "key_id_map.json",
+        "obj_class_to_machine_color.json",
+        "set/img_info/a.png.json",
+        "set/meta/a.png.json",
+    ):
+        write(tmp_path / name, {"something": "else"})
+    assert read_labels(tmp_path).report.counts.total() == 0

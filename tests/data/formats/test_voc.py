@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.formats.scenes import masks, picture, save, voc, write
+from tests.data.formats.scenes import CAT, masks, pairs, picture, save, voc, write
 
-from maskrcnn.data.formats.table import labelled_images, read_labels
+from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
 from maskrcnn.data.formats.voc import CLASSES, palette
 from maskrcnn.data.report import Fault
 
@@ -196,3 +196,18 @@ def test_the_image_is_that_of_the_stem_or_else_that_stated(tmp_path: Path) -> No
     picture(tmp_path / "JPEGImages/a.png")
     write(tmp_path / "Annotations/label1.xml", BOXES)
     assert [image["file_name"] for image in read_labels(tmp_path).coco["images"]] == ["JPEGImages/a.png"]
+
+
+def test_outlines_that_roboflow_adds_to_boxes(tmp_path: Path) -> None:
+    outline = "".join(f"<x{n}>{x}</x{n}><y{n}>{y}</y{n}>" for n, (x, y) in enumerate(pairs(CAT), start=1))
+    picture(tmp_path / "train/a.png")
+    write(tmp_path / "train/a.xml", BOXES.replace("<name>cat</name>", f"<name>cat</name><polygon>{outline}</polygon>"))
+    assert recognise(tmp_path) == "voc"
+    cat, dog = read_labels(tmp_path).coco["annotations"]
+    assert (cat["segmentation"], cat["bbox"]) == ([CAT], [2, 3, 6, 5]) and "segmentation" not in dog
+
+
+def test_subsets_of_cvat_are_splits(tmp_path: Path) -> None:
+    voc(tmp_path)
+    (tmp_path / "ImageSets/Segmentation/train.txt").rename(tmp_path / "ImageSets/Segmentation/Validation.txt")
+    assert read_labels(tmp_path).splits == ["val"]

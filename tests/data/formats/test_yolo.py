@@ -16,6 +16,7 @@ from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import read_labels
 from maskrcnn.data.formats.yolo import label_file
 from maskrcnn.data.report import Fault
+from maskrcnn.errors import UserError
 from maskrcnn.structures import KeypointSchema
 from maskrcnn.structures.masks import ByteArray
 
@@ -92,6 +93,26 @@ def test_without_settings_classes_are_numbers_or_those_of_classes_txt(tmp_path: 
     assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["0", "1"]
     write(tmp_path / "classes.txt", "cat\ndog\n")
     assert [name for name, _ in bitmaps(read_labels(tmp_path))] == ["cat", "dog"]
+
+
+def test_darknets_lists_name_splits_and_classes(tmp_path: Path) -> None:
+    """CVAT's "YOLO 1.1": texts beside the images, and paths that begin with `data/`."""
+    for split in ("train", "valid"):
+        picture(tmp_path / f"obj_{split}_data/a.png")
+        write(tmp_path / f"obj_{split}_data/a.txt", "1 0.5 0.5 0.2 0.2\n")
+        write(tmp_path / f"{split}.txt", f"data/obj_{split}_data/a.png\n")
+    write(tmp_path / "obj.names", "cat\ndog\n")
+    write(
+        tmp_path / "obj.data", "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n"
+    )
+    content = read_labels(tmp_path)
+    assert (content.splits, content.class_names) == (["train", "val"], ("cat", "dog"))
+    assert len(content.coco["annotations"]) == 2 and content.report.counts.total() == 0
+    (tmp_path / "obj.data").unlink()
+    assert len(read_labels(tmp_path).coco["annotations"]) == 2, "by their classes alone"
+    (tmp_path / "obj.names").unlink()
+    with pytest.raises(UserError, match="found none"):
+        read_labels(tmp_path)
 
 
 def test_an_empty_line_of_classes_txt_has_its_number(tmp_path: Path, bitmaps: Bitmaps) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from maskrcnn.data.formats.bitmaps import foreground
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
-from maskrcnn.data.formats.json_files import json_files
+from maskrcnn.data.formats.json_files import first_json, json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping
 from maskrcnn.data.images import read_values
@@ -25,7 +25,7 @@ LOOKED_FOR = "ADE20K (JSON with annotation.object and instance_mask)"
 
 
 def recognise(listing: Listing) -> bool:
-    return any(_is_label_file(listing.peek(name)) for name in listing.labels(".json")[:5])
+    return any(_is_label_file(listing.peek(name)) for name in first_json(listing))
 
 
 def read(listing: Listing) -> LabelContent:

@@ -2,7 +2,8 @@
 
 https://github.com/mcordts/cityscapesScripts: a pixel is class * 1000 + number, or the class alone where objects could
 not be told apart: such a group of a class with objects is a crowd. Caravans and trailers, which the benchmark leaves
-out, are ignored regions; all else is background.
+out, are ignored regions; all else is background. Of an image that has both, the fine labels count and not the coarse
+ones; an image that is void throughout, as those of `test` whose labels are not given away, is left out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions
 from maskrcnn.masks.rle import encode_rle
 from maskrcnn.masks.rle_coco import rle_to_coco
+from maskrcnn.text import counted
 
 LOOKED_FOR = "Cityscapes (gtFine/, *_instanceIds.png)"
 
@@ -46,7 +48,7 @@ _PARTS = np.zeros(1 << 16, np.uint8)
 _PARTS[list(VOID_CLASSES)] = 1
 _PARTS[1000 * min(IGNORED) : 1000 * (max(IGNORED) + 1)] = 2
 
-_MASK = re.compile(r"(?P<above>(?:.*/)?)gt(?:Fine|Coarse)/(?P<stem>.+)_gt(?:Fine|Coarse)_instanceIds\.png$")
+_MASK = re.compile(r"(?P<above>(?:.*/)?)gt(?P<kind>Fine|Coarse)/(?P<stem>.+)_gt(?:Fine|Coarse)_instanceIds\.png$")
 
 
 def recognise(listing: Listing) -> bool:
@@ -54,10 +56,14 @@ def recognise(listing: Listing) -> bool:
 
 
 def read(listing: Listing) -> LabelContent:
-    builder = ContentBuilder(listing.path, listing.root, CLASSES.values())
-    for mask, picture in _masks(listing):
+    builder, num_void = ContentBuilder(listing.path, listing.root, CLASSES.values()), 0
+    for mask, stated in _masks(listing):
         values = _values(listing, mask, builder)
+        if values is not None and np.isin(values, VOID_CLASSES).all():
+            num_void += 1
+            continue
         fields = {} if values is None else {FIELD: _pixels(values)}
+        picture = stated if listing.has(stated) else listing.picture(stated)  # each archive in a folder of its own
         image = builder.add_image(picture, listing.size(picture, mask), split_of(mask), **fields)
         if values is None:
             continue
@@ -67,6 +73,10 @@ def read(listing: Listing) -> LabelContent:
                 builder.add_rle(image, CLASSES[number], rle, f"{mask}: value {value}", crowd=value < 1000)
             elif number in IGNORED:
                 builder.add_rle(image, None, rle, f"{mask}: value {value}", crowd=True)
+    if num_void:
+        builder.report.note(
+            f"{counted(num_void, 'image')} left out: void throughout, as where labels are not given away"
+        )
     return builder.content()
 
 
@@ -93,5 +103,6 @@ def _pixels(values: npt.NDArray[Any]) -> Json:
 def _masks(listing: Listing) -> Iterator[tuple[str, str]]:
     """(mask, image) by their names."""
     for name in listing.names:
-        if match := _MASK.match(name):
+        match = _MASK.match(name)
+        if match and not (match["kind"] == "Coarse" and listing.has(name.replace("gtCoarse", "gtFine"))):
             yield name, f"{match['above']}leftImg8bit/{match['stem']}_leftImg8bit.png"

@@ -8,6 +8,7 @@ Annotator's as `coco_annotations.py` says. CVAT marks every bitmap as a crowd: `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from maskrcnn.data.coco_annotations import Annotations, joined
 from maskrcnn.data.coco_owners import looked_up
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
-from maskrcnn.data.formats.json_files import json_files
+from maskrcnn.data.formats.json_files import first_json, json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.data.formats.shapes import entries
@@ -31,8 +32,13 @@ LOOKED_FOR = "COCO's JSON (images, annotations, categories)"
 _BESIDE_INSTANCES = {
     "captions": "captions are no labels",
     "person_keypoints": "its persons are in {instances} too; for their keypoints give a folder without that file",
+    "stuff": "stuff is no objects; for a class of every pixel give a folder with panoptic_*.json alone",
+    "panoptic": "its objects are in {instances} too; for its stuff give a folder without that file",
 }
 """What COCO puts beside `instances_SPLIT.json`, by the start of its name, and why it is left out there."""
+
+_OFFICIAL = re.compile(r"(train|val)20(14|17)\.json")
+"""The ends of COCO's own names, known wherever they lie: its archives may be unpacked in a folder each."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class _Stored:
 
 
 def recognise(listing: Listing) -> bool:
-    return any(is_coco(listing.peek(name)) for name in listing.labels(".json")[:5])
+    return any(is_coco(listing.peek(name)) for name in first_json(listing))
 
 
 def is_coco(content: Any) -> bool:
@@ -80,10 +86,18 @@ def is_coco(content: Any) -> bool:
     return not any("segments_info" in entry for entry in first)
 
 
+def _is_known(content: Any) -> bool:
+    """Whether it is COCO's, or a list of images alone, as `image_info_test2017.json` is."""
+    return is_coco(content) or (isinstance(content, dict) and "images" in content and "annotations" not in content)
+
+
 def read(listing: Listing) -> LabelContent:
     builder, stored = ContentBuilder(listing.path, listing.root), list[_Stored]()
     classes: dict[str, None] = {}
-    for name, content in json_files(listing, builder, is_coco, _label_files(listing, builder)):
+    for name, content in json_files(listing, builder, _is_known, _label_files(listing, builder)):
+        if not is_coco(content):
+            builder.report.note(f"{name}: left out; it names images without labels")
+            continue
         classes.update(dict.fromkeys(_read_file(listing, name, content, builder, stored)))
         if content.get("unlabelled") == "void":
             builder.unlabelled = "void"
@@ -96,13 +110,25 @@ def _label_files(listing: Listing, builder: ContentBuilder) -> list[str]:
     """All but what COCO puts beside the instances of the same images."""
     kept, names = [], listing.labels(".json")
     for name in names:
-        start, _, split = name.rpartition("/")[2].rpartition("_")
-        instances = name.removesuffix(f"{start}_{split}") + f"instances_{split}"
-        if start in _BESIDE_INSTANCES and instances in names:
-            builder.report.note(f"{name}: left out; {_BESIDE_INSTANCES[start].format(instances=instances)}")
+        if reason := why_left_out(name, names):
+            builder.report.note(f"{name}: left out; {reason}")
         else:
             kept.append(name)
     return kept
+
+
+def why_left_out(name: str, names: Collection[str]) -> str:
+    """Why a file is not read where `names` has the instances of the same images; empty where it is."""
+    folder, _, last = name.rpartition("/")
+    start, _, split = last.rpartition("_")
+    if start not in _BESIDE_INSTANCES:
+        return ""
+    instances, found = f"instances_{split}", list[str]()
+    if (beside := f"{folder}/{instances}".removeprefix("/")) in names:
+        found = [beside]
+    elif _OFFICIAL.fullmatch(split):
+        found = [other for other in names if other.rpartition("/")[2] == instances]
+    return _BESIDE_INSTANCES[start].format(instances=found[0]) if found else ""
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder, stored: list[_Stored]) -> list[str]:

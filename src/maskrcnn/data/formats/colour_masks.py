@@ -1,5 +1,6 @@
 """Masks in which a colour is a class: pictures beside the images, and `labelmap.txt` with their names, or such a file.
 
+Or a value of grey is a class, named in Roboflow's `_classes.csv`.
 What touches in one colour cannot be told apart, so each connected region (corners touch) is an object; masks that
 number their objects are Pascal VOC's (`SegmentationObject/`) or label images. JPEG smears colours and is refused.
 """
@@ -21,7 +22,7 @@ from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.regions import labelled_regions
 
-LOOKED_FOR = "masks of colours with labelmap.txt (or --colours)"
+LOOKED_FOR = "masks of colours with labelmap.txt or _classes.csv (or --colours)"
 
 MAX_COLOURS = 1000
 

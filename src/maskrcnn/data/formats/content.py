@@ -89,8 +89,19 @@ class LabelContent:
         coco = {**self.coco, "images": images, "annotations": annotations}
         report = DataReport(f"{self.source} ({name})")
         if name == self.splits[0]:
-            report = replace(self.report, source=report.source)
+            report = replace(self.report, source=report.source, notes=[*self.report.notes, *self._of_no_split()])
         return replace(self, coco=coco, report=report)
+
+    def _of_no_split(self) -> list[str]:
+        """A line for images that no split has, under any entry of theirs."""
+        has_split = {True: dict[str, None](), False: dict[str, None]()}
+        for image in self.coco["images"]:
+            has_split[image.get("split") in SPLITS][str(image.get("file_name"))] = None
+        left_out = [name for name in has_split[False] if name not in has_split[True]]
+        if not left_out:
+            return []
+        number = counted(len(left_out), "image")
+        return [f"{self.source}: {number} left out that no split has, such as {one_line(left_out[0])}"]
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 As Cellpose and StarDist write them (8, 16 or 32 bits; PNG or TIFF). Values need not follow one another, and one value
 may have several parts. Either `images/` and `masks/` (or `labels/`) hold files of the same names, or a mask lies beside
-its image as `X_masks.png`, `X_cp_masks.png`, `X_mask.png`, `X_labels.png`.
+its image X (or `X_img.png`) as `X_masks.png`, `X_cp_masks.png`, `X_mask.png`, `X_labels.png`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maskrcnn.data.formats import mapillary
 from maskrcnn.data.formats.bitmaps import Values
 from maskrcnn.data.formats.class_values import ClassValues
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
@@ -39,8 +40,9 @@ _NOT_MASKS = re.compile(r"(_cp_outlines|_outlines|_flows|_cp_output|_prob)$")
 
 
 def recognise(listing: Listing) -> bool:
-    no_colours = find_label_map(listing) is None
-    return listing.chosen is None and no_colours and next(pairs(listing), None) is not None
+    if listing.chosen is not None or find_label_map(listing) is not None:
+        return False
+    return next(pairs(listing), None) is not None and not mapillary.recognise(listing)  # which has `labels/` of classes
 
 
 def read(listing: Listing) -> LabelContent:
@@ -95,7 +97,9 @@ def pairs(listing: Listing) -> Iterator[tuple[str, str]]:
 
 def _image_beside(listing: Listing, stem: str) -> str | None:
     plain = _ENDING.sub("", stem)
-    return listing.picture_of_stem(plain) if plain != stem else None
+    if plain == stem:
+        return None
+    return listing.picture_of_stem(plain) or listing.picture_of_stem(f"{plain}_img")  # as in Cellpose's own data
 
 
 def _image_in_images(listing: Listing, stem: str) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from maskrcnn.data.formats.bitmaps import rle_at
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
-from maskrcnn.data.formats.json_files import json_files
+from maskrcnn.data.formats.json_files import first_json, json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import (
     Flat,
@@ -48,7 +48,7 @@ _WITHOUT_AREA = ("keypoint", "vector", "timeserieslabels")
 
 
 def recognise(listing: Listing) -> bool:
-    return any(_is_tasks(listing.peek(name)) for name in listing.labels(".json")[:5])
+    return any(_is_tasks(listing.peek(name)) for name in first_json(listing))
 
 
 def read(listing: Listing) -> LabelContent:

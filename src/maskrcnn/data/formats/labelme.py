@@ -13,7 +13,7 @@ from typing import Any
 
 from maskrcnn.data.formats.bitmaps import decode_base64, decode_picture, foreground, rle_at, union
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
-from maskrcnn.data.formats.json_files import json_files
+from maskrcnn.data.formats.json_files import first_json, json_files
 from maskrcnn.data.formats.listing import PICTURES, Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, ellipse, points_of, rectangle, stated_size
 from maskrcnn.data.report import Fault
@@ -38,7 +38,7 @@ class _Group:
 
 
 def recognise(listing: Listing) -> bool:
-    return any(_is_label_file(listing.peek(name)) for name in listing.labels(".json")[:5])
+    return any(_is_label_file(listing.peek(name)) for name in first_json(listing))
 
 
 def read(listing: Listing) -> LabelContent:

@@ -42,7 +42,7 @@ def _root(listing: Listing, name: str) -> Element | None:
         root = read_xml(listing.file(name))
     except UserError:
         return None
-    shapes = any(root.find(f"object/{shape}") is not None for shape in ("polygon", "segm"))
+    shapes = any(root.find(f"object/{shape}") is not None for shape in ("polygon/pt", "segm"))
     return root if root.tag == "annotation" and shapes else None
 
 

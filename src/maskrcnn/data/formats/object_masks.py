@@ -6,6 +6,7 @@ The class is the folder's name below `masks` where there is one (`masks/cat/3.pn
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ from maskrcnn.data.formats.listing import Listing, around, folder_of, split_of, 
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
+from maskrcnn.text import counted
 
 LOOKED_FOR = "one mask for each object (ID/images/, ID/masks/)"
 
@@ -26,18 +28,30 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
-    used = set[str]()
+    used, labelled = set[str](), set[str]()
     for picture, masks in _samples(listing):
         image = builder.add_image(picture, listing.size(picture, masks[0]), split_of(picture))
         used.update((picture, *masks))
+        labelled.add(_around_sample(picture))
         for mask in masks:
             _read_mask(listing, mask, image, builder)
+    unlabelled = Counter[str]()
     for name in (picture for picture in listing.pictures() if picture not in used):
         if around(name, "masks"):
             builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
-        elif around(name, "images"):
+        elif around(name, "images") and _around_sample(name) in labelled:
             builder.fault(Fault.MASK_FILE, name, "there is none for this image, which is left out")
+        elif around(name, "images"):
+            unlabelled[_around_sample(name)] += 1
+    for folder, number in unlabelled.items():
+        builder.report.note(f"{counted(number, 'image')} below {folder or '.'} left out: nobody there has masks")
     return builder.content()
+
+
+def _around_sample(picture: str) -> str:
+    """The folder that has samples like that of a picture: `stage1_test` of `stage1_test/ID/images/ID.png`."""
+    above, _ = around(picture, "images") or ("", "")
+    return folder_of(above)
 
 
 def _samples(listing: Listing) -> Iterator[tuple[str, list[str]]]:

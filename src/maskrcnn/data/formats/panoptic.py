@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.coco_annotations import Annotations
-from maskrcnn.data.formats import mapillary
+from maskrcnn.data.formats import cityscapes, coco, mapillary
 from maskrcnn.data.formats.bitmaps import Values
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
+from maskrcnn.data.formats.json_files import first_json
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.images import read_values
@@ -28,8 +29,10 @@ LOOKED_FOR = "COCO panoptic (annotations with segments_info)"
 
 
 def recognise(listing: Listing) -> bool:
-    found = any(_is_panoptic(listing.peek(name)) for name in listing.labels(".json")[:5])
-    return found and not mapillary.recognise(listing)  # whose folders have such files too
+    names = listing.labels(".json")
+    found = (not coco.why_left_out(name, names) and _is_panoptic(listing.peek(name)) for name in first_json(listing))
+    others = (form.recognise(listing) for form in (mapillary, cityscapes))  # whose folders have such files too
+    return any(found) and not any(others)
 
 
 def read(listing: Listing) -> LabelContent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, Json, LabelContent
-from maskrcnn.data.formats.json_files import json_files
+from maskrcnn.data.formats.json_files import first_json, json_files
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping, stated_size
 from maskrcnn.text import brief
@@ -17,7 +17,7 @@ LOOKED_FOR = "SA-1B (JSON with image and annotations for each image)"
 
 
 def recognise(listing: Listing) -> bool:
-    return any(_is_label_file(listing.peek(name)) for name in listing.labels(".json")[:5])
+    return any(_is_label_file(listing.peek(name)) for name in first_json(listing))
 
 
 def read(listing: Listing) -> LabelContent:

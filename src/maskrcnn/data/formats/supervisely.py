@@ -12,7 +12,7 @@ from typing import Any
 from maskrcnn.data.formats.bitmaps import Part, decode_base64, decode_picture, foreground, rle_at, with_holes
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
 from maskrcnn.data.formats.json_files import json_files
-from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
+from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle, stated_size
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
@@ -39,7 +39,9 @@ def read(listing: Listing) -> LabelContent:
 
 
 def _label_files(listing: Listing) -> list[str]:
-    return [name for name in listing.labels(".json") if stem_of(name) != "meta"]
+    """Those in a folder `ann`: others are of the project (`meta.json`, `key_id_map.json`), or say what a picture is."""
+    names = listing.labels(".json")
+    return names if listing.chosen else [name for name in names if folder_of(name).rpartition("/")[2] == "ann"]
 
 
 def _is_label_file(content: Any) -> bool:

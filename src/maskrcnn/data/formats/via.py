@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, Json, LabelContent, is_class_name
+from maskrcnn.data.formats.json_files import first_json
 from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.formats.shapes import Flat, coordinates, ellipse, entries, mapping, numbers, rectangle
 from maskrcnn.data.report import Fault
@@ -31,7 +32,7 @@ Picture = tuple[str, list[Json]]
 
 
 def recognise(listing: Listing) -> bool:
-    return any(_pictures_of(listing.peek(name)) is not None for name in listing.labels(".json")[:5]) or any(
+    return any(_pictures_of(listing.peek(name)) is not None for name in first_json(listing)) or any(
         _is_csv(listing, name) for name in listing.labels(".csv")[:5]
     )
 

@@ -2,7 +2,8 @@
 
 http://host.robots.ox.ac.uk/pascal/VOC/. Palette pictures hold the numbers as indices; some exporters write the colours
 of the palette instead, with their names in `labelmap.txt`. 255 is border, neither object nor background; it is left out
-of the masks. Images without such pictures have the boxes of `Annotations/X.xml`, where `difficult` ones are ignored.
+of the masks. Images without such pictures have the boxes of `Annotations/X.xml`, where `difficult` ones are ignored, or
+the outlines that Roboflow adds there (`polygon/x1`, `y1`, `x2`, ...).
 `ImageSets/*/{train,val,test}.txt` are the splits. Without `class_names.txt` or `labelmap.txt` classes are VOC's.
 """
 
@@ -12,13 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import Values, colours_as_numbers
-from maskrcnn.data.formats.content import SPLITS, ContentBuilder, LabelContent
+from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_map import read_label_map, read_lines
 from maskrcnn.data.formats.listing import Listing, folder_of, nearest, split_of, stem_of
 from maskrcnn.data.formats.text_files import numbered_lines, read_text
@@ -139,15 +141,20 @@ def _splits(listing: Listing, builder: ContentBuilder) -> dict[str, str]:
     """The split of each image; a list of the folder Segmentation goes before others."""
     found: dict[str, str] = {}
     shared = dict[str, Counter[tuple[str, str]]]()
-    lists = [name for name in listing.names if "ImageSets/" in name and stem_of(name) in SPLITS]
+    lists = [name for name in listing.names if "ImageSets/" in name and _split_named(name)]
     for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
         for stem in dict.fromkeys(line.split()[0] for line in read_lines(listing.file(name), MAX_LIST)):
             first = found.setdefault(stem, name)
             if first != name and folder_of(first) == folder_of(name):
-                shared.setdefault(folder_of(name), Counter())[stem_of(first), stem_of(name)] += 1
+                shared.setdefault(folder_of(name), Counter())[_split_named(first), _split_named(name)] += 1
     for folder, pairs in shared.items():
         builder.shared(folder, pairs)
-    return {stem: stem_of(name) for stem, name in found.items()}
+    return {stem: _split_named(name) for stem, name in found.items()}
+
+
+def _split_named(name: str) -> str:
+    """The split that a list is named after, also as a subset of CVAT's: `train.txt`, `Validation.txt`."""
+    return split_of(f"{stem_of(name)}/x")
 
 
 def _picture(listing: Listing, beside: str, stated: str | None = None) -> str:
@@ -227,11 +234,25 @@ def _read_boxes(listing: Listing, name: str, splits: Mapping[str, str], builder:
     image = builder.add_image(picture, size_of(root, "size/height", "size/width") or listing.size(picture), split)
     for number, item in enumerate(root.iter("object")):
         where = f"{name}: object {number}"
-        box = _box(item)
-        if box is None:
+        label, box, outline = text_of(item, "name"), _box(item), _outline(item)
+        crowd = text_of(item, "difficult") == "1"
+        if outline:
+            builder.add_polygons(image, label, [outline], where, crowd=crowd)
+        elif box is None:
             builder.fault(Fault.SHAPE_MALFORMED, where, "bndbox")
         else:
-            builder.add_box(image, text_of(item, "name"), box, where, crowd=text_of(item, "difficult") == "1")
+            builder.add_box(image, label, box, where, crowd=crowd)
+
+
+def _outline(item: Element) -> list[float]:
+    """x1, y1, x2, y2, ... up to the first that is not there or no number."""
+    found = list[float]()
+    for number in count(1):
+        x, y = (number_of(text_of(item, f"polygon/{axis}{number}")) for axis in "xy")
+        if x is None or y is None:
+            return found
+        found += (x, y)
+    return found
 
 
 def _box(item: Element) -> list[float] | None:

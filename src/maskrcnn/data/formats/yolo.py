@@ -9,6 +9,7 @@ they are left out. Where they may be coordinates, they are: a box, a confidence 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,6 +26,7 @@ from maskrcnn.data.formats.yolo_settings import (
     class_names,
     find_settings,
     images_of_splits,
+    named_classes,
     pose_of,
 )
 from maskrcnn.data.report import Fault
@@ -35,7 +37,7 @@ from maskrcnn.structures import Size
 from maskrcnn.structures.masks import FloatArray
 from maskrcnn.text import brief
 
-LOOKED_FOR = "YOLO's data.yaml, or labels/ with a .txt for each image"
+LOOKED_FOR = "YOLO's data.yaml or obj.data, or labels/ with a .txt for each image"
 
 MAX_LABELS, MAX_LINE = 64 * 2**20, 100_000
 """Bytes."""
@@ -50,8 +52,16 @@ LOOKED_AT = 50
 def recognise(listing: Listing) -> bool:
     if find_settings(listing) is not None:
         return True
-    lines = (_first_line(listing, name) for name in listing.labels(".txt") if around(name, "labels"))
+    lines = (_first_line(listing, name) for name in _label_texts(listing))
     return any(map(_is_label, islice(filter(None, lines), LOOKED_AT)))
+
+
+def _label_texts(listing: Listing) -> Iterator[str]:
+    """The texts in `labels`; where a file names the classes, also those right beside an image of their name."""
+    is_named = named_classes(listing) is not None
+    for name in listing.labels(".txt"):
+        if around(name, "labels") or (is_named and listing.picture_of_stem(name.rpartition(".")[0])):
+            yield name
 
 
 def read(listing: Listing) -> LabelContent:

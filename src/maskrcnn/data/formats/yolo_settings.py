@@ -1,5 +1,6 @@
 """YOLO's data.yaml: the names of the classes, the pictures of each split, and what keypoints an object has.
 
+Darknet's obj.data says the same without keypoints, and names the file of the classes.
 Folders and list files come in several dialects; paths never lead out of the folder (Roboflow's `../train/images` is
 read as `train/images`). Keypoints have no names there: they are k1, k2, ..., and those that a mirror exchanges
 (`flip_idx`) left_1 and right_1, whichever side they are on.
@@ -85,7 +86,16 @@ def find_settings(listing: Listing) -> YoloSettings | None:
         return name.count("/"), name in broken, not any(_places(stated.get(name, {}))), name
 
     file = min([*stated, *broken], key=rank, default=None)
-    return None if file is None else YoloSettings(file, stated.get(file, {}), broken)
+    return _darknets(listing) if file is None else YoloSettings(file, stated.get(file, {}), broken)
+
+
+def _darknets(listing: Listing) -> YoloSettings | None:
+    """Of `obj.data`, as CVAT's "YOLO 1.1" has it: lines such as `train = data/train.txt`."""
+    file = nearest(name for name in listing.labels(".data") if PurePosixPath(name).name == "obj.data")
+    if file is None:
+        return None
+    lines = (line.partition("=") for line in read_text(listing.file(file), MAX_YAML, "a list of settings").splitlines())
+    return YoloSettings(file, {key.strip(): value.strip() for key, _, value in lines if value.strip()})
 
 
 def _content(listing: Listing, name: str) -> dict[str, Any]:
@@ -149,11 +159,15 @@ def class_names(settings: YoloSettings, listing: Listing, builder: ContentBuilde
         ]
     if isinstance(names, list):
         return [_class_name(name, index, file, builder) for index, name in enumerate(names)]
-    listed = nearest(name for name in listing.names if PurePosixPath(name).name in ("classes.txt", "obj.names"))
-    if listed is None:
+    if (listed := named_classes(listing)) is None:
         return []
     lines = numbered_lines(read_text(listing.file(listed), MAX_YAML, "a list of class names"))
     return [_class_name(line, index, listed, builder) for index, line in enumerate(lines)]
+
+
+def named_classes(listing: Listing) -> str | None:
+    """The file that has a line for each class."""
+    return nearest(name for name in listing.names if name.rpartition("/")[2] in ("classes.txt", "obj.names"))
 
 
 def _numbered(names: dict[str, Any]) -> dict[int, Any]:
