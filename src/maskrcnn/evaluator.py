@@ -13,6 +13,7 @@ from maskrcnn.conclusion import concluded
 from maskrcnn.config import Config
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import open_labels, read_any
 from maskrcnn.data.outputs import is_output
 from maskrcnn.data.proposals import ProposalStore, read_proposals
@@ -87,8 +88,9 @@ def evaluate(
     if not isinstance(model, Predictor):
         raise UserError(f"evaluate: expected a model, such as load('nuclei'), got {brief(model)}")
     target, folder = (None if path is None else Path(path) for path in (output, images))
+    naming = Naming(keypoints=model.config.keypoint_head.enabled)
     data = read_any(
-        annotations if isinstance(annotations, LabelContent) else open_labels(Path(annotations), folder),
+        annotations if isinstance(annotations, LabelContent) else open_labels(Path(annotations), folder, naming),
         folder,
         read_to_measure,
         check_files=True,

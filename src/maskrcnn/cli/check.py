@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from maskrcnn.cli.suggestions import Suggestion
     from maskrcnn.config import Config
     from maskrcnn.data.coco import LabelledImages
+    from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.table import Labels
 
 _COST = "; a model that is trained further (--init) has anchors of its own, and would first learn others"
@@ -111,6 +112,7 @@ def _require_targets(values: Namespace) -> None:
 def _labels(values: Namespace, config: Config) -> list[Labels]:
     """Every split: of the files that the preset names, or of labels in any form."""
     from maskrcnn.config.data import TRAIN_LAYOUT_NAMES
+    from maskrcnn.data.formats.naming import Naming
 
     data = Path(values.data)
     images = Path(values.images) if values.images else None
@@ -120,7 +122,8 @@ def _labels(values: Namespace, config: Config) -> list[Labels]:
             f"{data}: expected {config.data.train_annotations} and {config.data.val_annotations} in this folder, found "
             "neither; give the annotation file itself: maskrcnn check FILE.json --images DIR, or another --preset"
         )
-    return [part for file in files or [data] for part in _opened(file, images, values)]
+    naming = Naming.of_files(values.colours or "", values.class_map or "", keypoints=config.keypoint_head.enabled)
+    return [part for file in files or [data] for part in _opened(file, images, naming)]
 
 
 def _through_reader(labels: Labels, values: Namespace, config: Config, **others: Any) -> LabelledImages:
@@ -138,13 +141,12 @@ def _files(data: Path, config: Config) -> list[Path]:
     return sorted(data.glob(pattern), key=lambda file: "train" not in file.name) if data.is_dir() else []
 
 
-def _opened(path: Path, images: Path | None, values: Namespace) -> list[Labels]:
+def _opened(path: Path, images: Path | None, naming: Naming) -> list[Labels]:
     """A COCO file, or the splits of labels in another form."""
     from maskrcnn.data.formats.content import LabelContent
-    from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.table import open_labels
 
-    labels = open_labels(path, images, Naming.of_files(values.colours or "", values.class_map or ""))
+    labels = open_labels(path, images, naming)
     if not isinstance(labels, LabelContent):
         return [labels]
     print(f"{path}: labels of the form {labels.form}")

@@ -59,7 +59,7 @@ def named_labels(values: Namespace, models: Sequence[str], *, has_keypoints: boo
     from maskrcnn.data.formats.naming import Naming
     from maskrcnn.data.formats.table import coco_content, is_coco_file, open_labels
 
-    naming = Naming.of_files(values.colours or "", values.class_map or "")
+    naming = Naming.of_files(values.colours or "", values.class_map or "", keypoints=has_keypoints)
     images = Path(values.images) if values.images else None
     data = Path(values.data or "")
     usual = data / f"{'person_keypoints' if has_keypoints else 'instances'}_{values.split or 'val'}.json"

@@ -102,8 +102,13 @@ def _are_no_repeats(table: Annotations, places: list[int], ids: list[int], repor
     seen: set[str] = set()
     for place, annotation_id in zip(places, ids, strict=True):
         entry = table[place]
-        said = json.dumps([entry.get(key) for key in ("category_id", "bbox", "segmentation")])
+        said = _spelled([entry.get(key) for key in ("category_id", "bbox", "segmentation")])
         if said in seen:
             report.add(Fault.ANNOTATION_REPEATED, f"annotation {shown_id(entry, annotation_id)}")
         yield said not in seen
         seen.add(said)
+
+
+def _spelled(value: Any) -> str:
+    """Equal for equal values: 5 is 5.0."""
+    return json.dumps(json.loads(json.dumps(value), parse_int=float))

@@ -124,7 +124,7 @@ def naming_of(config: Config) -> Naming:
     """What the settings say about names."""
     root, data = Path(config.data.root), config.data
     files = [str(_folder_of(root) / name) if name else "" for name in (data.colours, data.class_map)]
-    return Naming.of_files(*files)
+    return Naming.of_files(*files, keypoints=config.keypoint_head.enabled)
 
 
 def _folder_of(root: Path) -> Path:

@@ -19,8 +19,9 @@ from maskrcnn.data.coco_annotations import Annotations, load_coco
 from maskrcnn.data.file_names import ImageFolder
 from maskrcnn.data.formats import listing
 from maskrcnn.data.formats.content import LabelContent
+from maskrcnn.data.formats.listing import Listing
 from maskrcnn.data.formats.naming import Naming
-from maskrcnn.data.formats.table import labelled_images, read_labels, recognise
+from maskrcnn.data.formats.table import FORMATS, labelled_images, read_labels, recognise
 from maskrcnn.data.report import DataReport, Fault
 from maskrcnn.errors import UserError
 
@@ -182,8 +183,8 @@ def official(folder: Path) -> None:
         text = (folder / "result.json").read_text()
         for kind in ("instances", "person_keypoints"):
             write(folder / f"annotations/{kind}_{split}2017.json", text)
-        captions = {**json.loads(text), "annotations": [{"id": 1, "image_id": 5, "caption": "a cat and a dog"}]}
-        write(folder / f"annotations/captions_{split}2017.json", captions | {"categories": []})
+        captions = [{"id": 1, "image_id": 5, "caption": "a cat and a dog"}]
+        write(folder / f"annotations/captions_{split}2017.json", {"images": [{"id": 5}], "annotations": captions})
         (folder / "result.json").unlink()
 
 
@@ -212,8 +213,9 @@ def test_what_else_may_be_downloaded_with_coco_is_left_out(tmp_path: Path) -> No
     panoptic(tmp_path / "panoptic")
     for split in ("train", "val"):
         write(tmp_path / f"annotations/stuff_{split}2017.json", text)
-        file = tmp_path / "panoptic/annotations/panoptic_train.json"
-        write(tmp_path / f"annotations/panoptic_{split}2017.json", file.read_text())
+        content = json.loads((tmp_path / "panoptic/annotations/panoptic_train.json").read_text())
+        content["images"][0]["id"] = content["annotations"][0]["image_id"] = 5
+        write(tmp_path / f"annotations/panoptic_{split}2017.json", content)
     shutil.rmtree(tmp_path / "panoptic")
     assert recognise(tmp_path) == "coco"
     content = read_labels(tmp_path)
@@ -248,6 +250,61 @@ def test_images_that_no_split_has_are_counted(tmp_path: Path) -> None:
     (note,) = (note for note in content.split("train").report.notes if "no split" in note)
     assert "1 image left out that no split has, such as more/b.png" in note
     assert content.split("val").report.notes == []
+
+
+def test_keypoints_that_are_wanted_come_before_instances(tmp_path: Path) -> None:
+    official(tmp_path)
+    for split in ("train", "val"):
+        path = tmp_path / f"annotations/person_keypoints_{split}2017.json"
+        content = json.loads(path.read_text())
+        content["annotations"] = [content["annotations"][0] | {"keypoints": [3, 4, 2], "num_keypoints": 1}]
+        content["categories"] = [content["categories"][0] | {"keypoints": ["nose"], "skeleton": []}]
+        write(path, content)
+    assert len(read_labels(tmp_path).coco["annotations"]) == 4
+    content = read_labels(tmp_path, naming=Naming(keypoints=True))
+    assert [entry["keypoints"] for entry in content.coco["annotations"]] == [[3, 4, 2], [3, 4, 2]]
+    assert [entry["name"] for entry in content.coco["categories"]] == ["cat"]
+
+
+@pytest.mark.parametrize("change", ["images", "categories", "broken", "list"])
+def test_a_file_whose_objects_are_in_no_other_is_read(tmp_path: Path, change: str) -> None:
+    """Whatever the other is called."""
+    official(tmp_path)
+    path = tmp_path / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    changed = {
+        "images": {**content, "images": [{**content["images"][0], "id": 6}], "annotations": []},
+        "categories": {**content, "categories": [{"id": 10, "name": "dog"}], "annotations": []},
+        "broken": '{"images": [',
+        "list": [],
+    }
+    write(path, changed[change])
+    found = read_labels(tmp_path).split("train")
+    assert len(found.coco["annotations"]) == 2, "those of person_keypoints_train2017.json"
+
+
+@pytest.mark.parametrize(
+    ("labels", "stated", "others", "meant"),
+    [
+        ("annotations/instances_train.json", "cam1/a.png", ["train/a.png"], "cam1/a.png"),
+        ("annotations/instances_train.json", "images/val/a.png", ["images/train/a.png"], "images/val/a.png"),
+        ("annotations/train.json", "images/a.png", ["train/a.png"], "images/a.png"),
+        ("annotations/instances_masks.json", "a.png", ["masks/a.png"], "images/a.png"),
+        ("labels.json", "a.png", ["labels/a.png"], "images/a.png"),
+        ("annotations/my_data.json", "a.png", ["data/a.png"], "a.png"),
+        ("annotations/instances_val.json", "a.png", ["train/a.png"], "val/a.png"),
+        ("annotations/instances_val.json", "a.png", ["images/train/a.png"], "images/val/a.png"),
+    ],
+)
+def test_a_folder_of_the_split_is_only_looked_in_where_no_other_has_the_picture(
+    tmp_path: Path, labels: str, stated: str, others: list[str], meant: str
+) -> None:
+    for name in (*others, meant):
+        picture(tmp_path / name)
+    image = {"id": 1, "file_name": stated, "height": 24, "width": 31}
+    write(tmp_path / labels, {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "x"}]})
+    content = FORMATS["coco"].read(Listing(tmp_path))
+    assert content.coco["images"][0]["file_name"] == meant
 
 
 @pytest.mark.parametrize("num_large", [1, 2])

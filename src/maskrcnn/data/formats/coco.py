@@ -8,7 +8,6 @@ Annotator's as `coco_annotations.py` says. CVAT marks every bitmap as a crowd: `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +16,10 @@ import numpy as np
 
 from maskrcnn.data.coco_annotations import Annotations, joined
 from maskrcnn.data.coco_owners import looked_up
+from maskrcnn.data.formats.coco_files import is_coco, label_files
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.json_files import first_json, json_files
-from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
+from maskrcnn.data.formats.listing import Listing, folder_of, split_folder_of, split_of
 from maskrcnn.data.formats.renumbering import Renumbering
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.report import Fault
@@ -29,16 +29,7 @@ from maskrcnn.text import brief
 
 LOOKED_FOR = "COCO's JSON (images, annotations, categories)"
 
-_BESIDE_INSTANCES = {
-    "captions": "captions are no labels",
-    "person_keypoints": "its persons are in {instances} too; for their keypoints give a folder without that file",
-    "stuff": "stuff is no objects; for a class of every pixel give a folder with panoptic_*.json alone",
-    "panoptic": "its objects are in {instances} too; for its stuff give a folder without that file",
-}
-"""What COCO puts beside `instances_SPLIT.json`, by the start of its name, and why it is left out there."""
-
-_OFFICIAL = re.compile(r"(train|val)20(14|17)\.json")
-"""The ends of COCO's own names, known wherever they lie: its archives may be unpacked in a folder each."""
+_NOT_KEPT = ("id", "file_name", "split")
 
 
 @dataclass(frozen=True)
@@ -75,17 +66,6 @@ def recognise(listing: Listing) -> bool:
     return any(is_coco(listing.peek(name)) for name in first_json(listing))
 
 
-def is_coco(content: Any) -> bool:
-    """Images, annotations and categories, each a list; not the panoptic form, which has segments."""
-    if not isinstance(content, dict):
-        return False
-    lists = [content.get(name) for name in ("images", "annotations", "categories")]
-    if not all(isinstance(value, list | Annotations) for value in lists):
-        return False
-    first = entries(lists[1][:1]) if isinstance(lists[1], Annotations) else entries(lists[1])[:1]
-    return not any("segments_info" in entry for entry in first)
-
-
 def _is_known(content: Any) -> bool:
     """Whether it is COCO's, or a list of images alone, as `image_info_test2017.json` is."""
     return is_coco(content) or (isinstance(content, dict) and "images" in content and "annotations" not in content)
@@ -94,7 +74,7 @@ def _is_known(content: Any) -> bool:
 def read(listing: Listing) -> LabelContent:
     builder, stored = ContentBuilder(listing.path, listing.root), list[_Stored]()
     classes: dict[str, None] = {}
-    for name, content in json_files(listing, builder, _is_known, _label_files(listing, builder)):
+    for name, content in json_files(listing, builder, _is_known, label_files(listing, builder)):
         if not is_coco(content):
             builder.report.note(f"{name}: left out; it names images without labels")
             continue
@@ -106,41 +86,14 @@ def read(listing: Listing) -> LabelContent:
     return replace(found, coco=_with_stored(found.coco, stored)) if stored else found
 
 
-def _label_files(listing: Listing, builder: ContentBuilder) -> list[str]:
-    """All but what COCO puts beside the instances of the same images."""
-    kept, names = [], listing.labels(".json")
-    for name in names:
-        if reason := why_left_out(name, names):
-            builder.report.note(f"{name}: left out; {reason}")
-        else:
-            kept.append(name)
-    return kept
-
-
-def why_left_out(name: str, names: Collection[str]) -> str:
-    """Why a file is not read where `names` has the instances of the same images; empty where it is."""
-    folder, _, last = name.rpartition("/")
-    start, _, split = last.rpartition("_")
-    if start not in _BESIDE_INSTANCES:
-        return ""
-    instances, found = f"instances_{split}", list[str]()
-    if (beside := f"{folder}/{instances}".removeprefix("/")) in names:
-        found = [beside]
-    elif _OFFICIAL.fullmatch(split):
-        found = [other for other in names if other.rpartition("/")[2] == instances]
-    return _BESIDE_INSTANCES[start].format(instances=found[0]) if found else ""
-
-
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder, stored: list[_Stored]) -> list[str]:
     """Everything of one file; returns its classes in their order."""
     categories, annotations = entries(content["categories"]), content["annotations"]
     meant = _Contents(name, {}, {id_number(entry.get("id")): entry.get("name") for entry in categories})
     named = Renumbering({i: label for i, label in meant.classes.items() if i is not None and is_class_name(label)})
     add_class_fields(categories, builder)
-    part = stem_of(name).rpartition("_")[2]
-    split = split_of(name) or split_of(f"{part}/x")
     for entry in entries(content["images"]):
-        image = _add_image(listing, folder_of(name), part, named.of(entry), split, builder)
+        image = _add_image(listing, name, named.of(entry), builder)
         meant.images.setdefault(id_number(entry.get("id")), image)
     if isinstance(annotations, Annotations):
         stored.append(_read_stored(annotations, meant, builder))
@@ -151,13 +104,11 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     return _class_names(categories, {id_number(entry.get("category_id")) for entry in listed})
 
 
-def _add_image(listing: Listing, folder: str, part: str, entry: Json, split: str, builder: ContentBuilder) -> int:
+def _add_image(listing: Listing, name: str, entry: Json, builder: ContentBuilder) -> int:
     stated = entry.get("file_name") or entry.get("coco_url")
-    picture = listing.picture(stated, folder, part) if isinstance(stated, str) else ""
-    kept = {key: value for key, value in entry.items() if key not in ("id", "file_name", "split")}
-    return builder.add_image(
-        picture, None, split, **{key: value for key, value in kept.items() if isinstance(key, str)}
-    )
+    picture = listing.picture(stated, folder_of(name), split_folder_of(name)) if isinstance(stated, str) else ""
+    kept = {key: value for key, value in entry.items() if isinstance(key, str) and key not in _NOT_KEPT}
+    return builder.add_image(picture, None, split_of(name) or split_of(f"{split_folder_of(name)}/x"), **kept)
 
 
 def _add_annotation(number: int, entry: Json, meant: _Contents, builder: ContentBuilder) -> None:

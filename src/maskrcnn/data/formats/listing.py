@@ -36,15 +36,16 @@ class Listing:
         names: all regular files below it, sorted, hidden ones left out.
         chosen: the one label file, where the user named a file.
         colours: the file that names the colours of masks, where the user named one.
+        keypoints: whether labels with keypoints are wanted, where others of the same images have none.
     """
 
-    def __init__(self, path: Path, colours: Path | None = None) -> None:
+    def __init__(self, path: Path, colours: Path | None = None, keypoints: bool = False) -> None:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; check the path")
         self.path = path
         self.root = path if path.is_dir() else path.parent
         self.chosen = None if path.is_dir() else path.name
-        self.colours = colours
+        self.colours, self.keypoints = colours, keypoints
         self.names = sorted(_walk(self.root))
         self._parsed: tuple[str, Any] = ("", None)
         self._large: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Names that labels do not give themselves: of colours, and of classes that are called otherwise there."""
+"""What labels do not say themselves: names of colours, other names of classes, and which of several are wanted."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Naming:
-    """What to call things.
+    """What to call things, and what is wanted of them.
 
     Attributes:
         colours: a file with a line `name:red,green,blue` for each colour of masks, as `labelmap.txt`; None: that file
             of the folder.
         classes: the name wanted of each class that is to have another; None leaves its objects out.
+        keypoints: whether labels with keypoints are wanted, where others of the same images have none.
     """
 
     colours: Path | None = None
     classes: Mapping[str, str | None] | None = None
+    keypoints: bool = False
 
     @classmethod
-    def of_files(cls, colours: str | Path = "", class_map: str | Path = "") -> Naming:
+    def of_files(cls, colours: str | Path = "", class_map: str | Path = "", *, keypoints: bool = False) -> Naming:
         """From the files that a user names; empty: none.
 
         Raises:
@@ -46,7 +48,8 @@ class Naming:
         """
         if colours and not Path(colours).is_file():
             raise UserError(f"{colours}: no such file; expected lines of the form name:red,green,blue")
-        return cls(Path(colours) if colours else None, _read_class_map(Path(class_map)) if class_map else None)
+        names = _read_class_map(Path(class_map)) if class_map else None
+        return cls(Path(colours) if colours else None, names, keypoints)
 
     def names(self, stated: Sequence[str]) -> tuple[str, ...]:
         """The names wanted of the classes that stay, each once."""

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.coco_annotations import Annotations
-from maskrcnn.data.formats import cityscapes, coco, mapillary
+from maskrcnn.data.formats import cityscapes, mapillary
 from maskrcnn.data.formats.bitmaps import Values
+from maskrcnn.data.formats.coco_files import why_left_out
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, add_class_fields, is_class_name
 from maskrcnn.data.formats.json_files import first_json
-from maskrcnn.data.formats.listing import Listing, folder_of, split_of, stem_of
+from maskrcnn.data.formats.listing import Listing, folder_of, split_folder_of, split_of
 from maskrcnn.data.formats.shapes import entries
 from maskrcnn.data.images import read_values
 from maskrcnn.data.report import Fault
@@ -29,8 +30,7 @@ LOOKED_FOR = "COCO panoptic (annotations with segments_info)"
 
 
 def recognise(listing: Listing) -> bool:
-    names = listing.labels(".json")
-    found = (not coco.why_left_out(name, names) and _is_panoptic(listing.peek(name)) for name in first_json(listing))
+    found = (_is_panoptic(listing.peek(name)) and not why_left_out(listing, name) for name in first_json(listing))
     others = (form.recognise(listing) for form in (mapillary, cityscapes))  # whose folders have such files too
     return any(found) and not any(others)
 
@@ -59,7 +59,8 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
     names = {id_number(entry.get("id")): entry.get("name") for entry in categories}
     add_class_fields(categories, builder)
     images = {id_number(entry.get("id")): entry for entry in entries(content.get("images"))}
-    split = split_of(name) or split_of(f"{stem_of(name).rpartition('_')[2]}/x")
+    folder = split_folder_of(name)
+    split = split_of(name) or split_of(f"{folder}/x")
     for number, entry in enumerate(content["annotations"]):
         if not isinstance(entry, dict):
             continue
@@ -67,7 +68,7 @@ def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuild
         if image is None or not isinstance(image.get("file_name"), str):
             builder.fault(Fault.UNKNOWN_IMAGE, f"{name}: annotation {number}", brief(entry.get("image_id")))
             continue
-        picture = listing.picture(image["file_name"], folder_of(name))
+        picture = listing.picture(image["file_name"], folder_of(name), folder)
         mask = _mask_file(listing, name, entry)
         place = builder.add_image(picture, listing.size(picture, mask), split)
         _read_segments(listing, mask, entry, names, place, builder)

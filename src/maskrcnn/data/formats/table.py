@@ -35,6 +35,7 @@ from maskrcnn.data.formats import (
     voc,
     yolo,
 )
+from maskrcnn.data.formats.coco_files import is_coco
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.listing import Listing
 from maskrcnn.data.formats.naming import Naming
@@ -107,7 +108,7 @@ def read_labels(path: Path, form: str | None = None, naming: Naming | None = Non
         UserError: there is no such form, none or several are found, or `naming` does not fit.
     """
     naming = naming or Naming()
-    listing = Listing(path, naming.colours)
+    listing = Listing(path, naming.colours, naming.keypoints)
     name = form or _recognise(listing)
     if name not in FORMATS:
         raise UserError(f"{name}: expected a form of labels, one of {', '.join(FORMATS)}")
@@ -141,7 +142,7 @@ def coco_content(path: Path, images: Path) -> LabelContent:
         UserError: it is no COCO file.
     """
     content = load_coco(path)
-    if not coco.is_coco(content):
+    if not is_coco(content):
         raise UserError(f"{path}: expected {coco.LOOKED_FOR}, found something else; check the file")
     large = ("annotations",) if isinstance(content["annotations"], Annotations) else ()
     lists = {name: entries(content[name]) for name in ("images", "annotations", "categories") if name not in large}
