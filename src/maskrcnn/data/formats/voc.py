@@ -246,9 +246,9 @@ def _read_boxes(listing: Listing, name: str, splits: Mapping[str, str], builder:
 
 def _outline(item: Element) -> list[float]:
     """x1, y1, x2, y2, ... up to the first that is not there or no number."""
-    found = list[float]()
+    stated, found = {child.tag: child.text for child in item.iterfind("polygon/*")}, list[float]()
     for number in count(1):
-        x, y = (number_of(text_of(item, f"polygon/{axis}{number}")) for axis in "xy")
+        x, y = (number_of(stated.get(f"{axis}{number}")) for axis in "xy")
         if x is None or y is None:
             return found
         found += (x, y)
