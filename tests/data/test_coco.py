@@ -345,7 +345,10 @@ def test_ids_as_spreadsheets_write_them(make_coco, read, square: dict[str, Any])
 def test_the_second_entry_of_a_file_joins_the_first(make_coco, read, square: dict[str, Any]) -> None:
     """With what is new in it: an object that both have is one, whether its numbers are written as 2 or as 2.0."""
     rings = [[float(number) for number in ring] for ring in square["segmentation"]]
-    again, other = square | {"id": 2, "image_id": 2, "segmentation": rings}, square | {"id": 3, "image_id": 2, "bbox": [2, 3, 4, 4.5]}
+    again, other = (
+        square | {"id": 2, "image_id": 2, "segmentation": rings},
+        square | {"id": 3, "image_id": 2, "bbox": [2, 3, 4, 4.5]},
+    )
     content = make_coco([square, again, other], num_images=2)
     content["images"][1]["file_name"] = "./1.png"
     data = read(content)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from maskrcnn.data.formats import table
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
 from maskrcnn.data.formats.table import coco_content
+from maskrcnn.data.large_json import LargeFile
 from maskrcnn.data.splitting import divide
 from maskrcnn.errors import UserError
 from maskrcnn.training.division import Division
@@ -155,6 +157,16 @@ def test_a_large_file_of_another_form_is_read_as_a_whole_and_closed(tmp_path: Pa
         assert begins_as_coco(path)
         path.write_text(json.dumps({**content(), "annotations": [{"image_id": 1, "segments_info": []}]}))
         assert not begins_as_coco(path)
+
+
+def test_names_are_found_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also across the ends of two windows."""
+    path = tmp_path / "labels.json"
+    for place in range(200, 280):
+        monkeypatch.setattr(large_json, "WINDOW", 128)
+        path.write_text(json.dumps({"info": "x" * place, **content()}))
+        with closing(LargeFile(path)) as file:
+            assert file.may_have(["images", "annotations", "categories"]) and not file.may_have(["images", "regions"])
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path, both: Callable[[Path], list[Any]]) -> None:

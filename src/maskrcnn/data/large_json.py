@@ -8,9 +8,8 @@ as UTF-8 where they are not plain ASCII.
 from __future__ import annotations
 
 import json
-import mmap
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +21,8 @@ from maskrcnn.json_values import LARGEST_FILE
 WINDOW = 1 << 22
 """Bytes that are looked at together; an element that is longer widens the window."""
 
+_LONGEST_NAME = 64
+"""Bytes of a name in quotes that is looked for at a glance."""
 _SPACE = " \t\n\r"
 _BOM = "\xef\xbb\xbf"
 _decode = JSONDecoder().raw_decode
@@ -146,13 +147,16 @@ class LargeFile:
         """Nothing is read from it any more."""
         self.file.close()
 
-    def may_have(self, names: Iterable[str]) -> bool:
+    def may_have(self, names: Sequence[str]) -> bool:
         """Whether it looks like an object with all of these names, at a glance: one of another form is not scanned."""
         self.file.seek(0)
-        if not self.file.read(WINDOW).decode("latin-1").removeprefix(_BOM).lstrip(_SPACE).startswith("{"):
-            return False
-        with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(content.find(json.dumps(name).encode()) >= 0 for name in names)
+        missing, before = [json.dumps(name).encode() for name in names], b""
+        while missing and (window := self.file.read(WINDOW)):
+            if not before and not window.decode("latin-1").removeprefix(_BOM).lstrip(_SPACE).startswith("{"):
+                return False
+            missing = [name for name in missing if name not in before + window]
+            before = window[-_LONGEST_NAME:]
+        return not missing
 
     def scan(self, take: dict[str, Take]) -> tuple[set[str], dict[str, Any]]:
         """`scan_lists`, with an error for people."""

@@ -266,6 +266,33 @@ def test_keypoints_that_are_wanted_come_before_instances(tmp_path: Path) -> None
     assert [entry["name"] for entry in content.coco["categories"]] == ["cat"]
 
 
+def test_images_without_keypoints_are_counted_where_keypoints_are_wanted(tmp_path: Path) -> None:
+    official(tmp_path)
+    path = tmp_path / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"].append(content["images"][0] | {"id": 6, "file_name": "b.png"})
+    write(path, content)
+    notes = read_labels(tmp_path, naming=Naming(keypoints=True)).report.notes
+    assert sum("keypoints that are wanted, of all but 1 image" in note for note in notes) == 1
+    assert sum("keypoints that are wanted" in note for note in notes) == 2
+
+
+@pytest.mark.parametrize(("name", "text"), [("person_keypoints", "{bad"), ("panoptic", "[]"), ("captions", "[]")])
+def test_what_is_broken_is_not_told_elsewhere(tmp_path: Path, name: str, text: str) -> None:
+    official(tmp_path)
+    write(tmp_path / f"annotations/{name}_val2017.json", text)
+    write(tmp_path / "annotations/x.json", {"images": 5})
+    assert read_labels(tmp_path).report.counts.total() == 2
+
+
+def test_stuff_of_ones_own_is_read(tmp_path: Path) -> None:
+    official(tmp_path)
+    text = (tmp_path / "annotations/instances_val2017.json").read_text()
+    write(tmp_path / "annotations/instances_a.json", text)
+    write(tmp_path / "annotations/stuff_a.json", text.replace('"cat"', '"sky"'))
+    assert [entry["name"] for entry in read_labels(tmp_path).coco["categories"]] == ["cat", "dog", "sky"]
+
+
 @pytest.mark.parametrize("change", ["images", "categories", "broken", "list"])
 def test_a_file_whose_objects_are_in_no_other_is_read(tmp_path: Path, change: str) -> None:
     """Whatever the other is called."""
@@ -294,9 +321,11 @@ def test_a_file_whose_objects_are_in_no_other_is_read(tmp_path: Path, change: st
         ("annotations/my_data.json", "a.png", ["data/a.png"], "a.png"),
         ("annotations/instances_val.json", "a.png", ["train/a.png"], "val/a.png"),
         ("annotations/instances_val.json", "a.png", ["images/train/a.png"], "images/val/a.png"),
+        ("annotations/instances_val.json", "a.png", ["images/train/a.png", "images/a.png"], "images/val/a.png"),
+        ("annotations/instances_val.json", "x/a.png", ["val/a.png"], "x/a.png"),
     ],
 )
-def test_a_folder_of_the_split_is_only_looked_in_where_no_other_has_the_picture(
+def test_a_folder_of_the_split_has_the_picture_of_just_the_stated_name(
     tmp_path: Path, labels: str, stated: str, others: list[str], meant: str
 ) -> None:
     for name in (*others, meant):

@@ -68,7 +68,8 @@ def recognise(listing: Listing) -> bool:
 
 def _is_known(content: Any) -> bool:
     """Whether it is COCO's, or a list of images alone, as `image_info_test2017.json` is."""
-    return is_coco(content) or (isinstance(content, dict) and "images" in content and "annotations" not in content)
+    is_list = isinstance(content, dict) and isinstance(content.get("images"), list) and "annotations" not in content
+    return is_coco(content) or is_list
 
 
 def read(listing: Listing) -> LabelContent:

@@ -105,18 +105,25 @@ class Listing:
     def picture(self, stated: str, beside: str = "", split: str = "") -> str:
         """The image file that a label file in the folder `beside` means; the stated name where there is none.
 
-        Looked for beside the label file, in `images` there, at the top, in `images` there; then in a folder `split`
-        (such as `val2017`) in any of these, and last as the only file of that name.
+        Looked for beside the label file, in `images` there, at the top, in `images` there: a file of just this name,
+        before all in a folder `split` (such as `val2017`) of any of these; then one that the name means by its end or
+        in another spelling; and last as the only file of its last part.
         """
-        bases = [beside, _joined(beside, "images"), "", "images"]
-        if split:
-            bases += [_joined(base, split) for base in bases]
-        for base in dict.fromkeys(bases):
+        bases = [*dict.fromkeys((beside, _joined(beside, "images"), "", "images"))]
+        of_split = [_joined(base, split) for base in bases] if split else []
+        for base in (*of_split, *bases):
+            if self.has(inside := _joined(base, stated)):
+                return inside
+        for base in (*bases, *of_split):
             found = self._folder(base).find(stated)
             if found is not None and self.has(inside := _joined(base, found.name)):
                 return inside
         same = self._by_file_name.get(_last_part(stated), [])
         return same[0] if len(same) == 1 else _joined(beside, stated)
+
+    def first_of_name(self, name: str) -> str:
+        """The first file anywhere whose last part is `name`; empty where there is none."""
+        return self._first_of_name.get(name, "")
 
     def picture_of_stem(self, stem: str) -> str | None:
         """The image file `stem` with any of the usual endings, in small or capital letters; `é` of a Mac is `é`."""
@@ -146,6 +153,10 @@ class Listing:
     @cached_property
     def _known(self) -> frozenset[str]:
         return frozenset(self.names)
+
+    @cached_property
+    def _first_of_name(self) -> dict[str, str]:
+        return {_last_part(name): name for name in reversed(self.names)}
 
     @cached_property
     def _by_letters(self) -> dict[str, str | None]:
