@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.data.formats.scenes import labelme_xml
+from tests.data.formats.scenes import labelme_xml, picture, write
 
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.table import read_labels
@@ -31,3 +31,12 @@ def test_what_is_deleted_malformed_or_missing(tmp_path: Path) -> None:
     path.write_text(text.replace("<x>2</x>", "<x>two</x>"))
     (tmp_path / "Masks/x/a_mask_1.png").unlink()
     assert read_labels(tmp_path).report.counts == {Fault.SHAPE_MALFORMED: 1, Fault.MASK_FILE: 1}
+
+
+def test_an_image_of_outlines_without_points_has_no_objects(tmp_path: Path) -> None:
+    labelme_xml(tmp_path)
+    picture(tmp_path / "Images/x/b.png")
+    shape = "<object><name>cat</name><polygon><username>me</username></polygon></object>"
+    write(tmp_path / "Annotations/x/b.xml", f"<annotation><filename>b.png</filename>{shape}</annotation>")
+    content = read_labels(tmp_path)
+    assert len(content.coco["images"]) == 2 and content.report.counts == {Fault.SHAPE_MALFORMED: 1}

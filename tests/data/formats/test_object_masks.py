@@ -89,10 +89,29 @@ def test_images_without_masks_are_reported(tmp_path: Path) -> None:
 def test_samples_to_be_predicted_have_no_masks(tmp_path: Path) -> None:
     """As in the `stage1_test` of the Data Science Bowl; one without masks among others that have some is a fault."""
     object_masks(tmp_path / "stage1_train")
-    for name in ("y", "z"):
-        picture(tmp_path / f"stage1_test/{name}/images/{name}.png")
+    for name in ("stage1_test/y", "stage1_test/z", "stage2_test_final/v", "stage2_test_final/w"):
+        picture(tmp_path / name / "images/a.png")
     content = read_labels(tmp_path)
     assert content.report.counts.total() == 0 and len(content.coco["images"]) == 1
-    assert content.report.notes == [f"{tmp_path}: 2 images below stage1_test left out: nobody there has masks"]
+    assert content.report.notes == [
+        f"{tmp_path}: 4 images left out, such as stage1_test/y/images/a.png: no sample there has masks"
+    ]
     picture(tmp_path / "stage1_train/y/images/y.png")
     assert read_labels(tmp_path).report.counts == {Fault.MASK_FILE: 1}
+
+
+def test_a_sample_alone_in_its_folder_is_not_to_be_predicted(tmp_path: Path) -> None:
+    """A folder for each patient: one without masks was forgotten."""
+    for number in range(3):
+        picture(tmp_path / f"p{number}/s/images/x.png")
+    save(tmp_path / "p0/s/masks/0.png", np.ones((24, 31), np.uint8))
+    content = read_labels(tmp_path)
+    assert (content.report.counts, content.report.notes) == ({Fault.MASK_FILE: 2}, [])
+
+
+def test_masks_that_no_image_can_have_are_masks(tmp_path: Path) -> None:
+    object_masks(tmp_path / "train")
+    for name in ("b/images/b", "b/images/b2", "b/masks/0", "c/images/c"):
+        picture(tmp_path / f"test/{name}.png")
+    content = read_labels(tmp_path)
+    assert (content.report.counts, content.report.notes) == ({Fault.MASK_FILE: 4}, [])

@@ -112,3 +112,27 @@ def test_other_files_of_a_project_are_no_labels(tmp_path: Path) -> None:
     ):
         write(tmp_path / name, {"something": "else"})
     assert read_labels(tmp_path).report.counts.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("image", "labels", "named"),
+    [
+        ("a.png", "a.png.json", ""),
+        ("train/a.png", "train/a.png.json", ""),
+        ("img/a.png", "annotations/a.png.json", ""),
+        ("set/img/sub/a.png", "set/ann/sub/a.png.json", ""),
+        ("set/ann/a.png", "set/ann/a.png.json", "set/ann"),
+    ],
+)
+def test_labels_lie_beside_images_or_in_other_folders(tmp_path: Path, image: str, labels: str, named: str) -> None:
+    """The image of the same name elsewhere is another one."""
+    size = {"height": 24, "width": 31}
+    for name in (image, "elsewhere/img/a.png"):
+        picture(tmp_path / name)
+    for name in ("meta.json", "key_id_map.json"):
+        write(tmp_path / named / name, {"classes": [{"title": "a"}]})
+    write(tmp_path / labels, {"size": size, "objects": [polygon(SQUARE, [])]})
+    content = read_labels(tmp_path / named)
+    (entry,) = content.coco["images"]
+    assert content.folder / entry["file_name"] == tmp_path / image
+    assert (len(content.coco["annotations"]), content.report.counts.total()) == (1, 0)

@@ -211,3 +211,52 @@ def test_subsets_of_cvat_are_splits(tmp_path: Path) -> None:
     voc(tmp_path)
     (tmp_path / "ImageSets/Segmentation/train.txt").rename(tmp_path / "ImageSets/Segmentation/Validation.txt")
     assert read_labels(tmp_path).splits == ["val"]
+
+
+def test_two_lists_of_one_split_share_what_they_like(tmp_path: Path) -> None:
+    voc(tmp_path)
+    for name in ("train", "training"):
+        write(tmp_path / f"ImageSets/Segmentation/{name}.txt", "a\n")
+    content = read_labels(tmp_path)
+    assert content.splits == ["train"] and content.report.counts.total() == 0
+
+
+def outlined(folder: Path, *outlines: str) -> Any:
+    """The cat of one image, with these outlines, and the faults."""
+    parts = "".join(f"<polygon>{outline}</polygon>" for outline in outlines)
+    boxes = BOXES.replace("<name>cat</name>", f"<name>cat</name>{parts}").partition("<object><name>cow")[0]
+    picture(folder / "a.png")
+    write(folder / "a.xml", f"{boxes}</annotation>")
+    content = read_labels(folder)
+    return content.coco["annotations"][0], content.report.counts
+
+
+def corners(*flat: Any) -> str:
+    return "".join(f"<x{n}>{x}</x{n}><y{n}>{y}</y{n}>" for n, (x, y) in enumerate(pairs(list(flat)), start=1))
+
+
+def test_several_outlines_are_parts_of_one_object(tmp_path: Path) -> None:
+    parts = [[2, 3, 8, 3, 8, 8], [20, 3, 28, 3, 28, 8]]
+    cat, counts = outlined(tmp_path, *(corners(*part) for part in parts))
+    assert cat["segmentation"] == parts and counts.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("outline", "fault"),
+    [
+        (corners(2, 3), Fault.POLYGON_SHORT),
+        (corners(2, 3, 8, 8), Fault.POLYGON_SHORT),
+        ("<point><x>2</x><y>3</y></point>", Fault.POLYGON_SHORT),
+        ("<x1>2</x1><y1>3</y1><x2>8</x2>", Fault.POLYGON_NUMBERS),
+        (corners(2, 3, 8, 3, 8, 8, "x", 8, 2, 5), Fault.POLYGON_NUMBERS),
+        (corners(2, 3, 8, 3, 8, 8) * 2, Fault.POLYGON_NUMBERS),
+    ],
+)
+def test_of_a_bad_outline_the_box_is_left(tmp_path: Path, outline: str, fault: Fault) -> None:
+    cat, counts = outlined(tmp_path, corners(2, 3, 8, 3, 8, 8), outline)
+    assert (cat["bbox"], "segmentation" in cat, counts) == ([2, 3, 6, 5], False, {fault: 1})
+
+
+def test_an_empty_outline_states_nothing(tmp_path: Path) -> None:
+    cat, counts = outlined(tmp_path, "")
+    assert cat["bbox"] == [2, 3, 6, 5] and counts.total() == 0

@@ -23,7 +23,9 @@ LOOKED_FOR = "MIT's LabelMe (Annotations/ with XML of polygons)"
 
 
 def recognise(listing: Listing) -> bool:
-    return any(_root(listing, name) is not None for name in listing.labels(".xml")[:5])
+    """By points or a mask: VOC has polygons of `x1`, `y1`, ..."""
+    roots = (_root(listing, name) for name in listing.labels(".xml")[:5])
+    return any(root is not None and _has(root, "polygon/pt", "segm") for root in roots)
 
 
 def read(listing: Listing) -> LabelContent:
@@ -42,8 +44,11 @@ def _root(listing: Listing, name: str) -> Element | None:
         root = read_xml(listing.file(name))
     except UserError:
         return None
-    shapes = any(root.find(f"object/{shape}") is not None for shape in ("polygon/pt", "segm"))
-    return root if root.tag == "annotation" and shapes else None
+    return root if root.tag == "annotation" and _has(root, "polygon", "segm") else None
+
+
+def _has(root: Element, *shapes: str) -> bool:
+    return any(root.find(f"object/{shape}") is not None for shape in shapes)
 
 
 def _read_file(listing: Listing, name: str, root: Element, builder: ContentBuilder) -> None:

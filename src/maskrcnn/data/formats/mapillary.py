@@ -1,7 +1,7 @@
 """Mapillary Vistas: `instances/X.png` of 16 bits, class * 256 + number, with the classes in `config*.json`.
 
-https://www.mapillary.com/dataset/vistas, versions 1.2 and 2.0; of a folder that holds both the newer is read. Classes
-without objects of their own (`instances` false) are background.
+https://www.mapillary.com/dataset/vistas, versions 1.1, 1.2 and 2.0; of a folder that holds several the newest is read.
+Classes without objects of their own (`instances` false) are background.
 """
 
 from __future__ import annotations

@@ -7,17 +7,17 @@ The class is the folder's name below `masks` where there is one (`masks/cat/3.pn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import numpy as np
 
 from maskrcnn.data.formats.bitmaps import read_foreground
-from maskrcnn.data.formats.content import UNNAMED, ContentBuilder, LabelContent
+from maskrcnn.data.formats.content import LONGEST_NAME, UNNAMED, ContentBuilder, LabelContent
 from maskrcnn.data.formats.listing import Listing, around, folder_of, split_of, stem_of
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.masks.rle import encode_rle
-from maskrcnn.text import counted
+from maskrcnn.text import counted, one_line
 
 LOOKED_FOR = "one mask for each object (ID/images/, ID/masks/)"
 
@@ -28,30 +28,38 @@ def recognise(listing: Listing) -> bool:
 
 def read(listing: Listing) -> LabelContent:
     builder = ContentBuilder(listing.path, listing.root)
-    used, labelled = set[str](), set[str]()
+    used = set[str]()
     for picture, masks in _samples(listing):
         image = builder.add_image(picture, listing.size(picture, masks[0]), split_of(picture))
         used.update((picture, *masks))
-        labelled.add(_around_sample(picture))
         for mask in masks:
             _read_mask(listing, mask, image, builder)
-    unlabelled = Counter[str]()
-    for name in (picture for picture in listing.pictures() if picture not in used):
-        if around(name, "masks"):
-            builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
-        elif around(name, "images") and _around_sample(name) in labelled:
-            builder.fault(Fault.MASK_FILE, name, "there is none for this image, which is left out")
-        elif around(name, "images"):
-            unlabelled[_around_sample(name)] += 1
-    for folder, number in unlabelled.items():
-        builder.report.note(f"{counted(number, 'image')} below {folder or '.'} left out: nobody there has masks")
+    _report_unused([name for name in listing.pictures() if name not in used], _to_be_predicted(listing), builder)
     return builder.content()
 
 
-def _around_sample(picture: str) -> str:
-    """The folder that has samples like that of a picture: `stage1_test` of `stage1_test/ID/images/ID.png`."""
-    above, _ = around(picture, "images") or ("", "")
-    return folder_of(above)
+def _report_unused(names: Iterable[str], to_be_predicted: Container[str], builder: ContentBuilder) -> None:
+    left_out = []
+    for name in names:
+        if around(name, "masks"):
+            builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
+        elif (parts := around(name, "images")) and folder_of(parts[0]) in to_be_predicted:
+            left_out.append(name)
+        elif parts:
+            builder.fault(Fault.MASK_FILE, name, "there is none for this image, which is left out")
+    if left_out:
+        example = one_line(left_out[0], LONGEST_NAME)
+        builder.report.note(f"{counted(len(left_out), 'image')} left out, such as {example}: no sample there has masks")
+
+
+def _to_be_predicted(listing: Listing) -> set[str]:
+    """The folders that have several samples, none of them with masks, as `stage1_test` has `ID/images/ID.png`."""
+    pictures = listing.pictures()
+    labelled = {folder_of(parts[0]) for name in pictures if (parts := around(name, "masks"))}
+    samples = {parts[0] for name in pictures if (parts := around(name, "images"))}
+    return {
+        folder for folder, number in Counter(map(folder_of, samples)).items() if number > 1 and folder not in labelled
+    }
 
 
 def _samples(listing: Listing) -> Iterator[tuple[str, list[str]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from maskrcnn.data.formats.bitmaps import Part, decode_base64, decode_picture, foreground, rle_at, with_holes
 from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent, is_class_name
 from maskrcnn.data.formats.json_files import json_files
-from maskrcnn.data.formats.listing import Listing, folder_of, split_of
+from maskrcnn.data.formats.listing import Listing, around, folder_of, split_of
 from maskrcnn.data.formats.shapes import entries, mapping, numbers, points_of, rectangle, stated_size
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
@@ -20,6 +20,9 @@ from maskrcnn.structures import RLE, Size
 from maskrcnn.text import brief
 
 LOOKED_FOR = "Supervisely (ann/ beside img/)"
+
+_OF_PROJECT = ("meta.json", "key_id_map.json", "obj_class_to_machine_color.json")
+"""What lies beside the labels."""
 
 MAX_PNG = 256 * 2**20
 """Bytes of one unpacked bitmap."""
@@ -39,9 +42,12 @@ def read(listing: Listing) -> LabelContent:
 
 
 def _label_files(listing: Listing) -> list[str]:
-    """Those in a folder `ann`: others are of the project (`meta.json`, `key_id_map.json`), or say what a picture is."""
+    """Those below a folder `ann`, where there are any: others say what a picture is (`img_info/`, `meta/`)."""
     names = listing.labels(".json")
-    return names if listing.chosen else [name for name in names if folder_of(name).rpartition("/")[2] == "ann"]
+    if listing.chosen:
+        return names
+    below = [name for name in names if around(name, "ann")]
+    return below or [name for name in names if name.rpartition("/")[2] not in _OF_PROJECT]
 
 
 def _is_label_file(content: Any) -> bool:
@@ -56,15 +62,23 @@ def _classes(listing: Listing) -> list[str]:
 
 
 def _read_file(listing: Listing, name: str, content: Json, builder: ContentBuilder) -> None:
-    above, stem = folder_of(folder_of(name)), name.rpartition("/")[2].removesuffix(".json")
-    beside = f"{above}/img".removeprefix("/")
-    picture = listing.picture(stem, beside)
-    if not listing.has(picture):
-        picture = listing.picture_of_stem(f"{beside}/{stem}") or picture
+    picture = _picture(listing, name)
     size = stated_size(content["size"]["height"], content["size"]["width"])
     image = builder.add_image(picture, size, split_of(name))
     for number, item in enumerate(entries(content["objects"])):
         _add_object(item, f"{name}: object {number}", image, size, builder)
+
+
+def _picture(listing: Listing, name: str) -> str:
+    """The image `img/X` of the labels `ann/X.json`, or the one beside them."""
+    folder, stem = folder_of(name), name.rpartition("/")[2].removesuffix(".json")
+    above, below = around(name, "ann") or (folder_of(folder), "")
+    beside = "/".join(filter(None, (above, "img", folder_of(below))))
+    for place in (beside, folder):
+        if listing.has(stated := f"{place}/{stem}".removeprefix("/")):
+            return stated
+    picture = listing.picture(stem, beside)
+    return picture if listing.has(picture) else listing.picture_of_stem(f"{beside}/{stem}") or picture
 
 
 def _add_object(item: Json, where: str, image: int, size: Size | None, builder: ContentBuilder) -> None:

@@ -3,7 +3,7 @@
 http://host.robots.ox.ac.uk/pascal/VOC/. Palette pictures hold the numbers as indices; some exporters write the colours
 of the palette instead, with their names in `labelmap.txt`. 255 is border, neither object nor background; it is left out
 of the masks. Images without such pictures have the boxes of `Annotations/X.xml`, where `difficult` ones are ignored, or
-the outlines that Roboflow adds there (`polygon/x1`, `y1`, `x2`, ...).
+the outlines that Roboflow adds there (`polygon/x1`, `y1`, `x2`, ...); several are parts of one object.
 `ImageSets/*/{train,val,test}.txt` are the splits. Without `class_names.txt` or `labelmap.txt` classes are VOC's.
 """
 
@@ -46,6 +46,9 @@ _OWN_NAME = re.compile(r"20\d\d_\d{6}")
 """Of a picture of VOC: `2007_000032`."""
 _LOOKED_AT = 20
 """Annotations whose classes are looked at."""
+
+_COORDINATE = re.compile(r"[xy]\d+")
+"""Of an outline: `x1`."""
 
 BORDER = 255
 
@@ -145,8 +148,9 @@ def _splits(listing: Listing, builder: ContentBuilder) -> dict[str, str]:
     for name in sorted(lists, key=lambda name: "/Segmentation/" not in name):
         for stem in dict.fromkeys(line.split()[0] for line in read_lines(listing.file(name), MAX_LIST)):
             first = found.setdefault(stem, name)
-            if first != name and folder_of(first) == folder_of(name):
-                shared.setdefault(folder_of(name), Counter())[_split_named(first), _split_named(name)] += 1
+            splits = _split_named(first), _split_named(name)
+            if splits[0] != splits[1] and folder_of(first) == folder_of(name):
+                shared.setdefault(folder_of(name), Counter())[splits] += 1
     for folder, pairs in shared.items():
         builder.shared(folder, pairs)
     return {stem: _split_named(name) for stem, name in found.items()}
@@ -233,26 +237,38 @@ def _read_boxes(listing: Listing, name: str, splits: Mapping[str, str], builder:
     split = splits.get(stem_of(name)) or split_of(name)
     image = builder.add_image(picture, size_of(root, "size/height", "size/width") or listing.size(picture), split)
     for number, item in enumerate(root.iter("object")):
-        where = f"{name}: object {number}"
-        label, box, outline = text_of(item, "name"), _box(item), _outline(item)
-        crowd = text_of(item, "difficult") == "1"
-        if outline:
-            builder.add_polygons(image, label, [outline], where, crowd=crowd)
-        elif box is None:
-            builder.fault(Fault.SHAPE_MALFORMED, where, "bndbox")
-        else:
-            builder.add_box(image, label, box, where, crowd=crowd)
+        _add_object(item, image, f"{name}: object {number}", builder)
 
 
-def _outline(item: Element) -> list[float]:
-    """x1, y1, x2, y2, ... up to the first that is not there or no number."""
-    stated, found = {child.tag: child.text for child in item.iterfind("polygon/*")}, list[float]()
+def _add_object(item: Element, image: int, where: str, builder: ContentBuilder) -> None:
+    """Its outlines, or else its box: part of an outline would be a wrong mask."""
+    label, crowd, box = text_of(item, "name"), text_of(item, "difficult") == "1", _box(item)
+    outlines = [_outline(polygon) for polygon in item.iterfind("polygon") if len(polygon)]
+    wrong = next((outline for outline in outlines if isinstance(outline, Fault)), None)
+    if outlines and wrong is None:
+        builder.add_polygons(
+            image, label, [ring for ring in outlines if not isinstance(ring, Fault)], where, crowd=crowd
+        )
+        return
+    if wrong is not None:
+        builder.fault(wrong, where)
+    if box is None:
+        builder.fault(Fault.SHAPE_MALFORMED, where, "bndbox")
+    else:
+        builder.add_box(image, label, box, where, crowd=crowd)
+
+
+def _outline(polygon: Element) -> list[float] | Fault:
+    """x1, y1, x2, y2, ..., or what is wrong with them."""
+    stated, ring = {child.tag: child.text for child in polygon}, list[float]()
     for number in count(1):
         x, y = (number_of(stated.get(f"{axis}{number}")) for axis in "xy")
         if x is None or y is None:
-            return found
-        found += (x, y)
-    return found
+            break
+        ring += (x, y)
+    if sum(bool(_COORDINATE.fullmatch(child.tag)) for child in polygon) > len(ring):
+        return Fault.POLYGON_NUMBERS
+    return ring if len(ring) >= 6 else Fault.POLYGON_SHORT
 
 
 def _box(item: Element) -> list[float] | None:
