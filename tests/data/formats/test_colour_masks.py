@@ -93,6 +93,25 @@ def test_masks_of_roboflow_have_the_names_of_their_values(tmp_path: Path, bitmap
     assert [(name, int(mask.sum())) for name, mask in bitmaps(content)] == [("cat", 30), ("dog", 80)] * 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Pixel Value, Class\n0, background\n1 , cat\n2, dog\n", '"Pixel Value","Class"\n"1","cat"\n"2","dog"\n'],
+)
+def test_values_are_those_of_the_folder_and_written_as_csv(tmp_path: Path, bitmaps: Any, text: str) -> None:
+    values = np.zeros((24, 31), np.uint8)
+    for value, mask in enumerate(masks().values(), start=1):
+        values[mask] = value
+    for split, names in (
+        ("train", text),
+        ("valid", text.replace("cat", "?").replace("dog", "cat").replace("?", "dog")),
+    ):
+        picture(tmp_path / split / "a.png")
+        save(tmp_path / split / "a_mask.png", values)
+        write(tmp_path / split / "_classes.csv", names)
+    found = [(name, int(mask.sum())) for name, mask in bitmaps(read_labels(tmp_path))]
+    assert found == [("cat", 30), ("dog", 80), ("dog", 30), ("cat", 80)]
+
+
 def test_a_list_of_the_classes_of_whole_images_names_no_values(tmp_path: Path) -> None:
     label_images(tmp_path)
     write(tmp_path / "_classes.csv", "filename, cat, dog\na.png, 1, 0\n")

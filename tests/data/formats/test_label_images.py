@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.formats.scenes import label_images, picture, save, write
+from tests.data.formats.scenes import label_images, labelme, picture, save, write
 
 from maskrcnn.data.formats.class_values import has_parts
 from maskrcnn.data.formats.content import LabelContent
@@ -243,3 +243,28 @@ def test_parts_of_a_huge_mask_are_not_counted() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_the_second_mask_of_an_image_is_a_fault(tmp_path: Path) -> None:
+    """`000_img_cp_masks.png` is that of just this name; the other might be meant for it as in Cellpose's own data."""
+    label_images(tmp_path)
+    mask = next((tmp_path).rglob("masks/*"))
+    for name in ("000_img.png", "b_img.png"):
+        picture(tmp_path / "more" / name)
+    for name in ("000_img_cp_masks", "000_masks", "b_masks", "c_label"):
+        shutil.copy(mask, tmp_path / f"more/{name}{mask.suffix}")
+    content = read_labels(tmp_path)
+    ids = {image["id"]: image["file_name"] for image in content.coco["images"]}
+    assert {ids[entry["image_id"]] for entry in content.coco["annotations"]} >= {"more/000_img.png", "more/b_img.png"}
+    assert content.report.counts == {Fault.MASK_FILE: 2}
+    assert sum("000_masks" in line and "another mask" in line for line in content.report.lines) == 1
+
+
+def test_labelme_beside_label_pictures_stays_labelme(tmp_path: Path) -> None:
+    labelme(tmp_path)
+    text = (tmp_path / "a.json").read_text().replace("a.png", "a_img.png")
+    (tmp_path / "a.json").unlink()
+    (tmp_path / "a.png").rename(tmp_path / "a_img.png")
+    write(tmp_path / "a_img.json", text)
+    save(tmp_path / "a_label.png", np.ones((24, 31), np.uint8))
+    assert recognise(tmp_path) == "labelme"

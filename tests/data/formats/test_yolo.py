@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.data.formats.scenes import picture, write, yolo
+from tests.data.formats.scenes import coco, label_images, picture, voc, write, yolo
 
 from maskrcnn.data.coco import read_coco
 from maskrcnn.data.formats.content import LabelContent
-from maskrcnn.data.formats.table import read_labels
+from maskrcnn.data.formats.table import read_labels, recognise
 from maskrcnn.data.formats.yolo import label_file
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
@@ -113,6 +113,48 @@ def test_darknets_lists_name_splits_and_classes(tmp_path: Path) -> None:
     (tmp_path / "obj.names").unlink()
     with pytest.raises(UserError, match="found none"):
         read_labels(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["hello world", "names = x.names", "train = a.txt", "a" * 2_000_000, None])
+def test_a_file_of_darknets_name_may_be_anything(tmp_path: Path, text: str | None) -> None:
+    coco(tmp_path)
+    (tmp_path / "mesh").mkdir()
+    if text is None:
+        (tmp_path / "mesh/obj.data").symlink_to("nowhere")
+    else:
+        write(tmp_path / "mesh/obj.data", text)
+    assert recognise(tmp_path) == "coco"
+
+
+def test_darknets_file_names_that_of_its_classes_and_lies_anywhere(tmp_path: Path) -> None:
+    """`data/` in front of its paths is nowhere; splits are called as in CVAT; an old list of classes says nothing."""
+    for split in ("Train", "Validation"):
+        picture(tmp_path / f"exp/obj_{split}_data/{split}.png")
+        write(tmp_path / f"exp/obj_{split}_data/{split}.txt", "1 0.5 0.5 0.2 0.2\n")
+        write(tmp_path / f"exp/{split}.txt", f"data/obj_{split}_data/{split}.png\n")
+    write(tmp_path / "classes.txt", "old\nlist\n")
+    write(tmp_path / "exp/my.names", "cat\ndog\n")
+    lines = ["classes = 2", "Train = data/Train.txt", "Validation = data/Validation.txt", "names = data/my.names"]
+    write(tmp_path / "exp/obj.data", "\n".join(lines))
+    content = read_labels(tmp_path)
+    assert (content.splits, content.class_names) == (["train", "val"], ("cat", "dog"))
+    assert len(content.coco["annotations"]) == 2 and content.report.counts.total() == 0, content.report.lines
+
+
+def test_texts_beside_images_leave_stronger_forms_alone(tmp_path: Path) -> None:
+    """labelImg writes both; and numbers beside an image may be anything where they are no parts of it."""
+    voc(tmp_path / "a")
+    (xml,) = (tmp_path / "a").rglob("*.xml")
+    for name in ("label-images", "both"):
+        write(tmp_path / name / "classes.txt", "cat\n")
+    label_images(tmp_path / "label-images")
+    image = next(file for file in (tmp_path / "label-images/images").iterdir())
+    write(image.with_suffix(".txt"), "1 2 3 4 5\n")
+    assert recognise(tmp_path / "label-images") == "label-images"
+    picture(tmp_path / "both/a.png")
+    write(tmp_path / "both/a.xml", xml.read_text())
+    write(tmp_path / "both/a.txt", "0 0.5 0.5 0.2 0.2\n")
+    assert recognise(tmp_path / "both") == "voc"
 
 
 def test_an_empty_line_of_classes_txt_has_its_number(tmp_path: Path, bitmaps: Bitmaps) -> None:

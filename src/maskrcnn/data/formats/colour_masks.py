@@ -15,8 +15,8 @@ import numpy as np
 from maskrcnn.data.formats.bitmaps import colours_as_numbers
 from maskrcnn.data.formats.content import ContentBuilder, LabelContent
 from maskrcnn.data.formats.label_images import pairs
-from maskrcnn.data.formats.label_map import find_label_map, read_label_map
-from maskrcnn.data.formats.listing import Listing, split_of
+from maskrcnn.data.formats.label_map import LabelMaps, find_label_map
+from maskrcnn.data.formats.listing import Listing, folder_of, split_of
 from maskrcnn.data.images import read_colours
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
@@ -34,11 +34,11 @@ def recognise(listing: Listing) -> bool:
 
 
 def read(listing: Listing) -> LabelContent:
-    names = read_label_map(listing)
-    builder = ContentBuilder(listing.path, listing.root, names.values())
+    names = LabelMaps(listing)
+    builder = ContentBuilder(listing.path, listing.root, names.of_all.values())
     for picture, mask in sorted(_masks(listing)):
         image = builder.add_image(picture, listing.size(picture, mask), split_of(picture))
-        _read_mask(listing, mask, names, image, builder)
+        _read_mask(listing, mask, names.of(folder_of(mask)), image, builder)
     return builder.content()
 
 

@@ -35,7 +35,8 @@ MIN_SHADES, MAX_SHADE = 8, 255
 
 _FOLDERS = ("masks", "labels", "mask", "label")
 _OF_IMAGES = ("images", "image", "img", "Images", "Image", "Img", "IMAGES", "IMAGE", "IMG")
-_ENDING = re.compile(r"(_cp_masks|_masks|_mask|_labels|_label)$")
+_ENDINGS = ("_cp_masks", "_masks", "_mask", "_labels", "_label")
+_ENDING = re.compile(rf"({'|'.join(_ENDINGS)})$")
 _NOT_MASKS = re.compile(r"(_cp_outlines|_outlines|_flows|_cp_output|_prob)$")
 
 
@@ -60,7 +61,7 @@ def read(listing: Listing) -> LabelContent:
             builder.fault(Fault.MASK_FILE, picture, "there is none")
     _report(values, builder)
     for name in _alone(listing, used):
-        builder.fault(Fault.MASK_FILE, name, "no image belongs to it")
+        builder.fault(Fault.MASK_FILE, name, "no image belongs to it, or that has another mask")
     return builder.content()
 
 
@@ -99,7 +100,11 @@ def _image_beside(listing: Listing, stem: str) -> str | None:
     plain = _ENDING.sub("", stem)
     if plain == stem:
         return None
-    return listing.picture_of_stem(plain) or listing.picture_of_stem(f"{plain}_img")  # as in Cellpose's own data
+    if (picture := listing.picture_of_stem(plain)) or plain != stem.removesuffix("_masks"):
+        return picture
+    image = f"{plain}_img"  # as in Cellpose's own data
+    has_mask_of_its_own = any(listing.picture_of_stem(image + ending) for ending in _ENDINGS)
+    return None if has_mask_of_its_own else listing.picture_of_stem(image)
 
 
 def _image_in_images(listing: Listing, stem: str) -> str | None:

@@ -9,7 +9,7 @@ they are left out. Where they may be coordinates, they are: a box, a confidence 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -52,16 +52,24 @@ LOOKED_AT = 50
 def recognise(listing: Listing) -> bool:
     if find_settings(listing) is not None:
         return True
-    lines = (_first_line(listing, name) for name in _label_texts(listing))
-    return any(map(_is_label, islice(filter(None, lines), LOOKED_AT)))
+    in_labels = [name for name in listing.labels(".txt") if around(name, "labels")]
+    if any(map(_is_label, _first_lines(listing, in_labels))):
+        return True
+    return any(map(_is_of_parts, _first_lines(listing, _texts_beside(listing))))
 
 
-def _label_texts(listing: Listing) -> Iterator[str]:
-    """The texts in `labels`; where a file names the classes, also those right beside an image of their name."""
-    is_named = named_classes(listing) is not None
-    for name in listing.labels(".txt"):
-        if around(name, "labels") or (is_named and listing.picture_of_stem(name.rpartition(".")[0])):
-            yield name
+def _texts_beside(listing: Listing) -> Iterator[str]:
+    """Where a file names the classes, the texts right beside images without labels in another form."""
+    if named_classes(listing) is not None:
+        for name in listing.labels(".txt"):
+            stem = name.rpartition(".")[0]
+            is_alone = not listing.has(f"{stem}.xml") and not listing.has(f"{stem}.json")
+            if is_alone and listing.picture_of_stem(stem) and not around(name, "labels"):
+                yield name
+
+
+def _first_lines(listing: Listing, names: Iterable[str]) -> Iterator[str]:
+    return islice(filter(None, (_first_line(listing, name) for name in names)), LOOKED_AT)
 
 
 def read(listing: Listing) -> LabelContent:
@@ -247,6 +255,11 @@ def _first_line(listing: Listing, name: str) -> str:
             return decoded(file.read(MAX_LINE)).strip().partition("\n")[0]
     except (UserError, OSError):
         return ""
+
+
+def _is_of_parts(line: str) -> bool:
+    """Whether a line reads like a label and all its coordinates are parts of an image."""
+    return _is_label(line) and all(0 <= value <= 1 + OUTSIDE for value in (_numbers(line) or [])[1:])
 
 
 def _is_label(line: str) -> bool:

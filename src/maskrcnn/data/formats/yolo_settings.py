@@ -90,12 +90,20 @@ def find_settings(listing: Listing) -> YoloSettings | None:
 
 
 def _darknets(listing: Listing) -> YoloSettings | None:
-    """Of `obj.data`, as CVAT's "YOLO 1.1" has it: lines such as `train = data/train.txt`."""
-    file = nearest(name for name in listing.labels(".data") if PurePosixPath(name).name == "obj.data")
-    if file is None:
-        return None
-    lines = (line.partition("=") for line in read_text(listing.file(file), MAX_YAML, "a list of settings").splitlines())
-    return YoloSettings(file, {key.strip(): value.strip() for key, _, value in lines if value.strip()})
+    """Of `obj.data`, as CVAT's "YOLO 1.1" has it: lines such as `train = data/train.txt`, `names = data/obj.names`.
+
+    Other programs have files of this name too: it counts where it names classes and a split, nearest to the top first.
+    """
+    files = (name for name in listing.labels(".data") if PurePosixPath(name).name == "obj.data")
+    for file in sorted(files, key=lambda name: (name.count("/"), name)):
+        with suppress(UserError):
+            text = read_text(listing.file(file), MAX_YAML, "a list of settings")
+            lines = (line.partition("=") for line in text.splitlines())
+            pairs = {key.strip(): value.strip() for key, _, value in lines if value.strip()}
+            stated = {split_of(f"{key}/x") or key: value for key, value in pairs.items()}
+            if "names" in stated and any(_places(stated)):
+                return YoloSettings(file, stated)
+    return None
 
 
 def _content(listing: Listing, name: str) -> dict[str, Any]:
@@ -151,7 +159,7 @@ def _is_meant(listing: Listing, name: str) -> bool:
 
 
 def class_names(settings: YoloSettings, listing: Listing, builder: ContentBuilder) -> list[str]:
-    """From a list or a mapping from index to name; else from classes.txt; else none, and indices are the names."""
+    """From a list or a mapping from index to name, or a file that is named; else from classes.txt; else indices."""
     names, file = settings.stated.get("names"), settings.file
     if isinstance(names, dict) and names and (numbered := _numbered(names)):
         return [
@@ -159,7 +167,9 @@ def class_names(settings: YoloSettings, listing: Listing, builder: ContentBuilde
         ]
     if isinstance(names, list):
         return [_class_name(name, index, file, builder) for index, name in enumerate(names)]
-    if (listed := named_classes(listing)) is None:
+    stated = _inside(folder_of(file), names) if isinstance(names, str) else []
+    listed = next(filter(listing.has, stated), None) or named_classes(listing)
+    if listed is None:
         return []
     lines = numbered_lines(read_text(listing.file(listed), MAX_YAML, "a list of class names"))
     return [_class_name(line, index, listed, builder) for index, line in enumerate(lines)]
@@ -255,7 +265,8 @@ def _is_end(folder: str, place: str) -> bool:
 def _inside(base: str, place: str) -> list[str]:
     """What a path may mean inside the folder: below `base`, without what leads out, `val` and `valid` alike."""
     parts, before = _parts(place), _parts(base)
-    ends = [[*before, *parts], *(parts[first:] for first in range(len(parts)))]
+    below = [parts[first:] for first in range(len(parts))]
+    ends = [[*before, *parts], *below, *([*before, *end] for end in below[1:])]
     spelt = [["val" if part == "valid" else "valid" if part == "val" else part for part in end] for end in ends]
     return list(dict.fromkeys("/".join(end) for pair in zip(ends, spelt, strict=True) for end in pair if end))
 
