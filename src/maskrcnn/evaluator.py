@@ -14,7 +14,7 @@ from maskrcnn.config import Config
 from maskrcnn.data.coco import Crowd, LabelledImages, read_to_measure, without_classes
 from maskrcnn.data.formats.content import LabelContent
 from maskrcnn.data.formats.naming import Naming
-from maskrcnn.data.formats.table import open_labels, read_any
+from maskrcnn.data.formats.table import Labels, open_labels, read_any
 from maskrcnn.data.outputs import is_output
 from maskrcnn.data.proposals import ProposalStore, read_proposals
 from maskrcnn.data.stuff import with_stuff_of
@@ -88,9 +88,8 @@ def evaluate(
     if not isinstance(model, Predictor):
         raise UserError(f"evaluate: expected a model, such as load('nuclei'), got {brief(model)}")
     target, folder = (None if path is None else Path(path) for path in (output, images))
-    naming = Naming(keypoints=model.config.keypoint_head.enabled)
     data = read_any(
-        annotations if isinstance(annotations, LabelContent) else open_labels(Path(annotations), folder, naming),
+        _opened(annotations, folder, model),
         folder,
         read_to_measure,
         check_files=True,
@@ -115,6 +114,13 @@ def evaluate(
         say=say,
     )
     return concluded(run, model, target, report=report, say=say)
+
+
+def _opened(annotations: str | PathLike[str] | LabelContent, images: Path | None, model: Predictor[Any]) -> Labels:
+    """What was read already, or the labels that are named: with keypoints where the model finds some."""
+    if isinstance(annotations, LabelContent):
+        return annotations
+    return open_labels(Path(annotations), images, Naming(keypoints=model.config.keypoint_head.enabled))
 
 
 def _make_output(folder: Path) -> None:

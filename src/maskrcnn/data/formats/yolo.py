@@ -20,14 +20,13 @@ from maskrcnn.data.formats.content import ContentBuilder, Json, LabelContent
 from maskrcnn.data.formats.listing import Listing, around
 from maskrcnn.data.formats.shapes import Flat, scaled
 from maskrcnn.data.formats.text_files import decoded, read_text
+from maskrcnn.data.formats.yolo_pose import Pose, pose_of
 from maskrcnn.data.formats.yolo_settings import (
-    Pose,
     YoloSettings,
     class_names,
     find_settings,
     images_of_splits,
     named_classes,
-    pose_of,
 )
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError

@@ -1,9 +1,7 @@
-"""YOLO's data.yaml: the names of the classes, the pictures of each split, and what keypoints an object has.
+"""YOLO's data.yaml: the names of the classes and the pictures of each split.
 
-Darknet's obj.data says the same without keypoints, and names the file of the classes.
-Folders and list files come in several dialects; paths never lead out of the folder (Roboflow's `../train/images` is
-read as `train/images`). Keypoints have no names there: they are k1, k2, ..., and those that a mirror exchanges
-(`flip_idx`) left_1 and right_1, whichever side they are on.
+Darknet's obj.data says the same, and names the file of the classes. Folders and list files come in several dialects;
+paths never lead out of the folder (Roboflow's `../train/images` is read as `train/images`).
 """
 
 from __future__ import annotations
@@ -24,15 +22,13 @@ from maskrcnn.data.formats.text_files import decoded, numbered_lines, read_text
 from maskrcnn.data.report import Fault
 from maskrcnn.errors import UserError
 from maskrcnn.files import open_regular, read_regular
-from maskrcnn.structures import KeypointSchema
 from maskrcnn.text import brief
 
 MAX_YAML, MAX_LIST = 2**20, 64 * 2**20
 """Bytes."""
 
-MAX_KEYPOINTS = 1000
-
-_NOTHING = ("", "~", "null")
+NOTHING = ("", "~", "null")
+"""What stands for no value, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +45,6 @@ class YoloSettings:
     file: str = ""
     stated: dict[str, Any] = field(default_factory=dict)
     broken: Mapping[str, UserError] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Pose:
-    """What follows the box of each object.
-
-    Attributes:
-        schema: the keypoints.
-        dimensions: 2 for x and y, 3 for a visibility besides.
-    """
-
-    schema: KeypointSchema
-    dimensions: int
 
 
 def find_settings(listing: Listing) -> YoloSettings | None:
@@ -233,7 +216,7 @@ def _places(stated: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for split in SPLITS:
         named = stated.get(split, stated.get("valid") if split == "val" else None)
         for place in named if isinstance(named, list) else [named]:
-            if isinstance(place, str) and place.lower() not in _NOTHING:
+            if isinstance(place, str) and place.lower() not in NOTHING:
                 yield split, place
 
 
@@ -279,33 +262,3 @@ def _listed(listing: Listing, name: str) -> list[str]:
     lines = read_text(listing.file(name), MAX_LIST, "a list of images").splitlines()
     found = [listing.picture(line.strip(), folder_of(name)) for line in lines if line.strip()]
     return [picture for picture in found if picture.lower().endswith(PICTURES)]
-
-
-# --- keypoints --------------------------------------------------------------------------------------------------
-
-
-def pose_of(settings: YoloSettings, builder: ContentBuilder) -> Pose | None:
-    """What keypoints the objects have; None where they have outlines or boxes, or it is not known how many."""
-    stated = settings.stated.get("kpt_shape")
-    if stated is None or (isinstance(stated, str) and stated.lower() in _NOTHING):
-        return None
-    shape = _whole(stated)
-    if len(shape) != 2 or not 0 < shape[0] <= MAX_KEYPOINTS or shape[1] not in (2, 3):
-        builder.fault(Fault.KEYPOINT_SHAPE, settings.file, brief(stated))
-        return None
-    return Pose(KeypointSchema(_keypoint_names(shape[0], _whole(settings.stated.get("flip_idx")))), shape[1])
-
-
-def _whole(values: Any) -> list[int]:
-    """A list of whole numbers; empty where it is another one."""
-    good = isinstance(values, list) and all(isinstance(v, str) and re.fullmatch(r"\d{1,5}", v) for v in values)
-    return [int(value) for value in values] if good else []
-
-
-def _keypoint_names(count: int, mirrored: list[int]) -> tuple[str, ...]:
-    """Names by which the schema knows what stands in the place of what in a mirror."""
-    names = [f"k{number}" for number in range(1, count + 1)]
-    for first, second in enumerate(mirrored if len(mirrored) == count else []):
-        if first < second < count and mirrored[second] == first:
-            names[first], names[second] = f"left_{first + 1}", f"right_{first + 1}"
-    return tuple(names)
